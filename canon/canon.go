@@ -1,0 +1,81 @@
+// Package canon gives every value one string of bytes: strict, canonical CBOR.
+//
+// The promise: Decode accepts exactly the bytes that Encode makes. Every other
+// spelling of the same value (a longer integer, an indefinite length, a map, a
+// tag, trailing bytes, a nil where there is an empty list) is refused, so that a
+// hash or a signature over the bytes is one over the value.
+//
+// Structs are written as arrays: give them a blank field with the tag cbor:",toarray".
+// Left to others: what a value means, and how large it may be on a wire.
+package canon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/fxamacker/cbor/v2"
+)
+
+// ErrNotCanonical is returned for bytes that decode but that Encode would not write.
+var ErrNotCanonical = errors.New("not in canonical form")
+
+// Limits on what a decoder builds before it has seen the value.
+const (
+	maxNesting  = 16
+	maxElements = 1 << 20
+)
+
+var (
+	encoder = must(cbor.EncOptions{
+		Sort:          cbor.SortCoreDeterministic,
+		ShortestFloat: cbor.ShortestFloat16,
+		NaNConvert:    cbor.NaNConvert7e00,
+		InfConvert:    cbor.InfConvertFloat16,
+		IndefLength:   cbor.IndefLengthForbidden,
+		TagsMd:        cbor.TagsForbidden,
+		NilContainers: cbor.NilContainerAsEmpty,
+	}.EncMode())
+	decoder = must(cbor.DecOptions{
+		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
+		IndefLength:       cbor.IndefLengthForbidden,
+		TagsMd:            cbor.TagsForbidden,
+		MaxNestedLevels:   maxNesting,
+		MaxArrayElements:  maxElements,
+		MaxMapPairs:       16, // the smallest the library allows; our formats have no maps
+		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
+	}.DecMode())
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Encode returns the bytes of v. It panics on a type that has none (a channel,
+// a function): that is a mistake in our own code, never in somebody's input.
+func Encode(v any) []byte {
+	b, err := encoder.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("canon: encode %T: %v", v, err))
+	}
+	return b
+}
+
+// Decode reads b into v (a pointer to a zero value) and refuses whatever
+// Encode(v) would not have written.
+func Decode(b []byte, v any) error {
+	if err := decoder.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("decode %T: %w", v, err)
+	}
+	again, err := encoder.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("decode %T: %w", v, err)
+	}
+	if !bytes.Equal(b, again) {
+		return fmt.Errorf("decode %T: %w", v, ErrNotCanonical)
+	}
+	return nil
+}

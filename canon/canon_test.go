@@ -1,0 +1,87 @@
+package canon
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"testing"
+)
+
+type sample struct {
+	_     struct{} `cbor:",toarray"`
+	A     uint64
+	B     []byte
+	C     [4]byte
+	D     []uint16
+	E     bool
+	F     string
+	Inner []pair
+}
+
+type pair struct {
+	_    struct{} `cbor:",toarray"`
+	X, Y int64
+}
+
+func TestGoldenBytes(t *testing.T) {
+	v := sample{A: 500, B: []byte{1, 2}, C: [4]byte{9, 8, 7, 6}, D: []uint16{23, 24}, E: true, F: "wal", Inner: []pair{{X: -1, Y: 1}}}
+	got := hex.EncodeToString(Encode(v))
+	const want = "871901f4420102440908070682171818f56377616c81822001"
+	if got != want {
+		t.Fatalf("got  %s\nwant %s", got, want)
+	}
+	var back sample
+	if err := Decode(Encode(v), &back); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(Encode(back), Encode(v)) {
+		t.Fatal("round trip changed the value")
+	}
+}
+
+func TestEmptyListsAreWrittenOneWay(t *testing.T) {
+	if a, b := Encode(sample{}), Encode(sample{B: []byte{}, D: []uint16{}, Inner: []pair{}}); !bytes.Equal(a, b) {
+		t.Fatalf("nil and empty differ: %x %x", a, b)
+	}
+}
+
+func TestOtherSpellingsAreRefused(t *testing.T) {
+	for name, s := range map[string]string{
+		"long integer":      "82180101",               // 1 in two bytes
+		"indefinite array":  "9f0101ff",               //
+		"tag":               "82c10101",               //
+		"trailing byte":     "82010100",               //
+		"short array":       "8101",                   //
+		"long array":        "83010101",               //
+		"map":               "a2615801615901",         //
+		"nil element":       "82f601",                 //
+		"float":             "82f93c0001",             //
+		"nothing":           "",                       //
+		"truncated":         "8201",                   //
+		"overflow":          "821bffffffffffffffff01", //
+		"length of a world": "9affffffff",             //
+	} {
+		b, err := hex.DecodeString(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var v pair
+		if err := Decode(b, &v); err == nil {
+			t.Errorf("%s accepted as %+v", name, v)
+		}
+	}
+	var v pair
+	if err := Decode([]byte{0x82, 0x18, 0x01, 0x01}, &v); !errors.Is(err, ErrNotCanonical) {
+		t.Errorf("want ErrNotCanonical, got %v", err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(Encode(sample{A: 1, Inner: []pair{{X: 1}}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var v sample
+		if Decode(b, &v) == nil && !bytes.Equal(Encode(v), b) {
+			t.Fatalf("accepted %x, which encodes as %x", b, Encode(v))
+		}
+	})
+}
