@@ -1,0 +1,22 @@
+package token
+
+import "github.com/walrus-network/walrus/canon"
+
+// ChainID names a network: its name, a dash, and the first 8 hex digits of the genesis hash.
+type ChainID string
+
+// Purpose says what a signature is for.
+type Purpose string
+
+// All purposes of the network; doc/formats.md lists what each covers.
+const (
+	PurposeTransaction Purpose = "transaction" // by an account: body, nonce, fee
+	PurposeConfirm     Purpose = "confirm"     // by a node's BLS key: epoch, blob ID
+	PurposeBLS         Purpose = "bls"         // proof of possession of a BLS key: the node's ed25519 key, the BLS key
+	PurposeNode        Purpose = "node"        // by a node's ed25519 key: its registration by an operator
+)
+
+// Message is the bytes a signature covers: canon("walrus/<purpose>/v1", chain, parts…).
+func Message(p Purpose, chain ChainID, parts ...any) []byte {
+	return canon.Encode(append([]any{"walrus/" + string(p) + "/v1", string(chain)}, parts...))
+}
