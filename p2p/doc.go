@@ -1,0 +1,12 @@
+// Package p2p is the network: one libp2p host per process, a Kademlia DHT under
+// the network's own prefix, and one file per stream protocol (hello, fragment,
+// ledger).
+//
+// The promise: whatever a stranger sends is bounded in size, count and time before
+// it is acted on; who sends a wrong byte is remembered and avoided; a peer of
+// another network is refused in words.
+//
+// Left to others: what the bytes mean. This package knows nothing of tokens,
+// duties or blocks: it carries fragments that others verify and ledger messages
+// that others read.
+package p2p

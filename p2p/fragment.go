@@ -1,0 +1,364 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+)
+
+// FragmentProtocol moves fragments: all of a blob for one node on one stream, and
+// fragments, symbols and witnesses back on one stream, request after request.
+const FragmentProtocol protocol.ID = "/walrus/fragment/1"
+
+const (
+	kindOffer        kind = 1 // store: client -> node
+	kindWanted       kind = 2
+	kindStripe       kind = 3
+	kindStored       kind = 4
+	kindConfirmation kind = 5
+
+	kindGetFragments kind = 6 // read: anyone -> node
+	kindFragment     kind = 7
+	kindGetSymbols   kind = 8
+	kindSymbols      kind = 9
+	kindGetWitnesses kind = 10
+	kindWitness      kind = 11
+
+	// confirmLimit is how long a client waits between its last stripe and the
+	// confirmation, which needs a block that holds the registration.
+	confirmLimit = 60 * time.Second
+
+	maxRequests     = 1 << 16   // requests on one stream
+	maxUploads      = 64        // uploads taken at once
+	maxStripeUpload = 256 << 20 // bytes of one stripe for all places of one node
+	maxAnswers      = 1 << 16   // answers to one request
+)
+
+// ErrNotHeld is returned by a Keeper for what it does not hold.
+var ErrNotHeld = errors.New("not held")
+
+// Offer announces an upload: a blob, and the places of it that the node keeps.
+type Offer struct {
+	_        struct{} `cbor:",toarray"`
+	Manifest []byte
+	Places   []blob.Place
+}
+
+// wanted is the node's answer: which stripes it still lacks, a bit each.
+type wanted struct {
+	_       struct{} `cbor:",toarray"`
+	Stripes []byte
+}
+
+// stripeFrame precedes a stripe's payload: for each place of the offer, its row, then its column.
+type stripeFrame struct {
+	_      struct{} `cbor:",toarray"`
+	Stripe uint32
+	List   []byte      // the whole root list, 64 bytes a place
+	Path   []blob.Hash // of the stripe's root among the blob's
+}
+
+// Confirmation is a node's signature that it holds all its fragments of a blob.
+type Confirmation struct {
+	_         struct{} `cbor:",toarray"`
+	Epoch     uint64
+	Signature [96]byte // BLS
+}
+
+// getFragments asks for whole fragments of consecutive stripes.
+type getFragments struct {
+	_      struct{} `cbor:",toarray"`
+	Blob   blob.ID
+	Axis   blob.Axis
+	Places []blob.Place
+	From   uint32
+	To     uint32 // exclusive
+}
+
+// fragmentFrame precedes a fragment's payload; the witness leads it to the blob ID.
+type fragmentFrame struct {
+	_       struct{} `cbor:",toarray"`
+	Stripe  uint32
+	Place   blob.Place
+	Witness []byte // empty: not held
+	Bytes   uint32 // of the payload
+}
+
+// getSymbols asks for symbols of one place's fragments of consecutive stripes.
+type getSymbols struct {
+	_       struct{} `cbor:",toarray"`
+	Blob    blob.ID
+	Axis    blob.Axis
+	Place   blob.Place
+	Indices []uint16 // 0..N-1, source or parity
+	From    uint32
+	To      uint32 // exclusive
+	Proven  bool   // with a proof each
+}
+
+type symbolsFrame struct {
+	_      struct{} `cbor:",toarray"`
+	Stripe uint32
+	Bytes  uint32   // of the payload: the symbols in the order asked; 0: not held
+	Proofs [][]byte // with Proven: as many as symbols
+}
+
+type getWitnesses struct {
+	_      struct{} `cbor:",toarray"`
+	Blob   blob.ID
+	Places []blob.Place
+	From   uint32
+	To     uint32 // exclusive
+}
+
+// Keeper is what answers the fragment protocol.
+type Keeper interface {
+	// Receive takes an upload and returns when all of it is durable and the
+	// registration was seen.
+	Receive(ctx context.Context, from peer.ID, in *Upload) (Confirmation, error)
+	// Fragment returns a stored fragment and its witness, or ErrNotHeld.
+	Fragment(ctx context.Context, at blob.Position) (data []byte, witness []byte, err error)
+	// Symbols returns the symbols at the indices, in order, with proofs if asked for, or ErrNotHeld.
+	Symbols(ctx context.Context, at blob.Position, indices []int, proven bool) (data []byte, proofs [][]byte, err error)
+	// Witness returns the witness of a place, or ErrNotHeld.
+	Witness(ctx context.Context, id blob.ID, stripe uint32, p blob.Place) ([]byte, error)
+}
+
+// ServeFragments answers the fragment protocol with k.
+func (h *Host) ServeFragments(k Keeper) {
+	uploads := make(chan struct{}, maxUploads)
+	h.serve(FragmentProtocol, func(ctx context.Context, s *session) error {
+		for range maxRequests {
+			what, body, err := s.receive(2 * idleLimit)
+			if err != nil {
+				return nil // the asker is done
+			}
+			if err := serveFragmentRequest(ctx, s, k, what, body, uploads); err != nil {
+				if s.refuse(err) == nil {
+					s.linger()
+				}
+				return err
+			}
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func serveFragmentRequest(ctx context.Context, s *session, k Keeper, what kind, body []byte, uploads chan struct{}) error {
+	switch what {
+	case kindOffer:
+		select {
+		case uploads <- struct{}{}:
+			defer func() { <-uploads }()
+		default:
+			return Refuse(CodeBusy, "%d uploads at once: try again in a moment", maxUploads)
+		}
+		return serveUpload(ctx, s, k, body)
+	case kindGetFragments:
+		return serveGetFragments(ctx, s, k, body)
+	case kindGetSymbols:
+		return serveGetSymbols(ctx, s, k, body)
+	case kindGetWitnesses:
+		return serveGetWitnesses(ctx, s, k, body)
+	}
+	return Refuse(CodeBadRequest, "unknown request %d", what)
+}
+
+func badRequest(err error) error { return Refuse(CodeBadRequest, "%v", err) }
+
+// checkRange bounds how much one request may ask for.
+func checkRange(from, to uint32, each int) error {
+	if to <= from || each < 1 || uint64(to-from)*uint64(each) > maxAnswers {
+		return Refuse(CodeBadRequest, "stripes %d to %d, %d of each: ask for 1 to %d answers", from, to, each, maxAnswers)
+	}
+	return nil
+}
+
+func serveGetFragments(ctx context.Context, s *session, k Keeper, body []byte) error {
+	var q getFragments
+	if err := canon.Decode(body, &q); err != nil {
+		return badRequest(err)
+	}
+	if err := checkRange(q.From, q.To, len(q.Places)); err != nil {
+		return err
+	}
+	for stripe := q.From; stripe < q.To; stripe++ {
+		for _, p := range q.Places {
+			data, witness, err := k.Fragment(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: p, Axis: q.Axis})
+			if err != nil && !errors.Is(err, ErrNotHeld) {
+				return err
+			}
+			if err := s.send(kindFragment, fragmentFrame{Stripe: stripe, Place: p, Witness: witness, Bytes: uint32(len(data))}, data); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func serveGetSymbols(ctx context.Context, s *session, k Keeper, body []byte) error {
+	var q getSymbols
+	if err := canon.Decode(body, &q); err != nil {
+		return badRequest(err)
+	}
+	if err := checkRange(q.From, q.To, len(q.Indices)); err != nil {
+		return err
+	}
+	at := make([]int, len(q.Indices))
+	for i, j := range q.Indices {
+		if j >= blob.MaxShards {
+			return Refuse(CodeBadRequest, "symbol %d", j)
+		}
+		at[i] = int(j)
+	}
+	for stripe := q.From; stripe < q.To; stripe++ {
+		data, proofs, err := k.Symbols(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: q.Place, Axis: q.Axis}, at, q.Proven)
+		if err != nil && !errors.Is(err, ErrNotHeld) {
+			return err
+		}
+		if err := s.send(kindSymbols, symbolsFrame{Stripe: stripe, Bytes: uint32(len(data)), Proofs: proofs}, data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func serveGetWitnesses(ctx context.Context, s *session, k Keeper, body []byte) error {
+	var q getWitnesses
+	if err := canon.Decode(body, &q); err != nil {
+		return badRequest(err)
+	}
+	if err := checkRange(q.From, q.To, len(q.Places)); err != nil {
+		return err
+	}
+	for stripe := q.From; stripe < q.To; stripe++ {
+		for _, p := range q.Places {
+			witness, err := k.Witness(ctx, q.Blob, stripe, p)
+			if err != nil && !errors.Is(err, ErrNotHeld) {
+				return err
+			}
+			if err := s.send(kindWitness, fragmentFrame{Stripe: stripe, Place: p, Witness: witness}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Link is an open fragment stream to a peer, for one goroutine at a time.
+type Link struct {
+	s *session
+}
+
+// Fragments opens a fragment stream to p. addrs are hints.
+func (h *Host) Fragments(ctx context.Context, p peer.ID, addrs []string) (*Link, error) {
+	s, err := h.open(ctx, p, addrs, FragmentProtocol)
+	if err != nil {
+		return nil, err
+	}
+	return &Link{s: s}, nil
+}
+
+// Peer is who is at the other end.
+func (l *Link) Peer() peer.ID { return l.s.peer() }
+
+// Close ends the stream; with an error it is reset, so that nothing half-said is read on.
+func (l *Link) Close(err error) { l.s.close(err) }
+
+// Interrupt makes a call that is under way on another goroutine fail.
+func (l *Link) Interrupt() { l.s.stream.Reset() }
+
+// Piece is an answer to a request for fragments: what one place holds of one stripe.
+type Piece struct {
+	Stripe  uint32
+	Place   blob.Place
+	Witness []byte // empty: not held
+	Data    []byte
+}
+
+// Pieces asks for the fragments of places in stripes [from, to) and calls each with
+// every answer, in order, held or not. limit bounds the bytes of one fragment.
+func (l *Link) Pieces(id blob.ID, axis blob.Axis, places []blob.Place, from, to uint32, limit int, each func(Piece) error) error {
+	if err := l.ask(kindGetFragments, getFragments{Blob: id, Axis: axis, Places: places, From: from, To: to}); err != nil {
+		return err
+	}
+	return l.answers(kindFragment, places, from, to, limit, each)
+}
+
+// Witnesses asks for the witnesses of places in stripes [from, to).
+func (l *Link) Witnesses(id blob.ID, places []blob.Place, from, to uint32, each func(Piece) error) error {
+	if err := l.ask(kindGetWitnesses, getWitnesses{Blob: id, Places: places, From: from, To: to}); err != nil {
+		return err
+	}
+	return l.answers(kindWitness, places, from, to, 0, each)
+}
+
+func (l *Link) ask(k kind, v any) error {
+	if err := l.s.send(k, v); err != nil {
+		return err
+	}
+	return l.s.flush()
+}
+
+func (l *Link) answers(k kind, places []blob.Place, from, to uint32, limit int, each func(Piece) error) error {
+	for stripe := from; stripe < to; stripe++ {
+		for _, p := range places {
+			var f fragmentFrame
+			if err := l.s.expect(k, &f, idleLimit); err != nil {
+				return err
+			}
+			if f.Stripe != stripe || f.Place != p || int64(f.Bytes) > int64(limit) {
+				return fmt.Errorf("answer for stripe %d place %d (%d bytes) where stripe %d place %d was due", f.Stripe, f.Place, f.Bytes, stripe, p)
+			}
+			data, err := l.s.payload(int(f.Bytes))
+			if err != nil {
+				return err
+			}
+			if err := each(Piece{Stripe: stripe, Place: p, Witness: f.Witness, Data: data}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Symbols asks for symbols of a place's fragments in stripes [from, to); each gets
+// the symbols of a stripe in the order of indices, or no bytes where they are not
+// held. limit bounds the bytes of one symbol.
+func (l *Link) Symbols(id blob.ID, axis blob.Axis, p blob.Place, indices []int, from, to uint32, limit int, proven bool,
+	each func(stripe uint32, data []byte, proofs [][]byte) error) error {
+	q := getSymbols{Blob: id, Axis: axis, Place: p, From: from, To: to, Proven: proven}
+	for _, j := range indices {
+		q.Indices = append(q.Indices, uint16(j))
+	}
+	if err := l.ask(kindGetSymbols, q); err != nil {
+		return err
+	}
+	for stripe := from; stripe < to; stripe++ {
+		var f symbolsFrame
+		if err := l.s.expect(kindSymbols, &f, idleLimit); err != nil {
+			return err
+		}
+		if f.Stripe != stripe || int64(f.Bytes) > int64(limit)*int64(len(indices)) {
+			return fmt.Errorf("answer for stripe %d (%d bytes) where stripe %d was due", f.Stripe, f.Bytes, stripe)
+		}
+		data, err := l.s.payload(int(f.Bytes))
+		if err != nil {
+			return err
+		}
+		if err := each(stripe, data, f.Proofs); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package p2p
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/canon"
+)
+
+// A frame is one byte of kind, a big-endian uint32 length, and that many bytes of
+// canonical CBOR. Payload (fragments, symbols) follows a frame raw; its length is
+// known to both sides before it is read.
+const (
+	maxFrame   = 256 << 10        // bytes of CBOR in a frame: the largest is a root list of 1000 places
+	idleLimit  = 30 * time.Second // a peer that neither sends nor takes a byte for so long is gone
+	writerSize = 256 << 10        // small writes cost twice the CPU on the wire
+)
+
+// kind tells what a frame holds. 0 is a refusal in every protocol.
+type kind uint8
+
+const kindRefusal kind = 0
+
+// Code says why a peer refused, for whom branches on it.
+type Code uint16
+
+const (
+	CodeInternal     Code = 1 // the peer's own fault: try another
+	CodeBadRequest   Code = 2 // our fault: do not repeat it
+	CodeWrongNetwork Code = 3 // the peer keeps another chain
+	CodeNotHeld      Code = 4 // the peer does not hold it
+	CodeNotDuty      Code = 5 // the peer has no duty to hold it
+	CodeBusy         Code = 6 // full or overloaded: later
+	CodeWait         Code = 7 // not before RetryHeight
+)
+
+// Refusal is a peer's "no" in words.
+type Refusal struct {
+	_           struct{} `cbor:",toarray"`
+	Code        Code
+	Text        string
+	RetryHeight uint64 // with CodeWait: the ledger height to ask again at
+}
+
+func (r *Refusal) Error() string { return r.Text }
+
+// Refuse is a refusal to send.
+func Refuse(code Code, format string, args ...any) *Refusal {
+	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
+}
+
+// IsRefusal says whether err is a peer's refusal with that code.
+func IsRefusal(err error, code Code) bool {
+	var r *Refusal
+	return errors.As(err, &r) && r.Code == code
+}
+
+// session is one stream, framed. It belongs to one goroutine at a time, but one may
+// send while another receives.
+type session struct {
+	stream network.Stream
+	r      *bufio.Reader
+	w      *bufio.Writer
+}
+
+func newSession(s network.Stream) *session {
+	return &session{stream: s, r: bufio.NewReaderSize(s, 64<<10), w: bufio.NewWriterSize(s, writerSize)}
+}
+
+func (s *session) peer() peer.ID { return s.stream.Conn().RemotePeer() }
+
+// send writes a frame and its payload into the buffer; flush sends it.
+func (s *session) send(k kind, v any, payload ...[]byte) error {
+	body := canon.Encode(v)
+	if len(body) > maxFrame {
+		return fmt.Errorf("frame of %d bytes: at most %d", len(body), maxFrame)
+	}
+	var head [5]byte
+	head[0] = byte(k)
+	binary.BigEndian.PutUint32(head[1:], uint32(len(body)))
+	if err := s.write(head[:]); err != nil {
+		return err
+	}
+	if err := s.write(body); err != nil {
+		return err
+	}
+	for _, p := range payload {
+		if err := s.write(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write pushes the deadline forward with every piece that moves, so that a large
+// payload may take long while a stalled peer may not.
+func (s *session) write(b []byte) error {
+	for len(b) > 0 {
+		n := min(len(b), 1<<20)
+		if err := s.stream.SetWriteDeadline(time.Now().Add(idleLimit)); err != nil {
+			return err
+		}
+		if _, err := s.w.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+func (s *session) flush() error {
+	if err := s.stream.SetWriteDeadline(time.Now().Add(idleLimit)); err != nil {
+		return err
+	}
+	return s.w.Flush()
+}
+
+// receive reads the next frame within wait. A refusal comes back as an error.
+func (s *session) receive(wait time.Duration) (kind, []byte, error) {
+	if err := s.stream.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return 0, nil, err
+	}
+	var head [5]byte
+	if _, err := io.ReadFull(s.r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	n := binary.BigEndian.Uint32(head[1:])
+	if n > maxFrame {
+		return 0, nil, fmt.Errorf("frame of %d bytes: at most %d", n, maxFrame)
+	}
+	body, err := s.payload(int(n))
+	if err != nil {
+		return 0, nil, err
+	}
+	if kind(head[0]) == kindRefusal {
+		r := new(Refusal)
+		if err := canon.Decode(body, r); err != nil {
+			return 0, nil, err
+		}
+		return 0, nil, r
+	}
+	return kind(head[0]), body, nil
+}
+
+// expect is receive for one kind, decoded into v.
+func (s *session) expect(k kind, v any, wait time.Duration) error {
+	got, body, err := s.receive(wait)
+	if err != nil {
+		return err
+	}
+	if got != k {
+		return fmt.Errorf("frame of kind %d where %d was due", got, k)
+	}
+	return canon.Decode(body, v)
+}
+
+// payload reads n raw bytes; n was checked against what may come.
+func (s *session) payload(n int) ([]byte, error) {
+	// A length is a claim until the bytes are here: grow with what arrives.
+	const step = 1 << 20
+	b := make([]byte, 0, min(n, step))
+	for len(b) < n {
+		if err := s.stream.SetReadDeadline(time.Now().Add(idleLimit)); err != nil {
+			return nil, err
+		}
+		from := len(b)
+		part := min(n-from, step)
+		if cap(b)-from < part {
+			grown := make([]byte, from, min(n, 2*cap(b)+step))
+			copy(grown, b)
+			b = grown
+		}
+		b = b[:from+part]
+		if _, err := io.ReadFull(s.r, b[from:]); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// refuse tells the peer why; whatever the error is, it becomes words.
+func (s *session) refuse(err error) error {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		r = Refuse(CodeInternal, "%v", err)
+	}
+	if err := s.send(kindRefusal, r); err != nil {
+		return err
+	}
+	return s.flush()
+}
+
+// linger reads on for a moment after a refusal: a reset would overtake the words.
+func (s *session) linger() {
+	const patience, most = 2 * time.Second, 64 << 20
+	s.stream.CloseWrite()
+	s.stream.SetReadDeadline(time.Now().Add(patience))
+	io.CopyN(io.Discard, s.r, most)
+}
+
+func (s *session) close(err error) {
+	if err != nil {
+		s.stream.Reset()
+		return
+	}
+	s.stream.Close()
+}

@@ -1,0 +1,125 @@
+package p2p
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// HelloProtocol is spoken once per connection, by whoever first opens another stream.
+const HelloProtocol protocol.ID = "/walrus/hello/1"
+
+const kindHello kind = 1
+
+// Hello is how two processes find out that they belong to the same network.
+type Hello struct {
+	_       struct{} `cbor:",toarray"`
+	Chain   string   // chain ID; empty: a client that has yet to fetch the genesis
+	Version string   // of the software, for people
+	Ledger  string   // host:port of the peer's CometBFT transport; empty if it runs none
+}
+
+// maxHelloText bounds what a stranger may call itself.
+const maxHelloText = 256
+
+func (h Hello) check(mine string) error {
+	if len(h.Chain) > maxHelloText || len(h.Version) > maxHelloText || len(h.Ledger) > maxHelloText {
+		return Refuse(CodeBadRequest, "hello with a text over %d bytes", maxHelloText)
+	}
+	if h.Chain != mine && h.Chain != "" && mine != "" {
+		return Refuse(CodeWrongNetwork, "this is a peer of the network %q, you belong to %q: check the bootstrap addresses and network.toml", mine, h.Chain)
+	}
+	return nil
+}
+
+// greetings remembers who said hello on a connection that still stands.
+type greetings struct {
+	mu    sync.Mutex // guards peers
+	peers map[peer.ID]Hello
+}
+
+func (g *greetings) get(p peer.ID) (Hello, bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	h, ok := g.peers[p]
+	return h, ok
+}
+
+func (g *greetings) set(p peer.ID, h Hello) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.peers[p] = h
+}
+
+func (g *greetings) forget(p peer.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.peers, p)
+}
+
+func (g *greetings) all() map[peer.ID]Hello {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make(map[peer.ID]Hello, len(g.peers))
+	for p, h := range g.peers {
+		out[p] = h
+	}
+	return out
+}
+
+// Greet says hello to a peer unless that was done on this connection, and returns what it answered.
+func (h *Host) Greet(ctx context.Context, p peer.ID) (Hello, error) {
+	if got, ok := h.greeted.get(p); ok {
+		return got, nil
+	}
+	stream, err := h.libp2p.NewStream(ctx, p, HelloProtocol)
+	if err != nil {
+		return Hello{}, fmt.Errorf("say hello to %s: %w", p, err)
+	}
+	s := newSession(stream)
+	answer, err := h.sayHello(s)
+	s.close(err)
+	if err != nil {
+		if IsRefusal(err, CodeWrongNetwork) {
+			h.libp2p.Network().ClosePeer(p)
+		}
+		return Hello{}, fmt.Errorf("say hello to %s: %w", p, err)
+	}
+	h.greeted.set(p, answer)
+	return answer, nil
+}
+
+func (h *Host) sayHello(s *session) (answer Hello, err error) {
+	if err := s.send(kindHello, h.hello); err != nil {
+		return Hello{}, err
+	}
+	if err := s.flush(); err != nil {
+		return Hello{}, err
+	}
+	if err := s.expect(kindHello, &answer, idleLimit); err != nil {
+		return Hello{}, err
+	}
+	return answer, answer.check(h.hello.Chain)
+}
+
+func (h *Host) serveHello(stream network.Stream) {
+	s := newSession(stream)
+	var theirs Hello
+	err := s.expect(kindHello, &theirs, idleLimit)
+	if err == nil {
+		err = theirs.check(h.hello.Chain)
+		if err != nil {
+			s.refuse(err)
+		} else if err = s.send(kindHello, h.hello); err == nil {
+			err = s.flush()
+		}
+	}
+	if err == nil {
+		h.greeted.set(s.peer(), theirs)
+	}
+	s.close(nil)
+}

@@ -1,0 +1,336 @@
+package p2p
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	dht "github.com/libp2p/go-libp2p-kad-dht"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+// Config says who a host is and where it may be reached.
+type Config struct {
+	Key       ed25519.PrivateKey // the process's name on the network
+	Listen    []string           // multiaddrs; none: a client that only dials
+	Bootstrap []string           // multiaddrs ending in /p2p/<peer ID>; one suffices
+	Hello     Hello
+	// Reachable turns on what gets a host at home through its router: AutoNAT, hole
+	// punching, the relay client, UPnP. Off in testnets, whose traffic stays local.
+	Reachable bool
+	Log       *slog.Logger
+}
+
+// Host is a process's place on the network.
+type Host struct {
+	libp2p    host.Host
+	dht       *dht.IpfsDHT
+	hello     Hello
+	bootstrap []peer.AddrInfo
+	log       *slog.Logger
+	greeted   greetings
+	scores    scores
+
+	handlers sync.WaitGroup // stream handlers that run
+	closing  context.Context
+	close    context.CancelFunc
+}
+
+// New opens the host: it listens, but looks for nobody before Run.
+func New(c Config) (*Host, error) {
+	key, err := crypto.UnmarshalEd25519PrivateKey(c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("host key: %w", err)
+	}
+	bootstrap, err := ParseAddrs(c.Bootstrap)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range c.Listen {
+		if err := probe(a); err != nil {
+			return nil, listenError([]string{a}, err)
+		}
+	}
+	limits, err := newLimits()
+	if err != nil {
+		return nil, fmt.Errorf("resource limits: %w", err)
+	}
+	options := []libp2p.Option{
+		libp2p.Identity(key),
+		libp2p.UserAgent("walrus/" + c.Hello.Version),
+		libp2p.Security(tls.ID, tls.New), // before Noise: 1.4 times the speed in bulk
+		libp2p.Security(noise.ID, noise.New),
+		libp2p.Transport(tcp.NewTCPTransport),
+		libp2p.Transport(quic.NewTransport),
+		libp2p.DialRanker(tcpFirst),
+		libp2p.ResourceManager(limits),
+		libp2p.DisableMetrics(),
+	}
+	if len(c.Listen) == 0 {
+		options = append(options, libp2p.NoListenAddrs)
+	} else {
+		options = append(options, libp2p.ListenAddrStrings(c.Listen...))
+	}
+	if c.Reachable {
+		options = append(options, libp2p.NATPortMap(), libp2p.EnableAutoNATv2(), libp2p.EnableHolePunching(), libp2p.EnableRelay())
+	} else {
+		options = append(options, libp2p.DisableRelay())
+	}
+	h := &Host{hello: c.Hello, bootstrap: bootstrap, log: c.Log,
+		greeted: greetings{peers: map[peer.ID]Hello{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
+	h.closing, h.close = context.WithCancel(context.Background())
+	if h.libp2p, err = libp2p.New(options...); err != nil {
+		return nil, listenError(c.Listen, err)
+	}
+	mode := dht.ModeServer
+	if len(c.Listen) == 0 {
+		mode = dht.ModeClient
+	}
+	h.dht, err = dht.New(h.libp2p, dht.Mode(mode), dht.ProtocolPrefix(dhtPrefix(c.Hello.Chain)),
+		dht.BootstrapPeers(bootstrap...), dht.DisableProviders(), dht.DisableValues())
+	if err != nil {
+		h.libp2p.Close()
+		return nil, fmt.Errorf("DHT: %w", err)
+	}
+	h.libp2p.Network().Notify(&network.NotifyBundle{DisconnectedF: func(n network.Network, c network.Conn) {
+		if n.Connectedness(c.RemotePeer()) != network.Connected {
+			h.greeted.forget(c.RemotePeer())
+		}
+	}})
+	h.libp2p.SetStreamHandler(HelloProtocol, h.tracked(h.serveHello))
+	return h, nil
+}
+
+// dhtPrefix keeps the networks' tables apart.
+func dhtPrefix(chain string) protocol.ID { return protocol.ID("/walrus/" + chain) }
+
+// probe says whether a port is free. The transports share ports (hole punching
+// needs it), so without asking first two processes would split one between them.
+func probe(listen string) error {
+	m, err := ma.NewMultiaddr(listen)
+	if err != nil {
+		return err
+	}
+	addr, err := manet.ToNetAddr(m)
+	if err != nil {
+		return nil // not a plain TCP address: the transport will say
+	}
+	tcp, ok := addr.(*net.TCPAddr)
+	if !ok || tcp.Port == 0 {
+		return nil
+	}
+	l, err := net.ListenTCP("tcp", tcp)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+func listenError(listen []string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), "address already in use") {
+		return fmt.Errorf("listen on %s: the port is taken: stop what uses it or choose another listen address: %w", strings.Join(listen, ", "), err)
+	}
+	return fmt.Errorf("start the network host on %s: %w", strings.Join(listen, ", "), err)
+}
+
+// tcpFirst prefers TCP for its speed; QUIC follows where TCP does not answer.
+func tcpFirst(addrs []ma.Multiaddr) []network.AddrDelay {
+	out := swarm.NoDelayDialRanker(addrs)
+	for i, a := range out {
+		if _, err := a.Addr.ValueForProtocol(ma.P_TCP); err != nil {
+			out[i].Delay = 300 * time.Millisecond
+		}
+	}
+	return out
+}
+
+// Run joins the network and keeps the table of peers fresh until ctx ends.
+func (h *Host) Run(ctx context.Context) error {
+	if err := h.dht.Bootstrap(ctx); err != nil {
+		return fmt.Errorf("join the DHT: %w", err)
+	}
+	const quick, calm = time.Second, time.Minute
+	wait := time.Duration(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+		h.callBootstrap(ctx)
+		wait = calm
+		if h.dht.RoutingTable().Size() < min(3, len(h.bootstrap)+1) {
+			wait = quick
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-h.dht.RefreshRoutingTable():
+		}
+	}
+}
+
+func (h *Host) callBootstrap(ctx context.Context) {
+	for _, b := range h.bootstrap {
+		if b.ID == h.ID() || h.libp2p.Network().Connectedness(b.ID) == network.Connected {
+			continue
+		}
+		if err := h.Connect(ctx, b.ID, nil); err != nil && ctx.Err() == nil {
+			h.log.Debug("bootstrap address does not answer", "peer", b.ID, "err", err)
+		}
+	}
+}
+
+// Close ends all connections and waits for the handlers that run.
+func (h *Host) Close() error {
+	h.close()
+	err := errors.Join(h.dht.Close(), h.libp2p.Close())
+	h.handlers.Wait()
+	return err
+}
+
+// ID is the peer ID of this process.
+func (h *Host) ID() peer.ID { return h.libp2p.ID() }
+
+// Addrs is where this host may be reached, as multiaddrs ending in /p2p/<peer ID>.
+func (h *Host) Addrs() []string {
+	var out []string
+	for _, a := range h.libp2p.Addrs() {
+		out = append(out, a.String()+"/p2p/"+h.ID().String())
+	}
+	return out
+}
+
+// Peers is who this host is connected to and what they said of themselves.
+func (h *Host) Peers() map[peer.ID]Hello { return h.greeted.all() }
+
+// Known is how many peers the DHT's table holds.
+func (h *Host) Known() int { return h.dht.RoutingTable().Size() }
+
+// Bootstrap is the addresses the host was told of.
+func (h *Host) Bootstrap() []peer.AddrInfo { return h.bootstrap }
+
+const dialLimit = 10 * time.Second
+
+// Connect makes sure there is a connection to p and that it belongs to our
+// network. addrs are hints (from the ledger); without a live one the DHT is asked.
+func (h *Host) Connect(ctx context.Context, p peer.ID, addrs []string) error {
+	if h.libp2p.Network().Connectedness(p) != network.Connected {
+		if err := h.dial(ctx, p, addrs); err != nil {
+			return err
+		}
+	}
+	_, err := h.Greet(ctx, p)
+	return err
+}
+
+func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
+	ctx, cancel := context.WithTimeout(ctx, dialLimit)
+	defer cancel()
+	for _, a := range addrs {
+		if m, err := ma.NewMultiaddr(a); err == nil {
+			transport, _ := peer.SplitAddr(m)
+			h.libp2p.Peerstore().AddAddr(p, transport, peerstore.TempAddrTTL)
+		}
+	}
+	for _, b := range h.bootstrap {
+		if b.ID == p {
+			h.libp2p.Peerstore().AddAddrs(p, b.Addrs, peerstore.TempAddrTTL)
+		}
+	}
+	first := errors.New("no known address")
+	if len(h.libp2p.Peerstore().Addrs(p)) > 0 {
+		if first = h.libp2p.Connect(ctx, peer.AddrInfo{ID: p}); first == nil {
+			return nil
+		}
+	}
+	// It may have moved: the DHT knows where it was last seen.
+	found, err := h.dht.FindPeer(ctx, p)
+	if err == nil {
+		err = h.libp2p.Connect(ctx, found)
+	}
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", p, first)
+	}
+	return nil
+}
+
+// open starts a stream of a protocol with a peer of our network.
+func (h *Host) open(ctx context.Context, p peer.ID, addrs []string, id protocol.ID) (*session, error) {
+	if err := h.Connect(ctx, p, addrs); err != nil {
+		return nil, err
+	}
+	stream, err := h.libp2p.NewStream(ctx, p, id)
+	if err != nil {
+		return nil, fmt.Errorf("open %s with %s: %w", id, p, err)
+	}
+	return newSession(stream), nil
+}
+
+// tracked counts a stream handler, so that Close can wait for it.
+func (h *Host) tracked(serve func(network.Stream)) network.StreamHandler {
+	return func(s network.Stream) {
+		h.handlers.Add(1)
+		defer h.handlers.Done()
+		serve(s)
+	}
+}
+
+// serve answers a protocol to peers that said hello.
+func (h *Host) serve(id protocol.ID, answer func(context.Context, *session) error) {
+	h.libp2p.SetStreamHandler(id, h.tracked(func(stream network.Stream) {
+		s := newSession(stream)
+		if _, ok := h.greeted.get(s.peer()); !ok {
+			s.refuse(Refuse(CodeBadRequest, "say hello first (%s)", HelloProtocol))
+			s.close(nil)
+			return
+		}
+		err := answer(h.closing, s)
+		if err != nil {
+			h.log.Debug("stream ended", "protocol", id, "peer", s.peer(), "err", err)
+		}
+		s.close(err)
+	}))
+}
+
+// PeerOf is the peer ID of an ed25519 public key: the same key names a node on the ledger.
+func PeerOf(public ed25519.PublicKey) (peer.ID, error) {
+	k, err := crypto.UnmarshalEd25519PublicKey(public)
+	if err != nil {
+		return "", err
+	}
+	return peer.IDFromPublicKey(k)
+}
+
+// ParseAddrs reads multiaddrs that end in /p2p/<peer ID>.
+func ParseAddrs(addrs []string) ([]peer.AddrInfo, error) {
+	var out []peer.AddrInfo
+	for _, a := range addrs {
+		info, err := peer.AddrInfoFromString(a)
+		if err != nil {
+			return nil, fmt.Errorf("address %q: %w (write it as /ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…)", a, err)
+		}
+		out = append(out, *info)
+	}
+	return out, nil
+}

@@ -1,0 +1,29 @@
+package p2p
+
+import (
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+)
+
+// allProtocols is every stream protocol of this package.
+var allProtocols = []protocol.ID{HelloProtocol, FragmentProtocol, LedgerProtocol}
+
+// newLimits sets the resource limits for this use. The defaults (75 inbound
+// streams per peer and protocol, 151 outbound) are made for chatter; a repairer
+// asks many nodes for many symbols at once.
+func newLimits() (network.ResourceManager, error) {
+	defaults := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&defaults)
+	streams := rcmgr.BaseLimit{Streams: 4096, StreamsInbound: 2048, StreamsOutbound: 4096, Memory: 256 << 20}
+	perPeer := rcmgr.BaseLimit{Streams: 512, StreamsInbound: 256, StreamsOutbound: 512, Memory: 64 << 20}
+	for _, p := range allProtocols {
+		defaults.AddProtocolLimit(p, streams, rcmgr.BaseLimitIncrease{})
+		defaults.AddProtocolPeerLimit(p, perPeer, rcmgr.BaseLimitIncrease{})
+	}
+	defaults.PeerBaseLimit.Streams = 1024
+	defaults.PeerBaseLimit.StreamsInbound = 512
+	defaults.PeerBaseLimit.StreamsOutbound = 1024
+	return rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(defaults.AutoScale()))
+}

@@ -1,0 +1,224 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+)
+
+// Upload is a blob on its way in, as the node that keeps it sees it: first it says
+// which stripes it wants, then it takes them one after the other.
+type Upload struct {
+	s        *session
+	manifest blob.Manifest
+	layout   blob.Layout
+	places   []blob.Place
+	wanted   []byte
+	left     int
+	next     uint32
+}
+
+// Manifest is the blob's; it was checked to be the one for its size.
+func (u *Upload) Manifest() blob.Manifest { return u.manifest }
+
+// Places is what the client offers, each once.
+func (u *Upload) Places() []blob.Place { return u.places }
+
+// IncomingStripe is one stripe of an upload. Nothing of it is verified yet.
+type IncomingStripe struct {
+	Stripe uint32
+	List   blob.RootList
+	Path   []blob.Hash
+	Rows   [][]byte // in the order of the offer's places
+	Cols   [][]byte
+}
+
+func serveUpload(ctx context.Context, s *session, k Keeper, body []byte) error {
+	u, err := readOffer(s, body)
+	if err != nil {
+		return badRequest(err)
+	}
+	confirmation, err := k.Receive(ctx, s.peer(), u)
+	if err != nil {
+		return err
+	}
+	return s.send(kindConfirmation, confirmation)
+}
+
+func readOffer(s *session, body []byte) (*Upload, error) {
+	var o Offer
+	if err := canon.Decode(body, &o); err != nil {
+		return nil, err
+	}
+	m, err := blob.DecodeManifest(o.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	l, err := m.Layout()
+	if err != nil {
+		return nil, err
+	}
+	seen := map[blob.Place]bool{}
+	for _, p := range o.Places {
+		if int(p) >= l.N || seen[p] {
+			return nil, fmt.Errorf("place %d of %d, or twice", p, l.N)
+		}
+		seen[p] = true
+	}
+	if n := len(o.Places) * (l.K1 + l.K2) * l.Seg; n == 0 || n > maxStripeUpload {
+		return nil, fmt.Errorf("%d places of %d bytes a stripe: 1 to %d bytes in all", len(o.Places), (l.K1+l.K2)*l.Seg, maxStripeUpload)
+	}
+	return &Upload{s: s, manifest: m, layout: l, places: o.Places}, nil
+}
+
+// Want tells the client which stripes to send. It is called once, before Next.
+func (u *Upload) Want(lacks func(stripe uint32) bool) error {
+	u.wanted = make([]byte, (u.layout.Stripes+7)/8)
+	for i := range u.layout.Stripes {
+		if lacks(uint32(i)) {
+			u.wanted[i/8] |= 1 << (i % 8)
+			u.left++
+		}
+	}
+	if err := u.s.send(kindWanted, wanted{Stripes: u.wanted}); err != nil {
+		return err
+	}
+	return u.s.flush()
+}
+
+// Next is the next stripe that was wanted; io.EOF after the last.
+func (u *Upload) Next() (IncomingStripe, error) {
+	if u.left == 0 {
+		var end struct {
+			_ struct{} `cbor:",toarray"`
+		}
+		if err := u.s.expect(kindStored, &end, idleLimit); err != nil {
+			return IncomingStripe{}, err
+		}
+		return IncomingStripe{}, io.EOF
+	}
+	for u.wanted[u.next/8]&(1<<(u.next%8)) == 0 {
+		u.next++
+	}
+	var f stripeFrame
+	if err := u.s.expect(kindStripe, &f, 2*idleLimit); err != nil {
+		return IncomingStripe{}, err
+	}
+	if f.Stripe != u.next {
+		return IncomingStripe{}, Refuse(CodeBadRequest, "stripe %d where %d was due", f.Stripe, u.next)
+	}
+	u.next++
+	u.left--
+	in := IncomingStripe{Stripe: f.Stripe, Path: f.Path}
+	var err error
+	if in.List, err = blob.ParseRootList(f.List, u.layout.N); err != nil {
+		return in, badRequest(err)
+	}
+	row, col := u.layout.FragmentBytes(int(f.Stripe), blob.Row), u.layout.FragmentBytes(int(f.Stripe), blob.Column)
+	for range u.places {
+		r, err := u.s.payload(row)
+		if err != nil {
+			return in, err
+		}
+		c, err := u.s.payload(col)
+		if err != nil {
+			return in, err
+		}
+		in.Rows, in.Cols = append(in.Rows, r), append(in.Cols, c)
+	}
+	return in, nil
+}
+
+// Outgoing is an upload as the client sees it.
+type Outgoing struct {
+	link    *Link
+	places  []blob.Place
+	stripes []byte
+	outcome chan outcome // one, from the goroutine that listens while stripes go out
+}
+
+type outcome struct {
+	Confirmation
+	err error
+}
+
+// Offer starts an upload of the blob's fragments for places. The link must be
+// closed afterwards, whatever happens.
+func (l *Link) Offer(m blob.Manifest, places []blob.Place) (*Outgoing, error) {
+	layout, err := m.Layout()
+	if err != nil {
+		return nil, err
+	}
+	if err := l.ask(kindOffer, Offer{Manifest: m.Encode(), Places: places}); err != nil {
+		return nil, err
+	}
+	var w wanted
+	if err := l.s.expect(kindWanted, &w, confirmLimit); err != nil {
+		return nil, err
+	}
+	if len(w.Stripes) != (layout.Stripes+7)/8 {
+		return nil, fmt.Errorf("list of %d wanted bytes for %d stripes", len(w.Stripes), layout.Stripes)
+	}
+	o := &Outgoing{link: l, places: places, stripes: w.Stripes, outcome: make(chan outcome, 1)}
+	// A node that refuses half-way must be heard before its reset arrives.
+	go func() {
+		var got outcome
+		got.err = l.s.expect(kindConfirmation, &got.Confirmation, confirmLimit)
+		o.outcome <- got
+	}()
+	return o, nil
+}
+
+// Wants says whether the node lacks a stripe.
+func (o *Outgoing) Wants(stripe uint32) bool { return o.stripes[stripe/8]&(1<<(stripe%8)) != 0 }
+
+// Send sends a stripe that is wanted; stripes go in order. row and column give the
+// fragments of a place.
+func (o *Outgoing) Send(stripe uint32, list blob.RootList, path []blob.Hash, row, column func(blob.Place) []byte) error {
+	select {
+	case got := <-o.outcome:
+		return o.early(got)
+	default:
+	}
+	payload := make([][]byte, 0, 2*len(o.places))
+	for _, p := range o.places {
+		payload = append(payload, row(p), column(p))
+	}
+	err := o.link.s.send(kindStripe, stripeFrame{Stripe: stripe, List: list.Bytes(), Path: path}, payload...)
+	if err != nil {
+		return errors.Join(o.early(<-o.outcome), err)
+	}
+	return o.extend()
+}
+
+// extend gives the listening side more time: the node answers only after the last stripe.
+func (o *Outgoing) extend() error {
+	return o.link.s.stream.SetReadDeadline(time.Now().Add(confirmLimit))
+}
+
+func (o *Outgoing) early(got outcome) error {
+	if got.err != nil {
+		return got.err
+	}
+	return errors.New("confirmed before the upload was complete")
+}
+
+// Finish says that all was sent and waits for the confirmation.
+func (o *Outgoing) Finish() (Confirmation, error) {
+	var end struct {
+		_ struct{} `cbor:",toarray"`
+	}
+	if err := o.extend(); err != nil {
+		return Confirmation{}, err
+	}
+	if err := o.link.ask(kindStored, end); err != nil {
+		return Confirmation{}, errors.Join(o.early(<-o.outcome), err)
+	}
+	got := <-o.outcome
+	return got.Confirmation, got.err
+}
