@@ -37,61 +37,57 @@ func root(h *blake3.Hasher, leaves []Hash) Hash {
 func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
 
 // Tree is a Merkle tree with its inner nodes kept, so that every path is a look-up.
+//
+// Invariant: levels[0] is the leaves; each level pairs the one below it, and an odd
+// last node moves up as it is. That is the shape of split, built from below.
 type Tree struct {
-	leaves int
-	nodes  map[span]Hash
+	levels [][]Hash
 }
 
-type span struct{ from, to int }
-
-// NewTree hashes leaves once and keeps all inner nodes.
+// NewTree hashes leaves once and keeps all inner nodes. It keeps leaves too: the
+// caller must not change them.
 func NewTree(leaves []Hash) *Tree {
 	if len(leaves) == 0 {
 		panic("blob: tree of no leaves")
 	}
-	t := &Tree{leaves: len(leaves), nodes: make(map[span]Hash, 2*len(leaves))}
 	h := nodeHashers.Get().(*blake3.Hasher)
 	defer nodeHashers.Put(h)
-	t.fill(h, leaves, 0, len(leaves))
+	t := &Tree{levels: [][]Hash{leaves}}
+	for level := leaves; len(level) > 1; {
+		up := make([]Hash, (len(level)+1)/2)
+		for i := range len(level) / 2 {
+			up[i] = nodeWith(h, level[2*i], level[2*i+1])
+		}
+		if len(level)%2 == 1 {
+			up[len(up)-1] = level[len(level)-1]
+		}
+		t.levels = append(t.levels, up)
+		level = up
+	}
 	return t
 }
 
-func (t *Tree) fill(h *blake3.Hasher, leaves []Hash, from, to int) Hash {
-	sum := Hash{}
-	if to-from == 1 {
-		sum = leaves[from]
-	} else {
-		k := from + split(to-from)
-		sum = nodeWith(h, t.fill(h, leaves, from, k), t.fill(h, leaves, k, to))
-	}
-	t.nodes[span{from, to}] = sum
-	return sum
-}
-
 // Root is the root of the tree.
-func (t *Tree) Root() Hash { return t.nodes[span{0, t.leaves}] }
+func (t *Tree) Root() Hash { return t.levels[len(t.levels)-1][0] }
+
+// Len is the number of leaves.
+func (t *Tree) Len() int { return len(t.levels[0]) }
+
+// Leaf is leaf i.
+func (t *Tree) Leaf(i int) Hash { return t.levels[0][i] }
 
 // Path is the siblings of leaf i, lowest first.
 func (t *Tree) Path(i int) []Hash {
-	if i < 0 || i >= t.leaves {
-		panic(fmt.Sprintf("blob: path of leaf %d of %d", i, t.leaves))
+	if i < 0 || i >= t.Len() {
+		panic(fmt.Sprintf("blob: path of leaf %d of %d", i, t.Len()))
 	}
-	path := make([]Hash, 0, PathLen(i, t.leaves))
-	var walk func(from, to int)
-	walk = func(from, to int) {
-		if to-from == 1 {
-			return
+	path := make([]Hash, 0, PathLen(i, t.Len()))
+	for _, level := range t.levels {
+		if sibling := i ^ 1; sibling < len(level) {
+			path = append(path, level[sibling])
 		}
-		k := from + split(to-from)
-		if i < k {
-			walk(from, k)
-			path = append(path, t.nodes[span{k, to}])
-		} else {
-			walk(k, to)
-			path = append(path, t.nodes[span{from, k}])
-		}
+		i /= 2
 	}
-	walk(0, t.leaves)
 	return path
 }
 

@@ -1,0 +1,138 @@
+package redstuff
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/walrus-network/walrus/blob"
+)
+
+// stored is one stripe as the network holds it, with everything proven.
+type stored struct {
+	code    *Code
+	layout  blob.Layout
+	content []byte // of the stripe
+	proven  blob.ProvenStripe
+	rows    []blob.Verified
+	columns []blob.Verified
+}
+
+func contents(n int, seed uint64) []byte {
+	b := make([]byte, n)
+	r := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), 1})
+	r.Read(b)
+	return b
+}
+
+func layoutOf(t testing.TB, n int, size int64, maxSymbol int) (*Code, blob.Layout) {
+	t.Helper()
+	shape, err := blob.NewShape(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := shape.LayoutWith(size, maxSymbol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return For(shape), l
+}
+
+// store encodes content and proves every fragment of every stripe, the way a node does.
+func store(t testing.TB, n int, content []byte, maxSymbol int) []stored {
+	t.Helper()
+	c, l := layoutOf(t, n, int64(len(content)), maxSymbol)
+	var stripes []*Stripe
+	commitment, tree, err := c.Commit(context.Background(), l, bytes.NewReader(content), 0, func(s *Stripe) error {
+		stripes = append(stripes, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]stored, len(stripes))
+	for i, s := range stripes {
+		proven, err := c.EncodeList(s.Tree().List()).Prove(commitment, uint32(i), tree.Path(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[i] = stored{code: c, layout: l, proven: proven, content: content[l.StripeOffset(i):][:l.StripeBytes(i)]}
+		for p := range blob.Place(n) {
+			row, err := proven.At(p).Possess(blob.Row, s.Row(p), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			column, err := proven.At(p).Possess(blob.Column, s.Column(p), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if parity := s.Parity(p); parity.Row != row.Parity() || parity.Column != column.Parity() {
+				t.Fatalf("parity roots of place %d are not those of its fragments", p)
+			}
+			out[i].rows = append(out[i].rows, row.Verified)
+			out[i].columns = append(out[i].columns, column.Verified)
+		}
+	}
+	return out
+}
+
+func (s stored) of(axis blob.Axis) []blob.Verified {
+	if axis == blob.Row {
+		return s.rows
+	}
+	return s.columns
+}
+
+// some picks count of the stripe's fragments along axis, in random order.
+func (s stored) some(r *rand.Rand, axis blob.Axis, count int) []blob.Verified {
+	all := s.of(axis)
+	picked := make([]blob.Verified, count)
+	for i, p := range r.Perm(len(all))[:count] {
+		picked[i] = all[p]
+	}
+	return picked
+}
+
+// sizes are those where layouts break: nothing, a byte, a prime, around one stripe, several.
+func sizes(n, maxSymbol int) []int {
+	shape, _ := blob.NewShape(n)
+	stripe := shape.K1 * shape.K2 * maxSymbol
+	return []int{0, 1, 1009, stripe - 1, stripe, stripe + 1, 3*stripe + 17}
+}
+
+// shapes are all shapes tested, each with a largest symbol that keeps the test small.
+var shapes = []struct{ n, maxSymbol int }{
+	{4, 64}, {7, 100}, {10, 64}, {28, 33}, {31, 16}, {100, 4}, {256, 2}, {300, 2}, {1000, 2},
+}
+
+func TestAnyK1RowsAndAnyK2ColumnsDecode(t *testing.T) {
+	for _, shape := range shapes {
+		t.Run(fmt.Sprint(shape.n), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(1, uint64(shape.n)))
+			for _, size := range sizes(shape.n, shape.maxSymbol) {
+				if shape.n > 256 && size > 300_000 {
+					continue // several stripes are what the smaller shapes show
+				}
+				for _, s := range store(t, shape.n, contents(size, uint64(shape.n)), shape.maxSymbol) {
+					for _, axis := range []blob.Axis{blob.Row, blob.Column} {
+						need := s.code.needed(axis)
+						got, err := s.code.Decode([]byte("before"), s.proven, s.some(r, axis, need))
+						if err != nil {
+							t.Fatalf("size %d, %d %vs: %v", size, need, axis, err)
+						}
+						if !bytes.Equal(got, append([]byte("before"), s.content...)) {
+							t.Fatalf("size %d: %d %vs decode to other bytes", size, need, axis)
+						}
+						if _, err := s.code.Decode(nil, s.proven, s.some(r, axis, need-1)); !errors.Is(err, ErrTooFew) {
+							t.Fatalf("size %d, %d %vs: want ErrTooFew, got %v", size, need-1, axis, err)
+						}
+					}
+				}
+			}
+		})
+	}
+}
