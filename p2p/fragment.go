@@ -103,12 +103,26 @@ type getSymbols struct {
 	Proven  bool   // with a proof each
 }
 
+// symbolsFrame precedes the symbols of a stripe, in the order asked. Proven ones
+// come inside their openings, with the witness that leads those to the blob ID.
 type symbolsFrame struct {
-	_      struct{} `cbor:",toarray"`
-	Stripe uint32
-	Bytes  uint32   // of the payload: the symbols in the order asked; 0: not held
-	Proofs [][]byte // with Proven: as many as symbols
+	_        struct{} `cbor:",toarray"`
+	Stripe   uint32
+	Bytes    uint32 // of the payload; 0 and no openings: not held
+	Witness  []byte
+	Openings [][]byte
 }
+
+// Symbols is an answer to a request for symbols of one place's fragment of a stripe.
+type Symbols struct {
+	Stripe   uint32
+	Data     []byte   // the symbols in the order asked, if they were asked for without proof
+	Witness  []byte   // with proof: of the place
+	Openings [][]byte // with proof: one for each symbol
+}
+
+// Held says whether the peer holds the fragment.
+func (s Symbols) Held() bool { return len(s.Data) > 0 || len(s.Openings) > 0 }
 
 type getWitnesses struct {
 	_      struct{} `cbor:",toarray"`
@@ -125,8 +139,8 @@ type Keeper interface {
 	Receive(ctx context.Context, from peer.ID, in *Upload) (Confirmation, error)
 	// Fragment returns a stored fragment and its witness, or ErrNotHeld.
 	Fragment(ctx context.Context, at blob.Position) (data []byte, witness []byte, err error)
-	// Symbols returns the symbols at the indices, in order, with proofs if asked for, or ErrNotHeld.
-	Symbols(ctx context.Context, at blob.Position, indices []int, proven bool) (data []byte, proofs [][]byte, err error)
+	// Symbols returns the symbols at the indices, in order, proven or plain, or ErrNotHeld.
+	Symbols(ctx context.Context, at blob.Position, indices []int, proven bool) (Symbols, error)
 	// Witness returns the witness of a place, or ErrNotHeld.
 	Witness(ctx context.Context, id blob.ID, stripe uint32, p blob.Place) ([]byte, error)
 }
@@ -222,11 +236,12 @@ func serveGetSymbols(ctx context.Context, s *session, k Keeper, body []byte) err
 		at[i] = int(j)
 	}
 	for stripe := q.From; stripe < q.To; stripe++ {
-		data, proofs, err := k.Symbols(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: q.Place, Axis: q.Axis}, at, q.Proven)
+		got, err := k.Symbols(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: q.Place, Axis: q.Axis}, at, q.Proven)
 		if err != nil && !errors.Is(err, ErrNotHeld) {
 			return err
 		}
-		if err := s.send(kindSymbols, symbolsFrame{Stripe: stripe, Bytes: uint32(len(data)), Proofs: proofs}, data); err != nil {
+		f := symbolsFrame{Stripe: stripe, Bytes: uint32(len(got.Data)), Witness: got.Witness, Openings: got.Openings}
+		if err := s.send(kindSymbols, f, got.Data); err != nil {
 			return err
 		}
 	}
@@ -332,11 +347,11 @@ func (l *Link) answers(k kind, places []blob.Place, from, to uint32, limit int, 
 	return nil
 }
 
-// Symbols asks for symbols of a place's fragments in stripes [from, to); each gets
-// the symbols of a stripe in the order of indices, or no bytes where they are not
-// held. limit bounds the bytes of one symbol.
+// Symbols asks for symbols of a place's fragments in stripes [from, to) and calls
+// each with every stripe's answer, in order, held or not. limit bounds the bytes of
+// one symbol.
 func (l *Link) Symbols(id blob.ID, axis blob.Axis, p blob.Place, indices []int, from, to uint32, limit int, proven bool,
-	each func(stripe uint32, data []byte, proofs [][]byte) error) error {
+	each func(Symbols) error) error {
 	q := getSymbols{Blob: id, Axis: axis, Place: p, From: from, To: to, Proven: proven}
 	for _, j := range indices {
 		q.Indices = append(q.Indices, uint16(j))
@@ -356,7 +371,7 @@ func (l *Link) Symbols(id blob.ID, axis blob.Axis, p blob.Place, indices []int, 
 		if err != nil {
 			return err
 		}
-		if err := each(stripe, data, f.Proofs); err != nil {
+		if err := each(Symbols{Stripe: stripe, Data: data, Witness: f.Witness, Openings: f.Openings}); err != nil {
 			return err
 		}
 	}

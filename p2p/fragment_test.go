@@ -66,16 +66,16 @@ func (s *shelf) Fragment(_ context.Context, at blob.Position) ([]byte, []byte, e
 	return b, []byte("witness"), nil
 }
 
-func (s *shelf) Symbols(_ context.Context, at blob.Position, indices []int, proven bool) ([]byte, [][]byte, error) {
+func (s *shelf) Symbols(_ context.Context, at blob.Position, indices []int, proven bool) (Symbols, error) {
 	b, err := s.get(at)
 	if err != nil {
-		return nil, nil, err
+		return Symbols{}, err
 	}
 	var out []byte
 	for _, j := range indices {
 		out = append(out, b[j])
 	}
-	return out, nil, nil
+	return Symbols{Data: out}, nil
 }
 
 func (s *shelf) Witness(_ context.Context, id blob.ID, stripe uint32, p blob.Place) ([]byte, error) {
@@ -174,9 +174,9 @@ func TestUploadComesBackAndIsNotSentTwice(t *testing.T) {
 		t.Errorf("got %d, %v", got, err)
 	}
 	// The same stream serves the next requests.
-	err = link.Symbols(r.m.ID(), blob.Column, 0, []int{1, 0}, 1, 3, 1, false, func(stripe uint32, data []byte, _ [][]byte) error {
-		if len(data) != 2 {
-			t.Errorf("stripe %d: %d bytes", stripe, len(data))
+	err = link.Symbols(r.m.ID(), blob.Column, 0, []int{1, 0}, 1, 3, 1, false, func(got Symbols) error {
+		if len(got.Data) != 2 {
+			t.Errorf("stripe %d: %d bytes", got.Stripe, len(got.Data))
 		}
 		return nil
 	})
