@@ -287,6 +287,9 @@ func (h *Host) Fragments(ctx context.Context, p peer.ID, addrs []string) (*Link,
 // Peer is who is at the other end.
 func (l *Link) Peer() peer.ID { return l.s.peer() }
 
+// Received is how many bytes came over the stream so far, framing included.
+func (l *Link) Received() int64 { return l.s.received }
+
 // Close ends the stream; with an error it is reset, so that nothing half-said is read on.
 func (l *Link) Close(err error) { l.s.close(err) }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
+	"os"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -65,13 +67,25 @@ func IsRefusal(err error, code Code) bool {
 // session is one stream, framed. It belongs to one goroutine at a time, but one may
 // send while another receives.
 type session struct {
-	stream network.Stream
-	r      *bufio.Reader
-	w      *bufio.Writer
+	stream   network.Stream
+	r        *bufio.Reader
+	w        *bufio.Writer
+	received int64 // bytes read from the stream, framing included
 }
 
-func newSession(s network.Stream) *session {
-	return &session{stream: s, r: bufio.NewReaderSize(s, 64<<10), w: bufio.NewWriterSize(s, writerSize)}
+func newSession(stream network.Stream) *session {
+	s := &session{stream: stream, w: bufio.NewWriterSize(stream, writerSize)}
+	s.r = bufio.NewReaderSize(counted{s}, 64<<10)
+	return s
+}
+
+// counted counts what a session's reader takes from its stream.
+type counted struct{ s *session }
+
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.s.stream.Read(b)
+	c.s.received += int64(n)
+	return n, err
 }
 
 func (s *session) peer() peer.ID { return s.stream.Conn().RemotePeer() }
@@ -211,4 +225,17 @@ func (s *session) close(err error) {
 		return
 	}
 	s.stream.Close()
+}
+
+// IsHangup says whether err means that the other side is gone or hung up, rather
+// than that it answered something.
+func IsHangup(err error) bool {
+	var r *Refusal
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, network.ErrReset) ||
+		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || (!errors.As(err, &r) && isNetError(err))
+}
+
+func isNetError(err error) bool {
+	var n net.Error
+	return errors.As(err, &n)
 }

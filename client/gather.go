@@ -1,0 +1,215 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/p2p"
+)
+
+// ErrUnavailable is returned where too few places answered.
+var ErrUnavailable = errors.New("not enough of the blob's fragments can be reached")
+
+// question asks one member for what it holds of places in stripes [from, to) and
+// emits each answer that was held and, where it can be, verified. Wrong bytes are
+// an error that wraps blob.ErrMismatch.
+type question[T any] func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(stripe uint32, p blob.Place, v T) error) error
+
+// gathering collects, for each of a run of stripes, answers from need different
+// places. Places are asked in order, as many as are needed; whoever fails, lacks
+// something, or keeps silent for too long is made good by the next in order.
+type gathering[T any] struct {
+	f        *Fetcher
+	d        *Directory
+	id       blob.ID
+	from, to uint32
+	need     int
+	ask      question[T]
+
+	queue    []candidate // not asked yet, best first
+	have     []map[blob.Place]T
+	complete int // stripes with enough
+	flying   map[*flight]bool
+	events   chan event[T]
+	failures []string
+	ctx      context.Context // of this gathering: it ends when enough is there
+}
+
+type candidate struct {
+	place  blob.Place
+	member int
+}
+
+// flight is a question that is under way.
+type flight struct {
+	member  int
+	places  []blob.Place
+	left    map[blob.Place]int // stripes not answered yet
+	doubled bool               // others were asked in its stead
+}
+
+type event[T any] struct {
+	flight *flight
+	done   bool
+	err    error
+	stripe uint32
+	place  blob.Place
+	value  T
+}
+
+// gather returns, for each stripe of [from, to), the answers of at least need places.
+func gather[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask question[T]) ([]map[blob.Place]T, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	g := &gathering[T]{f: f, d: d, id: id, from: from, to: to, need: need, ask: ask, ctx: ctx,
+		have: make([]map[blob.Place]T, to-from), flying: map[*flight]bool{}, events: make(chan event[T])}
+	for i := range g.have {
+		g.have[i] = make(map[blob.Place]T, need)
+	}
+	g.enqueue(order)
+	err := g.run()
+	cancel()
+	for len(g.flying) > 0 { // whoever starts a goroutine waits for it
+		if e := <-g.events; e.done {
+			delete(g.flying, e.flight)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return g.have, nil
+}
+
+// enqueue lists whom to ask: the doubtful after the others, old and new holders of a
+// shard that is on its way as two candidates.
+func (g *gathering[T]) enqueue(order []blob.Place) {
+	var last []candidate
+	for _, p := range order {
+		for i, m := range g.d.holders(g.id, p) {
+			c := candidate{place: p, member: m}
+			if i > 0 || g.f.doubtful(g.d.Members[m].Peer) {
+				last = append(last, c)
+			} else {
+				g.queue = append(g.queue, c)
+			}
+		}
+	}
+	g.queue = append(g.queue, last...)
+}
+
+func (g *gathering[T]) run() error {
+	g.launch(g.need)
+	hedge := time.NewTimer(g.f.hedge)
+	defer hedge.Stop()
+	for g.complete < len(g.have) {
+		if len(g.flying) == 0 {
+			if err := g.ctx.Err(); err != nil {
+				return err
+			}
+			return g.unavailable()
+		}
+		select {
+		case <-hedge.C:
+			g.double()
+		case e := <-g.events:
+			g.handle(e)
+		}
+		hedge.Reset(g.f.hedge)
+	}
+	return nil
+}
+
+// launch asks the next n candidates, one question per member.
+func (g *gathering[T]) launch(n int) {
+	byMember := map[int][]blob.Place{}
+	var members []int
+	for ; n > 0 && len(g.queue) > 0; n-- {
+		c := g.queue[0]
+		g.queue = g.queue[1:]
+		if byMember[c.member] == nil {
+			members = append(members, c.member)
+		}
+		byMember[c.member] = append(byMember[c.member], c.place)
+	}
+	for _, m := range members {
+		fl := &flight{member: m, places: byMember[m], left: map[blob.Place]int{}}
+		for _, p := range fl.places {
+			fl.left[p] = len(g.have)
+		}
+		g.flying[fl] = true
+		go g.fly(fl)
+	}
+}
+
+func (g *gathering[T]) fly(fl *flight) {
+	err := g.f.with(g.ctx, g.d.Members[fl.member], func(l *p2p.Link) error {
+		return g.ask(l, fl.places, g.from, g.to, func(stripe uint32, p blob.Place, v T) error {
+			g.events <- event[T]{flight: fl, stripe: stripe, place: p, value: v}
+			return g.ctx.Err()
+		})
+	})
+	g.events <- event[T]{flight: fl, done: true, err: err}
+}
+
+func (g *gathering[T]) handle(e event[T]) {
+	if !e.done {
+		e.flight.left[e.place]--
+		have := g.have[e.stripe-g.from]
+		if _, ok := have[e.place]; !ok {
+			have[e.place] = e.value
+			if len(have) == g.need {
+				g.complete++
+			}
+		}
+		return
+	}
+	delete(g.flying, e.flight)
+	missing := 0
+	for _, left := range e.flight.left {
+		if left > 0 {
+			missing++
+		}
+	}
+	m := g.d.Members[e.flight.member]
+	if e.err != nil && g.ctx.Err() == nil {
+		g.failures = append(g.failures, fmt.Sprintf("%s: %v", m.Peer, e.err))
+		if errors.Is(e.err, blob.ErrMismatch) {
+			g.f.host.Blame(m.Peer, e.err)
+		}
+	} else if missing > 0 {
+		g.failures = append(g.failures, fmt.Sprintf("%s: lacks fragments of %d of its places", m.Peer, missing))
+	}
+	if missing > 0 && !e.flight.doubled {
+		g.launch(missing)
+	}
+}
+
+// double asks others for what the silent ones owe.
+func (g *gathering[T]) double() {
+	n := 0
+	for fl := range g.flying {
+		if !fl.doubled {
+			fl.doubled = true
+			n += len(fl.places)
+		}
+	}
+	g.launch(n)
+}
+
+func (g *gathering[T]) unavailable() error {
+	worst, stripe := g.need, g.from
+	for i, have := range g.have {
+		if len(have) < worst {
+			worst, stripe = len(have), g.from+uint32(i)
+		}
+	}
+	const shown = 4
+	detail := g.failures
+	if len(detail) > shown {
+		detail = append(detail[:shown:shown], fmt.Sprintf("and %d more", len(g.failures)-shown))
+	}
+	return fmt.Errorf("stripe %d of %s: %d of %d places answered: %w (%s)", stripe, g.id, worst, g.need, ErrUnavailable, strings.Join(detail, "; "))
+}

@@ -1,0 +1,79 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/walrus-network/walrus/blob"
+)
+
+// ErrRange is returned for a range that does not lie within the blob.
+var ErrRange = errors.New("range outside the blob")
+
+// ReadRange writes length bytes of the blob from offset on. Where a range covers a
+// small part of a stripe only the symbols under it are fetched, each with its proof.
+func (f *Fetcher) ReadRange(ctx context.Context, d *Directory, c blob.Commitment, offset, length int64, w io.Writer) error {
+	l := c.Layout
+	if offset < 0 || length < 0 || offset > l.Size || length > l.Size-offset {
+		return fmt.Errorf("bytes %d to %d of %d: %w", offset, offset+length, l.Size, ErrRange)
+	}
+	if length == 0 {
+		return nil
+	}
+	full := int64(l.K1*l.K2) * int64(l.Seg)
+	write := func(stripe uint32, b []byte) error {
+		start := l.StripeOffset(int(stripe))
+		lo, hi := max(offset-start, 0), min(offset+length-start, int64(len(b)))
+		_, err := w.Write(b[lo:hi])
+		return err
+	}
+	first, last := uint32(offset/full), uint32((offset+length-1)/full)
+	if first == last && length <= full/2 {
+		part, err := f.readPart(ctx, d, c, first, offset-l.StripeOffset(int(first)), length)
+		if err == nil {
+			_, err = w.Write(part)
+		}
+		if !errors.Is(err, ErrUnavailable) {
+			return err
+		}
+	}
+	return f.readStripes(ctx, d, c, first, last+1, write)
+}
+
+// readPart fetches the source symbols that cover [lo, lo+length) of a stripe from
+// the rows they lie in.
+func (f *Fetcher) readPart(ctx context.Context, d *Directory, c blob.Commitment, stripe uint32, lo, length int64) ([]byte, error) {
+	seg := int64(c.Layout.StripeSeg(int(stripe)))
+	width := int64(c.Layout.K2) * seg
+	firstRow, lastRow := lo/width, (lo+length-1)/width
+	rows := make([][]byte, lastRow-firstRow+1)
+	err := inParallel(len(rows), func(i int) error {
+		row := firstRow + int64(i)
+		from, to := max(lo-row*width, 0), min(lo+length-row*width, width)
+		first, last := from/seg, (to-1)/seg
+		var indices []int
+		for j := first; j <= last; j++ {
+			indices = append(indices, int(j))
+		}
+		answers, err := gather(ctx, f, d, c.ID, stripe, stripe+1, []blob.Place{blob.Place(row)}, 1, provenSymbols(c, blob.Row, indices))
+		if err != nil {
+			return err
+		}
+		var b []byte
+		for _, s := range answers[0][blob.Place(row)] {
+			b = append(b, s.Bytes()...)
+		}
+		rows[i] = b[from-first*seg : to-first*seg]
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []byte
+	for _, b := range rows {
+		out = append(out, b...)
+	}
+	return out, nil
+}

@@ -1,0 +1,69 @@
+package client
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/p2p"
+)
+
+// held is a fragment that was verified, with the witness that came with it.
+type held struct {
+	fragment blob.Verified
+	witness  blob.Witness
+}
+
+// fragmentsOf asks for whole fragments along axis and verifies each against the blob ID.
+func fragmentsOf(c blob.Commitment, axis blob.Axis) question[held] {
+	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, held) error) error {
+		limit := c.Layout.FragmentBytes(0, axis)
+		return l.Pieces(c.ID, axis, places, from, to, limit, func(got p2p.Piece) error {
+			if len(got.Witness) == 0 {
+				return nil
+			}
+			w, roots, err := proveWitness(c, got)
+			if err != nil {
+				return err
+			}
+			v, err := roots.VerifySource(axis, got.Data, w.Parity.Of(axis))
+			if err != nil {
+				return err
+			}
+			return emit(got.Stripe, got.Place, held{fragment: v, witness: w})
+		})
+	}
+}
+
+// witnessesOf asks for witnesses alone: what a root list is rebuilt from.
+func witnessesOf(c blob.Commitment) question[blob.Witness] {
+	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, blob.Witness) error) error {
+		return l.Witnesses(c.ID, places, from, to, func(got p2p.Piece) error {
+			if len(got.Witness) == 0 {
+				return nil
+			}
+			w, _, err := proveWitness(c, got)
+			if err != nil {
+				return err
+			}
+			return emit(got.Stripe, got.Place, w)
+		})
+	}
+}
+
+func proveWitness(c blob.Commitment, got p2p.Piece) (blob.Witness, blob.ProvenRoots, error) {
+	w, err := blob.DecodeWitness(got.Witness)
+	if err != nil {
+		return w, blob.ProvenRoots{}, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
+	}
+	roots, err := w.Prove(c, got.Stripe, got.Place)
+	return w, roots, err
+}
+
+// sourceFirst is all places, those that hold the blob's own rows first.
+func sourceFirst(n int) []blob.Place {
+	order := make([]blob.Place, n)
+	for i := range order {
+		order[i] = blob.Place(i)
+	}
+	return order
+}
