@@ -4,16 +4,22 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/token"
 )
 
 // Member is a node as those who fetch from it see it.
 type Member struct {
-	Peer  peer.ID
-	Addrs []string // hints from the ledger; the DHT knows the rest
+	Peer   peer.ID
+	Addrs  []string // hints from the ledger; the DHT knows the rest
+	BLS    token.BLSPublicKey
+	Shards int
 }
 
-// Directory says who holds which shard.
+// Directory says who holds which shard in an epoch. The members are the committee's,
+// in its order.
 type Directory struct {
+	Chain   token.ChainID
+	Epoch   uint64
 	Shape   blob.Shape
 	Members []Member
 	// Holder has, for each shard, the index of the member with the duty.

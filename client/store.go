@@ -1,0 +1,188 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/token"
+)
+
+// StoreOptions says for how long and for whom.
+type StoreOptions struct {
+	Epochs    uint64 // 0: the network's default
+	Permanent bool   // cannot be deleted or refunded
+}
+
+// Stored is what Store did.
+type Stored struct {
+	ID           blob.ID `json:"blob"`
+	Size         int64   `json:"bytes"`
+	EncodedBytes int64   `json:"encoded_bytes"`
+	SentBytes    int64   `json:"sent_bytes"` // of fragments; less than encoded when resumed
+	EndEpoch     uint64  `json:"end_epoch"`  // of the owner's lease
+	Already      bool    `json:"already"`    // it was certified before; nothing was sent
+	Requests     int64   `json:"requests"`   // streams opened and transactions sent
+
+	EncodeTime time.Duration `json:"-"` // pass 1
+	UploadTime time.Duration `json:"-"` // first byte read to certificate assembled
+	TotalTime  time.Duration `json:"-"` // to the certificate on the ledger
+}
+
+// Store puts a blob on the network for the owner of key. It returns when the block
+// with the certificate is there: the commit point. Run again after an interruption
+// it sends only what is missing and pays nothing twice.
+func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOptions) (Stored, error) {
+	s := storing{c: c, key: key, options: o, began: time.Now(), streams: c.streams.Load()}
+	err := s.run(ctx, src)
+	s.out.Requests += c.streams.Load() - s.streams
+	s.out.TotalTime = time.Since(s.began)
+	if err != nil && s.p != nil {
+		return s.out, fmt.Errorf("store blob %s: %w", s.p.ID, err)
+	}
+	return s.out, err
+}
+
+type storing struct {
+	c        *Client
+	key      token.Key
+	options  StoreOptions
+	began    time.Time
+	streams  int64 // opened before
+	d        *Directory
+	p        *prepared
+	manifest blob.Manifest
+	out      Stored
+}
+
+func (s *storing) run(ctx context.Context, src Source) error {
+	v, err := s.c.ledger.View(ctx)
+	if err != nil {
+		return err
+	}
+	if s.d, err = DirectoryOf(v, s.c.chain); err != nil {
+		return err
+	}
+	if s.p, err = prepare(ctx, s.d.Shape, src); err != nil {
+		return err
+	}
+	s.manifest = blob.NewManifest(s.p.Layout, s.p.Root)
+	s.out = Stored{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
+	entry, known, err := v.Blob(s.p.ID)
+	if err != nil {
+		return err
+	}
+	if known && entry.Certified() && entry.Live(s.d.Epoch) {
+		return s.lease(ctx, entry)
+	}
+	return s.upload(ctx, entry, known)
+}
+
+// lease is all that is left to do for a blob that somebody has stored already.
+func (s *storing) lease(ctx context.Context, entry registry.Entry) error {
+	s.out.Already = true
+	if end, ok := entry.OwnedBy(s.key.Address(), s.d.Epoch); ok {
+		s.out.EndEpoch = end
+		return nil
+	}
+	return s.register(ctx)
+}
+
+func (s *storing) upload(ctx context.Context, entry registry.Entry, known bool) error {
+	u, err := s.c.Fetcher.open(ctx, s.d, s.p, s.manifest)
+	if err != nil {
+		return err // nothing was paid
+	}
+	defer u.close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	registered := make(chan error, 1)
+	go func() {
+		var err error
+		if end, ok := entry.OwnedBy(s.key.Address(), s.d.Epoch); known && ok {
+			s.out.EndEpoch = end
+		} else {
+			err = s.register(ctx)
+		}
+		if err != nil {
+			cancel(err) // no node will confirm
+		}
+		registered <- err
+	}()
+	epoch, sigs, err := u.run(ctx)
+	if refused := <-registered; refused != nil {
+		return refused
+	}
+	if err != nil {
+		return err
+	}
+	for _, l := range u.lanes {
+		s.out.SentBytes += l.sent
+	}
+	return s.certify(ctx, epoch, sigs)
+}
+
+// register pays. What it pays for is prepaid and refunded should no certificate follow.
+func (s *storing) register(ctx context.Context) error {
+	s.out.Requests++
+	epochs := s.options.Epochs
+	if epochs == 0 {
+		v, err := s.c.ledger.View(ctx)
+		if err != nil {
+			return err
+		}
+		params, err := v.Params()
+		if err != nil {
+			return err
+		}
+		epochs = params.Registry.DefaultEpochs
+	}
+	body := ledger.RegisterBlob{Manifest: s.manifest, Epochs: epochs, Owner: s.key.Address(), Permanent: s.options.Permanent}
+	receipt, err := s.c.Send(ctx, s.key, body)
+	if errors.Is(err, ledger.ErrLeased) {
+		err = nil // another process of the same owner was quicker
+	}
+	if err != nil {
+		return fmt.Errorf("register: %w", err)
+	}
+	s.out.EndEpoch = s.d.Epoch + epochs
+	s.c.log.Debug("registered", "blob", s.p.ID, "height", receipt.Height)
+	return nil
+}
+
+func (s *storing) certify(ctx context.Context, epoch uint64, sigs map[int]token.BLSSignature) error {
+	certificate, err := registry.NewCertificate(epoch, len(s.d.Members), sigs)
+	if err != nil {
+		return err
+	}
+	s.out.UploadTime = time.Since(s.began)
+	s.out.Requests++
+	receipt, err := s.c.ledger.Submit(ctx, ledger.Unsigned(ledger.Certify{Blob: s.p.ID, Certificate: certificate}))
+	if err == nil {
+		err = receipt.Err()
+	}
+	if errors.Is(err, ledger.ErrCertified) {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("certify: %w", err)
+	}
+	return nil
+}
+
+// ReadBlob writes the whole blob to w.
+func (c *Client) ReadBlob(ctx context.Context, id blob.ID, w io.Writer) error {
+	_, commitment, d, err := c.Find(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := c.Fetcher.Read(ctx, d, commitment, w); err != nil {
+		return fmt.Errorf("read blob %s: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/redstuff"
+)
+
+// ErrChanged is returned when a source read differently the second time.
+var ErrChanged = errors.New("the input changed while it was being stored")
+
+// keepBytes is how much of the encoded stripes is kept in memory between the pass
+// that computes the ID and the one that sends; the rest is encoded again.
+const keepBytes = 128 << 20
+
+// prepared is a blob that was encoded once: its commitment is known.
+type prepared struct {
+	blob.Commitment
+	source Source
+	code   *redstuff.Code
+	tree   *blob.Tree
+	kept   []*redstuff.Stripe // the first stripes of the blob
+}
+
+// prepare is pass 1.
+func prepare(ctx context.Context, shape blob.Shape, src Source) (*prepared, error) {
+	l, err := shape.Layout(src.Size())
+	if err != nil {
+		return nil, err
+	}
+	r, err := src.Open(0)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	p := &prepared{source: src, code: redstuff.For(shape)}
+	budget := keepBytes
+	p.Commitment, p.tree, err = p.code.Commit(ctx, l, r, 0, func(s *redstuff.Stripe) error {
+		if budget -= s.Bytes(); budget >= 0 {
+			p.kept = append(p.kept, s)
+		} else {
+			budget = 0 // only a prefix is kept
+			s.Release()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return p, nil
+}
+
+// shared is a stripe on its way to several members; the last one releases it.
+type shared struct {
+	*redstuff.Stripe
+	number uint32 // of the stripe in the blob
+	users  atomic.Int32
+}
+
+func (s *shared) done() {
+	if s.users.Add(-1) == 0 {
+		s.Release()
+	}
+}
+
+// stripes is pass 2: it gives every stripe to each, in order.
+func (p *prepared) stripes(ctx context.Context, each func(*shared) error) error {
+	for i, s := range p.kept {
+		p.kept[i] = nil
+		if err := each(&shared{Stripe: s, number: uint32(i)}); err != nil {
+			return err
+		}
+	}
+	first := len(p.kept)
+	if first == p.Layout.Stripes {
+		return nil
+	}
+	// The stripes that were not kept are a blob of their own with the same symbols.
+	offset := p.Layout.StripeOffset(first)
+	rest, err := p.Layout.Shape.LayoutWith(p.Layout.Size-offset, p.Layout.Seg)
+	if err != nil {
+		return err
+	}
+	r, err := p.source.Open(offset)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return p.code.Encode(ctx, rest, r, 0, func(s *redstuff.Stripe) error {
+		number := uint32(first + s.Index())
+		if got, err := blob.Climb(s.Tree().Root(), int(number), p.Layout.Stripes, p.tree.Path(int(number))); err != nil || got != p.Root {
+			return fmt.Errorf("stripe %d: %w", number, ErrChanged)
+		}
+		return each(&shared{Stripe: s, number: number})
+	})
+}

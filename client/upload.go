@@ -1,0 +1,297 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/token"
+)
+
+// ErrQuorum is returned where members with more than two thirds of the shards
+// cannot be reached or do not confirm.
+var ErrQuorum = errors.New("not more than two thirds of the shards can confirm the blob")
+
+const (
+	// slowest is how long the others wait for a member that takes nothing, once they
+	// suffice without it.
+	slowest = 3 * time.Second
+	// grace is how long members that are still taking the blob may go on after enough
+	// have confirmed, as a part of the time the upload took: what they miss has to be
+	// repaired.
+	graceParts = 2
+	minGrace   = 500 * time.Millisecond
+)
+
+// upload sends a prepared blob to all members at once and gathers confirmations.
+type upload struct {
+	f     *Fetcher
+	d     *Directory
+	p     *prepared
+	lanes []*lane
+}
+
+// lane is the upload to one member.
+type lane struct {
+	member  int
+	places  []blob.Place
+	link    *p2p.Link
+	out     *p2p.Outgoing
+	stripes chan *shared
+	gone    chan struct{} // closed when the lane takes no more
+	err     error         // why it ended, once gone is closed
+	sent    int64         // bytes of fragments
+}
+
+// confirmed is a member's verified confirmation.
+type confirmed struct {
+	lane *lane
+	p2p.Confirmation
+}
+
+// open offers the blob to every member. It fails at once where too few can be reached.
+func (f *Fetcher) open(ctx context.Context, d *Directory, p *prepared, m blob.Manifest) (*upload, error) {
+	u := &upload{f: f, d: d, p: p}
+	for i, places := range d.placesOf(p.ID) {
+		if len(places) > 0 {
+			u.lanes = append(u.lanes, &lane{member: i, places: places, stripes: make(chan *shared, 2), gone: make(chan struct{})})
+		}
+	}
+	var wg sync.WaitGroup
+	for _, l := range u.lanes {
+		wg.Go(func() {
+			m2 := d.Members[l.member]
+			f.streams.Add(1)
+			if l.link, l.err = f.host.Fragments(ctx, m2.Peer, m2.Addrs); l.err != nil {
+				return
+			}
+			stop := context.AfterFunc(ctx, l.link.Interrupt)
+			l.out, l.err = l.link.Offer(m, l.places)
+			stop()
+		})
+	}
+	wg.Wait()
+	for _, l := range u.lanes {
+		if l.err != nil {
+			close(l.gone)
+		}
+	}
+	if err := u.possible(); err != nil {
+		u.close()
+		return nil, err
+	}
+	return u, nil
+}
+
+func (u *upload) close() {
+	for _, l := range u.lanes {
+		if l.link != nil {
+			l.link.Close(l.err)
+		}
+	}
+}
+
+func (l *lane) isGone() bool {
+	select {
+	case <-l.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// failed says whether the lane ended without a confirmation.
+func (l *lane) failed() bool { return l.isGone() && l.err != nil }
+
+// weight is the shards of the lanes that confirmed or still may.
+func (u *upload) weight(without *lane) int {
+	sum := 0
+	for _, l := range u.lanes {
+		if l != without && !l.failed() {
+			sum += len(l.places)
+		}
+	}
+	return sum
+}
+
+// possible says why the blob cannot be certified any more, or nil.
+func (u *upload) possible() error {
+	if u.weight(nil) >= u.d.Shape.Quorum() {
+		return nil
+	}
+	return u.shortfall(u.weight(nil))
+}
+
+func (u *upload) shortfall(weight int) error {
+	var why []string
+	for _, l := range u.lanes {
+		if l.failed() {
+			why = append(why, fmt.Sprintf("%s (%d shards): %v", u.d.Members[l.member].Peer, len(l.places), l.err))
+		}
+	}
+	sort.Strings(why)
+	return fmt.Errorf("%d of %d shards, %d are needed: %w: %s", weight, u.d.Shape.N, u.d.Shape.Quorum(), ErrQuorum, strings.Join(why, "; "))
+}
+
+// run sends all stripes and returns the confirmations of one epoch that weigh enough.
+// registered is closed when the registration is on the ledger, or holds its error.
+func (u *upload) run(ctx context.Context) (epoch uint64, sigs map[int]token.BLSSignature, err error) {
+	began := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	confirmations := make(chan confirmed, len(u.lanes))
+	var wg sync.WaitGroup
+	defer func() { cancel(); wg.Wait() }()
+
+	live := 0
+	for _, l := range u.lanes {
+		if !l.isGone() {
+			live++
+			wg.Go(func() { u.send(ctx, l, confirmations) })
+		}
+	}
+	supplied := make(chan error, 1)
+	wg.Go(func() { supplied <- u.supply(ctx) })
+
+	byEpoch := map[uint64]map[int]token.BLSSignature{}
+	weights := map[uint64]int{}
+	var enough *uint64
+	var graceOver <-chan time.Time
+	for ended := 0; ended < live; {
+		select {
+		case <-ctx.Done():
+			return 0, nil, ctx.Err()
+		case err := <-supplied:
+			if err != nil && enough == nil {
+				return 0, nil, err
+			}
+		case <-graceOver:
+			return *enough, byEpoch[*enough], nil
+		case c := <-confirmations:
+			ended++
+			if c.lane.err == nil {
+				e := c.Epoch
+				if byEpoch[e] == nil {
+					byEpoch[e] = map[int]token.BLSSignature{}
+				}
+				byEpoch[e][c.lane.member] = token.BLSSignature(c.Signature)
+				weights[e] += len(c.lane.places)
+				if enough == nil && e == u.d.Epoch && weights[e] >= u.d.Shape.Quorum() {
+					enough = &e
+					graceOver = time.After(max(minGrace, time.Since(began)/graceParts))
+				}
+			} else if enough == nil && u.weight(nil) < u.d.Shape.Quorum() {
+				return 0, nil, u.shortfall(u.weight(nil))
+			}
+		}
+	}
+	if enough == nil {
+		return 0, nil, u.shortfall(weights[u.d.Epoch])
+	}
+	return *enough, byEpoch[*enough], nil
+}
+
+// supply hands every stripe to every lane that goes. A lane that takes nothing is
+// left behind once the others suffice.
+func (u *upload) supply(ctx context.Context) error {
+	defer func() {
+		for _, l := range u.lanes {
+			close(l.stripes)
+		}
+	}()
+	return u.p.stripes(ctx, func(s *shared) error {
+		s.users.Store(1) // ours
+		defer s.done()
+		for _, l := range u.lanes {
+			if l.isGone() {
+				continue
+			}
+			s.users.Add(1)
+			if !u.hand(ctx, l, s) {
+				s.done()
+			}
+		}
+		return ctx.Err()
+	})
+}
+
+func (u *upload) hand(ctx context.Context, l *lane, s *shared) bool {
+	patience := time.NewTimer(slowest)
+	defer patience.Stop()
+	for {
+		select {
+		case l.stripes <- s:
+			return true
+		case <-l.gone:
+			return false
+		case <-ctx.Done():
+			return false
+		case <-patience.C:
+			if u.weight(l) >= u.d.Shape.Quorum() {
+				l.link.Interrupt()
+				return false
+			}
+			patience.Reset(slowest)
+		}
+	}
+}
+
+// send drives one lane to its confirmation.
+func (u *upload) send(ctx context.Context, l *lane, confirmations chan<- confirmed) {
+	stop := context.AfterFunc(ctx, l.link.Interrupt)
+	c, err := u.sendAll(l)
+	stop()
+	if err == nil {
+		key := u.d.Members[l.member].BLS
+		if err = key.Verify(registry.ConfirmMessage(u.d.Chain, c.Epoch, u.p.ID), token.BLSSignature(c.Signature)); err != nil {
+			u.f.host.Blame(u.d.Members[l.member].Peer, err)
+		}
+	}
+	l.err = err
+	close(l.gone)
+	for s := range drain(l.stripes) {
+		s.done()
+	}
+	confirmations <- confirmed{lane: l, Confirmation: c}
+}
+
+// drain is what still lies in a lane that is gone.
+func drain(c chan *shared) func(func(*shared) bool) {
+	return func(yield func(*shared) bool) {
+		for {
+			select {
+			case s, ok := <-c:
+				if !ok || !yield(s) {
+					return
+				}
+			default:
+				return
+			}
+		}
+	}
+}
+
+func (u *upload) sendAll(l *lane) (p2p.Confirmation, error) {
+	for s := range l.stripes {
+		err := u.sendStripe(l, s)
+		s.done()
+		if err != nil {
+			return p2p.Confirmation{}, err
+		}
+	}
+	return l.out.Finish()
+}
+
+func (u *upload) sendStripe(l *lane, s *shared) error {
+	if !l.out.Wants(s.number) {
+		return nil
+	}
+	l.sent += int64(len(l.places) * (s.Seg() * (u.d.Shape.K1 + u.d.Shape.K2)))
+	return l.out.Send(s.number, s.Tree().List(), u.p.tree.Path(int(s.number)), s.Row, s.Column)
+}
