@@ -83,6 +83,19 @@ func (l RootList) tree() *Tree {
 	return NewTree(leaves)
 }
 
+// Prove shows that a root list belongs to the blob, given the root over the coded
+// shares (coded): the stripe root over both leads to c.Root along path. It says
+// nothing about the shares; who keeps one uses StripeTree.Prove.
+func (l RootList) Prove(c Commitment, stripe uint32, coded Hash, path []Hash) (ProvenStripe, error) {
+	if len(l) != c.Layout.N {
+		return ProvenStripe{}, fmt.Errorf("list of %d places, want %d: %w", len(l), c.Layout.N, ErrMismatch)
+	}
+	if err := c.provesStripe(Node(l.tree().Root(), coded), stripe, path); err != nil {
+		return ProvenStripe{}, err
+	}
+	return ProvenStripe{of: c, stripe: stripe, list: l}, nil
+}
+
 // StripeTree holds both trees of a stripe: over the places' roots and over the shares of the list.
 type StripeTree struct {
 	list   RootList
@@ -111,6 +124,12 @@ func (t *StripeTree) List() RootList { return t.list }
 
 // Share is place p's share of the coded list.
 func (t *StripeTree) Share(p Place) []byte { return t.shares[p] }
+
+// CodedRoot is the Merkle root over the shares of the coded list.
+func (t *StripeTree) CodedRoot() Hash { return t.coded.Root() }
+
+// SharePath is the path of place p's share under CodedRoot.
+func (t *StripeTree) SharePath(p Place) []Hash { return t.coded.Path(int(p)) }
 
 // Witness is what place p keeps beside its fragments. stripePath is the path of
 // this stripe's root among the blob's; parity is the parity roots of p's fragments.

@@ -156,7 +156,8 @@ func (l Layout) StoredBytes() int64 {
 	for 1<<stripeDepth < l.Stripes {
 		stripeDepth++
 	}
-	perPlaceStripe := int64(4*32 + 2*32*depth + 32*stripeDepth + l.ShareBytes())
+	const hash, rest = 2 + 32, 16 // as written in a witness, beside its other bytes
+	perPlaceStripe := int64(hash*(4+2*depth+stripeDepth) + l.ShareBytes() + rest)
 	const manifest = 64
 	return l.EncodedBytes() + int64(l.N)*(int64(l.Stripes)*perPlaceStripe+manifest)
 }

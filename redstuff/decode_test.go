@@ -136,3 +136,94 @@ func TestAnyK1RowsAndAnyK2ColumnsDecode(t *testing.T) {
 		})
 	}
 }
+
+func TestSourceRowsDecodeWithTheirParityUnchecked(t *testing.T) {
+	s := store(t, 10, contents(5000, 3), 128)[0]
+	var rows []blob.Verified
+	for i := range s.code.shape.K1 {
+		kept := s.rows[i]
+		parity, err := s.code.Extend(blob.Row, kept.Bytes(), s.layout.StripeSeg(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := blob.Root(blob.Leaves(parity, s.layout.StripeSeg(0)))
+		v, err := s.proven.At(blob.Place(i)).VerifySource(blob.Row, kept.Bytes(), root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows = append(rows, v)
+	}
+	got, err := s.code.Decode(nil, s.proven, rows)
+	if err != nil || !bytes.Equal(got, s.content) {
+		t.Fatalf("source rows do not give the content back (%v)", err)
+	}
+}
+
+func TestAnyFragmentIsRebuiltFromWholeRowsOrColumns(t *testing.T) {
+	for _, shape := range []struct{ n, maxSymbol int }{{7, 100}, {28, 33}, {300, 2}} {
+		r := rand.New(rand.NewPCG(4, uint64(shape.n)))
+		s := store(t, shape.n, contents(3001, 8), shape.maxSymbol)[0]
+		for _, from := range []blob.Axis{blob.Row, blob.Column} {
+			for _, axis := range []blob.Axis{blob.Row, blob.Column} {
+				for _, want := range []int{0, s.code.shape.K1 - 1, s.code.shape.K1, s.code.shape.K2, shape.n - 1} {
+					have := s.some(r, from, s.code.needed(from))
+					got, err := s.code.RebuildFragment(s.proven, blob.Place(want), axis, have)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if _, err := s.proven.At(blob.Place(want)).Possess(axis, got, s.code); err != nil {
+						t.Fatalf("N=%d: %v %d from %vs: %v", shape.n, axis, want, from, err)
+					}
+					if _, err := s.code.RebuildFragment(s.proven, blob.Place(want), axis, have[1:]); !errors.Is(err, ErrTooFew) {
+						t.Fatalf("want ErrTooFew, got %v", err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestAFlippedBitIsNeverAccepted(t *testing.T) {
+	s := store(t, 7, contents(700, 2), 16)[1]
+	for p := range blob.Place(7) {
+		for _, axis := range []blob.Axis{blob.Row, blob.Column} {
+			good := s.of(axis)[p].Bytes()
+			parity, err := s.code.Extend(axis, good, s.layout.StripeSeg(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			root := blob.Root(blob.Leaves(parity, s.layout.StripeSeg(1)))
+			for i := range good {
+				bad := bytes.Clone(good)
+				bad[i] ^= 1 << (i % 8)
+				if _, err := s.proven.At(p).Possess(axis, bad, s.code); !errors.Is(err, blob.ErrMismatch) {
+					t.Fatalf("%v %d with byte %d changed is possessed (%v)", axis, p, i, err)
+				}
+				if _, err := s.proven.At(p).VerifySource(axis, bad, root); !errors.Is(err, blob.ErrMismatch) {
+					t.Fatalf("%v %d with byte %d changed is verified (%v)", axis, p, i, err)
+				}
+			}
+			root[3] ^= 4
+			if _, err := s.proven.At(p).VerifySource(axis, good, root); !errors.Is(err, blob.ErrMismatch) {
+				t.Fatalf("%v %d is verified with another parity root", axis, p)
+			}
+			if _, err := s.proven.At((p+1)%7).Possess(axis, good, s.code); !errors.Is(err, blob.ErrMismatch) {
+				t.Fatalf("%v %d passes for the one of another place", axis, p)
+			}
+		}
+	}
+}
+
+func TestFragmentsOfAnotherStripeOrAxisAreRefused(t *testing.T) {
+	all := store(t, 7, contents(1500, 2), 16)
+	s, other := all[0], all[1]
+	for name, have := range map[string][]blob.Verified{
+		"stripe": append(s.some(rand.New(rand.NewPCG(1, 1)), blob.Row, 2), other.rows[6]),
+		"axis":   append([]blob.Verified{s.rows[0], s.rows[1]}, s.columns[2]),
+		"twice":  {s.rows[0], s.rows[1], s.rows[1]},
+	} {
+		if got, err := s.code.Decode(nil, s.proven, have); err == nil {
+			t.Errorf("%s: decoded %d bytes", name, len(got))
+		}
+	}
+}
