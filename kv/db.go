@@ -152,15 +152,25 @@ func (r Reader) Get(key []byte) (value []byte, ok bool, err error) {
 		if err != nil {
 			break
 		}
-		value, err = item.ValueCopy(nil)
-		if err == nil {
-			if value == nil {
-				value = []byte{}
-			}
+		if value, err = valueOf(item); err == nil {
 			return value, true, nil
 		}
 	}
 	return nil, false, fmt.Errorf("get %q: %w", key, err)
+}
+
+// valueOf copies an item's value. What is damaged in a log shows here, at times as a panic.
+func valueOf(item *badger.Item) (value []byte, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			value, err = nil, fmt.Errorf("%w: %v", ErrLost, r)
+		}
+	}()
+	value, err = item.ValueCopy([]byte{})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrLost, err)
+	}
+	return value, nil
 }
 
 // Has reports whether key is there, without reading its value.
@@ -186,13 +196,22 @@ func (r Reader) Each(prefix []byte, fn func(key, value []byte) error) error {
 // From is Each beginning at the first key not below start.
 func (r Reader) From(prefix, start []byte, fn func(key, value []byte) error) error {
 	return r.walk(prefix, start, func(item *badger.Item) error {
-		return item.Value(func(value []byte) error { return fn(item.Key(), value) })
+		value, err := valueOf(item)
+		if err != nil {
+			return fmt.Errorf("get %q: %w", item.Key(), err)
+		}
+		return fn(item.Key(), value)
 	})
 }
 
 // EachKey calls fn with every key that begins with prefix, in order; values are not read.
 func (r Reader) EachKey(prefix []byte, fn func(key []byte) error) error {
-	return r.walk(prefix, prefix, func(item *badger.Item) error { return fn(item.Key()) })
+	return r.KeysFrom(prefix, prefix, fn)
+}
+
+// KeysFrom is EachKey beginning at the first key not below start.
+func (r Reader) KeysFrom(prefix, start []byte, fn func(key []byte) error) error {
+	return r.walk(prefix, start, func(item *badger.Item) error { return fn(item.Key()) })
 }
 
 func (r Reader) walk(prefix, start []byte, fn func(*badger.Item) error) error {
@@ -216,4 +235,12 @@ func (db *DB) Deletes(ctx context.Context) (*Batch, error) {
 		return nil, err
 	}
 	return &Batch{db: db, mayDelete: true}, nil
+}
+
+// TryDeletes is Deletes, or nil while a collection is running.
+func (db *DB) TryDeletes() *Batch {
+	if !db.deletes.TryAcquire(1) {
+		return nil
+	}
+	return &Batch{db: db, mayDelete: true}
 }

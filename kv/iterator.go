@@ -63,12 +63,9 @@ func (i *Iterator) load() {
 		return
 	}
 	var err error
-	if i.value, err = item.ValueCopy(nil); err != nil {
-		i.err = fmt.Errorf("read %q: %w", i.key, err)
+	if i.value, err = valueOf(item); err != nil {
+		i.err = fmt.Errorf("get %q: %w", i.key, err)
 		return
-	}
-	if i.value == nil {
-		i.value = []byte{}
 	}
 	i.valid = true
 }

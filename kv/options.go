@@ -49,6 +49,7 @@ var (
 	ErrFailing  = errors.New("the disk is failing")
 	ErrTooLarge = errors.New("too large for one batch")
 	ErrClosed   = errors.New("the database is closed")
+	ErrLost     = errors.New("the value cannot be read any more") // its key is there
 )
 
 // Sizes that shape memory and files. Lowering a memtable size makes a database
@@ -80,7 +81,7 @@ func (o Options) badger(w *watch) badger.Options {
 		WithNumMemtables(2).
 		WithNumCompactors(2).
 		WithChecksumVerificationMode(options.OnBlockRead).
-		WithVerifyValueChecksum(false). // who stores bytes checks them against their own hash
+		WithVerifyValueChecksum(true). // without it a damaged length leaves a log locked for ever
 		WithValueLogFileSize(valueLog)
 	if o.Profile == Small {
 		return b.
