@@ -113,16 +113,23 @@ func decodeRows(dst []byte, c blob.Commitment, stripe uint32, rows map[blob.Plac
 		witnesses[p] = h.witness
 		fragments = append(fragments, h.fragment)
 	}
-	proven, err := proveList(c, stripe, witnesses)
+	list, err := proveList(c, stripe, witnesses)
 	if err != nil {
 		return nil, err
 	}
-	return redstuff.For(c.Layout.Shape).Decode(dst, proven, fragments)
+	return redstuff.For(c.Layout.Shape).Decode(dst, list.ProvenStripe, fragments)
+}
+
+// StripeList is the proven roots of a stripe, with what makes witnesses from them.
+type StripeList struct {
+	blob.ProvenStripe
+	Tree *blob.StripeTree
+	Path []blob.Hash // of the stripe's root among the blob's
 }
 
 // proveList rebuilds the root list of a stripe from k1 witnesses and shows that it
 // belongs to the blob.
-func proveList(c blob.Commitment, stripe uint32, witnesses map[blob.Place]blob.Witness) (blob.ProvenStripe, error) {
+func proveList(c blob.Commitment, stripe uint32, witnesses map[blob.Place]blob.Witness) (StripeList, error) {
 	code := redstuff.For(c.Layout.Shape)
 	shares := make(map[blob.Place][]byte, len(witnesses))
 	var path []blob.Hash
@@ -131,12 +138,13 @@ func proveList(c blob.Commitment, stripe uint32, witnesses map[blob.Place]blob.W
 	}
 	list, err := code.DecodeList(shares)
 	if err != nil {
-		return blob.ProvenStripe{}, err
+		return StripeList{}, err
 	}
-	proven, err := code.EncodeList(list).Prove(c, stripe, path)
+	tree := code.EncodeList(list)
+	proven, err := tree.Prove(c, stripe, path)
 	if err != nil {
 		// Every share was proven: the list itself was coded wrongly.
-		return blob.ProvenStripe{}, fmt.Errorf("root list of stripe %d of %s: %w", stripe, c.ID, redstuff.ErrInconsistent)
+		return StripeList{}, fmt.Errorf("root list of stripe %d of %s: %w", stripe, c.ID, redstuff.ErrInconsistent)
 	}
-	return proven, nil
+	return StripeList{ProvenStripe: proven, Tree: tree, Path: path}, nil
 }

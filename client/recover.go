@@ -12,12 +12,12 @@ import (
 
 // Lists fetches and proves the root lists of stripes [from, to): what a lost
 // fragment is checked against. It moves k1 shares a stripe.
-func (f *Fetcher) Lists(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32) ([]blob.ProvenStripe, error) {
+func (f *Fetcher) Lists(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32) ([]StripeList, error) {
 	witnesses, err := gather(ctx, f, d, c.ID, from, to, sourceFirst(d.Shape.N), d.Shape.K1, witnessesOf(c))
 	if err != nil {
 		return nil, err
 	}
-	out := make([]blob.ProvenStripe, len(witnesses))
+	out := make([]StripeList, len(witnesses))
 	err = inParallel(len(out), func(i int) error {
 		proven, err := proveList(c, from+uint32(i), witnesses[i])
 		out[i] = proven
@@ -31,7 +31,7 @@ func (f *Fetcher) Lists(ctx context.Context, d *Directory, c blob.Commitment, fr
 // crossing fragments: what was lost is what moves. Where too few of those can be
 // reached it falls back to whole rows: while a stripe can be read it can be
 // repaired. Result i has one fragment per lost place, for stripe i.
-func (f *Fetcher) Recover(ctx context.Context, d *Directory, lists []blob.ProvenStripe, axis blob.Axis, lost []blob.Place) ([][]blob.Possession, error) {
+func (f *Fetcher) Recover(ctx context.Context, d *Directory, lists []StripeList, axis blob.Axis, lost []blob.Place) ([][]blob.Possession, error) {
 	r := recovery{f: f, d: d, c: lists[0].Commitment(), lists: lists, axis: axis, lost: lost,
 		from: uint32(lists[0].Stripe()), to: uint32(lists[0].Stripe() + len(lists))}
 	out, err := r.fromSymbols(ctx)
@@ -45,7 +45,7 @@ type recovery struct {
 	f        *Fetcher
 	d        *Directory
 	c        blob.Commitment
-	lists    []blob.ProvenStripe
+	lists    []StripeList
 	axis     blob.Axis
 	lost     []blob.Place
 	from, to uint32
@@ -216,7 +216,7 @@ func (r *recovery) fromRows(ctx context.Context) ([][]blob.Possession, error) {
 			have = append(have, h.fragment)
 		}
 		for _, p := range r.lost {
-			data, err := code.RebuildFragment(r.lists[i], p, r.axis, have)
+			data, err := code.RebuildFragment(r.lists[i].ProvenStripe, p, r.axis, have)
 			if err != nil {
 				return err
 			}

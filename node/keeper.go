@@ -1,0 +1,272 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/redstuff"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/store"
+)
+
+// registrationWait is how long an upload waits, once it is complete, for a block
+// that shows its registration.
+const registrationWait = 45 * time.Second
+
+// keeper answers the fragment protocol for a node.
+type keeper struct{ n *Node }
+
+// Receive takes a blob: it asks for what it lacks, verifies every leaf of every
+// fragment, writes them, and signs when the ledger shows that somebody pays.
+func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.Confirmation, error) {
+	c, err := in.Manifest().Commitment()
+	if err != nil {
+		return p2p.Confirmation{}, err
+	}
+	mine, err := k.mine(ctx, c)
+	if err != nil {
+		return p2p.Confirmation{}, err
+	}
+	for _, p := range in.Places() {
+		if !mine[p] {
+			return p2p.Confirmation{}, p2p.Refuse(p2p.CodeNotDuty, "place %d of %s is not this node's: ask the ledger for the committee again", p, c.ID)
+		}
+	}
+	defer k.n.incoming.begin(c.ID)()
+	if err := k.n.store.Stage(ctx, in.Manifest(), time.Now()); err != nil {
+		return p2p.Confirmation{}, refuseFull(err)
+	}
+	lacks, err := k.lacking(c, in.Places())
+	if err != nil {
+		return p2p.Confirmation{}, err
+	}
+	if err := in.Want(func(stripe uint32) bool { return lacks[stripe] }); err != nil {
+		return p2p.Confirmation{}, err
+	}
+	if err := k.take(ctx, from, c, in); err != nil {
+		return p2p.Confirmation{}, refuseFull(err)
+	}
+	return k.confirm(ctx, c)
+}
+
+// mine is the places of a blob that this node has the duty to keep.
+func (k keeper) mine(ctx context.Context, c blob.Commitment) (map[blob.Place]bool, error) {
+	d, err := k.n.duty(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if c.Layout.Shape != d.shape {
+		return nil, p2p.Refuse(p2p.CodeBadRequest, "blob is cut for %d shards, this network has %d", c.Layout.N, d.shape.N)
+	}
+	out := map[blob.Place]bool{}
+	for _, p := range d.places(c.ID, d.shards) {
+		out[p] = true
+	}
+	return out, nil
+}
+
+func (k keeper) lacking(c blob.Commitment, places []blob.Place) (map[uint32]bool, error) {
+	missing, err := k.n.store.Missing(c, places)
+	if err != nil {
+		return nil, err
+	}
+	stripes := map[uint32]bool{}
+	for _, at := range missing {
+		stripes[at.Stripe] = true
+	}
+	return stripes, nil
+}
+
+// take verifies and writes stripes while the next ones come in.
+func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p2p.Upload) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, 2*runtime.GOMAXPROCS(0)) // stripes in memory per upload
+	var err error
+	for err == nil {
+		var stripe p2p.IncomingStripe
+		if stripe, err = in.Next(); err != nil {
+			break
+		}
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+			continue
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := k.keep(ctx, c, in.Places(), stripe); err != nil {
+				if errors.Is(err, blob.ErrMismatch) {
+					k.n.host.Blame(from, err)
+					err = p2p.Refuse(p2p.CodeBadRequest, "%v", err)
+				}
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// keep verifies one stripe's fragments and returns when they are durable.
+func (k keeper) keep(ctx context.Context, c blob.Commitment, places []blob.Place, in p2p.IncomingStripe) error {
+	code := redstuff.For(c.Layout.Shape)
+	tree := code.EncodeList(in.List)
+	proven, err := tree.Prove(c, in.Stripe, in.Path)
+	if err != nil {
+		return err
+	}
+	pieces := make([]store.Piece, 0, 2*len(places))
+	for i, p := range places {
+		row, err := proven.At(p).Possess(blob.Row, in.Rows[i], code)
+		if err != nil {
+			return err
+		}
+		column, err := proven.At(p).Possess(blob.Column, in.Cols[i], code)
+		if err != nil {
+			return err
+		}
+		w := tree.Witness(p, blob.Roots{Row: row.Parity(), Column: column.Parity()}, in.Path)
+		pieces = append(pieces, store.Piece{Fragment: row, Witness: w}, store.Piece{Fragment: column, Witness: w})
+	}
+	return k.n.store.Put(ctx, c.ID, pieces...)
+}
+
+// confirm signs once all of the node's places are held and a block that it has
+// applied shows a live registration. The signature binds the node to keep the bytes
+// to the end of the next epoch, whatever becomes of the lease.
+func (k keeper) confirm(ctx context.Context, c blob.Commitment) (p2p.Confirmation, error) {
+	ctx, cancel := context.WithTimeout(ctx, registrationWait)
+	defer cancel()
+	for {
+		changed := k.n.ledger.Changed()
+		d, entry, known, err := k.registration(ctx, c.ID)
+		if err != nil {
+			return p2p.Confirmation{}, err
+		}
+		if known && entry.Live(d.epoch) {
+			missing, err := k.n.store.Missing(c, d.places(c.ID, d.shards))
+			if err != nil {
+				return p2p.Confirmation{}, err
+			}
+			if len(missing) > 0 {
+				return p2p.Confirmation{}, p2p.Refuse(p2p.CodeBadRequest, "%d fragments of this node's are missing, %v first: send all places the committee gives it", len(missing), missing[0])
+			}
+			if err := k.n.store.Keep(ctx, entry.Manifest); err != nil {
+				return p2p.Confirmation{}, err
+			}
+			sig := k.n.bls.Sign(registry.ConfirmMessage(k.n.chain, d.epoch, c.ID))
+			return p2p.Confirmation{Epoch: d.epoch, Signature: sig}, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return p2p.Confirmation{}, p2p.Refuse(p2p.CodeBusy, "no registration of %s on the ledger within %s: was it paid?", c.ID, registrationWait)
+		}
+	}
+}
+
+func (k keeper) registration(ctx context.Context, id blob.ID) (duty, registry.Entry, bool, error) {
+	v, err := k.n.ledger.View(ctx)
+	if err != nil {
+		return duty{}, registry.Entry{}, false, err
+	}
+	d, err := dutyOf(v, k.n.id)
+	if err != nil {
+		return duty{}, registry.Entry{}, false, err
+	}
+	entry, known, err := v.Blob(id)
+	return d, entry, known, err
+}
+
+func refuseFull(err error) error {
+	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrStagedFull) {
+		return p2p.Refuse(p2p.CodeBusy, "%v", err)
+	}
+	return err
+}
+
+// Fragment serves a stored fragment with its witness.
+func (k keeper) Fragment(_ context.Context, at blob.Position) (data, witness []byte, err error) {
+	v, err := k.n.store.Fragment(at)
+	if err != nil {
+		return nil, nil, notHeld(err)
+	}
+	w, err := k.n.store.Witness(at.Blob, at.Stripe, at.Place)
+	if err != nil {
+		return nil, nil, notHeld(err)
+	}
+	return v.Bytes(), w.Encode(), nil
+}
+
+// Symbols serves single symbols of a stored fragment, source or parity.
+func (k keeper) Symbols(_ context.Context, at blob.Position, indices []int, proven bool) (p2p.Symbols, error) {
+	v, err := k.n.store.Fragment(at)
+	if err != nil {
+		return p2p.Symbols{}, notHeld(err)
+	}
+	m, ok, err := k.n.store.Manifest(at.Blob)
+	if err != nil || !ok {
+		return p2p.Symbols{}, errors.Join(err, p2p.ErrNotHeld)
+	}
+	l, err := m.Layout()
+	if err != nil {
+		return p2p.Symbols{}, err
+	}
+	for _, i := range indices {
+		if i >= l.N {
+			return p2p.Symbols{}, p2p.Refuse(p2p.CodeBadRequest, "symbol %d of %d", i, l.N)
+		}
+	}
+	code, seg := redstuff.For(l.Shape), l.StripeSeg(int(at.Stripe))
+	if !proven {
+		data, err := code.SymbolsAt(at.Axis, v.Bytes(), seg, indices)
+		return p2p.Symbols{Data: data}, err
+	}
+	w, err := k.n.store.Witness(at.Blob, at.Stripe, at.Place)
+	if err != nil {
+		return p2p.Symbols{}, notHeld(err)
+	}
+	openings, err := code.Open(at.Axis, at.Place, v.Bytes(), seg, indices)
+	if err != nil {
+		return p2p.Symbols{}, err
+	}
+	out := p2p.Symbols{Witness: w.Encode()}
+	for _, o := range openings {
+		out.Openings = append(out.Openings, o.Encode())
+	}
+	return out, nil
+}
+
+// Witness serves a witness alone.
+func (k keeper) Witness(_ context.Context, id blob.ID, stripe uint32, p blob.Place) ([]byte, error) {
+	w, err := k.n.store.Witness(id, stripe, p)
+	if err != nil {
+		return nil, notHeld(err)
+	}
+	return w.Encode(), nil
+}
+
+func notHeld(err error) error {
+	if errors.Is(err, store.ErrMissing) {
+		return p2p.ErrNotHeld
+	}
+	return fmt.Errorf("store: %w", err)
+}

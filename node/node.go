@@ -1,0 +1,130 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/store"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Ledger is what a node needs of its ledger: what a client needs, and to know when
+// it moved and whether it is the newest there is.
+type Ledger interface {
+	client.Ledger
+	// Changed is closed when a block after this call was applied.
+	Changed() <-chan struct{}
+	// AtTip says whether the ledger is as new as the network's, as far as it can know.
+	AtTip() bool
+}
+
+// Config is what an operator may choose of how a node keeps.
+type Config struct {
+	RepairRate   int64         // bytes a second received for repair; 0: no bound
+	GarbageEvery time.Duration // between two looks for what has ended
+}
+
+// DefaultConfig is for a node on a home connection.
+func DefaultConfig() Config { return Config{RepairRate: 64 << 20, GarbageEvery: garbageEvery} }
+
+// Node keeps what it promised.
+type Node struct {
+	config  Config
+	id      staking.NodeID
+	key     token.Key
+	bls     token.BLSKey
+	chain   token.ChainID
+	host    *p2p.Host
+	store   *store.Store
+	ledger  Ledger
+	fetcher *client.Fetcher
+	rate    *rate.Limiter
+	log     *slog.Logger
+
+	progress progress
+	incoming incoming
+	tries    map[blob.ID]int // of the recovery loop alone: repairs that failed
+}
+
+// New wires a node from its parts; it serves from Run on. The parts belong to the
+// caller, who closes them after Run has returned.
+func New(c Config, secret token.Secret, chain token.ChainID, host *p2p.Host, s *store.Store, l Ledger, log *slog.Logger) *Node {
+	key := secret.Key()
+	return &Node{
+		config: c, id: staking.NodeID(key.Public()), key: key, bls: secret.BLSKey(), chain: chain,
+		host: host, store: s, ledger: l, fetcher: client.NewFetcher(host, log), rate: newRate(c.RepairRate),
+		log: log, tries: map[blob.ID]int{},
+	}
+}
+
+// ID is the node's name on the ledger.
+func (n *Node) ID() staking.NodeID { return n.id }
+
+// Run serves and repairs until ctx ends; it returns when all is still.
+func (n *Node) Run(ctx context.Context) error {
+	n.host.ServeFragments(keeper{n})
+	defer n.fetcher.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.store.Run(ctx) })
+	g.Go(func() error { return n.host.Run(ctx) })
+	g.Go(func() error { return n.recoverAlways(ctx) })
+	g.Go(func() error { return n.collectAlways(ctx) })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// duty is what the node must hold now.
+func (n *Node) duty(ctx context.Context) (duty, error) {
+	v, err := n.ledger.View(ctx)
+	if err != nil {
+		return duty{}, err
+	}
+	return dutyOf(v, n.id)
+}
+
+// Status is how the node is.
+type Status struct {
+	ID         staking.NodeID `json:"id"`
+	Chain      token.ChainID  `json:"chain"`
+	Height     uint64         `json:"height"`
+	Epoch      uint64         `json:"epoch"`
+	AtTip      bool           `json:"at_tip"`
+	Shards     []blob.Shard   `json:"shards"`
+	Moving     []blob.Shard   `json:"moving"` // of these: not complete yet
+	Possession store.Usage    `json:"possession"`
+	Recovery   Recovery       `json:"recovery"`
+	Peers      int            `json:"peers"`
+	Addrs      []string       `json:"addresses"`
+}
+
+// Status reads how the node is.
+func (n *Node) Status(ctx context.Context) (Status, error) {
+	v, err := n.ledger.View(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	head, err := v.Head()
+	if err != nil {
+		return Status{}, err
+	}
+	d, err := dutyOf(v, n.id)
+	if err != nil {
+		return Status{}, err
+	}
+	return Status{
+		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AtTip: n.ledger.AtTip(),
+		Shards: d.shards, Moving: d.moving, Possession: n.store.Usage(), Recovery: n.progress.get(),
+		Peers: len(n.host.Peers()), Addrs: n.host.Addrs(),
+	}, nil
+}

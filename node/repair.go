@@ -1,0 +1,293 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/redstuff"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/store"
+)
+
+const (
+	// restBetween is the least time between two looks at what is missing; a new block
+	// brings the next look forward to it.
+	restBetween = time.Second
+	// lookAgain is when the loop looks even if nothing has changed.
+	lookAgain = 15 * time.Second
+	// repairBatch bounds the fragment bytes that are rebuilt at a time.
+	repairBatch = 16 << 20
+)
+
+// work is what a node lacks of one blob.
+type work struct {
+	c       blob.Commitment
+	missing []blob.Position
+	tries   int // that failed so far
+}
+
+// recoverAlways is the loop: duty minus possession is work.
+func (n *Node) recoverAlways(ctx context.Context) error {
+	for ctx.Err() == nil {
+		changed := n.ledger.Changed()
+		clean, err := n.recoverOnce(ctx)
+		if err != nil && ctx.Err() == nil {
+			n.log.Warn("look for what is missing", "err", err)
+		}
+		if !wait(ctx, restBetween, nil) {
+			break
+		}
+		if clean {
+			wait(ctx, lookAgain, changed)
+		}
+	}
+	return nil
+}
+
+// wait returns after d, or earlier when something changed; false when ctx ended.
+func wait(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+	case <-changed:
+	}
+	return true
+}
+
+// recoverOnce repairs what it can. clean is true when nothing is missing.
+func (n *Node) recoverOnce(ctx context.Context) (clean bool, err error) {
+	v, err := n.ledger.View(ctx)
+	if err != nil {
+		return false, err
+	}
+	d, err := dutyOf(v, n.id)
+	if err != nil {
+		return false, err
+	}
+	backlog, err := n.backlog(v, d)
+	if err != nil {
+		return false, err
+	}
+	n.progress.backlog(backlog)
+	if len(backlog) > 0 {
+		directory, err := client.DirectoryOf(v, n.chain)
+		if err != nil {
+			return false, err
+		}
+		for _, w := range backlog {
+			if err := n.repair(ctx, directory, w); err != nil {
+				if ctx.Err() != nil {
+					return false, nil
+				}
+				n.tries[w.c.ID]++
+				n.log.Info("cannot repair yet", "blob", w.c.ID, "missing", len(w.missing), "err", err)
+				continue
+			}
+			delete(n.tries, w.c.ID)
+		}
+		v, err = n.ledger.View(ctx)
+		if err != nil {
+			return false, err
+		}
+		if backlog, err = n.backlog(v, d); err != nil {
+			return false, err
+		}
+		n.progress.backlog(backlog)
+	}
+	if len(backlog) == 0 {
+		n.reportReady(ctx, d)
+	}
+	return len(backlog) == 0, nil
+}
+
+// backlog subtracts possession from duty. Blobs nearest to loss come first: those
+// with the largest part missing here, since what this node lacks is what it can
+// know; a blob that could not be repaired just now waits for the others.
+func (n *Node) backlog(v ledger.View, d duty) ([]work, error) {
+	var out []work
+	err := v.EachBlob(func(id blob.ID, e registry.Entry) error {
+		if !e.Certified() || !e.Live(d.epoch) || n.incoming.underWay(id) {
+			return nil
+		}
+		c, err := e.Manifest.Commitment()
+		if err != nil {
+			return fmt.Errorf("blob %s: %w", id, err)
+		}
+		missing, err := n.store.Missing(c, d.places(id, d.shards))
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			out = append(out, work{c: c, missing: missing, tries: n.tries[id]})
+		}
+		return nil
+	})
+	slices.SortStableFunc(out, func(a, b work) int {
+		return cmp.Or(cmp.Compare(a.tries, b.tries), cmp.Compare(b.part(), a.part()))
+	})
+	return out, err
+}
+
+// part is how much of the node's fragments of the blob is missing, in thousandths of a stripe.
+func (w work) part() int { return 1000 * len(w.missing) / w.c.Layout.Stripes }
+
+// bytes is what the missing fragments weigh.
+func (w work) bytes() (sum int64) {
+	for _, at := range w.missing {
+		sum += int64(w.c.Layout.FragmentBytes(int(at.Stripe), at.Axis))
+	}
+	return sum
+}
+
+// repair rebuilds all that is missing of a blob, some stripes at a time, columns
+// before rows: a column needs the fewest others.
+func (n *Node) repair(ctx context.Context, d *client.Directory, w work) error {
+	manifest := blob.NewManifest(w.c.Layout, w.c.Root)
+	if err := n.store.Keep(ctx, manifest); err != nil {
+		return err
+	}
+	stripes := map[uint32]bool{}
+	for _, at := range w.missing {
+		stripes[at.Stripe] = true
+	}
+	var order []uint32
+	for s := range stripes {
+		order = append(order, s)
+	}
+	slices.Sort(order)
+	perStripe := len(w.missing) / len(order) * (w.c.Layout.K1 + w.c.Layout.K2) / 2 * w.c.Layout.Seg
+	most := max(1, repairBatch/max(perStripe, 1))
+	for len(order) > 0 {
+		run := 1
+		for run < len(order) && run < most && order[run] == order[0]+uint32(run) {
+			run++
+		}
+		if err := n.repairRun(ctx, d, w, order[0], order[0]+uint32(run)); err != nil {
+			return err
+		}
+		order = order[run:]
+	}
+	return nil
+}
+
+// repairRun rebuilds what is missing of stripes [from, to).
+func (n *Node) repairRun(ctx context.Context, d *client.Directory, w work, from, to uint32) error {
+	before := n.fetcher.Received()
+	defer func() { n.progress.moved(n.fetcher.Received() - before) }()
+	lists, err := n.fetcher.Lists(ctx, d, w.c, from, to)
+	if err != nil {
+		return err
+	}
+	for _, axis := range []blob.Axis{blob.Column, blob.Row} {
+		lost := lostPlaces(w.missing, axis, from, to)
+		if len(lost) == 0 {
+			continue
+		}
+		rebuilt, err := n.fetcher.Recover(ctx, d, lists, axis, lost)
+		if err != nil {
+			return err
+		}
+		for i, fragments := range rebuilt {
+			if err := n.keepRebuilt(ctx, lists[i], fragments); err != nil {
+				return err
+			}
+		}
+		if err := n.throttle(ctx, before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// throttle keeps repair below its rate.
+func (n *Node) throttle(ctx context.Context, before int64) error {
+	moved := int(n.fetcher.Received() - before)
+	for moved > 0 {
+		part := min(moved, n.rate.Burst())
+		if err := n.rate.WaitN(ctx, part); err != nil {
+			return err
+		}
+		moved -= part
+	}
+	return nil
+}
+
+func newRate(bytesPerSecond int64) *rate.Limiter {
+	if bytesPerSecond <= 0 {
+		return rate.NewLimiter(rate.Inf, 1<<30)
+	}
+	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(max(bytesPerSecond, 1<<20)))
+}
+
+func lostPlaces(missing []blob.Position, axis blob.Axis, from, to uint32) []blob.Place {
+	var out []blob.Place
+	for _, at := range missing {
+		if at.Axis == axis && at.Stripe >= from && at.Stripe < to && !slices.Contains(out, at.Place) {
+			out = append(out, at.Place)
+		}
+	}
+	return out
+}
+
+// keepRebuilt writes rebuilt fragments with their witnesses. The witness of a place
+// grows: the parity root of the other axis stays as it was learnt.
+func (n *Node) keepRebuilt(ctx context.Context, list client.StripeList, fragments []blob.Possession) error {
+	pieces := make([]store.Piece, len(fragments))
+	for i, f := range fragments {
+		at := f.Position()
+		var parity blob.Roots
+		old, err := n.store.Witness(at.Blob, at.Stripe, at.Place)
+		if err == nil {
+			parity = old.Parity
+		} else if !errors.Is(err, store.ErrMissing) {
+			return err
+		}
+		if at.Axis == blob.Row {
+			parity.Row = f.Parity()
+		} else {
+			parity.Column = f.Parity()
+		}
+		pieces[i] = store.Piece{Fragment: f, Witness: list.Tree.Witness(at.Place, parity, list.Path)}
+	}
+	if err := n.store.Put(ctx, list.Commitment().ID, pieces...); err != nil {
+		return err
+	}
+	var size int64
+	for _, f := range fragments {
+		size += int64(len(f.Bytes()))
+	}
+	n.progress.healed(size)
+	return nil
+}
+
+// reportReady tells the ledger of shards that are complete, so that their old
+// holders may let go.
+func (n *Node) reportReady(ctx context.Context, d duty) {
+	for _, s := range d.moving {
+		tx := ledger.Unsigned(ledger.NewShardReady(n.key, n.chain, d.epoch, s))
+		receipt, err := n.ledger.Submit(ctx, tx)
+		if err == nil {
+			err = receipt.Err()
+		}
+		if err != nil && ctx.Err() == nil && !errors.Is(err, ledger.ErrNotMoving) {
+			n.log.Warn("report a shard ready", "shard", s, "epoch", d.epoch, "err", err)
+		} else if err == nil {
+			n.log.Info("shard is complete and ours", "shard", s, "epoch", d.epoch)
+		}
+	}
+}
+
+// isBadEncoding says whether repair failed because the blob itself contradicts its ID.
+func isBadEncoding(err error) bool { return errors.Is(err, redstuff.ErrInconsistent) }
