@@ -34,3 +34,7 @@ func (p Params) Validate() error {
 	}
 	return nil
 }
+
+// Seated says whether the operator's own stake is enough for the node to be given
+// shards. What a new pool set aside counts.
+func (p Params) Seated(pool Pool) bool { return pool.Bond >= p.MinBond-p.MinDelegation }

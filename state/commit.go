@@ -46,6 +46,7 @@ type logHead struct {
 type Update struct {
 	record  logRecord
 	on      blob.Hash // the root it was worked out on
+	at      []uint32  // the bucket of each change
 	buckets map[int]bucket
 	nodes   nodes
 }
@@ -87,9 +88,11 @@ func (s *State) Prepare(height uint64, changes []Change) (*Update, error) {
 		}
 		u.record.Changes = append(u.record.Changes, c)
 		u.record.Prior = append(u.record.Prior, Change{Key: c.Key, Value: was, Delete: !ok})
-		if err := s.rebucket(u.buckets, c); err != nil {
+		b, err := s.rebucket(u.buckets, c)
+		if err != nil {
 			return nil, err
 		}
+		u.at = append(u.at, uint32(b))
 	}
 	u.nodes = climb(s.tree.get, leavesOf(s.tree.buckets(), u.buckets))
 	u.record.Root = u.on
@@ -100,17 +103,17 @@ func (s *State) Prepare(height uint64, changes []Change) (*Update, error) {
 }
 
 // rebucket applies a change to its bucket, reading it from the disk the first time.
-func (s *State) rebucket(buckets map[int]bucket, c Change) error {
+func (s *State) rebucket(buckets map[int]bucket, c Change) (int, error) {
 	b := BucketOf(s.salt, s.tree.buckets(), c.Key)
 	now, ok := buckets[b]
 	if !ok {
 		var err error
 		if now, err = s.readBucket(b); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	buckets[b] = now.with(c)
-	return nil
+	return b, nil
 }
 
 func leavesOf(count int, buckets map[int]bucket) nodes {
@@ -150,7 +153,7 @@ func (s *State) commit(u *Update) error {
 	// From here on readers of the present version find what is being overwritten in
 	// the delta, so that writing needs no lock.
 	s.mu.Lock()
-	d := &delta{height: u.record.Height, prior: u.record.Prior, nodes: u.nodes.before(s.tree.get)}
+	d := &delta{height: u.record.Height, prior: u.record.Prior, buckets: u.at, nodes: u.nodes.before(s.tree.get)}
 	if !s.empty {
 		s.deltas = append([]*delta{d}, s.deltas...)
 	}
@@ -229,7 +232,7 @@ func (s *State) redo() (marker, bool, error) {
 	}
 	buckets := map[int]bucket{}
 	for _, c := range rec.Changes {
-		if err := s.rebucket(buckets, c); err != nil {
+		if _, err := s.rebucket(buckets, c); err != nil {
 			return m, false, err
 		}
 	}

@@ -104,7 +104,7 @@ func (s *State) restoreChunk(raw, last []byte) ([]byte, error) {
 			return nil, fmt.Errorf("key %x is out of order: %w", c.Key, ErrSnapshot)
 		}
 		last = c.Key
-		if err := s.rebucket(buckets, c); err != nil {
+		if _, err := s.rebucket(buckets, c); err != nil {
 			return nil, err
 		}
 		w.put(Change{Key: valueKey(c.Key), Value: c.Value})

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -19,8 +20,13 @@ var ErrHeight = errors.New("height is not kept")
 // ErrCorrupt is returned when what the disk holds does not hash to the root it had.
 var ErrCorrupt = errors.New("ledger state is corrupt: restore it from a snapshot or from peers")
 
-// kept is the number of versions before the last one that can be read and proven.
-const kept = 2
+// kept is the number of versions before the last one that can always be read and
+// proven, also after opening again. More are kept in memory while they are small.
+const (
+	kept        = 2
+	memoryKept  = 256
+	memoryNodes = 200_000 // of the tree, in all deltas together: some 10 MB
+)
 
 // page is how many keys a walk collects before it calls out.
 const page = 256
@@ -44,9 +50,10 @@ type marker struct {
 
 // delta leads from one version back to the one before.
 type delta struct {
-	height uint64   // the version it undoes
-	prior  []Change // what the changed keys were before, sorted
-	nodes  nodes    // what the changed nodes of the tree were before
+	height  uint64   // the version it undoes
+	prior   []Change // what the changed keys were before, sorted
+	buckets []uint32 // of the same keys
+	nodes   nodes    // what the changed nodes of the tree were before
 }
 
 func (d *delta) find(key []byte) (Change, bool) {
@@ -123,8 +130,11 @@ func (s *State) load(m marker) error {
 			break
 		}
 		d := &delta{height: h, prior: rec.Prior}
+		for _, c := range rec.Prior {
+			d.buckets = append(d.buckets, uint32(BucketOf(s.salt, s.tree.buckets(), c.Key)))
+		}
 		s.deltas = append(s.deltas, d)
-		leaves, err := s.leavesAt(h-1, rec.Prior)
+		leaves, err := s.leavesAt(h-1, d.buckets)
 		if err != nil {
 			return err
 		}
@@ -134,24 +144,17 @@ func (s *State) load(m marker) error {
 	return nil
 }
 
-// leavesAt is the leaves of the buckets of the changed keys at a height, sorted.
-func (s *State) leavesAt(height uint64, changed []Change) (nodes, error) {
-	touched := map[int]bool{}
-	for _, c := range changed {
-		touched[BucketOf(s.salt, s.tree.buckets(), c.Key)] = true
-	}
-	order := make([]int, 0, len(touched))
-	for b := range touched {
-		order = append(order, b)
-	}
-	sort.Ints(order)
+// leavesAt is the leaves of some buckets at a height, sorted.
+func (s *State) leavesAt(height uint64, touched []uint32) (nodes, error) {
+	order := slices.Clone(touched)
+	slices.Sort(order)
 	var leaves nodes
-	for _, b := range order {
-		at, err := s.bucketAt(height, b)
+	for _, b := range slices.Compact(order) {
+		at, err := s.bucketAt(height, int(b))
 		if err != nil {
 			return nodes{}, err
 		}
-		leaves.add(uint32(s.tree.buckets()+b), at.hash())
+		leaves.add(uint32(s.tree.buckets())+b, at.hash())
 	}
 	return leaves, nil
 }
@@ -194,7 +197,7 @@ func (s *State) RootAt(height uint64) (blob.Hash, error) {
 }
 
 // At is the state at a height. It answers ErrHeight once the height is no longer
-// kept: after two more commits, or when Hold's release was called, whichever is later.
+// kept: after two more commits at the soonest, and not while it is held.
 func (s *State) At(height uint64) (Lister, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -228,8 +231,8 @@ func (s *State) Hold(height uint64) (release func(), err error) {
 // has needs mu held.
 func (s *State) has(height uint64) error {
 	oldest := s.height
-	for _, d := range s.deltas {
-		oldest = min(oldest, d.height-1)
+	if n := len(s.deltas); n > 0 {
+		oldest = s.deltas[n-1].height - 1
 	}
 	if height > s.height || height < oldest {
 		return fmt.Errorf("height %d of %d: %w", height, s.height, ErrHeight)
@@ -237,36 +240,47 @@ func (s *State) has(height uint64) error {
 	return nil
 }
 
-// forget drops deltas that nobody needs. It needs mu held for writing.
+// forget drops the oldest deltas that nobody needs. It needs mu held for writing.
 func (s *State) forget() {
 	oldest := s.height - min(s.height, kept)
 	for h := range s.holds {
 		oldest = min(oldest, h)
 	}
-	for len(s.deltas) > 0 && s.deltas[len(s.deltas)-1].height <= oldest {
-		s.deltas = s.deltas[:len(s.deltas)-1]
+	size := 0
+	for _, d := range s.deltas {
+		size += len(d.nodes.at)
 	}
+	for n := len(s.deltas); n > 0 && s.deltas[n-1].height <= oldest && (n > memoryKept || size > memoryNodes); n-- {
+		size -= len(s.deltas[n-1].nodes.at)
+		s.deltas = s.deltas[:n-1]
+	}
+}
+
+// since is the deltas that lead back to a height, newest first. It needs mu held.
+func (s *State) since(height uint64) []*delta {
+	k := 0
+	for k < len(s.deltas) && s.deltas[k].height > height {
+		k++
+	}
+	return s.deltas[:k]
 }
 
 // nodeAt is a node of the tree at a height. It needs mu held.
 func (s *State) nodeAt(height uint64, i uint32) blob.Hash {
-	for k := len(s.deltas) - 1; k >= 0; k-- {
-		if d := s.deltas[k]; d.height > height {
-			if h, ok := d.nodes.find(i); ok {
-				return h
-			}
+	for _, d := range slices.Backward(s.since(height)) {
+		if h, ok := d.nodes.find(i); ok {
+			return h
 		}
 	}
 	return s.tree[i]
 }
 
-// get is a value at a height. It needs mu held.
+// get is a value at a height: the oldest delta that knows the key has the last
+// word. It needs mu held.
 func (s *State) get(height uint64, key []byte) ([]byte, bool, error) {
-	for k := len(s.deltas) - 1; k >= 0; k-- {
-		if d := s.deltas[k]; d.height > height {
-			if c, ok := d.find(key); ok {
-				return bytes.Clone(c.Value), !c.Delete, nil
-			}
+	for _, d := range slices.Backward(s.since(height)) {
+		if c, ok := d.find(key); ok {
+			return bytes.Clone(c.Value), !c.Delete, nil
 		}
 	}
 	return s.kv.Get(valueKey(key))
@@ -278,12 +292,9 @@ func (s *State) bucketAt(height uint64, b int) (bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range s.deltas { // newest first: each leads one version back
-		if d.height <= height {
-			break
-		}
-		for _, c := range d.prior {
-			if BucketOf(s.salt, s.tree.buckets(), c.Key) == b {
+	for _, d := range s.since(height) {
+		for i, c := range d.prior {
+			if d.buckets[i] == uint32(b) {
 				out = out.with(c)
 			}
 		}
@@ -364,10 +375,7 @@ func (v version) collect(prefix []byte) ([]Change, error) {
 			return fn(bytes.Clone(k[1:]), bytes.Clone(v))
 		})
 	}
-	for _, d := range v.of.deltas {
-		if d.height <= v.height {
-			break
-		}
+	for _, d := range v.of.since(v.height) {
 		below, changes := walk, d.within(prefix)
 		walk = func(prefix []byte, fn func(k, v []byte) error) error { return merge(below, changes, prefix, fn) }
 	}
