@@ -14,6 +14,7 @@ const (
 	PurposeConfirm     Purpose = "confirm"     // by a node's BLS key: epoch, blob ID
 	PurposeBLS         Purpose = "bls"         // proof of possession of a BLS key: the node's ed25519 key, the BLS key
 	PurposeNode        Purpose = "node"        // by a node's ed25519 key: its registration by an operator
+	PurposeReady       Purpose = "ready"       // by a node's ed25519 key: epoch, shard it has taken over
 )
 
 // Message is the bytes a signature covers: canon("walrus/<purpose>/v1", chain, parts…).

@@ -1,0 +1,235 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/token"
+)
+
+// RegisterBlob asks the network to keep a blob, and pays for it in advance. The
+// money waits until the blob is certified, and comes back if it is not.
+type RegisterBlob struct {
+	_         struct{} `cbor:",toarray"`
+	Manifest  blob.Manifest
+	Epochs    uint64 // from the present one on
+	Owner     token.Address
+	Permanent bool // no delete, no refund
+}
+
+func (RegisterBlob) kind() Kind { return KindRegisterBlob }
+
+func (b RegisterBlob) check(p Params) error {
+	if int(b.Manifest.N) != p.Shards {
+		return fmt.Errorf("cut for %d shards, the network has %d: %w", b.Manifest.N, p.Shards, ErrManifest)
+	}
+	if _, err := b.Manifest.Layout(); err != nil {
+		return fmt.Errorf("%w: %w", ErrManifest, err)
+	}
+	if b.Epochs < 1 || b.Epochs > p.Registry.MaxEpochs {
+		return fmt.Errorf("%d epochs, 1 to %d: %w", b.Epochs, p.Registry.MaxEpochs, ErrEpochs)
+	}
+	if b.Owner == (token.Address{}) {
+		return fmt.Errorf("no owner: %w", ErrMalformed)
+	}
+	return nil
+}
+
+func (b RegisterBlob) plan(x *exec, tx Tx) (plan, error) {
+	layout, err := b.Manifest.Layout()
+	if err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrManifest, err)
+	}
+	id := b.Manifest.ID()
+	grave, buried := x.tombstone(id)
+	if buried && grave.Reason == registry.Invalid {
+		return plan{}, fmt.Errorf("%s: %w", id, ErrInvalidBlob)
+	}
+	e, live := x.live(id)
+	if !live {
+		e = registry.Entry{Manifest: b.Manifest, Units: layout.StoredKiB()}
+	}
+	if end, ok := e.OwnedBy(b.Owner, x.epoch()); ok {
+		return plan{}, fmt.Errorf("%s, until epoch %d: %w", id, end, ErrLeased)
+	}
+	if uint64(len(e.Leases)) >= x.p.Registry.MaxLeases {
+		return plan{}, fmt.Errorf("%s: %w", id, ErrFullEntry)
+	}
+	_, stale := x.entry(id)
+	if reserved := live || stale || buried && grave.Reserved; !reserved {
+		if err := x.room(e.Units); err != nil {
+			return plan{}, err
+		}
+	}
+	price, err := x.p.Registry.PriceOf(e.Units)
+	if err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrFunds, err)
+	}
+	cost, err := price.Mul(b.Epochs)
+	if err != nil {
+		return plan{}, fmt.Errorf("%d epochs at %s: %w", b.Epochs, price, ErrFunds)
+	}
+	lease := registry.Lease{Owner: b.Owner, Payer: tx.Signer.Address(), Start: x.epoch(), End: x.epoch() + b.Epochs, Price: price, Permanent: b.Permanent}
+	return plan{cost: cost, apply: func() {
+		if !live {
+			x.settle(id) // what is left of an earlier life
+			x.exhume(id)
+			x.usage(func(u *Usage) { u.ReservedKiB += e.Units })
+		}
+		if !e.Certified() {
+			e.RegisteredEpoch, e.RegisteredHeight = x.epoch(), x.head.Height
+		}
+		e.Leases = append(slices.Clone(e.Leases), lease)
+		x.fund(e, lease)
+		x.putEntry(id, e)
+		x.o.Set(KeyOwned(b.Owner, id), nil)
+	}}, nil
+}
+
+// Certify shows that more than two thirds of the shards hold a blob. Anybody may
+// send it; the registration paid for it.
+type Certify struct {
+	_           struct{} `cbor:",toarray"`
+	Blob        blob.ID
+	Certificate registry.Certificate
+}
+
+func (Certify) kind() Kind { return KindCertify }
+
+func (b Certify) check(p Params) error {
+	if len(b.Certificate.Bitmap) > 2*(p.Shards+7)/8 {
+		return fmt.Errorf("bitmap of %d bytes: %w", len(b.Certificate.Bitmap), ErrCertificate)
+	}
+	return nil
+}
+
+func (b Certify) plan(x *exec, _ Tx) (plan, error) {
+	e, live := x.live(b.Blob)
+	switch {
+	case !live:
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrUnknownBlob)
+	case e.Certified():
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrCertified)
+	}
+	if err := b.Certificate.Counts(x.head.Half()); err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	committee, err := x.view().Committee(b.Certificate.Epoch)
+	if err != nil {
+		panic(readFailure{err}) // this epoch's and the last one's are always kept
+	}
+	// What was verified once stays true: the keys of a committee in force never change.
+	hash := TxHash(Unsigned(b))
+	if !x.seen.has(hash) {
+		if err := b.Certificate.Verify(x.chain, b.Blob, committee.Certifiers(), x.p.Shards); err != nil {
+			return plan{}, fmt.Errorf("%w: %w", ErrCertificate, err)
+		}
+		x.seen.add(hash)
+	}
+	return plan{apply: func() {
+		for _, l := range e.Leases {
+			x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(l.Total())) })
+		}
+		e.CertifiedEpoch, e.CertifiedHeight = x.epoch(), x.head.Height
+		for _, l := range e.Leases {
+			x.fund(e, l)
+		}
+		x.putEntry(b.Blob, e)
+	}}, nil
+}
+
+// Extend adds epochs to the end of one's own lease, at the present price.
+type Extend struct {
+	_      struct{} `cbor:",toarray"`
+	Blob   blob.ID
+	Epochs uint64
+}
+
+func (Extend) kind() Kind { return KindExtend }
+
+func (b Extend) check(p Params) error {
+	if b.Epochs < 1 || b.Epochs > p.Registry.MaxEpochs {
+		return fmt.Errorf("%d epochs, 1 to %d: %w", b.Epochs, p.Registry.MaxEpochs, ErrEpochs)
+	}
+	return nil
+}
+
+func (b Extend) plan(x *exec, tx Tx) (plan, error) {
+	e, live := x.live(b.Blob)
+	if !live {
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrUnknownBlob)
+	}
+	owner := tx.Signer.Address()
+	end, ok := e.OwnedBy(owner, x.epoch())
+	if !ok {
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrNotOwner)
+	}
+	if last := x.epoch() + x.p.Registry.MaxEpochs; end+b.Epochs > last {
+		return plan{}, fmt.Errorf("until epoch %d, at most %d: %w", end+b.Epochs, last, ErrEpochs)
+	}
+	price, err := x.p.Registry.PriceOf(e.Units)
+	if err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrFunds, err)
+	}
+	cost, err := price.Mul(b.Epochs)
+	if err != nil {
+		return plan{}, fmt.Errorf("%d epochs at %s: %w", b.Epochs, price, ErrFunds)
+	}
+	i := slices.IndexFunc(e.Leases, func(l registry.Lease) bool { return l.Owner == owner && l.End == end })
+	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end + b.Epochs, Price: price, Permanent: e.Leases[i].Permanent}
+	joins := e.Leases[i].Payer == owner && e.Leases[i].Price == price
+	if !joins && uint64(len(e.Leases)) >= x.p.Registry.MaxLeases {
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrFullEntry)
+	}
+	return plan{cost: cost, apply: func() {
+		x.fund(e, added)
+		e.Leases = slices.Clone(e.Leases)
+		if joins {
+			e.Leases[i].End = added.End
+		} else {
+			e.Leases = append(e.Leases, added)
+		}
+		x.putEntry(b.Blob, e)
+	}}, nil
+}
+
+// Delete gives up all one's own leases on a blob that are not permanent. What they
+// have paid for whole epochs after the bytes may go goes back to who paid, less a fee.
+type Delete struct {
+	_    struct{} `cbor:",toarray"`
+	Blob blob.ID
+}
+
+func (Delete) kind() Kind { return KindDelete }
+
+func (Delete) check(Params) error { return nil }
+
+func (b Delete) plan(x *exec, tx Tx) (plan, error) {
+	e, live := x.live(b.Blob)
+	if !live {
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrUnknownBlob)
+	}
+	owner := tx.Signer.Address()
+	var given, rest []registry.Lease
+	for _, l := range e.Leases {
+		if l.Owner == owner && !l.Permanent {
+			given = append(given, l)
+		} else {
+			rest = append(rest, l)
+		}
+	}
+	if _, ok := e.OwnedBy(owner, x.epoch()); !ok {
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrNotOwner)
+	}
+	if len(given) == 0 {
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrPermanent)
+	}
+	return plan{apply: func() {
+		for _, l := range given {
+			x.refund(e, l, registry.FreeFrom(registry.Deleted, x.epoch()))
+		}
+		x.keepLeases(b.Blob, e, rest, registry.Deleted)
+	}}, nil
+}

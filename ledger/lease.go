@@ -1,0 +1,197 @@
+package ledger
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/token"
+)
+
+func (x *exec) entry(id blob.ID) (registry.Entry, bool) {
+	e, ok, err := x.view().Blob(id)
+	if err != nil {
+		panic(readFailure{err})
+	}
+	return e, ok
+}
+
+func (x *exec) tombstone(id blob.ID) (registry.Tombstone, bool) {
+	t, ok, err := x.view().Tombstone(id)
+	if err != nil {
+		panic(readFailure{err})
+	}
+	return t, ok
+}
+
+// live is an entry on which somebody has a claim now. One that has ended and that
+// no sweep has come to yet is as good as gone.
+func (x *exec) live(id blob.ID) (registry.Entry, bool) {
+	e, ok := x.entry(id)
+	lapsed := ok && !e.Certified() && x.head.Half() >= e.LapsesAt()
+	return e, ok && e.Live(x.epoch()) && !lapsed
+}
+
+// putEntry writes an entry and sees to it that it is looked at when it is due.
+func (x *exec) putEntry(id blob.ID, e registry.Entry) {
+	x.put(KeyBlob(id), e)
+	x.schedule(id, e.Due())
+}
+
+func (x *exec) schedule(id blob.ID, at registry.Half) {
+	x.o.Set(keyDue(max(at, x.head.Half()+1), id), nil)
+}
+
+// fund puts what a lease paid where it waits: with the registration until there is
+// a certificate, then with the epochs it pays for. An epoch that is over cannot be
+// paid any more: its part goes to the present one, in which the nodes did the work.
+func (x *exec) fund(e registry.Entry, l registry.Lease) {
+	if !e.Certified() {
+		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Add(l.Total())) })
+		return
+	}
+	for epoch := l.Start; epoch < l.End; epoch++ {
+		x.addBucket(max(epoch, x.epoch()), l.Price)
+	}
+}
+
+// refund gives back what a lease paid: all of it if the blob was never certified,
+// else what it paid for the epochs from one on; less a fee.
+func (x *exec) refund(e registry.Entry, l registry.Lease, from uint64) {
+	back := l.Total()
+	if e.Certified() {
+		back = l.Unused(from)
+		for epoch := max(from, l.Start); epoch < l.End; epoch++ {
+			x.takeBucket(epoch, l.Price)
+		}
+	} else {
+		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(back)) })
+	}
+	fee := x.p.Registry.Fee(back)
+	x.supply(func(s *Supply) { s.Carry = must(s.Carry.Add(fee)) })
+	x.credit(l.Payer, back-fee)
+}
+
+// keepLeases leaves an entry with the leases that remain, or buries it.
+func (x *exec) keepLeases(id blob.ID, e registry.Entry, rest []registry.Lease, why registry.Reason) {
+	owners := map[token.Address]bool{}
+	for _, l := range rest {
+		owners[l.Owner] = true
+	}
+	for _, l := range e.Leases {
+		if !owners[l.Owner] {
+			x.o.Delete(KeyOwned(l.Owner, id))
+		}
+	}
+	if len(rest) > 0 {
+		e.Leases = slices.Clone(rest)
+		x.putEntry(id, e)
+		return
+	}
+	t := registry.Bury(e, why, x.epoch())
+	x.o.Delete(KeyBlob(id))
+	x.putTombstone(id, t)
+}
+
+func (x *exec) putTombstone(id blob.ID, t registry.Tombstone) {
+	x.put(KeyTombstone(id), t)
+	if at, ok := t.Due(x.p.Registry); ok {
+		x.schedule(id, at)
+	}
+}
+
+// exhume removes a tombstone because the blob is asked for again.
+func (x *exec) exhume(id blob.ID) {
+	if t, ok := x.tombstone(id); ok {
+		x.unreserve(&t)
+		x.o.Delete(KeyTombstone(id))
+	}
+}
+
+func (x *exec) unreserve(t *registry.Tombstone) {
+	if t.Reserved {
+		t.Reserved = false
+		x.usage(func(u *Usage) { u.ReservedKiB -= t.Units })
+	}
+}
+
+// settle does what has come due for a blob: leases that are over go, a registration
+// that lapsed is refunded, room is given back, a tombstone is forgotten.
+func (x *exec) settle(id blob.ID) {
+	if e, ok := x.entry(id); ok {
+		x.settleEntry(id, e)
+		return
+	}
+	t, ok := x.tombstone(id)
+	if !ok {
+		return
+	}
+	if t.Reserved && t.MayGo(x.epoch()) {
+		x.unreserve(&t)
+	}
+	if at, ends := t.Due(x.p.Registry); ends && at <= x.head.Half() {
+		x.o.Delete(KeyTombstone(id))
+		return
+	}
+	x.putTombstone(id, t)
+}
+
+func (x *exec) settleEntry(id blob.ID, e registry.Entry) {
+	why := registry.Expired
+	lapsed := !e.Certified() && x.head.Half() >= e.LapsesAt()
+	var rest []registry.Lease
+	for _, l := range e.Leases {
+		switch {
+		case !lapsed && l.End > x.epoch():
+			rest = append(rest, l)
+		case !e.Certified():
+			why = registry.Lapsed
+			x.refund(e, l, 0)
+		}
+	}
+	x.keepLeases(id, e, rest, why)
+}
+
+// sweep settles what is due, at most so much in a block; the rest waits for the next.
+func (x *exec) sweep() {
+	left := x.p.SweepBlobs
+	u := sure(x.view().Usage())
+	swept := u.Swept
+	for ; swept <= x.head.Half() && left > 0; swept++ {
+		var ids []blob.ID
+		prefix := prefixDue(swept)
+		err := x.o.Each(prefix, func(k, _ []byte) error {
+			if uint64(len(ids)) == left {
+				return errEnough
+			}
+			ids = append(ids, blob.ID(k[len(prefix):]))
+			return nil
+		})
+		if err != nil && err != errEnough {
+			panic(readFailure{fmt.Errorf("sweep: %w", err)})
+		}
+		for _, id := range ids {
+			x.o.Delete(keyDue(swept, id))
+			x.settle(id)
+		}
+		left -= uint64(len(ids))
+		if err == errEnough {
+			break
+		}
+	}
+	if swept != u.Swept {
+		x.usage(func(u *Usage) { u.Swept = swept })
+	}
+}
+
+// room says whether units more can be promised.
+func (x *exec) room(units uint64) error {
+	u := sure(x.view().Usage())
+	shards := uint64(x.p.Shards)
+	perShard := (u.ReservedKiB + units + shards - 1) / shards
+	if units > 1<<60 || perShard > u.ShardKiB {
+		return fmt.Errorf("%d KiB more make %d for each shard, at most %d: %w", units, perShard, u.ShardKiB, ErrCapacity)
+	}
+	return nil
+}

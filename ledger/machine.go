@@ -1,0 +1,258 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/token"
+)
+
+// ErrRules is returned when the ledger's state follows rules this program does not know.
+var ErrRules = errors.New("the network follows newer rules: install a newer version")
+
+// Block is what was agreed on.
+type Block struct {
+	Height        uint64
+	TimeMs        int64 // Unix milliseconds, not before the last block's
+	Txs           [][]byte
+	DoubleSigners []staking.NodeID // proven to have signed two blocks at one height
+}
+
+// Result is what a block does.
+type Result struct {
+	Txs        []TxResult
+	Validators []Validator // whose power changed; 0: not a validator any more
+	AppHash    blob.Hash
+}
+
+// TxResult is what became of one transaction of a block.
+type TxResult struct {
+	Code Code
+	Log  string
+	Kind Kind // 0 if it could not be read
+}
+
+// Machine is the state machine of one chain. Execute and Commit are for one caller
+// at a time; Check, View and all reads may go on beside them.
+type Machine struct {
+	genesis Genesis
+	chain   token.ChainID
+	state   *state.State
+	seen    *seen
+	pending *state.Update // executed, not committed
+
+	mu    sync.RWMutex // guards the fields below
+	rules Rules        // as committed
+}
+
+// NewMachine opens the ledger of a genesis over kv, and lays the genesis at height 0
+// if kv is empty.
+func NewMachine(g Genesis, kv state.KV) (*Machine, error) {
+	if err := g.Validate(); err != nil {
+		return nil, err
+	}
+	s, err := state.Open(kv, g.Salt(), g.Params.Buckets)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen()}
+	if s.Empty() {
+		if err := m.initChain(); err != nil {
+			return nil, fmt.Errorf("lay the genesis of %s: %w", m.chain, err)
+		}
+	}
+	v, err := m.View()
+	if err != nil {
+		return nil, err
+	}
+	if m.rules, err = v.Rules(); err != nil {
+		return nil, err
+	}
+	if m.rules.Version != RuleVersion {
+		return nil, fmt.Errorf("rules %d, this program knows %d: %w", m.rules.Version, RuleVersion, ErrRules)
+	}
+	return m, nil
+}
+
+func (m *Machine) initChain() (err error) {
+	defer guard(&err)
+	base, err := m.state.At(0)
+	if err != nil {
+		return err
+	}
+	o := state.NewOverlay(base)
+	if err := m.genesis.lay(o); err != nil {
+		return err
+	}
+	u, err := m.state.Prepare(0, o.Changes())
+	if err != nil {
+		return err
+	}
+	return m.state.Commit(u)
+}
+
+// exec is an executor over what is committed.
+func (m *Machine) exec() (*exec, error) {
+	base, err := m.state.At(m.state.Height())
+	if err != nil {
+		return nil, err
+	}
+	head, err := View{base}.Head()
+	if err != nil {
+		return nil, err
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return &exec{o: state.NewOverlay(base), p: m.rules.Params, chain: m.chain, name: m.genesis.Name, head: head, seen: m.seen}, nil
+}
+
+// Check says whether a transaction could be done on the committed state: the door
+// of the mempool. The signature it verifies is not verified again in a block.
+func (m *Machine) Check(tx []byte) (err error) {
+	defer guard(&err)
+	x, err := m.exec()
+	if err != nil {
+		return err
+	}
+	_, _, err = x.admit(tx)
+	return err
+}
+
+// Execute works out a block and keeps the outcome for Commit. It may be called
+// again, with another block, until Commit.
+func (m *Machine) Execute(b Block) (r Result, err error) {
+	defer guard(&err)
+	m.pending = nil
+	x, err := m.exec()
+	if err != nil {
+		return r, err
+	}
+	if b.Height != x.head.Height+1 || b.TimeMs < x.head.TimeMs {
+		return r, fmt.Errorf("block %d at %d ms does not follow %d at %d ms", b.Height, b.TimeMs, x.head.Height, x.head.TimeMs)
+	}
+	r.Validators = x.begin(b)
+	block := x.o
+	for _, raw := range b.Txs {
+		x.o = state.NewOverlay(block)
+		tx, err := x.run(raw)
+		r.Txs = append(r.Txs, resultOf(tx, err))
+		if err == nil {
+			x.o.Merge(block)
+		}
+	}
+	u, err := m.state.Prepare(b.Height, block.Changes())
+	if err != nil {
+		return Result{}, err
+	}
+	m.pending, r.AppHash = u, u.Root()
+	return r, nil
+}
+
+// maxLog bounds what a block's results say of a refusal.
+const maxLog = 512
+
+func resultOf(tx Tx, err error) TxResult {
+	r := TxResult{Code: CodeOf(err), Kind: tx.Kind}
+	if err != nil {
+		r.Log = err.Error()
+		r.Log = r.Log[:min(len(r.Log), maxLog)]
+	}
+	return r
+}
+
+// Commit makes the executed block durable.
+func (m *Machine) Commit() error {
+	if m.pending == nil {
+		return errors.New("commit: no block was executed")
+	}
+	u := m.pending
+	m.pending = nil
+	return m.state.Commit(u)
+}
+
+// Genesis is what the chain started from.
+func (m *Machine) Genesis() Genesis { return m.genesis }
+
+// ChainID is the chain's.
+func (m *Machine) ChainID() token.ChainID { return m.chain }
+
+// Height is the last committed height; 0 is the genesis.
+func (m *Machine) Height() uint64 { return m.state.Height() }
+
+// AppHash is the root of the committed state.
+func (m *Machine) AppHash() blob.Hash { return m.state.Root() }
+
+// View reads the committed state. It stays the same state while blocks go by, and
+// answers state.ErrHeight after two more: take one for a task, not for good.
+func (m *Machine) View() (View, error) { return m.ViewAt(m.state.Height()) }
+
+// ViewAt reads the state of a height that is still kept: the last one and two before.
+func (m *Machine) ViewAt(height uint64) (View, error) {
+	at, err := m.state.At(height)
+	return View{at}, err
+}
+
+// Hold is a View that stays readable until release is called.
+func (m *Machine) Hold() (v View, release func(), err error) {
+	height := m.state.Height()
+	if release, err = m.state.Hold(height); err != nil {
+		return View{}, nil, err
+	}
+	v, err = m.ViewAt(height)
+	return v, release, err
+}
+
+// Prove proves what a key holds at a height that is kept.
+func (m *Machine) Prove(key []byte, height uint64) (state.Proof, error) {
+	return m.state.Prove(height, key)
+}
+
+// Verify checks a proof against an app hash of this genesis' chain.
+func (g Genesis) Verify(p state.Proof, appHash blob.Hash, key []byte) (value []byte, ok bool, err error) {
+	return p.Verify(appHash, g.Salt(), g.Params.Buckets, key)
+}
+
+// Validators are those of the committed state's committee, all of them.
+func (m *Machine) Validators() ([]Validator, error) {
+	v, err := m.View()
+	if err != nil {
+		return nil, err
+	}
+	h, err := v.Head()
+	if err != nil {
+		return nil, err
+	}
+	c, err := v.Committee(h.Epoch)
+	if err != nil {
+		return nil, err
+	}
+	return c.Validators(), nil
+}
+
+// Snapshot hands the state at a height to fn in chunks that every node cuts alike.
+func (m *Machine) Snapshot(height uint64, fn func(chunk []byte) error) error {
+	return m.state.Snapshot(height, fn)
+}
+
+// Restore makes an empty kv the state of a genesis' chain at a height whose app
+// hash is known. NewMachine opens it then.
+func Restore(g Genesis, kv state.KV, height uint64, appHash blob.Hash, next func() ([]byte, error)) error {
+	return state.Restore(kv, g.Salt(), g.Params.Buckets, height, appHash, next)
+}
+
+// EncodeReceipt and DecodeReceipt carry a receipt over a wire.
+func EncodeReceipt(r Receipt) []byte { return canon.Encode(r) }
+
+// DecodeReceipt reads a receipt from a stranger.
+func DecodeReceipt(b []byte) (r Receipt, err error) {
+	if len(b) > 4096 {
+		return r, fmt.Errorf("receipt of %d bytes", len(b))
+	}
+	err = canon.Decode(b, &r)
+	return r, err
+}

@@ -1,0 +1,97 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Params are all the numbers of a network.
+type Params struct {
+	_              struct{} `cbor:",toarray"`
+	Shards         int      // N
+	BlockMs        uint64   // nominal time between blocks
+	RoundBlocks    uint64   // blocks in a round
+	RoundsPerEpoch uint64
+	Buckets        int    // leaves of the state tree, a power of two
+	BlockBytes     uint64 // of all transactions of a block
+	TxBytes        uint64 // of one transaction
+	SweepBlobs     uint64 // ended blobs and leases that one block works off
+	Fees           Fees
+	Staking        staking.Params
+	Registry       registry.Params
+}
+
+// Fees are what a signed transaction pays at least.
+type Fees struct {
+	_       struct{} `cbor:",toarray"`
+	Base    token.Amount
+	PerByte token.Amount
+}
+
+// Of is the least fee of a transaction of size bytes.
+func (f Fees) Of(size int) token.Amount { return f.Base + f.PerByte*token.Amount(size) }
+
+// Default is for a real network: blocks of 3 s, rounds of an hour, epochs of 14 days.
+func Default() Params {
+	return Params{
+		Shards: 100, BlockMs: 3000, RoundBlocks: 1200, RoundsPerEpoch: 336,
+		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 1000,
+		Fees: Fees{Base: 100_000, PerByte: 100}, Staking: staking.Default(), Registry: registry.Default(),
+	}
+}
+
+// Testnet is for a network on one machine: blocks of half a second, epochs of ten minutes.
+func Testnet() Params {
+	p := Default()
+	p.Shards, p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch = 28, 500, 120, 10
+	p.Buckets = 1 << 12
+	p.Staking.UnbondingEpochs = 1
+	return p
+}
+
+// EpochBlocks is the number of blocks in an epoch.
+func (p Params) EpochBlocks() uint64 { return p.RoundBlocks * p.RoundsPerEpoch }
+
+// Shape is the code's shape for the network's shards.
+func (p Params) Shape() (blob.Shape, error) { return blob.NewShape(p.Shards) }
+
+// minEpochBlocks leaves the middle of an epoch its own block, and validator changes
+// (two blocks) time to act before the next.
+const minEpochBlocks = 8
+
+// Validate refuses numbers that do not fit together.
+func (p Params) Validate() error {
+	if _, err := p.Shape(); err != nil {
+		return fmt.Errorf("params: %w", err)
+	}
+	if err := state.CheckBuckets(p.Buckets); err != nil {
+		return fmt.Errorf("params: %w", err)
+	}
+	const most = 1 << 32
+	switch {
+	case p.BlockMs < 1 || p.BlockMs > most:
+		return fmt.Errorf("params: BlockMs %d", p.BlockMs)
+	case p.RoundBlocks < 1 || p.RoundBlocks > most || p.RoundsPerEpoch < 1 || p.RoundsPerEpoch > most/p.RoundBlocks:
+		return fmt.Errorf("params: %d rounds of %d blocks make no epoch", p.RoundsPerEpoch, p.RoundBlocks)
+	case p.EpochBlocks() < minEpochBlocks:
+		return fmt.Errorf("params: an epoch of %d blocks is too short: at least %d", p.EpochBlocks(), minEpochBlocks)
+	case p.TxBytes < 4096 || p.TxBytes > 2<<20 || p.TxBytes > p.BlockBytes || p.BlockBytes > 16<<20:
+		return fmt.Errorf("params: TxBytes %d in BlockBytes %d: 4096 <= TxBytes <= 2 MiB, TxBytes <= BlockBytes <= 16 MiB", p.TxBytes, p.BlockBytes)
+	case p.SweepBlobs < 1 || p.SweepBlobs > 100_000:
+		return fmt.Errorf("params: SweepBlobs %d: must be 1 to 100000", p.SweepBlobs)
+	case p.Fees.Base > 1_000_000*token.WAL || p.Fees.PerByte > token.WAL:
+		return fmt.Errorf("params: fees %s and %s a byte are beyond reason", p.Fees.Base, p.Fees.PerByte)
+	}
+	if err := p.Staking.Validate(); err != nil {
+		return fmt.Errorf("params: %w", err)
+	}
+	if err := p.Registry.Validate(); err != nil {
+		return fmt.Errorf("params: %w", err)
+	}
+	return nil
+}

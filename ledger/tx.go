@@ -1,0 +1,161 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/token"
+)
+
+// TxVersion is the version of the format of a transaction.
+const TxVersion = 1
+
+// maxTxBytes bounds what is decoded at all; Params.TxBytes is what a network takes.
+const maxTxBytes = 2 << 20
+
+// Kind numbers what a transaction does.
+type Kind uint8
+
+// All kinds. Certify and ShardReady carry their own proof: no signer, nonce or fee.
+const (
+	KindTransfer     Kind = 1
+	KindRegisterNode Kind = 2
+	KindUpdateNode   Kind = 3
+	KindBond         Kind = 4
+	KindUnbond       Kind = 5
+	KindWithdraw     Kind = 6
+	KindDelegate     Kind = 7
+	KindUndelegate   Kind = 8
+	KindRegisterBlob Kind = 9
+	KindCertify      Kind = 10
+	KindExtend       Kind = 11
+	KindDelete       Kind = 12
+	KindShardReady   Kind = 13
+)
+
+var kindNames = map[Kind]string{
+	KindTransfer: "transfer", KindRegisterNode: "register-node", KindUpdateNode: "update-node", KindBond: "bond",
+	KindUnbond: "unbond", KindWithdraw: "withdraw", KindDelegate: "delegate", KindUndelegate: "undelegate",
+	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
+	KindShardReady: "shard-ready",
+}
+
+// String is the name.
+func (k Kind) String() string {
+	if s, ok := kindNames[k]; ok {
+		return s
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+func (k Kind) unsigned() bool { return k == KindCertify || k == KindShardReady }
+
+// Tx is a transaction as it travels.
+type Tx struct {
+	_         struct{} `cbor:",toarray"`
+	Version   uint8
+	Kind      Kind
+	Body      []byte // canonical CBOR of the kind's body
+	Signer    token.PublicKey
+	Nonce     uint64
+	Fee       token.Amount
+	Signature token.Signature
+}
+
+// Body is what a transaction does. The types of this package that have a Kind are all there are.
+type Body interface {
+	kind() Kind
+	// check bounds what a stranger sent; it needs no state.
+	check(Params) error
+	// plan validates against the state and changes nothing.
+	plan(*exec, Tx) (plan, error)
+}
+
+// plan is a validated transaction: what it costs its signer beside the fee, and
+// what it does, which cannot fail.
+type plan struct {
+	cost  token.Amount
+	apply func()
+}
+
+// Sign makes a signed transaction.
+func Sign(k token.Key, chain token.ChainID, nonce uint64, fee token.Amount, body Body) []byte {
+	tx := Tx{Version: TxVersion, Kind: body.kind(), Body: canon.Encode(body), Signer: k.Public(), Nonce: nonce, Fee: fee}
+	tx.Signature = k.Sign(tx.message(chain))
+	return canon.Encode(tx)
+}
+
+// Unsigned makes a transaction of a kind that carries its own proof.
+func Unsigned(body Body) []byte {
+	return canon.Encode(Tx{Version: TxVersion, Kind: body.kind(), Body: canon.Encode(body)})
+}
+
+// DecodeTx reads a transaction from a stranger. It checks the form, not the signature.
+func DecodeTx(b []byte) (Tx, Body, error) {
+	if len(b) > maxTxBytes {
+		return Tx{}, nil, fmt.Errorf("%d bytes: %w", len(b), ErrTooLarge)
+	}
+	var tx Tx
+	if err := canon.Decode(b, &tx); err != nil {
+		return Tx{}, nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if tx.Version != TxVersion {
+		return Tx{}, nil, fmt.Errorf("version %d, want %d: %w", tx.Version, TxVersion, ErrMalformed)
+	}
+	body, err := decodeBody(tx.Kind, tx.Body)
+	if err != nil {
+		return Tx{}, nil, fmt.Errorf("%s: %w: %w", tx.Kind, ErrMalformed, err)
+	}
+	if tx.Kind.unsigned() && (tx.Signer != token.PublicKey{} || tx.Nonce != 0 || tx.Fee != 0 || tx.Signature != token.Signature{}) {
+		return Tx{}, nil, fmt.Errorf("%s has no signer, nonce or fee: %w", tx.Kind, ErrMalformed)
+	}
+	return tx, body, nil
+}
+
+func decodeBody(k Kind, b []byte) (Body, error) {
+	switch k {
+	case KindTransfer:
+		return decodeAs[Transfer](b)
+	case KindRegisterNode:
+		return decodeAs[RegisterNode](b)
+	case KindUpdateNode:
+		return decodeAs[UpdateNode](b)
+	case KindBond:
+		return decodeAs[Bond](b)
+	case KindUnbond:
+		return decodeAs[Unbond](b)
+	case KindWithdraw:
+		return decodeAs[Withdraw](b)
+	case KindDelegate:
+		return decodeAs[Delegate](b)
+	case KindUndelegate:
+		return decodeAs[Undelegate](b)
+	case KindRegisterBlob:
+		return decodeAs[RegisterBlob](b)
+	case KindCertify:
+		return decodeAs[Certify](b)
+	case KindExtend:
+		return decodeAs[Extend](b)
+	case KindDelete:
+		return decodeAs[Delete](b)
+	case KindShardReady:
+		return decodeAs[ShardReady](b)
+	}
+	return nil, fmt.Errorf("unknown %s: a newer program may know it", k)
+}
+
+func decodeAs[T Body](b []byte) (Body, error) {
+	var v T
+	if err := canon.Decode(b, &v); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func (tx Tx) message(chain token.ChainID) []byte {
+	return token.Message(token.PurposeTransaction, chain, tx.Version, tx.Kind, tx.Body, tx.Signer, tx.Nonce, tx.Fee)
+}
+
+// TxHash names a transaction.
+func TxHash(b []byte) blob.Hash { return blob.Leaf(b) }

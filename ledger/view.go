@@ -1,0 +1,207 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/token"
+)
+
+// ErrNoCommittee is returned for an epoch whose committee is not kept or not yet
+// chosen: the present one, the one before, and after the middle the next are there.
+var ErrNoCommittee = errors.New("no committee is kept for this epoch")
+
+// ErrNoList is returned when a reader that knows single keys is asked for many.
+var ErrNoList = errors.New("this view cannot list")
+
+// Head is where the ledger stands; every block writes it.
+type Head struct {
+	_           struct{} `cbor:",toarray"`
+	Height      uint64
+	TimeMs      int64 // of the block, Unix
+	Epoch       uint64
+	EpochStart  uint64 // its first height
+	EpochEnd    uint64 // its last height
+	RuleVersion uint64
+}
+
+// Middle is the first height of the epoch's second half.
+func (h Head) Middle() uint64 { return h.EpochStart + (h.EpochEnd-h.EpochStart+1)/2 }
+
+// Half is the present half epoch.
+func (h Head) Half() registry.Half { return registry.HalfOf(h.Epoch, h.Height >= h.Middle()) }
+
+// Rules are what is in force: the version of the rules and their numbers.
+type Rules struct {
+	_       struct{} `cbor:",toarray"`
+	Version uint64
+	Params  Params
+}
+
+// Supply is the money that is nobody's account, pool or bucket.
+type Supply struct {
+	_      struct{}     `cbor:",toarray"`
+	Total  token.Amount // all there is, since genesis
+	Burned token.Amount
+	Carry  token.Amount // fees and dust, for the next rewards
+	Escrow token.Amount // paid by registrations that are not certified
+}
+
+// Usage is how full the network is.
+type Usage struct {
+	_           struct{}      `cbor:",toarray"`
+	ReservedKiB uint64        // promised, over all shards
+	ShardKiB    uint64        // most that may be promised for each shard
+	Swept       registry.Half // all that was due before this half is done
+}
+
+// NodeRecord is a registered node.
+type NodeRecord struct {
+	_               struct{} `cbor:",toarray"`
+	ID              staking.NodeID
+	Operator        token.Address
+	BLS             token.BLSPublicKey
+	Addresses       []string // libp2p multiaddrs
+	Comet           string   // host:port of its CometBFT
+	CapacityKiB     uint64
+	Name            string
+	RegisteredEpoch uint64
+	Out             bool // signed two blocks at one height: no new shards
+}
+
+// View reads the ledger's records from any reader of its keys: the node's own
+// state, or a remote one that checks proofs.
+type View struct{ R state.Reader }
+
+func read[T any](v View, what string, key []byte) (out T, ok bool, err error) {
+	raw, ok, err := v.R.Get(key)
+	if err != nil || !ok {
+		if err != nil {
+			err = fmt.Errorf("read %s: %w", what, err)
+		}
+		return out, false, err
+	}
+	if err := canon.Decode(raw, &out); err != nil {
+		return out, false, fmt.Errorf("read %s: %w", what, err)
+	}
+	return out, true, nil
+}
+
+// one is for records that always exist.
+func one[T any](v View, what string, key []byte) (T, error) {
+	out, ok, err := read[T](v, what, key)
+	if err == nil && !ok {
+		err = fmt.Errorf("read %s: the ledger has none; is this an empty state?", what)
+	}
+	return out, err
+}
+
+// Head is where the ledger stands.
+func (v View) Head() (Head, error) { return one[Head](v, "head", KeyHead()) }
+
+// Rules is what is in force.
+func (v View) Rules() (Rules, error) { return one[Rules](v, "rules", KeyRules()) }
+
+// Params are the numbers in force.
+func (v View) Params() (Params, error) {
+	r, err := v.Rules()
+	return r.Params, err
+}
+
+// Supply is the money that is nobody's.
+func (v View) Supply() (Supply, error) { return one[Supply](v, "supply", KeySupply()) }
+
+// Usage is how full the network is.
+func (v View) Usage() (Usage, error) { return one[Usage](v, "usage", KeyUsage()) }
+
+// Account is an account; one that was never used is empty.
+func (v View) Account(a token.Address) (Account, error) {
+	acc, _, err := read[Account](v, "account", KeyAccount(a))
+	return acc, err
+}
+
+// Node is a registered node.
+func (v View) Node(id staking.NodeID) (NodeRecord, bool, error) {
+	return read[NodeRecord](v, "node", KeyNode(id))
+}
+
+// Pool is the stake behind a node.
+func (v View) Pool(id staking.NodeID) (staking.Pool, bool, error) {
+	return read[staking.Pool](v, "pool", KeyPool(id))
+}
+
+// Delegation is an account's part of a pool.
+func (v View) Delegation(a token.Address, id staking.NodeID) (staking.Delegation, bool, error) {
+	return read[staking.Delegation](v, "delegation", KeyDelegation(a, id))
+}
+
+// Rate is a pool's rate at the turn into an epoch; it is kept where somebody joined or left.
+func (v View) Rate(id staking.NodeID, epoch uint64) (staking.Rate, bool, error) {
+	return read[staking.Rate](v, "rate", KeyRate(id, epoch))
+}
+
+// Bucket is what was prepaid for an epoch.
+func (v View) Bucket(epoch uint64) (token.Amount, error) {
+	a, _, err := read[token.Amount](v, "bucket", KeyBucket(epoch))
+	return a, err
+}
+
+// Blob is what the registry says of a blob.
+func (v View) Blob(id blob.ID) (registry.Entry, bool, error) {
+	return read[registry.Entry](v, "blob", KeyBlob(id))
+}
+
+// Tombstone says that a blob has ended. Neither entry nor tombstone: unknown.
+func (v View) Tombstone(id blob.ID) (registry.Tombstone, bool, error) {
+	return read[registry.Tombstone](v, "tombstone", KeyTombstone(id))
+}
+
+// EachBlob walks all entries in the order of their IDs.
+func (v View) EachBlob(fn func(blob.ID, registry.Entry) error) error {
+	return each(v, PrefixBlobs(), func(k []byte, e registry.Entry) error { return fn(blob.ID(k), e) })
+}
+
+// EachTombstone walks all tombstones in the order of their IDs.
+func (v View) EachTombstone(fn func(blob.ID, registry.Tombstone) error) error {
+	return each(v, key(letterTombstone), func(k []byte, t registry.Tombstone) error { return fn(blob.ID(k), t) })
+}
+
+// EachNode walks all registered nodes in the order of their IDs.
+func (v View) EachNode(fn func(NodeRecord) error) error {
+	return each(v, PrefixNodes(), func(_ []byte, n NodeRecord) error { return fn(n) })
+}
+
+// EachOwned walks the blobs that an owner has a lease on.
+func (v View) EachOwned(owner token.Address, fn func(blob.ID) error) error {
+	prefix := PrefixOwned(owner)
+	return list(v, prefix, func(k, _ []byte) error { return fn(blob.ID(k[len(prefix):])) })
+}
+
+// EachDelegation walks an account's delegations.
+func (v View) EachDelegation(a token.Address, fn func(staking.NodeID, staking.Delegation) error) error {
+	return each(v, PrefixDelegations(a), func(k []byte, d staking.Delegation) error { return fn(staking.NodeID(k), d) })
+}
+
+func list(v View, prefix []byte, fn func(k, raw []byte) error) error {
+	l, ok := v.R.(state.Lister)
+	if !ok {
+		return ErrNoList
+	}
+	return l.Each(prefix, fn)
+}
+
+// each decodes what it lists and hands over what follows the prefix in the key.
+func each[T any](v View, prefix []byte, fn func(rest []byte, value T) error) error {
+	return list(v, prefix, func(k, raw []byte) error {
+		var out T
+		if err := canon.Decode(raw, &out); err != nil {
+			return fmt.Errorf("read %x: %w", k, err)
+		}
+		return fn(k[len(prefix):], out)
+	})
+}

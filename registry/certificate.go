@@ -1,0 +1,101 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Sentinels of certificates.
+var (
+	ErrWeight      = errors.New("certificate has not more than two thirds of the shards behind it")
+	ErrCertificate = errors.New("certificate is not valid")
+	ErrEpoch       = errors.New("certificate is of an epoch that does not count any more or yet")
+)
+
+// Certificate shows that nodes with more than two thirds of the shards confirmed a
+// blob in an epoch: the point of availability, once it is on the ledger.
+type Certificate struct {
+	_         struct{} `cbor:",toarray"`
+	Epoch     uint64
+	Bitmap    []byte // bit i (of byte i/8, value 1<<(i%8)): the committee's node i signed
+	Aggregate token.BLSSignature
+}
+
+// Member is what a certificate needs to know of a committee's node.
+type Member struct {
+	BLS    token.BLSPublicKey
+	Shards int
+}
+
+// ConfirmMessage is what a node signs to confirm a blob in an epoch.
+func ConfirmMessage(chain token.ChainID, epoch uint64, id blob.ID) []byte {
+	return token.Message(token.PurposeConfirm, chain, epoch, id[:])
+}
+
+// NewCertificate aggregates confirmations, by the number of the node in the
+// committee of epoch. It does not check them: see Verify.
+func NewCertificate(epoch uint64, nodes int, confirmations map[int]token.BLSSignature) (Certificate, error) {
+	c := Certificate{Epoch: epoch, Bitmap: make([]byte, (nodes+7)/8)}
+	var sigs []token.BLSSignature
+	for i := range nodes {
+		if sig, ok := confirmations[i]; ok {
+			c.Bitmap[i/8] |= 1 << (i % 8)
+			sigs = append(sigs, sig)
+		}
+	}
+	var err error
+	if c.Aggregate, err = token.AggregateBLS(sigs); err != nil {
+		return Certificate{}, fmt.Errorf("aggregate %d confirmations: %w", len(sigs), err)
+	}
+	return c, nil
+}
+
+// Counts says whether a certificate of an epoch counts at a half: in its own epoch
+// and the first half of the next.
+func (c Certificate) Counts(now Half) error {
+	if now < Half(2*c.Epoch) || now >= Half(2*c.Epoch+3) {
+		return fmt.Errorf("of epoch %d, in half %d of epoch %d: %w", c.Epoch, now%2+1, now.Epoch(), ErrEpoch)
+	}
+	return nil
+}
+
+// Weigh checks the bitmap and that the signers hold more than two thirds of the
+// shards. It is cheap, and comes before Verify.
+func (c Certificate) Weigh(members []Member, shards int) ([]token.BLSPublicKey, error) {
+	if len(c.Bitmap) != (len(members)+7)/8 {
+		return nil, fmt.Errorf("bitmap of %d bytes for %d nodes: %w", len(c.Bitmap), len(members), ErrCertificate)
+	}
+	var keys []token.BLSPublicKey
+	weight, set := 0, 0
+	for i, m := range members {
+		if c.Bitmap[i/8]&(1<<(i%8)) != 0 {
+			keys = append(keys, m.BLS)
+			weight += m.Shards
+			set++
+		}
+	}
+	for i := len(members); i < 8*len(c.Bitmap); i++ {
+		if c.Bitmap[i/8]&(1<<(i%8)) != 0 {
+			return nil, fmt.Errorf("bitmap names node %d of %d: %w", i, len(members), ErrCertificate)
+		}
+	}
+	if 3*weight <= 2*shards {
+		return nil, fmt.Errorf("%d of %d shards: %w", weight, shards, ErrWeight)
+	}
+	return keys, nil
+}
+
+// Verify checks weight and signature against the committee of the certificate's epoch.
+func (c Certificate) Verify(chain token.ChainID, id blob.ID, members []Member, shards int) error {
+	keys, err := c.Weigh(members, shards)
+	if err != nil {
+		return err
+	}
+	if err := token.VerifyAggregate(keys, ConfirmMessage(chain, c.Epoch, id), c.Aggregate); err != nil {
+		return fmt.Errorf("%w: %w", ErrCertificate, err)
+	}
+	return nil
+}

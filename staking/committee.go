@@ -1,0 +1,236 @@
+package staking
+
+import (
+	"errors"
+	"math/bits"
+	"slices"
+
+	"github.com/walrus-network/walrus/token"
+)
+
+// MinNodes is the least number of nodes that a committee shrinks to: with fewer, one
+// of them can stop or rule the ledger.
+const MinNodes = 4
+
+// ErrNoNodes is returned when nobody can hold the shards.
+var ErrNoNodes = errors.New("no node has stake: a network needs at least one")
+
+// Candidate is a node that may be given shards.
+type Candidate struct {
+	ID       NodeID
+	Stake    token.Amount
+	Capacity int // most shards its disk has room for
+}
+
+// Assignment says who holds which shard.
+//
+// Invariant: len(Holder) = len(From) = N; From[s] != Holder[s].
+type Assignment struct {
+	Holder []NodeID // shard -> who has the duty
+	From   []NodeID // shard -> who still keeps it while the holder is not ready; zero when ready
+}
+
+// Clone is a copy that shares nothing.
+func (a Assignment) Clone() Assignment {
+	return Assignment{Holder: slices.Clone(a.Holder), From: slices.Clone(a.From)}
+}
+
+// Count is how many shards each holder has.
+func (a Assignment) Count() map[NodeID]int {
+	out := map[NodeID]int{}
+	for _, id := range a.Holder {
+		out[id]++
+	}
+	return out
+}
+
+// NotReady is the number of shards whose holder is not ready.
+func (a Assignment) NotReady() int {
+	n := 0
+	for _, id := range a.From {
+		if !id.IsZero() {
+			n++
+		}
+	}
+	return n
+}
+
+// Cap is the most shards that one of n nodes is given of N: a fair part rounded
+// up, or a tenth in a large network, or f in a small one, whichever is more.
+func Cap(shards, nodes int) int {
+	if nodes == 0 {
+		return 0
+	}
+	fair := (shards + nodes - 1) / nodes
+	if nodes >= 20 {
+		return max(fair, shards/10)
+	}
+	return max(fair, (shards-1)/3)
+}
+
+// MoveBound is the most shards that may be on the move in an epoch.
+func MoveBound(shards int) int { return max(1, (shards-1)/3/2) }
+
+// Seats shares N shards among candidates by D'Hondt: each shard in turn goes to the
+// highest stake / (shards it has + 1), among those that are below their cap. Equal
+// quotients go to the lower ID. If the capacities leave shards over, these are
+// shared as if there were room: a full disk can be mended, a shard without a holder not.
+func Seats(shards int, candidates []Candidate, limit func(Candidate) int) (map[NodeID]int, error) {
+	list := slices.Clone(candidates)
+	list = slices.DeleteFunc(list, func(c Candidate) bool { return c.Stake == 0 })
+	if len(list) == 0 {
+		return nil, ErrNoNodes
+	}
+	slices.SortFunc(list, func(a, b Candidate) int { return a.ID.Compare(b.ID) })
+	most := Cap(shards, len(list))
+	seats := make(map[NodeID]int, len(list))
+	for range shards {
+		best := -1
+		for _, crowded := range []bool{false, true} {
+			for i, c := range list {
+				if has := seats[c.ID]; has >= most || !crowded && has >= limit(c) {
+					continue
+				}
+				if best < 0 || ahead(c.Stake, seats[c.ID]+1, list[best].Stake, seats[list[best].ID]+1) {
+					best = i
+				}
+			}
+			if best >= 0 {
+				break
+			}
+		}
+		seats[list[best].ID]++ // Cap x nodes >= shards, so that somebody is below it
+	}
+	return seats, nil
+}
+
+// ahead says whether a/m > b/n, without rounding.
+func ahead(a token.Amount, m int, b token.Amount, n int) bool {
+	ah, al := bits.Mul64(uint64(a), uint64(n))
+	bh, bl := bits.Mul64(uint64(b), uint64(m))
+	return ah > bh || ah == bh && al > bl
+}
+
+// First is the assignment of a new network: runs of shards, all of them ready.
+func First(shards int, candidates []Candidate) (Assignment, error) {
+	seats, err := Seats(shards, candidates, func(c Candidate) int { return c.Capacity })
+	if err != nil {
+		return Assignment{}, err
+	}
+	a := Assignment{From: make([]NodeID, shards)}
+	for _, id := range sorted(seats) {
+		for range seats[id] {
+			a.Holder = append(a.Holder, id)
+		}
+	}
+	return a, nil
+}
+
+// Next is the assignment of the next epoch: from now towards what Seats gives, by
+// the fewest moves, and with no more shards on the move than MoveBound, those of
+// now that are not ready included. Shards leave first those who are no candidates,
+// then those with the most too many; they go to those with the most too few.
+// A shard that goes back to who still keeps it is ready at once.
+// Fewer than MinNodes candidates change nothing, unless there were fewer before.
+func Next(now Assignment, candidates []Candidate) (Assignment, error) {
+	shards := len(now.Holder)
+	has := now.Count()
+	// A node that declared less room than it uses keeps what it has.
+	seats, err := Seats(shards, candidates, func(c Candidate) int { return max(c.Capacity, has[c.ID]) })
+	if err != nil || len(seats) < MinNodes && len(seats) < len(has) {
+		return now.Clone(), nil
+	}
+	next := now.Clone()
+	room := MoveBound(shards) - now.NotReady()
+	for {
+		giver, taker, ok := pick(seats, has)
+		if !ok {
+			return next, nil
+		}
+		s := shardToMove(next, giver, taker, room)
+		if s < 0 {
+			return next, nil
+		}
+		back := next.From[s]
+		switch {
+		case back == taker:
+			next.From[s] = NodeID{}
+			room++
+		case back.IsZero():
+			next.From[s] = giver
+			room--
+		} // else it was on the move already, and still comes from who keeps it
+		next.Holder[s] = taker
+		has[giver]--
+		has[taker]++
+	}
+}
+
+// pick is who gives a shard next and who takes it.
+func pick(seats, has map[NodeID]int) (giver, taker NodeID, ok bool) {
+	over, under := 0, 0
+	for _, id := range sorted(has) {
+		surplus := has[id] - seats[id]
+		if seats[id] == 0 && has[id] > 0 {
+			surplus += 1 << 20 // whoever is out comes first
+		}
+		if surplus > over {
+			over, giver = surplus, id
+		}
+	}
+	for _, id := range sorted(seats) {
+		if lack := seats[id] - has[id]; lack > under {
+			under, taker = lack, id
+		}
+	}
+	return giver, taker, over > 0 && under > 0
+}
+
+// shardToMove prefers a shard that taker still keeps, then one that is on the move
+// anyway, then the lowest if there is room for another.
+func shardToMove(a Assignment, giver, taker NodeID, room int) int {
+	moving, ready := -1, -1
+	for s, id := range a.Holder {
+		switch {
+		case id != giver:
+		case a.From[s] == taker:
+			return s
+		case !a.From[s].IsZero():
+			if moving < 0 {
+				moving = s
+			}
+		case ready < 0:
+			ready = s
+		}
+	}
+	if moving >= 0 || room <= 0 {
+		return moving
+	}
+	return ready
+}
+
+// Activate makes next the assignment in force after now: whatever became ready or
+// not since next was worked out, each shard comes from who keeps it.
+func Activate(now, next Assignment) Assignment {
+	out := next.Clone()
+	for s := range out.Holder {
+		keeper := now.From[s]
+		if keeper.IsZero() {
+			keeper = now.Holder[s]
+		}
+		out.From[s] = keeper
+		if keeper == out.Holder[s] {
+			out.From[s] = NodeID{}
+		}
+	}
+	return out
+}
+
+func sorted(m map[NodeID]int) []NodeID {
+	ids := make([]NodeID, 0, len(m))
+	for id := range m {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, NodeID.Compare)
+	return ids
+}

@@ -1,0 +1,348 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sort"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+)
+
+// Limits of a change, and of one write to the disk.
+const (
+	maxKey     = 1 << 10
+	maxValue   = 1 << 20
+	logPart    = 256 << 10 // bytes of the log in one value
+	batchBytes = 256 << 10
+	batchKeys  = 1000
+)
+
+// ErrChange is returned for a change that the state cannot hold.
+var ErrChange = errors.New("change refused")
+
+// logRecord is one commit as it is logged: what it sets, to finish it after a
+// crash, and what was there before, to read the version before it.
+type logRecord struct {
+	_       struct{} `cbor:",toarray"`
+	Height  uint64
+	Root    blob.Hash
+	Salt    [32]byte
+	Buckets uint32
+	Changes []Change
+	Prior   []Change // same keys, same order
+}
+
+// logHead is written after the parts of a record.
+type logHead struct {
+	_     struct{} `cbor:",toarray"`
+	Parts uint32
+	Hash  blob.Hash // of the record's bytes
+}
+
+// Update is a change set that was worked out and not yet written.
+type Update struct {
+	record  logRecord
+	on      blob.Hash // the root it was worked out on
+	at      []uint32  // the bucket of each change
+	buckets map[int]bucket
+	nodes   nodes
+}
+
+// Root is the root the state will have.
+func (u *Update) Root() blob.Hash { return u.record.Root }
+
+// Changes are the changes, in key order, without those that change nothing.
+func (u *Update) Changes() []Change { return u.record.Changes }
+
+// Prepare works out what a change set makes of the state, and writes nothing. The
+// height is the one after the last, or any for the first commit.
+func (s *State) Prepare(height uint64, changes []Change) (*Update, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	if !s.empty && height != s.height+1 {
+		return nil, fmt.Errorf("commit of height %d on %d: %w", height, s.height, ErrHeight)
+	}
+	changes = append([]Change(nil), changes...)
+	sortChanges(changes)
+	u := &Update{on: s.tree.root(), buckets: map[int]bucket{}}
+	u.record = logRecord{Height: height, Salt: s.salt, Buckets: uint32(s.tree.buckets())}
+	for i, c := range changes {
+		if len(c.Key) == 0 || len(c.Key) > maxKey || len(c.Value) > maxValue || c.Delete && len(c.Value) > 0 {
+			return nil, fmt.Errorf("key of %d bytes, value of %d: %w", len(c.Key), len(c.Value), ErrChange)
+		}
+		if i > 0 && bytes.Equal(c.Key, changes[i-1].Key) {
+			return nil, fmt.Errorf("key %x twice: %w", c.Key, ErrChange)
+		}
+		was, ok, err := s.kv.Get(valueKey(c.Key))
+		if err != nil {
+			return nil, fmt.Errorf("read %x: %w", c.Key, err)
+		}
+		if ok == !c.Delete && bytes.Equal(was, c.Value) {
+			continue
+		}
+		u.record.Changes = append(u.record.Changes, c)
+		u.record.Prior = append(u.record.Prior, Change{Key: c.Key, Value: was, Delete: !ok})
+		b, err := s.rebucket(u.buckets, c)
+		if err != nil {
+			return nil, err
+		}
+		u.at = append(u.at, uint32(b))
+	}
+	u.nodes = climb(s.tree.get, leavesOf(s.tree.buckets(), u.buckets))
+	u.record.Root = u.on
+	if len(u.nodes.at) > 0 {
+		u.record.Root = u.nodes.hash[0]
+	}
+	return u, nil
+}
+
+// rebucket applies a change to its bucket, reading it from the disk the first time.
+func (s *State) rebucket(buckets map[int]bucket, c Change) (int, error) {
+	b := BucketOf(s.salt, s.tree.buckets(), c.Key)
+	now, ok := buckets[b]
+	if !ok {
+		var err error
+		if now, err = s.readBucket(b); err != nil {
+			return 0, err
+		}
+	}
+	buckets[b] = now.with(c)
+	return b, nil
+}
+
+func leavesOf(count int, buckets map[int]bucket) nodes {
+	var leaves nodes
+	for b := range buckets {
+		leaves.at = append(leaves.at, uint32(count+b))
+	}
+	sort.Slice(leaves.at, func(i, j int) bool { return leaves.at[i] < leaves.at[j] })
+	for _, i := range leaves.at {
+		leaves.hash = append(leaves.hash, buckets[int(i)-count].hash())
+	}
+	return leaves
+}
+
+// Commit writes an update. The synced head of its log is the commit point: before
+// it nothing has happened, after it opening again finishes what is missing.
+func (s *State) Commit(u *Update) error {
+	s.mu.RLock()
+	ok := s.broken == nil && u.on == s.tree.root() && (s.empty || u.record.Height == s.height+1)
+	s.mu.RUnlock()
+	if !ok {
+		return fmt.Errorf("commit height %d: not worked out on this state: %w", u.record.Height, ErrHeight)
+	}
+	if err := s.commit(u); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.broken = fmt.Errorf("commit height %d: %w", u.record.Height, err)
+		return s.broken
+	}
+	return nil
+}
+
+func (s *State) commit(u *Update) error {
+	if err := s.writeLog(u.record); err != nil {
+		return err
+	}
+	// From here on readers of the present version find what is being overwritten in
+	// the delta, so that writing needs no lock.
+	s.mu.Lock()
+	d := &delta{height: u.record.Height, prior: u.record.Prior, buckets: u.at, nodes: u.nodes.before(s.tree.get)}
+	if !s.empty {
+		s.deltas = append([]*delta{d}, s.deltas...)
+	}
+	s.mu.Unlock()
+	if err := s.writeKeys(u.record, u.buckets); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tree.apply(u.nodes)
+	s.height, s.empty = u.record.Height, false
+	s.forget()
+	return nil
+}
+
+// writeKeys brings values and buckets to what the record says, drops the log that
+// is too old, and moves the marker last. Doing it twice does it once.
+func (s *State) writeKeys(r logRecord, buckets map[int]bucket) error {
+	w := writer{kv: s.kv}
+	for _, c := range r.Changes {
+		w.put(Change{Key: valueKey(c.Key), Value: c.Value, Delete: c.Delete})
+	}
+	order := make([]int, 0, len(buckets))
+	for b := range buckets {
+		order = append(order, b)
+	}
+	sort.Ints(order)
+	for _, b := range order {
+		if len(buckets[b]) == 0 {
+			w.put(Change{Key: bucketKey(b), Delete: true})
+		} else {
+			w.put(Change{Key: bucketKey(b), Value: canon.Encode(buckets[b])})
+		}
+	}
+	if r.Height >= kept {
+		err := s.kv.Each(logKey(r.Height-kept), func(k, _ []byte) error {
+			w.put(Change{Key: bytes.Clone(k), Delete: true})
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	w.put(Change{Key: []byte{letterMarker}, Value: canon.Encode(marker{Height: r.Height, Root: r.Root, Salt: r.Salt, Buckets: r.Buckets})})
+	return w.flush(false)
+}
+
+// redo finishes the last logged commit, if there is one, and returns the marker.
+// It also repeats a commit whose marker was written: that costs little, and asks
+// the disk for no order between what was not synced.
+func (s *State) redo() (marker, bool, error) {
+	var m marker
+	raw, ok, err := s.kv.Get([]byte{letterMarker})
+	if err != nil {
+		return m, false, err
+	}
+	next := uint64(0)
+	if ok {
+		if err := canon.Decode(raw, &m); err != nil {
+			return m, false, fmt.Errorf("marker: %w: %w", err, ErrCorrupt)
+		}
+		next = m.Height + 1
+	}
+	rec, found, err := s.readLog(next)
+	if err == nil && !found && ok {
+		rec, found, err = s.readLog(m.Height)
+	}
+	if err == nil && !found && !ok {
+		rec, found, err = s.firstLog()
+	}
+	if err != nil || !found {
+		return m, ok, err
+	}
+	if rec.Salt != s.salt || rec.Buckets != uint32(s.tree.buckets()) {
+		return marker{Salt: rec.Salt, Buckets: rec.Buckets}, true, nil // Open says it
+	}
+	buckets := map[int]bucket{}
+	for _, c := range rec.Changes {
+		if _, err := s.rebucket(buckets, c); err != nil {
+			return m, false, err
+		}
+	}
+	if err := s.writeKeys(rec, buckets); err != nil {
+		return m, false, err
+	}
+	return marker{Height: rec.Height, Root: rec.Root, Salt: rec.Salt, Buckets: rec.Buckets}, true, nil
+}
+
+// firstLog finds a first commit, of whatever height, that was cut off before its marker.
+func (s *State) firstLog() (logRecord, bool, error) {
+	var at []uint64
+	err := s.kv.Each([]byte{letterLog}, func(k, _ []byte) error {
+		if len(k) == 13 && binary.BigEndian.Uint32(k[9:]) == headPart {
+			at = append(at, binary.BigEndian.Uint64(k[1:9]))
+		}
+		return nil
+	})
+	if err != nil || len(at) == 0 {
+		return logRecord{}, false, err
+	}
+	return s.readLog(at[len(at)-1])
+}
+
+// headPart is the part number of the head: after all others.
+const headPart = 1<<32 - 1
+
+func logKey(height uint64) []byte { return binary.BigEndian.AppendUint64([]byte{letterLog}, height) }
+
+func logPartKey(height uint64, part uint32) []byte {
+	return binary.BigEndian.AppendUint32(logKey(height), part)
+}
+
+func (s *State) writeLog(r logRecord) error {
+	raw := canon.Encode(r)
+	head := logHead{Hash: blob.Leaf(raw)}
+	w := writer{kv: s.kv}
+	for rest := raw; len(rest) > 0; head.Parts++ {
+		n := min(len(rest), logPart)
+		w.put(Change{Key: logPartKey(r.Height, head.Parts), Value: rest[:n]})
+		rest = rest[n:]
+	}
+	w.put(Change{Key: logPartKey(r.Height, headPart), Value: canon.Encode(head)})
+	return w.flush(true)
+}
+
+func (s *State) readLog(height uint64) (r logRecord, ok bool, err error) {
+	raw, ok, err := s.kv.Get(logPartKey(height, headPart))
+	if err != nil || !ok {
+		return r, false, err
+	}
+	var head logHead
+	if err := canon.Decode(raw, &head); err != nil {
+		return r, false, fmt.Errorf("log of height %d: %w: %w", height, err, ErrCorrupt)
+	}
+	var all []byte
+	for p := range head.Parts {
+		part, _, err := s.kv.Get(logPartKey(height, p))
+		if err != nil {
+			return r, false, err
+		}
+		all = append(all, part...)
+	}
+	if blob.Leaf(all) != head.Hash {
+		return r, false, fmt.Errorf("log of height %d: %w", height, ErrCorrupt)
+	}
+	if err := canon.Decode(all, &r); err != nil {
+		return r, false, fmt.Errorf("log of height %d: %w: %w", height, err, ErrCorrupt)
+	}
+	return r, true, nil
+}
+
+// writer cuts many changes into batches a disk takes, in order.
+type writer struct {
+	kv    KV
+	batch Batch
+	bytes int
+	keys  int
+	err   error
+}
+
+func (w *writer) put(c Change) {
+	if w.err != nil {
+		return
+	}
+	if w.batch == nil {
+		w.batch = w.kv.Batch()
+	}
+	if c.Delete {
+		w.err = w.batch.Delete(c.Key)
+	} else {
+		w.err = w.batch.Set(c.Key, c.Value)
+	}
+	w.keys++
+	w.bytes += len(c.Key) + len(c.Value)
+	if w.err == nil && (w.bytes >= batchBytes || w.keys >= batchKeys) {
+		w.err = w.commit(false)
+	}
+}
+
+func (w *writer) commit(sync bool) error {
+	b := w.batch
+	w.batch, w.bytes, w.keys = nil, 0, 0
+	return b.Commit(sync)
+}
+
+// flush writes what is left. With sync, everything that was put is durable.
+func (w *writer) flush(sync bool) error {
+	if w.err != nil || w.batch == nil {
+		return w.err
+	}
+	return w.commit(sync)
+}

@@ -1,0 +1,117 @@
+package state
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+)
+
+// SnapshotChunk is about how many bytes of keys and values a chunk holds.
+const SnapshotChunk = 1 << 20
+
+// maxSnapshotChunk bounds a chunk from a stranger: a full one, and one value more.
+const maxSnapshotChunk = SnapshotChunk + maxValue + maxKey + 1024
+
+// ErrSnapshot is returned for chunks that do not make the state they should.
+var ErrSnapshot = errors.New("snapshot does not make the state it names")
+
+// Snapshot hands the whole state at a height to fn, in chunks: keys in order, each
+// chunk cut as soon as it is full, so that every honest node cuts the same.
+func (s *State) Snapshot(height uint64, fn func(chunk []byte) error) error {
+	release, err := s.Hold(height)
+	if err != nil {
+		return err
+	}
+	defer release()
+	at, err := s.At(height)
+	if err != nil {
+		return err
+	}
+	var chunk []Change
+	size := 0
+	flush := func() error {
+		if len(chunk) == 0 {
+			return nil
+		}
+		b := canon.Encode(chunk)
+		chunk, size = nil, 0
+		return fn(b)
+	}
+	err = at.Each(nil, func(k, v []byte) error {
+		chunk = append(chunk, Change{Key: k, Value: v})
+		if size += len(k) + len(v); size >= SnapshotChunk {
+			return flush()
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("snapshot of height %d: %w", height, err)
+	}
+	return flush()
+}
+
+// Restore makes an empty kv the state at height whose root is known, from chunks
+// that next yields in order, nil after the last. When it fails, kv holds rubbish
+// that Open takes for empty or refuses: wipe it.
+func Restore(kv KV, salt [32]byte, buckets int, height uint64, root blob.Hash, next func() ([]byte, error)) error {
+	if err := CheckBuckets(buckets); err != nil {
+		return err
+	}
+	s := &State{kv: kv, salt: salt, tree: newTree(buckets)}
+	if err := kv.Each(nil, func([]byte, []byte) error { return errFull }); err != nil {
+		if errors.Is(err, errFull) {
+			return fmt.Errorf("restore: the ledger directory is not empty: %w", ErrSnapshot)
+		}
+		return err
+	}
+	var last []byte
+	for {
+		raw, err := next()
+		if err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+		if raw == nil {
+			break
+		}
+		if last, err = s.restoreChunk(raw, last); err != nil {
+			return fmt.Errorf("restore: %w", err)
+		}
+	}
+	s.tree.fill()
+	if s.tree.root() != root {
+		return fmt.Errorf("restore height %d: root %s, want %s: %w", height, s.tree.root(), root, ErrSnapshot)
+	}
+	w := writer{kv: kv}
+	w.put(Change{Key: []byte{letterMarker}, Value: canon.Encode(marker{Height: height, Root: root, Salt: salt, Buckets: uint32(buckets)})})
+	return w.flush(true)
+}
+
+func (s *State) restoreChunk(raw, last []byte) ([]byte, error) {
+	if len(raw) > maxSnapshotChunk {
+		return nil, fmt.Errorf("chunk of %d bytes: %w", len(raw), ErrSnapshot)
+	}
+	var chunk []Change
+	if err := canon.Decode(raw, &chunk); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
+	}
+	buckets := map[int]bucket{}
+	w := writer{kv: s.kv}
+	for _, c := range chunk {
+		if c.Delete || len(c.Key) == 0 || bytes.Compare(c.Key, last) <= 0 {
+			return nil, fmt.Errorf("key %x is out of order: %w", c.Key, ErrSnapshot)
+		}
+		last = c.Key
+		if _, err := s.rebucket(buckets, c); err != nil {
+			return nil, err
+		}
+		w.put(Change{Key: valueKey(c.Key), Value: c.Value})
+	}
+	for b, content := range buckets {
+		s.tree[s.tree.buckets()+b] = content.hash()
+		w.put(Change{Key: bucketKey(b), Value: canon.Encode(content)})
+	}
+	return last, w.flush(false)
+}

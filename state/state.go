@@ -1,0 +1,404 @@
+package state
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+)
+
+// ErrHeight is returned for a height that is not kept: only the last one and the two before it are.
+var ErrHeight = errors.New("height is not kept")
+
+// ErrCorrupt is returned when what the disk holds does not hash to the root it had.
+var ErrCorrupt = errors.New("ledger state is corrupt: restore it from a snapshot or from peers")
+
+// kept is the number of versions before the last one that can always be read and
+// proven, also after opening again. More are kept in memory while they are small.
+const (
+	kept        = 2
+	memoryKept  = 256
+	memoryNodes = 200_000 // of the tree, in all deltas together: some 10 MB
+)
+
+// page is how many keys a walk collects before it calls out.
+const page = 256
+
+// The disk holds, under one letter each: values, buckets, the log of commits, the marker.
+const (
+	letterValue  = 's'
+	letterBucket = 'b'
+	letterLog    = 'l'
+	letterMarker = 'm'
+)
+
+// marker says which commit the keys on the disk have reached.
+type marker struct {
+	_       struct{} `cbor:",toarray"`
+	Height  uint64
+	Root    blob.Hash
+	Salt    [32]byte
+	Buckets uint32
+}
+
+// delta leads from one version back to the one before.
+type delta struct {
+	height  uint64   // the version it undoes
+	prior   []Change // what the changed keys were before, sorted
+	buckets []uint32 // of the same keys
+	nodes   nodes    // what the changed nodes of the tree were before
+}
+
+func (d *delta) find(key []byte) (Change, bool) {
+	i, ok := sort.Find(len(d.prior), func(i int) int { return bytes.Compare(key, d.prior[i].Key) })
+	if !ok {
+		return Change{}, false
+	}
+	return d.prior[i], true
+}
+
+// State is the ledger's keys at the last committed height and a few before. Reads
+// are safe beside a commit; commits come one at a time.
+type State struct {
+	kv   KV
+	salt [32]byte
+
+	mu     sync.RWMutex // guards the fields below
+	empty  bool
+	height uint64
+	tree   tree
+	deltas []*delta       // newest first; the newest may be of a commit under way, height+1
+	holds  map[uint64]int // heights that somebody still reads
+	broken error          // a commit failed half-way: only opening again mends it
+}
+
+// Open reads the state from kv, finishing a commit that was cut off. An empty kv
+// gives an empty state at height 0.
+func Open(kv KV, salt [32]byte, buckets int) (*State, error) {
+	if err := CheckBuckets(buckets); err != nil {
+		return nil, err
+	}
+	s := &State{kv: kv, salt: salt, empty: true, tree: newTree(buckets), holds: map[uint64]int{}}
+	m, ok, err := s.redo()
+	if err != nil {
+		return nil, fmt.Errorf("open the ledger state: %w", err)
+	}
+	if ok {
+		if m.Salt != salt || m.Buckets != uint32(buckets) {
+			return nil, errors.New("open the ledger state: it belongs to another chain; use its own directory")
+		}
+		s.empty, s.height = false, m.Height
+	}
+	if err := s.load(m); err != nil {
+		return nil, fmt.Errorf("open the ledger state: %w", err)
+	}
+	return s, nil
+}
+
+// load fills the tree and the deltas.
+func (s *State) load(m marker) error {
+	err := s.kv.Each([]byte{letterBucket}, func(k, v []byte) error {
+		if len(k) != 5 || int(binary.BigEndian.Uint32(k[1:])) >= s.tree.buckets() {
+			return ErrCorrupt
+		}
+		s.tree[s.tree.buckets()+int(binary.BigEndian.Uint32(k[1:]))] = blob.Leaf(v)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.tree.fill()
+	if s.empty {
+		m.Root = newTreeRoot(s.tree.buckets())
+	}
+	if s.tree.root() != m.Root {
+		return fmt.Errorf("height %d: root %s, want %s: %w", m.Height, s.tree.root(), m.Root, ErrCorrupt)
+	}
+	for h := s.height; h > 0 && h+kept > s.height; h-- {
+		rec, ok, err := s.readLog(h)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		d := &delta{height: h, prior: rec.Prior}
+		for _, c := range rec.Prior {
+			d.buckets = append(d.buckets, uint32(BucketOf(s.salt, s.tree.buckets(), c.Key)))
+		}
+		s.deltas = append(s.deltas, d)
+		leaves, err := s.leavesAt(h-1, d.buckets)
+		if err != nil {
+			return err
+		}
+		get := func(i uint32) blob.Hash { return s.nodeAt(h, i) }
+		d.nodes = climb(get, leaves)
+	}
+	return nil
+}
+
+// leavesAt is the leaves of some buckets at a height, sorted.
+func (s *State) leavesAt(height uint64, touched []uint32) (nodes, error) {
+	order := slices.Clone(touched)
+	slices.Sort(order)
+	var leaves nodes
+	for _, b := range slices.Compact(order) {
+		at, err := s.bucketAt(height, int(b))
+		if err != nil {
+			return nodes{}, err
+		}
+		leaves.add(uint32(s.tree.buckets())+b, at.hash())
+	}
+	return leaves, nil
+}
+
+// Empty says that nothing was ever committed.
+func (s *State) Empty() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.empty
+}
+
+// Height is the last committed height.
+func (s *State) Height() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.height
+}
+
+// Root is the root at the last committed height.
+func (s *State) Root() blob.Hash {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.tree.root()
+}
+
+// Salt and Buckets are what a proof is checked with, beside the root.
+func (s *State) Salt() [32]byte { return s.salt }
+
+// Buckets is the number of leaves of the tree.
+func (s *State) Buckets() int { return s.tree.buckets() }
+
+// RootAt is the root at a height that is kept.
+func (s *State) RootAt(height uint64) (blob.Hash, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.has(height); err != nil {
+		return blob.Hash{}, err
+	}
+	return s.nodeAt(height, 1), nil
+}
+
+// At is the state at a height. It answers ErrHeight once the height is no longer
+// kept: after two more commits at the soonest, and not while it is held.
+func (s *State) At(height uint64) (Lister, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.has(height); err != nil {
+		return nil, err
+	}
+	return version{s, height}, nil
+}
+
+// Hold keeps a height readable until release is called.
+func (s *State) Hold(height uint64) (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.has(height); err != nil {
+		return nil, err
+	}
+	s.holds[height]++
+	var once sync.Once
+	return func() {
+		once.Do(func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if s.holds[height]--; s.holds[height] == 0 {
+				delete(s.holds, height)
+			}
+			s.forget()
+		})
+	}, nil
+}
+
+// has needs mu held.
+func (s *State) has(height uint64) error {
+	oldest := s.height
+	if n := len(s.deltas); n > 0 {
+		oldest = s.deltas[n-1].height - 1
+	}
+	if height > s.height || height < oldest {
+		return fmt.Errorf("height %d of %d: %w", height, s.height, ErrHeight)
+	}
+	return nil
+}
+
+// forget drops the oldest deltas that nobody needs. It needs mu held for writing.
+func (s *State) forget() {
+	oldest := s.height - min(s.height, kept)
+	for h := range s.holds {
+		oldest = min(oldest, h)
+	}
+	size := 0
+	for _, d := range s.deltas {
+		size += len(d.nodes.at)
+	}
+	for n := len(s.deltas); n > 0 && s.deltas[n-1].height <= oldest && (n > memoryKept || size > memoryNodes); n-- {
+		size -= len(s.deltas[n-1].nodes.at)
+		s.deltas = s.deltas[:n-1]
+	}
+}
+
+// since is the deltas that lead back to a height, newest first. It needs mu held.
+func (s *State) since(height uint64) []*delta {
+	k := 0
+	for k < len(s.deltas) && s.deltas[k].height > height {
+		k++
+	}
+	return s.deltas[:k]
+}
+
+// nodeAt is a node of the tree at a height. It needs mu held.
+func (s *State) nodeAt(height uint64, i uint32) blob.Hash {
+	for _, d := range slices.Backward(s.since(height)) {
+		if h, ok := d.nodes.find(i); ok {
+			return h
+		}
+	}
+	return s.tree[i]
+}
+
+// get is a value at a height: the oldest delta that knows the key has the last
+// word. It needs mu held.
+func (s *State) get(height uint64, key []byte) ([]byte, bool, error) {
+	for _, d := range slices.Backward(s.since(height)) {
+		if c, ok := d.find(key); ok {
+			return bytes.Clone(c.Value), !c.Delete, nil
+		}
+	}
+	return s.kv.Get(valueKey(key))
+}
+
+// bucketAt is a bucket at a height. It needs mu held.
+func (s *State) bucketAt(height uint64, b int) (bucket, error) {
+	out, err := s.readBucket(b)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range s.since(height) {
+		for i, c := range d.prior {
+			if d.buckets[i] == uint32(b) {
+				out = out.with(c)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (s *State) readBucket(b int) (bucket, error) {
+	raw, ok, err := s.kv.Get(bucketKey(b))
+	if err != nil || !ok {
+		return nil, err
+	}
+	var out bucket
+	if err := canon.Decode(raw, &out); err != nil {
+		return nil, fmt.Errorf("bucket %d: %w: %w", b, err, ErrCorrupt)
+	}
+	return out, nil
+}
+
+// version is the state at one height.
+type version struct {
+	of     *State
+	height uint64
+}
+
+func (v version) Get(key []byte) ([]byte, bool, error) {
+	v.of.mu.RLock()
+	defer v.of.mu.RUnlock()
+	if err := v.of.has(v.height); err != nil {
+		return nil, false, err
+	}
+	return v.of.get(v.height, key)
+}
+
+// Each collects a page at a time under the lock and calls fn outside it, so that a
+// slow fn holds up no commit. A prefix with more than a page of keys is walked by
+// its next byte.
+func (v version) Each(prefix []byte, fn func(key, value []byte) error) error {
+	found, err := v.collect(prefix)
+	if errors.Is(err, errFull) {
+		value, ok, err := v.Get(prefix)
+		if err != nil {
+			return err
+		}
+		if ok {
+			if err := fn(bytes.Clone(prefix), value); err != nil {
+				return err
+			}
+		}
+		for b := 0; b < 256; b++ {
+			if err := v.Each(append(bytes.Clone(prefix), byte(b)), fn); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, c := range found {
+		if err := fn(c.Key, c.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v version) collect(prefix []byte) ([]Change, error) {
+	v.of.mu.RLock()
+	defer v.of.mu.RUnlock()
+	if err := v.of.has(v.height); err != nil {
+		return nil, err
+	}
+	// A key of the disk is shown with its letter off; the oldest delta that knows a
+	// key has the last word on it, so it is laid on top.
+	walk := func(prefix []byte, fn func(k, v []byte) error) error {
+		return v.of.kv.Each(valueKey(prefix), func(k, v []byte) error {
+			return fn(bytes.Clone(k[1:]), bytes.Clone(v))
+		})
+	}
+	for _, d := range v.of.since(v.height) {
+		below, changes := walk, d.within(prefix)
+		walk = func(prefix []byte, fn func(k, v []byte) error) error { return merge(below, changes, prefix, fn) }
+	}
+	var out []Change
+	err := walk(prefix, func(k, v []byte) error {
+		if len(out) == page && len(prefix) < maxKey {
+			return errFull
+		}
+		out = append(out, Change{Key: k, Value: v})
+		return nil
+	})
+	return out, err
+}
+
+func (d *delta) within(prefix []byte) []Change {
+	from := sort.Search(len(d.prior), func(i int) bool { return bytes.Compare(d.prior[i].Key, prefix) >= 0 })
+	to := from
+	for to < len(d.prior) && strings.HasPrefix(string(d.prior[to].Key), string(prefix)) {
+		to++
+	}
+	return d.prior[from:to]
+}
+
+func valueKey(key []byte) []byte { return append([]byte{letterValue}, key...) }
+
+func bucketKey(b int) []byte { return binary.BigEndian.AppendUint32([]byte{letterBucket}, uint32(b)) }
