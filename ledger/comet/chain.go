@@ -204,7 +204,17 @@ func (c *Chain) dialAlways(ctx context.Context) {
 	self := c.node.NodeInfo().ID()
 	var dials sync.WaitGroup
 	defer dials.Wait()
-	for first := true; first || sleep(ctx, time.Second); first = false {
+	// A network that starts together finds itself in moments; later there is time.
+	const rounds, quick, calm = 100, 50 * time.Millisecond, time.Second
+	for round := 0; ; round++ {
+		if pause := calm; round > 0 {
+			if round < rounds {
+				pause = quick
+			}
+			if !sleep(ctx, pause) {
+				return
+			}
+		}
 		for _, peer := range c.options.Peers() {
 			id := p2p.PubKeyToID(ed25519.PubKey(peer.Key[:]))
 			if id == self || peer.Addr == "" || sw.Peers().Has(id) {
