@@ -158,7 +158,6 @@ func (c *Chain) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { c.dialAlways(ctx) })
-	wg.Go(func() { c.meetTip(ctx) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -171,16 +170,6 @@ func (c *Chain) Run(ctx context.Context) error {
 	}
 	c.node.Wait()
 	return errors.Join(err, c.db.Close())
-}
-
-// meetTip tells the guard where the chain stands once the node has caught up.
-func (c *Chain) meetTip(ctx context.Context) {
-	for !c.AtTip() {
-		if !sleep(ctx, 20*time.Millisecond) {
-			return
-		}
-	}
-	c.guard.met(c.node.BlockStore().Height())
 }
 
 func sleep(ctx context.Context, d time.Duration) bool {

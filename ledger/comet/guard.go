@@ -62,24 +62,19 @@ func newGuard(key token.Key, dir string) (*guard, error) {
 	return &guard{FilePV: pv}, nil
 }
 
-// met tells a guard without a record the tip of the chain that its node caught up to.
-func (g *guard) met(tip int64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.blank && g.from == 0 {
-		g.from = tip + quietBlocks + 1
-		if tip == 0 {
-			g.from = 1 // at the genesis nobody has signed anything
-		}
-	}
-}
-
 var errQuiet = errors.New("not signing yet: this node has no record of what it signed last and waits until the chain is two blocks further")
 
 func (g *guard) may(height int64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.blank && (g.from == 0 || height < g.from) {
+	if g.blank && g.from == 0 {
+		// Nobody is asked to sign before the node has caught up: this is the tip.
+		g.from = height + quietBlocks
+		if height == 1 {
+			g.from = 1 // at the genesis nobody has signed anything
+		}
+	}
+	if height < g.from {
 		return errQuiet
 	}
 	return nil
