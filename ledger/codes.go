@@ -64,6 +64,13 @@ func CodeOf(err error) Code {
 	return ErrMalformed.Code
 }
 
+// Refused says whether an error is the transaction's fault. Any other, of a disk
+// perhaps, is the machine's.
+func Refused(err error) bool {
+	var r *Refusal
+	return errors.As(err, &r)
+}
+
 // Receipt is what became of a transaction.
 type Receipt struct {
 	_      struct{} `cbor:",toarray"`

@@ -322,13 +322,13 @@ func (w *writer) put(c Change) {
 		w.batch = w.kv.Batch()
 	}
 	if c.Delete {
-		w.err = w.batch.Delete(c.Key)
+		w.batch.Delete(c.Key)
 	} else {
-		w.err = w.batch.Set(c.Key, c.Value)
+		w.batch.Set(c.Key, c.Value)
 	}
 	w.keys++
 	w.bytes += len(c.Key) + len(c.Value)
-	if w.err == nil && (w.bytes >= batchBytes || w.keys >= batchKeys) {
+	if w.bytes >= batchBytes || w.keys >= batchKeys {
 		w.err = w.commit(false)
 	}
 }

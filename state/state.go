@@ -29,7 +29,7 @@ const (
 )
 
 // page is how many keys a walk collects before it calls out.
-const page = 256
+const page = 4096
 
 // The disk holds, under one letter each: values, buckets, the log of commits, the marker.
 const (
