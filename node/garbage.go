@@ -31,10 +31,11 @@ func (n *Node) collectOnce(ctx context.Context, now time.Time) error {
 	if !n.ledger.AtTip() {
 		return nil
 	}
-	v, err := n.ledger.View(ctx)
+	v, release, err := n.ledger.Hold(ctx)
 	if err != nil {
 		return err
 	}
+	defer release()
 	d, err := dutyOf(v, n.id)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/store"
@@ -21,6 +22,8 @@ import (
 // it moved and whether it is the newest there is.
 type Ledger interface {
 	client.Ledger
+	// Hold is a View that stays readable, while blocks go by, until release is called.
+	Hold(ctx context.Context) (v ledger.View, release func(), err error)
 	// Changed is closed when a block after this call was applied.
 	Changed() <-chan struct{}
 	// AtTip says whether the ledger is as new as the network's, as far as it can know.

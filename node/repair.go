@@ -68,24 +68,11 @@ func wait(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
 
 // recoverOnce repairs what it can. clean is true when nothing is missing.
 func (n *Node) recoverOnce(ctx context.Context) (clean bool, err error) {
-	v, err := n.ledger.View(ctx)
+	d, directory, backlog, err := n.look(ctx)
 	if err != nil {
 		return false, err
 	}
-	d, err := dutyOf(v, n.id)
-	if err != nil {
-		return false, err
-	}
-	backlog, err := n.backlog(v, d)
-	if err != nil {
-		return false, err
-	}
-	n.progress.backlog(backlog)
 	if len(backlog) > 0 {
-		directory, err := client.DirectoryOf(v, n.chain)
-		if err != nil {
-			return false, err
-		}
 		for _, w := range backlog {
 			if err := n.repair(ctx, directory, w); err != nil {
 				if ctx.Err() != nil {
@@ -97,19 +84,37 @@ func (n *Node) recoverOnce(ctx context.Context) (clean bool, err error) {
 			}
 			delete(n.tries, w.c.ID)
 		}
-		v, err = n.ledger.View(ctx)
-		if err != nil {
+		if d, _, backlog, err = n.look(ctx); err != nil {
 			return false, err
 		}
-		if backlog, err = n.backlog(v, d); err != nil {
-			return false, err
-		}
-		n.progress.backlog(backlog)
 	}
 	if len(backlog) == 0 {
 		n.reportReady(ctx, d)
 	}
 	return len(backlog) == 0, nil
+}
+
+// look compares duty and possession as of the newest block.
+func (n *Node) look(ctx context.Context) (duty, *client.Directory, []work, error) {
+	v, release, err := n.ledger.Hold(ctx)
+	if err != nil {
+		return duty{}, nil, nil, err
+	}
+	defer release()
+	d, err := dutyOf(v, n.id)
+	if err != nil {
+		return duty{}, nil, nil, err
+	}
+	directory, err := client.DirectoryOf(v, n.chain)
+	if err != nil {
+		return duty{}, nil, nil, err
+	}
+	backlog, err := n.backlog(v, d)
+	if err != nil {
+		return duty{}, nil, nil, err
+	}
+	n.progress.backlog(backlog)
+	return d, directory, backlog, nil
 }
 
 // backlog subtracts possession from duty. Blobs nearest to loss come first: those
@@ -276,7 +281,7 @@ func (n *Node) keepRebuilt(ctx context.Context, list client.StripeList, fragment
 // holders may let go.
 func (n *Node) reportReady(ctx context.Context, d duty) {
 	for _, s := range d.moving {
-		tx := ledger.Unsigned(ledger.NewShardReady(n.key, n.chain, d.epoch, s))
+		tx := ledger.Unsigned(ledger.NewShardReady(n.chain, n.key, d.epoch, s))
 		receipt, err := n.ledger.Submit(ctx, tx)
 		if err == nil {
 			err = receipt.Err()

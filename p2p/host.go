@@ -258,6 +258,11 @@ func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
 			h.libp2p.Peerstore().AddAddrs(p, b.Addrs, peerstore.TempAddrTTL)
 		}
 	}
+	// Whether to wait before a peer is tried again is decided by who asks: it knows
+	// whether others will do.
+	if s, ok := h.libp2p.Network().(*swarm.Swarm); ok {
+		s.Backoff().Clear(p)
+	}
 	first := errors.New("no known address")
 	if len(h.libp2p.Peerstore().Addrs(p)) > 0 {
 		if first = h.libp2p.Connect(ctx, peer.AddrInfo{ID: p}); first == nil {
