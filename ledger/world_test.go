@@ -203,3 +203,8 @@ func (w *world) balanced() Audit {
 	}
 	return a
 }
+
+type (
+	registryEntry     = registry.Entry
+	registryTombstone = registry.Tombstone
+)
