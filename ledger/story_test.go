@@ -59,9 +59,9 @@ func (p *player) tx() []byte {
 		few := p.r.Intn(4) == 0
 		return Unsigned(Certify{Blob: id, Certificate: p.certificate(id, epoch, func(i int, _ staking.NodeID) bool { return !few || i < 2 })})
 	case 7:
-		body = Extend{Blob: p.blob(), Epochs: 1 + uint64(p.r.Intn(3))}
+		user, body = p.users[p.r.Intn(2)], Extend{Blob: p.blob(), Epochs: 1 + uint64(p.r.Intn(3))}
 	case 8:
-		body = Delete{Blob: p.blob()}
+		user, body = p.users[p.r.Intn(2)], Delete{Blob: p.blob()}
 	case 9:
 		body = Delegate{Node: p.favourite(), Amount: p.amount()}
 	case 10:
