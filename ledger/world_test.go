@@ -208,3 +208,7 @@ type (
 	registryEntry     = registry.Entry
 	registryTombstone = registry.Tombstone
 )
+
+func (w *world) idOf(s token.Secret) staking.NodeID { return staking.NodeID(s.Key().Public()) }
+
+func shardOf(s int) blob.Shard { return blob.Shard(s) }
