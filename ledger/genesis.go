@@ -196,3 +196,13 @@ func (g Genesis) lay(o *state.Overlay) error {
 	x.weighRoom()
 	return nil
 }
+
+// Validators are those of the first committee, worked out without a disk.
+func (g Genesis) Validators() ([]Validator, error) {
+	o := state.NewOverlay(state.NewMemory())
+	if err := g.lay(o); err != nil {
+		return nil, err
+	}
+	c, err := View{o}.Committee(0)
+	return c.Validators(), err
+}

@@ -327,6 +327,18 @@ func PeerOf(public ed25519.PublicKey) (peer.ID, error) {
 	return peer.IDFromPublicKey(k)
 }
 
+// KeyOf is the public key that a peer ID names.
+func KeyOf(p peer.ID) (ed25519.PublicKey, error) {
+	k, err := p.ExtractPublicKey()
+	if err != nil {
+		return nil, err
+	}
+	if k.Type() != crypto.Ed25519 {
+		return nil, fmt.Errorf("peer %s has another kind of key than ed25519", p)
+	}
+	return k.Raw()
+}
+
 // ParseAddrs reads multiaddrs that end in /p2p/<peer ID>.
 func ParseAddrs(addrs []string) ([]peer.AddrInfo, error) {
 	var out []peer.AddrInfo

@@ -1,0 +1,138 @@
+package client
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Network is all a process must know to reach a network: what it started from and
+// where somebody of it listens. Its file is network.toml.
+type Network struct {
+	Genesis     ledger.Genesis
+	Bootstrap   []string          // multiaddrs ending in /p2p/<peer ID>; one suffices
+	TrustPeriod time.Duration     // 0: as long as those who signed can be punished
+	Checkpoint  *comet.Checkpoint // nil: the genesis
+}
+
+// networkFile is the file as people see it.
+type networkFile struct {
+	Chain       string          `toml:"chain" comment:"the name of the chain and the first digits of its genesis hash"`
+	Bootstrap   []string        `toml:"bootstrap" comment:"where nodes of the network listen; one suffices"`
+	TrustPeriod string          `toml:"trust_period,omitempty" comment:"how old a header may be that is trusted without looking again"`
+	Genesis     string          `toml:"genesis" comment:"canonical CBOR in base64; the chain's ID is checked against it"`
+	Checkpoint  *checkpointFile `toml:"checkpoint,omitempty" comment:"a header you trust, for a chain older than its trust period"`
+}
+
+type checkpointFile struct {
+	Height int64  `toml:"height"`
+	Hash   string `toml:"hash"`
+}
+
+// Save writes network.toml.
+func (n Network) Save(path string) error {
+	f := networkFile{Chain: string(n.Genesis.ChainID()), Bootstrap: n.Bootstrap, Genesis: base64.StdEncoding.EncodeToString(n.Genesis.Encode())}
+	if n.TrustPeriod != 0 {
+		f.TrustPeriod = n.TrustPeriod.String()
+	}
+	if c := n.Checkpoint; c != nil {
+		f.Checkpoint = &checkpointFile{c.Height, c.Hash.String()}
+	}
+	b, err := toml.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, b, 0o644)
+}
+
+// LoadNetwork reads network.toml and checks that it is whole.
+func LoadNetwork(path string) (n Network, err error) {
+	fail := func(err error) (Network, error) { return Network{}, fmt.Errorf("network file %s: %w", path, err) }
+	r, err := os.Open(path)
+	if err != nil {
+		return Network{}, fmt.Errorf("network file: %w", err)
+	}
+	defer r.Close()
+	var f networkFile
+	if err := toml.NewDecoder(r).DisallowUnknownFields().Decode(&f); err != nil {
+		return fail(err)
+	}
+	raw, err := base64.StdEncoding.DecodeString(f.Genesis)
+	if err != nil {
+		return fail(fmt.Errorf("genesis: %w", err))
+	}
+	if n.Genesis, err = ledger.DecodeGenesis(raw); err != nil {
+		return fail(err)
+	}
+	if id := string(n.Genesis.ChainID()); id != f.Chain {
+		return fail(fmt.Errorf("the genesis is that of %s, the file says %s: get the file again", id, f.Chain))
+	}
+	if n.Bootstrap = f.Bootstrap; len(n.Bootstrap) == 0 {
+		return fail(fmt.Errorf("no bootstrap address: name at least one node"))
+	}
+	if _, err := p2p.ParseAddrs(n.Bootstrap); err != nil {
+		return fail(err)
+	}
+	if f.TrustPeriod != "" {
+		if n.TrustPeriod, err = time.ParseDuration(f.TrustPeriod); err != nil {
+			return fail(fmt.Errorf("trust_period: %w", err))
+		}
+	}
+	if f.Checkpoint != nil {
+		hash, err := hex.DecodeString(f.Checkpoint.Hash)
+		if err != nil || len(hash) != len(blob.Hash{}) {
+			return fail(fmt.Errorf("checkpoint: the hash is 64 hex digits"))
+		}
+		n.Checkpoint = &comet.Checkpoint{Height: f.Checkpoint.Height, Hash: blob.Hash(hash)}
+	}
+	return n, nil
+}
+
+// ConnectOptions say how a client joins.
+type ConnectOptions struct {
+	TrustNode bool // take the ledger's answers on the word of whoever is asked
+	Version   string
+	Log       *slog.Logger
+}
+
+// Connection is a client process on a network.
+type Connection struct {
+	*Client
+	Network Network
+	Host    *p2p.Host
+	Remote  *comet.Remote
+}
+
+// Connect joins a network as a client: it listens nowhere and keeps nothing.
+func Connect(ctx context.Context, n Network, o ConnectOptions) (*Connection, error) {
+	key, err := token.NewKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	chain := n.Genesis.ChainID()
+	host, err := p2p.New(p2p.Config{Key: key.Ed25519(), Bootstrap: n.Bootstrap, Log: o.Log, Hello: p2p.Hello{Chain: string(chain), Version: o.Version}})
+	if err != nil {
+		return nil, err
+	}
+	remote := comet.NewRemote(host, n.Genesis, comet.RemoteOptions{TrustNode: o.TrustNode, TrustPeriod: n.TrustPeriod, Checkpoint: n.Checkpoint})
+	return &Connection{Client: New(host, remote, chain, o.Log), Network: n, Host: host, Remote: remote}, nil
+}
+
+// Close leaves the network.
+func (c *Connection) Close() error {
+	c.Client.Close()
+	return c.Host.Close()
+}

@@ -1,0 +1,233 @@
+package comet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
+)
+
+// appVersion is the version of the application protocol, not of the rules: those
+// are in the state.
+const appVersion = 1
+
+// receiptsKept is how many receipts are remembered for those who ask after their
+// transaction was committed.
+const receiptsKept = 1 << 14
+
+// app is the state machine as CometBFT drives it. It translates and holds no rule.
+type app struct {
+	abci.BaseApplication
+	machine *ledger.Machine
+	fail    func(error) // told once, when the machine cannot go on
+
+	mu       sync.Mutex // guards the fields below
+	changed  chan struct{}
+	timeMs   int64 // of the last block
+	block    []executed
+	receipts map[blob.Hash]ledger.Receipt
+	order    []blob.Hash // of receipts, oldest first
+	waiting  map[blob.Hash][]chan ledger.Receipt
+}
+
+// executed is a transaction of the block that is about to be committed.
+type executed struct {
+	hash   blob.Hash
+	result ledger.TxResult
+}
+
+func newApp(m *ledger.Machine, fail func(error)) *app {
+	return &app{machine: m, fail: fail, changed: make(chan struct{}),
+		receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
+}
+
+// Info says how far the state is, so that CometBFT replays what is missing.
+func (a *app) Info(context.Context, *abci.RequestInfo) (*abci.ResponseInfo, error) {
+	hash := a.machine.AppHash()
+	r := &abci.ResponseInfo{Data: "walrus", AppVersion: appVersion, LastBlockHeight: int64(a.machine.Height())}
+	if r.LastBlockHeight > 0 {
+		r.LastBlockAppHash = hash[:]
+	}
+	return r, nil
+}
+
+// InitChain gives the genesis committee and the state it was laid with.
+func (a *app) InitChain(context.Context, *abci.RequestInitChain) (*abci.ResponseInitChain, error) {
+	validators, err := a.machine.Validators()
+	if err != nil {
+		return nil, err
+	}
+	hash := a.machine.AppHash()
+	return &abci.ResponseInitChain{Validators: updatesOf(validators), AppHash: hash[:]}, nil
+}
+
+func updatesOf(validators []ledger.Validator) []abci.ValidatorUpdate {
+	out := make([]abci.ValidatorUpdate, len(validators))
+	for i, v := range validators {
+		out[i] = abci.Ed25519ValidatorUpdate(v.NodeID[:], v.Power)
+	}
+	return out
+}
+
+// CheckTx is the door of the mempool.
+func (a *app) CheckTx(_ context.Context, r *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
+	err := a.machine.Check(r.Tx)
+	if err == nil {
+		return &abci.ResponseCheckTx{}, nil
+	}
+	return &abci.ResponseCheckTx{Code: uint32(ledger.CodeOf(err)), Log: err.Error()}, nil
+}
+
+// FinalizeBlock works out an agreed block. Logs are kept for those who asked and
+// not handed on: they are no part of what is agreed.
+func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
+	b := ledger.Block{Height: uint64(r.Height), TimeMs: r.Time.UnixMilli(), Txs: r.Txs}
+	var err error
+	if b.DoubleSigners, err = a.doubleSigners(r.Misbehavior); err != nil {
+		return nil, a.broken(err)
+	}
+	result, err := a.machine.Execute(b)
+	if err != nil {
+		return nil, a.broken(fmt.Errorf("block %d: %w", r.Height, err))
+	}
+	out := &abci.ResponseFinalizeBlock{AppHash: result.AppHash[:], ValidatorUpdates: updatesOf(result.Validators)}
+	block := make([]executed, len(r.Txs))
+	for i, t := range result.Txs {
+		block[i] = executed{ledger.TxHash(r.Txs[i]), t}
+		out.TxResults = append(out.TxResults, &abci.ExecTxResult{Code: uint32(t.Code)})
+	}
+	a.mu.Lock()
+	a.block, a.timeMs = block, b.TimeMs
+	a.mu.Unlock()
+	return out, nil
+}
+
+// doubleSigners turns CometBFT's addresses into nodes. The committees of this and
+// the last epoch hold everybody whose evidence is young enough.
+func (a *app) doubleSigners(evidence []abci.Misbehavior) ([]staking.NodeID, error) {
+	if len(evidence) == 0 {
+		return nil, nil
+	}
+	v, err := a.machine.View()
+	if err != nil {
+		return nil, err
+	}
+	byAddress := map[string]staking.NodeID{}
+	err = v.EachNode(func(n ledger.NodeRecord) error {
+		byAddress[string(ed25519.PubKey(n.ID[:]).Address())] = n.ID
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []staking.NodeID
+	for _, e := range evidence {
+		if id, ok := byAddress[string(e.Validator.Address)]; ok {
+			out = append(out, id)
+		}
+	}
+	return out, nil
+}
+
+// Commit makes the block durable and tells whoever waits.
+func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
+	if err := a.machine.Commit(); err != nil {
+		return nil, a.broken(fmt.Errorf("commit: %w", err))
+	}
+	height := a.machine.Height()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range a.block {
+		a.settle(e.hash, ledger.Receipt{Height: height, Code: e.result.Code, Log: e.result.Log})
+	}
+	a.block = nil
+	close(a.changed)
+	a.changed = make(chan struct{})
+	return &abci.ResponseCommit{}, nil // all blocks are kept: who joins late starts from the first
+}
+
+// settle needs mu held. A transaction may be in several blocks; only the first time
+// can it have been done.
+func (a *app) settle(hash blob.Hash, r ledger.Receipt) {
+	if _, known := a.receipts[hash]; !known {
+		a.receipts[hash] = r
+		a.order = append(a.order, hash)
+		if len(a.order) > receiptsKept {
+			delete(a.receipts, a.order[0])
+			a.order = a.order[1:]
+		}
+	}
+	for _, c := range a.waiting[hash] {
+		c <- r
+	}
+	delete(a.waiting, hash)
+}
+
+// await is a channel that gets the receipt of a transaction, and what to call when
+// it is no longer waited for. What was committed lately is answered at once.
+func (a *app) await(hash blob.Hash) (<-chan ledger.Receipt, func()) {
+	c := make(chan ledger.Receipt, 1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if r, ok := a.receipts[hash]; ok && r.Code == 0 {
+		c <- r
+		return c, func() {}
+	}
+	a.waiting[hash] = append(a.waiting[hash], c)
+	return c, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		list := a.waiting[hash]
+		for i := range list {
+			if list[i] == c {
+				a.waiting[hash] = append(list[:i:i], list[i+1:]...)
+				break
+			}
+		}
+		if len(a.waiting[hash]) == 0 {
+			delete(a.waiting, hash)
+		}
+	}
+}
+
+func (a *app) next() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.changed
+}
+
+// broken reports that the machine cannot go on. CometBFT panics on what comes back;
+// the process is to end with the reason, not with a trace.
+func (a *app) broken(err error) error {
+	a.fail(err)
+	return err
+}
+
+// PrepareProposal takes what fits; the rules of a block's bytes are the network's.
+func (a *app) PrepareProposal(_ context.Context, r *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
+	var out [][]byte
+	var size int64
+	for _, tx := range r.Txs {
+		if size += types.ComputeProtoSizeForTxs([]types.Tx{tx}); size > r.MaxTxBytes {
+			break
+		}
+		out = append(out, tx)
+	}
+	return &abci.ResponsePrepareProposal{Txs: out}, nil
+}
+
+// ProcessProposal accepts any block that CometBFT finds well-formed: a transaction
+// that cannot be done does nothing and is not paid for.
+func (a *app) ProcessProposal(context.Context, *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
+}
+
+var errHalted = errors.New("no block holds the transaction yet: the ledger may stand still because more than a third of the committee is away; nothing is lost, try again")

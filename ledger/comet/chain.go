@@ -1,0 +1,273 @@
+package comet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	dbm "github.com/cometbft/cometbft-db"
+	cfg "github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	"github.com/cometbft/cometbft/mempool"
+	"github.com/cometbft/cometbft/node"
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/proxy"
+	sm "github.com/cometbft/cometbft/state"
+	"github.com/cometbft/cometbft/types"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/walrus-network/walrus/kv"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/token"
+)
+
+var errConsensus = errors.New("consensus has failed on this node: see the log above; restart it, and if it fails again restore or wipe its ledger directory (fragments and keys are elsewhere)")
+
+// Options say who a chain's node is.
+type Options struct {
+	Dir     string // of the ledger; wiping it loses nothing that others do not have
+	KeyDir  string // of what was signed last
+	Genesis ledger.Genesis
+	Key     token.Key
+	Listen  string // host:port of CometBFT's transport
+	// Peers gives who else may be connected to, now: called every second or so.
+	Peers func() []Peer
+	Log   *slog.Logger
+}
+
+// Peer is where a node's CometBFT listens.
+type Peer struct {
+	Key  token.PublicKey
+	Addr string // host:port
+}
+
+// Chain is the ledger as agreed on by all: a node of CometBFT and the state machine
+// it drives.
+type Chain struct {
+	options Options
+	db      *kv.DB
+	machine *ledger.Machine
+	app     *app
+	guard   *guard
+	node    *node.Node
+	states  sm.Store
+
+	failed chan error // one: why the chain cannot go on
+	once   sync.Once
+}
+
+// Open opens the ledger's database and prepares the node; Run starts it.
+func Open(o Options) (c *Chain, err error) {
+	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	db, err := kv.Open(kv.Options{Dir: filepath.Join(o.Dir, "db"), Profile: kv.Small, Logger: o.Log})
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			db.Close()
+		}
+	}()
+	c = &Chain{options: o, db: db, failed: make(chan error, 1)}
+	if c.machine, err = ledger.NewMachine(o.Genesis, stateDisk{db}); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	c.app = newApp(c.machine, c.fail)
+	if c.guard, err = newGuard(o.Key, o.KeyDir); err != nil {
+		return nil, err
+	}
+	c.states = sm.NewStore(newCometDisk(db, "state"), sm.StoreOptions{DiscardABCIResponses: true})
+	if c.node, err = c.newNode(); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	return c, nil
+}
+
+func (c *Chain) newNode() (*node.Node, error) {
+	genesis := ledgerGenesis{c.options.Genesis}
+	key := ed25519.PrivKey(c.options.Key.Ed25519())
+	return node.NewNode(c.config(), c.guard, &p2p.NodeKey{PrivKey: key},
+		proxy.NewConnSyncLocalClientCreator(c.app),
+		genesis.doc,
+		func(ctx *cfg.DBContext) (dbm.DB, error) { return newCometDisk(c.db, ctx.ID), nil },
+		node.DefaultMetricsProvider(&cfg.InstrumentationConfig{}),
+		logger{c.options.Log, c.fail})
+}
+
+// config is CometBFT's settings for this use; the reasons stand beside each.
+func (c *Chain) config() *cfg.Config {
+	p := c.options.Genesis.Params
+	block := time.Duration(p.BlockMs) * time.Millisecond
+	o := cfg.DefaultConfig()
+	o.SetRoot(filepath.Join(c.options.Dir, "comet"))
+	o.Moniker = "walrus"
+	o.RPC.ListenAddress = "" // the ledger protocol is the door
+	o.TxIndex.Indexer = "null"
+	o.Storage.DiscardABCIResponses = true
+
+	o.P2P.ListenAddress = "tcp://" + c.options.Listen
+	o.P2P.PexReactor = false // peers come from the DHT, the hello protocol and the ledger
+	o.P2P.AddrBookStrict = false
+	o.P2P.AddrBook = "addrbook.json"
+	o.P2P.AllowDuplicateIP = true // several nodes behind one router, or on one machine
+	o.P2P.MaxNumInboundPeers, o.P2P.MaxNumOutboundPeers = 200, 200
+	o.P2P.SendRate, o.P2P.RecvRate = 50<<20, 50<<20
+	o.P2P.MaxPacketMsgPayloadSize = 16 << 10
+
+	o.Mempool.Recheck = false // nonces in a window need no order
+	o.Mempool.Size, o.Mempool.CacheSize = 20_000, 100_000
+	o.Mempool.MaxTxBytes = int(p.TxBytes)
+	o.Mempool.MaxTxsBytes = 256 << 20
+
+	o.Consensus.WalPath = "cs.wal/wal"
+	o.Consensus.TimeoutCommit = block * 4 / 5              // agreement takes the rest
+	o.Consensus.TimeoutPropose = max(time.Second, block/2) // paid whenever a dead proposer's turn comes
+	o.Consensus.PeerGossipSleepDuration = 20 * time.Millisecond
+	return o
+}
+
+type ledgerGenesis struct{ ledger.Genesis }
+
+// doc is computed from the genesis alone, not from where the chain is now.
+func (g ledgerGenesis) doc() (*types.GenesisDoc, error) {
+	validators, err := g.Validators()
+	if err != nil {
+		return nil, err
+	}
+	doc := genesisDoc(g.Genesis, validators)
+	return doc, doc.ValidateAndComplete()
+}
+
+// fail keeps the first reason why the chain cannot go on.
+func (c *Chain) fail(err error) { c.once.Do(func() { c.failed <- err }) }
+
+// Run takes part in the chain until ctx ends or the chain fails here. The database
+// is closed when it returns.
+func (c *Chain) Run(ctx context.Context) error {
+	if err := c.node.Start(); err != nil {
+		return errors.Join(fmt.Errorf("ledger: start CometBFT: %w", err), c.db.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { c.dialAlways(ctx) })
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-c.failed:
+	}
+	cancel()
+	wg.Wait()
+	if stopped := c.node.Stop(); stopped != nil && err == nil {
+		err = fmt.Errorf("ledger: stop CometBFT: %w", stopped)
+	}
+	c.node.Wait()
+	return errors.Join(err, c.db.Close())
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// dialAlways keeps connections to all known peers.
+func (c *Chain) dialAlways(ctx context.Context) {
+	sw, ok := c.node.Switch().(*p2p.Switch)
+	if !ok {
+		c.fail(errors.New("ledger: CometBFT runs on another transport than the classic one"))
+		return
+	}
+	self := c.node.NodeInfo().ID()
+	var dials sync.WaitGroup
+	defer dials.Wait()
+	// A network that starts together finds itself in moments; later there is time.
+	const rounds, quick, calm = 100, 50 * time.Millisecond, time.Second
+	for round := 0; ; round++ {
+		if pause := calm; round > 0 {
+			if round < rounds {
+				pause = quick
+			}
+			if !sleep(ctx, pause) {
+				return
+			}
+		}
+		for _, peer := range c.options.Peers() {
+			id := p2p.PubKeyToID(ed25519.PubKey(peer.Key[:]))
+			if id == self || peer.Addr == "" || sw.Peers().Has(id) {
+				continue
+			}
+			addr, err := p2p.NewNetAddressString(p2p.IDAddressString(id, peer.Addr))
+			if err != nil || sw.IsDialingOrExistingAddress(addr) {
+				continue
+			}
+			dials.Go(func() { _ = sw.DialPeerWithAddress(addr) }) // the next round tries again
+		}
+	}
+}
+
+// AtTip says whether the node has caught up with its peers.
+func (c *Chain) AtTip() bool { return !c.node.ConsensusReactor().WaitSync() }
+
+// View reads the committed state.
+func (c *Chain) View(ctx context.Context) (ledger.View, error) {
+	if err := ctx.Err(); err != nil {
+		return ledger.View{}, err
+	}
+	return c.machine.View()
+}
+
+// Hold is a View that stays readable until release is called.
+func (c *Chain) Hold(ctx context.Context) (ledger.View, func(), error) {
+	if err := ctx.Err(); err != nil {
+		return ledger.View{}, nil, err
+	}
+	return c.machine.Hold()
+}
+
+// Changed is closed when the next block was applied.
+func (c *Chain) Changed() <-chan struct{} { return c.app.next() }
+
+// Machine is the state machine, for reads and proofs.
+func (c *Chain) Machine() *ledger.Machine { return c.machine }
+
+// Submit puts a transaction into the mempool and waits until a block holds it.
+func (c *Chain) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
+	done, stop := c.app.await(ledger.TxHash(tx))
+	defer stop()
+	checked := make(chan *abci.ResponseCheckTx, 1)
+	err := c.node.Mempool().CheckTx(tx, func(r *abci.ResponseCheckTx) { checked <- r }, mempool.TxInfo{})
+	switch {
+	case errors.Is(err, mempool.ErrTxInCache):
+		// Somebody else sent it too: it is on its way, or done and then await knows.
+	case err != nil:
+		return ledger.Receipt{}, fmt.Errorf("submit: %w", err)
+	default:
+		select {
+		case r := <-checked:
+			if r.Code != 0 {
+				return ledger.Receipt{Height: c.machine.Height(), Code: ledger.Code(r.Code), Log: r.Log}, nil
+			}
+		case <-ctx.Done():
+			return ledger.Receipt{}, ctx.Err()
+		}
+	}
+	select {
+	case r := <-done:
+		return r, nil
+	case <-ctx.Done():
+		return ledger.Receipt{}, errors.Join(errHalted, ctx.Err())
+	}
+}

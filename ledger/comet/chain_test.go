@@ -1,0 +1,227 @@
+package comet
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
+)
+
+// cluster is real CometBFT nodes on loopback.
+type cluster struct {
+	t       *testing.T
+	genesis ledger.Genesis
+	wallet  token.Key
+	members []*member
+}
+
+type member struct {
+	secret token.Secret
+	dir    string
+	addr   string // of CometBFT
+	listen string // of libp2p
+	chain  *Chain
+	host   *p2p.Host
+	stop   func()
+}
+
+func quiet() *slog.Logger {
+	if os.Getenv("WALRUS_TEST_LOG") != "" {
+		return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func newCluster(t *testing.T, members int) *cluster {
+	t.Helper()
+	c := &cluster{t: t, wallet: token.KeyFromSeed([32]byte{7})}
+	c.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
+		Accounts: []ledger.GenesisAccount{{Address: c.wallet.Address(), Amount: 1000 * token.WAL}}}
+	c.genesis.Params.BlockMs = 200
+	for i := range members {
+		m := &member{secret: token.Secret{byte(i + 1), 3}, dir: t.TempDir(), addr: freeAddr(t), listen: freeAddr(t)}
+		id, bls := staking.NodeID(m.secret.Key().Public()), m.secret.BLSKey()
+		_, port, _ := net.SplitHostPort(m.listen)
+		m.listen = "/ip4/127.0.0.1/tcp/" + port
+		c.genesis.Nodes = append(c.genesis.Nodes, ledger.GenesisNode{
+			ID: id, Operator: c.wallet.Address(), BLS: bls.Public(), Possession: bls.ProvePossession(ledger.PossessionMessage("test", id, bls.Public())),
+			Addresses: []string{m.listen + "/p2p/" + id.String()}, Comet: m.addr, Name: fmt.Sprintf("node-%d", i), CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
+		})
+		c.members = append(c.members, m)
+	}
+	t.Cleanup(func() {
+		for i := range c.members {
+			c.stop(i)
+		}
+	})
+	return c
+}
+
+func (c *cluster) peers() []Peer {
+	var out []Peer
+	for _, m := range c.members {
+		out = append(out, Peer{Key: m.secret.Key().Public(), Addr: m.addr})
+	}
+	return out
+}
+
+func (c *cluster) start(list ...int) {
+	c.t.Helper()
+	for _, i := range list {
+		m := c.members[i]
+		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), Listen: m.addr, Peers: c.peers, Log: quiet().With("node", i)})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		m.chain = chain
+		m.host, err = p2p.New(p2p.Config{Key: m.secret.Key().Ed25519(), Listen: []string{m.listen}, Log: quiet(),
+			Hello: p2p.Hello{Chain: string(c.genesis.ChainID()), Version: "test", Ledger: m.addr}})
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		m.host.ServeLedger(chain.Oracle())
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- chain.Run(ctx) }()
+		m.stop = func() {
+			m.host.Close()
+			cancel()
+			if err := <-done; err != nil {
+				c.t.Errorf("node %d: %v", i, err)
+			}
+		}
+	}
+}
+
+func (c *cluster) stop(i int) {
+	if m := c.members[i]; m.stop != nil {
+		m.stop()
+		m.stop = nil
+	}
+}
+
+func (c *cluster) pay(ctx context.Context, i int, nonce uint64) ledger.Receipt {
+	c.t.Helper()
+	tx := ledger.Sign(c.wallet, c.genesis.ChainID(), nonce, token.WAL/10, ledger.Transfer{To: token.Address{9}, Amount: token.WAL})
+	r, err := c.members[i].chain.Submit(ctx, tx)
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return r
+}
+
+func (c *cluster) reach(ctx context.Context, i int, height uint64) {
+	c.t.Helper()
+	m := c.members[i].chain
+	for m.machine.Height() < height {
+		select {
+		case <-m.Changed():
+		case <-time.After(100 * time.Millisecond):
+		}
+		if ctx.Err() != nil {
+			c.t.Fatalf("node %d stands at %d, want %d", i, m.machine.Height(), height)
+		}
+	}
+}
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestALedgerOfFourGoesOnHaltsAndComesBack(t *testing.T) {
+	c := newCluster(t, 4)
+	ctx := within(t)
+	began := time.Now()
+	c.start(0, 1, 2, 3)
+	r := c.pay(ctx, 0, 0)
+	t.Logf("first transfer in block %d, %v after the start", r.Height, time.Since(began))
+
+	// One of four away: the others go on, and it catches up.
+	c.stop(3)
+	r = c.pay(ctx, 1, 1)
+	c.start(3)
+	c.reach(ctx, 3, r.Height+1)
+
+	// Two of four away: no block, but answers with proofs.
+	c.stop(2)
+	c.stop(3)
+	c.remoteReads(ctx, 0)
+	c.start(2, 3)
+	r = c.pay(ctx, 2, 2)
+
+	// All away, and back.
+	for i := range c.members {
+		c.stop(i)
+	}
+	c.start(0, 1, 2, 3)
+	r = c.pay(ctx, 3, 3)
+	for i := range c.members {
+		c.reach(ctx, i, r.Height)
+	}
+	for i := range c.members {
+		v, err := c.members[i].chain.View(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, err := v.Account(token.Address{9}); err != nil || a.Balance != 4*token.WAL {
+			t.Errorf("node %d: balance %s, %v", i, a.Balance, err)
+		}
+	}
+}
+
+// remoteReads reads an account from afar, with a light client.
+func (c *cluster) remoteReads(ctx context.Context, from int) {
+	c.t.Helper()
+	host, err := p2p.New(p2p.Config{Key: token.KeyFromSeed([32]byte{88}).Ed25519(), Bootstrap: c.members[from].host.Addrs(), Log: quiet(),
+		Hello: p2p.Hello{Chain: string(c.genesis.ChainID()), Version: "test"}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer host.Close()
+	r := NewRemote(host, c.genesis, RemoteOptions{})
+	v, err := r.View(ctx)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	head, err := v.Head()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	a, err := v.Account(c.wallet.Address())
+	if err != nil || a.Balance == 0 {
+		c.t.Fatalf("balance %s, %v", a.Balance, err)
+	}
+	if a, err := v.Account(token.Address{1, 2, 3}); err != nil || a.Balance != 0 {
+		c.t.Fatalf("account that is not there: %s, %v", a.Balance, err)
+	}
+	nodes := 0
+	if err := v.EachNode(func(ledger.NodeRecord) error { nodes++; return nil }); err != nil || nodes != len(c.members) {
+		c.t.Fatalf("%d nodes, %v", nodes, err)
+	}
+	c.t.Logf("read with proofs at height %d", head.Height)
+}

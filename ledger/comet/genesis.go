@@ -1,0 +1,36 @@
+package comet
+
+import (
+	"time"
+
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/walrus-network/walrus/ledger"
+)
+
+// genesisDoc is a genesis as CometBFT wants it. All of it follows from the ledger's.
+func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisDoc {
+	params := types.DefaultConsensusParams()
+	params.Block.MaxBytes = int64(g.Params.BlockBytes)
+	params.Evidence.MaxAgeDuration = trustPeriod(g.Params)
+	params.Evidence.MaxAgeNumBlocks = int64(trustPeriod(g.Params) / (time.Duration(g.Params.BlockMs) * time.Millisecond))
+	params.Version.App = appVersion
+	doc := &types.GenesisDoc{
+		GenesisTime: time.UnixMilli(g.Time).UTC(), ChainID: string(g.ChainID()), InitialHeight: 1,
+		ConsensusParams: params,
+	}
+	for _, v := range validators {
+		key := ed25519.PubKey(v.NodeID[:])
+		doc.Validators = append(doc.Validators, types.GenesisValidator{Address: key.Address(), PubKey: key, Power: v.Power})
+	}
+	return doc
+}
+
+// trustPeriod is how long a header may be trusted without looking again: as long
+// as those who signed it can still be punished, which is UnbondingEpochs epochs
+// less a round.
+func trustPeriod(p ledger.Params) time.Duration {
+	blocks := p.Staking.UnbondingEpochs*p.EpochBlocks() - p.RoundBlocks
+	return time.Duration(blocks*p.BlockMs) * time.Millisecond
+}

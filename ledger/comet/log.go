@@ -1,0 +1,37 @@
+package comet
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	cmtlog "github.com/cometbft/cometbft/libs/log"
+)
+
+// logger hands CometBFT's words on, a level lower: a healthy node is quiet. It
+// also listens for the one message that says that consensus is dead.
+type logger struct {
+	log  *slog.Logger
+	fail func(error)
+}
+
+func (l logger) Debug(string, ...any) {}
+
+func (l logger) Info(msg string, kv ...any) {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.log.Debug(msg, kv...)
+	}
+}
+
+func (l logger) Error(msg string, kv ...any) {
+	if strings.HasPrefix(msg, "CONSENSUS FAILURE") {
+		l.log.Error(msg, kv...)
+		l.fail(errConsensus)
+		return
+	}
+	l.log.Debug(msg, kv...)
+}
+
+func (l logger) With(kv ...any) cmtlog.Logger { return logger{l.log.With(kv...), l.fail} }
+
+func (l logger) Warn(msg string, kv ...any) { l.Info(msg, kv...) }

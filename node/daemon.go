@@ -1,0 +1,133 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/store"
+	"github.com/walrus-network/walrus/token"
+)
+
+// memoryLimit is what a node keeps below unless GOMEMLIMIT says otherwise: with
+// what the kernel counts beside the heap it runs in 512 MB.
+const memoryLimit = 320 << 20
+
+// DaemonConfig is a whole node process: where it lies, where it listens, and how
+// much it keeps.
+type DaemonConfig struct {
+	Dir           string
+	Listen        []string // multiaddrs of libp2p
+	LedgerListen  string   // host:port of CometBFT
+	LedgerAddress string   // host:port under which others reach it; empty: LedgerListen
+	Bootstrap     []string // multiaddrs ending in /p2p/<peer ID>; one suffices
+	Reachable     bool     // get through the router: AutoNAT, hole punching, relay, UPnP
+	Capacity      int64    // bytes of fragments; 0: as much as the disk takes
+	ScrubRate     int64    // bytes a second; 0: the store's default
+	Version       string
+	Node          Config
+}
+
+// daemon is the parts of a node process.
+type daemon struct {
+	config DaemonConfig
+	secret token.Secret
+	store  *store.Store
+	chain  *comet.Chain
+	host   *p2p.Host
+	node   *Node
+}
+
+// RunDaemon runs a node's process until ctx ends or a part of it fails.
+func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.Logger) error {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	d := &daemon{config: c}
+	if err := d.open(g, log); err != nil {
+		return errors.Join(err, d.close())
+	}
+	log.Info("node starts", "node", d.node.ID(), "chain", g.ChainID(), "addresses", d.host.Addrs(), "height", d.chain.Machine().Height())
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.chain.Run(ctx) })
+	group.Go(func() error { return d.node.Run(ctx) })
+	group.Go(func() error { return d.node.ServeSocket(ctx, c.Dir) })
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	log.Info("node stops", "node", d.node.ID())
+	return errors.Join(err, d.close())
+}
+
+func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
+	c := d.config
+	if d.secret, err = LoadSecret(c.Dir); err != nil {
+		return err
+	}
+	key := d.secret.Key()
+	if d.store, err = store.Open(store.Options{Dir: filepath.Join(c.Dir, FragmentsDir), Capacity: c.Capacity, ScrubRate: c.ScrubRate, Logger: log}); err != nil {
+		return fmt.Errorf("fragments: %w", err)
+	}
+	address := c.LedgerAddress
+	if address == "" {
+		address = c.LedgerListen
+	}
+	d.host, err = p2p.New(p2p.Config{Key: key.Ed25519(), Listen: c.Listen, Bootstrap: c.Bootstrap, Reachable: c.Reachable, Log: log,
+		Hello: p2p.Hello{Chain: string(g.ChainID()), Version: c.Version, Ledger: address}})
+	if err != nil {
+		return err
+	}
+	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
+		Genesis: g, Key: key, Listen: c.LedgerListen, Peers: d.peers, Log: log})
+	if err != nil {
+		return err
+	}
+	d.host.ServeLedger(d.chain.Oracle())
+	d.node = New(c.Node, d.secret, g.ChainID(), d.host, d.store, d.chain, log)
+	return nil
+}
+
+// peers is where others' ledgers listen: as they say in their hello, and as the
+// ledger has it.
+func (d *daemon) peers() []comet.Peer {
+	var out []comet.Peer
+	for p, hello := range d.host.Peers() {
+		if key, err := p2p.KeyOf(p); err == nil && hello.Ledger != "" {
+			out = append(out, comet.Peer{Key: token.PublicKey(key), Addr: hello.Ledger})
+		}
+	}
+	v, release, err := d.chain.Machine().Hold()
+	if err != nil {
+		return out
+	}
+	defer release()
+	_ = v.EachNode(func(n ledger.NodeRecord) error {
+		if n.Comet != "" {
+			out = append(out, comet.Peer{Key: n.ID.PublicKey(), Addr: n.Comet})
+		}
+		return nil
+	}) // what could not be read is asked again in a second
+	return out
+}
+
+// close closes what was opened. The chain closes its own database.
+func (d *daemon) close() error {
+	var errs []error
+	if d.host != nil {
+		errs = append(errs, d.host.Close())
+	}
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+	}
+	return errors.Join(errs...)
+}

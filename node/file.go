@@ -1,0 +1,95 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dustin/go-humanize"
+	"github.com/pelletier/go-toml/v2"
+)
+
+// FileName is the file in a node's directory that says how it runs.
+const FileName = "node.toml"
+
+// File is node.toml: what an operator may choose.
+type File struct {
+	Network       string   `toml:"network" comment:"network.toml of the network this node belongs to"`
+	Listen        []string `toml:"listen" comment:"where the node listens, as multiaddrs"`
+	LedgerListen  string   `toml:"ledger_listen" comment:"host:port where its ledger listens"`
+	LedgerAddress string   `toml:"ledger_address,omitempty" comment:"host:port under which others reach its ledger, if not the same"`
+	Capacity      string   `toml:"capacity" comment:"most it keeps, like 500GB or 2TiB; empty: as much as the disk takes"`
+	Reachable     bool     `toml:"reachable" comment:"get through the router: AutoNAT, hole punching, relay, UPnP"`
+	RepairRate    string   `toml:"repair_rate" comment:"most it receives a second to repair, like 64MiB; 0: no bound"`
+	ScrubRate     string   `toml:"scrub_rate" comment:"how fast it reads its fragments again, a second; empty: 4MiB"`
+	LogLevel      string   `toml:"log_level" comment:"debug, info, warn or error"`
+}
+
+// DefaultFile is for a node on a home connection.
+func DefaultFile() File {
+	return File{
+		Network: "network.toml", Listen: []string{"/ip4/0.0.0.0/tcp/4001", "/ip4/0.0.0.0/udp/4001/quic-v1"},
+		LedgerListen: "0.0.0.0:4002", Reachable: true, RepairRate: "64MiB", LogLevel: "info",
+	}
+}
+
+// Save writes node.toml into dir.
+func (f File) Save(dir string) error {
+	b, err := toml.Marshal(f)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, FileName), b, 0o600)
+}
+
+// LoadFile reads node.toml from dir. A word it does not know is an error: a typo
+// must not pass for a default.
+func LoadFile(dir string) (File, error) {
+	path := filepath.Join(dir, FileName)
+	r, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return File{}, fmt.Errorf("%s is missing: make a node with walrus node init --dir %s", path, dir)
+	}
+	if err != nil {
+		return File{}, fmt.Errorf("node file: %w", err)
+	}
+	defer r.Close()
+	f := DefaultFile()
+	if err := toml.NewDecoder(r).DisallowUnknownFields().Decode(&f); err != nil {
+		var unknown *toml.StrictMissingError
+		if errors.As(err, &unknown) {
+			return File{}, fmt.Errorf("%s: unknown setting:\n%s", path, unknown.String())
+		}
+		return File{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return f, nil
+}
+
+// Daemon is the file as a node's process takes it. dir is the node's directory,
+// bootstrap the network's addresses.
+func (f File) Daemon(dir string, bootstrap []string, version string) (DaemonConfig, error) {
+	c := DaemonConfig{Dir: dir, Listen: f.Listen, LedgerListen: f.LedgerListen, LedgerAddress: f.LedgerAddress,
+		Bootstrap: bootstrap, Reachable: f.Reachable, Version: version, Node: DefaultConfig()}
+	var err error
+	if c.Capacity, err = size("capacity", f.Capacity); err != nil {
+		return c, err
+	}
+	if c.ScrubRate, err = size("scrub_rate", f.ScrubRate); err != nil {
+		return c, err
+	}
+	c.Node.RepairRate, err = size("repair_rate", f.RepairRate)
+	return c, err
+}
+
+func size(name, s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := humanize.ParseBytes(s)
+	if err != nil || n > 1<<62 {
+		return 0, fmt.Errorf("%s = %q: write it as 500GB or 64MiB", name, s)
+	}
+	return int64(n), nil
+}

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/walrus-network/walrus/token"
+)
+
+// A node's directory. Fragments, ledger and keys are apart: wiping one leaves the others.
+const (
+	FragmentsDir = "fragments"
+	LedgerDir    = "ledger"
+	KeysDir      = "keys"
+	secretName   = "node.key"
+)
+
+// ErrSecret is returned for a key file that is not one.
+var ErrSecret = errors.New("not a node's key file")
+
+// secretHeader begins a key file, so that no other file passes for one.
+const secretHeader = "walrus-node-secret-v1 "
+
+// CreateSecret makes the secret of a new node in dir. It never replaces one.
+func CreateSecret(dir string) (token.Secret, error) {
+	s, err := token.NewSecret(rand.Reader)
+	if err != nil {
+		return s, err
+	}
+	keys := filepath.Join(dir, KeysDir)
+	if err := os.MkdirAll(keys, 0o700); err != nil {
+		return s, fmt.Errorf("node keys: %w", err)
+	}
+	path := filepath.Join(keys, secretName)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return s, fmt.Errorf("%s exists already: a node's key is its stake, so it is not replaced; choose another directory", path)
+	}
+	if err != nil {
+		return s, fmt.Errorf("node keys: %w", err)
+	}
+	_, err = fmt.Fprintf(f, "%s%s\n", secretHeader, hex.EncodeToString(s[:]))
+	if err == nil {
+		err = f.Sync()
+	}
+	return s, errors.Join(err, f.Close())
+}
+
+// LoadSecret reads the secret of the node in dir.
+func LoadSecret(dir string) (s token.Secret, err error) {
+	path := filepath.Join(dir, KeysDir, secretName)
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, fmt.Errorf("%s is missing: make a node with walrus node init --dir %s, or restore the file from your backup", path, dir)
+	}
+	if err != nil {
+		return s, fmt.Errorf("node keys: %w", err)
+	}
+	digits, ok := strings.CutPrefix(string(b), secretHeader)
+	raw, err := hex.DecodeString(strings.TrimSpace(digits))
+	if !ok || err != nil || len(raw) != len(s) {
+		return s, fmt.Errorf("%s: %w: restore it from your backup", path, ErrSecret)
+	}
+	return token.Secret(raw), nil
+}
