@@ -64,6 +64,13 @@ func CodeOf(err error) Code {
 	return ErrMalformed.Code
 }
 
+// Refused says whether an error is the transaction's fault. Any other, of a disk
+// perhaps, is the machine's.
+func Refused(err error) bool {
+	var r *Refusal
+	return errors.As(err, &r)
+}
+
 // Receipt is what became of a transaction.
 type Receipt struct {
 	_      struct{} `cbor:",toarray"`
@@ -72,15 +79,30 @@ type Receipt struct {
 	Log    string   // why not, and what to do
 }
 
-// Err is nil for success, else an error that Is the refusal.
+// Err is nil for success, else an error that Is the refusal and says what the log says.
 func (r Receipt) Err() error {
 	if r.Code == 0 {
 		return nil
 	}
 	for _, known := range refusals {
 		if known.Code == r.Code {
-			return fmt.Errorf("%w (%s)", known, r.Log)
+			return refusal{known, r.Log}
 		}
 	}
-	return fmt.Errorf("refused with code %d: %s", r.Code, r.Log)
+	return refusal{&Refusal{r.Code, fmt.Sprintf("refused with code %d, which a newer program may know", r.Code)}, r.Log}
 }
+
+// refusal is a Refusal as it came over a wire, with its particulars.
+type refusal struct {
+	of  *Refusal
+	log string
+}
+
+func (r refusal) Error() string {
+	if r.log == "" {
+		return r.of.Text
+	}
+	return r.log
+}
+
+func (r refusal) Unwrap() error { return r.of }

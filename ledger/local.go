@@ -46,6 +46,9 @@ func (l *Local) Submit(ctx context.Context, tx []byte) (Receipt, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.machine.Check(tx); err != nil {
+		if !Refused(err) {
+			return Receipt{}, err
+		}
 		r := resultOf(Tx{}, err)
 		return Receipt{Height: l.machine.Height(), Code: r.Code, Log: r.Log}, nil
 	}

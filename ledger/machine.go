@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/walrus-network/walrus/blob"
@@ -160,7 +161,7 @@ func resultOf(tx Tx, err error) TxResult {
 	r := TxResult{Code: CodeOf(err), Kind: tx.Kind}
 	if err != nil {
 		r.Log = err.Error()
-		r.Log = r.Log[:min(len(r.Log), maxLog)]
+		r.Log = strings.ToValidUTF8(r.Log[:min(len(r.Log), maxLog)], "")
 	}
 	return r
 }

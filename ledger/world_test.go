@@ -203,3 +203,12 @@ func (w *world) balanced() Audit {
 	}
 	return a
 }
+
+type (
+	registryEntry     = registry.Entry
+	registryTombstone = registry.Tombstone
+)
+
+func (w *world) idOf(s token.Secret) staking.NodeID { return staking.NodeID(s.Key().Public()) }
+
+func shardOf(s int) blob.Shard { return blob.Shard(s) }

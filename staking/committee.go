@@ -73,7 +73,8 @@ func MoveBound(shards int) int { return max(1, (shards-1)/3/2) }
 
 // Seats shares N shards among candidates by D'Hondt: each shard in turn goes to the
 // highest stake / (shards it has + 1), among those that are below their cap. Equal
-// quotients go to the lower ID. If the capacities leave shards over, these are
+// quotients go to the lower ID. The last shards go to nodes without any while fewer
+// than MinNodes have one. If the capacities leave shards over, these are
 // shared as if there were room: a full disk can be mended, a shard without a holder not.
 func Seats(shards int, candidates []Candidate, limit func(Candidate) int) (map[NodeID]int, error) {
 	list := slices.Clone(candidates)
@@ -84,11 +85,12 @@ func Seats(shards int, candidates []Candidate, limit func(Candidate) int) (map[N
 	slices.SortFunc(list, func(a, b Candidate) int { return a.ID.Compare(b.ID) })
 	most := Cap(shards, len(list))
 	seats := make(map[NodeID]int, len(list))
-	for range shards {
+	for given := range shards {
 		best := -1
+		spread := shards-given <= min(MinNodes, len(list))-len(seats)
 		for _, crowded := range []bool{false, true} {
 			for i, c := range list {
-				if has := seats[c.ID]; has >= most || !crowded && has >= limit(c) {
+				if has := seats[c.ID]; has >= most || spread && has > 0 || !crowded && has >= limit(c) {
 					continue
 				}
 				if best < 0 || ahead(c.Stake, seats[c.ID]+1, list[best].Stake, seats[list[best].ID]+1) {

@@ -46,13 +46,23 @@ type slot struct {
 // of the tree hashes, and what is kept on the disk.
 type bucket []slot
 
-// hash is the leaf: zero for an empty bucket.
-func (b bucket) hash() blob.Hash {
+// encode is the canonical bytes; an empty bucket has none.
+func (b bucket) encode() []byte {
 	if len(b) == 0 {
+		return nil
+	}
+	return canon.Encode(b)
+}
+
+// hashBucket is the leaf of a bucket's bytes: zero for an empty one.
+func hashBucket(raw []byte) blob.Hash {
+	if len(raw) == 0 {
 		return blob.Hash{}
 	}
-	return blob.Leaf(canon.Encode(b))
+	return blob.Leaf(raw)
 }
+
+func (b bucket) hash() blob.Hash { return hashBucket(b.encode()) }
 
 func (b bucket) find(key []byte) (int, bool) {
 	return sort.Find(len(b), func(i int) int { return bytes.Compare(key, b[i].Key) })

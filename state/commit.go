@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sort"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
@@ -40,92 +39,6 @@ type logHead struct {
 	_     struct{} `cbor:",toarray"`
 	Parts uint32
 	Hash  blob.Hash // of the record's bytes
-}
-
-// Update is a change set that was worked out and not yet written.
-type Update struct {
-	record  logRecord
-	on      blob.Hash // the root it was worked out on
-	at      []uint32  // the bucket of each change
-	buckets map[int]bucket
-	nodes   nodes
-}
-
-// Root is the root the state will have.
-func (u *Update) Root() blob.Hash { return u.record.Root }
-
-// Changes are the changes, in key order, without those that change nothing.
-func (u *Update) Changes() []Change { return u.record.Changes }
-
-// Prepare works out what a change set makes of the state, and writes nothing. The
-// height is the one after the last, or any for the first commit.
-func (s *State) Prepare(height uint64, changes []Change) (*Update, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if s.broken != nil {
-		return nil, s.broken
-	}
-	if !s.empty && height != s.height+1 {
-		return nil, fmt.Errorf("commit of height %d on %d: %w", height, s.height, ErrHeight)
-	}
-	changes = append([]Change(nil), changes...)
-	sortChanges(changes)
-	u := &Update{on: s.tree.root(), buckets: map[int]bucket{}}
-	u.record = logRecord{Height: height, Salt: s.salt, Buckets: uint32(s.tree.buckets())}
-	for i, c := range changes {
-		if len(c.Key) == 0 || len(c.Key) > maxKey || len(c.Value) > maxValue || c.Delete && len(c.Value) > 0 {
-			return nil, fmt.Errorf("key of %d bytes, value of %d: %w", len(c.Key), len(c.Value), ErrChange)
-		}
-		if i > 0 && bytes.Equal(c.Key, changes[i-1].Key) {
-			return nil, fmt.Errorf("key %x twice: %w", c.Key, ErrChange)
-		}
-		was, ok, err := s.kv.Get(valueKey(c.Key))
-		if err != nil {
-			return nil, fmt.Errorf("read %x: %w", c.Key, err)
-		}
-		if ok == !c.Delete && bytes.Equal(was, c.Value) {
-			continue
-		}
-		u.record.Changes = append(u.record.Changes, c)
-		u.record.Prior = append(u.record.Prior, Change{Key: c.Key, Value: was, Delete: !ok})
-		b, err := s.rebucket(u.buckets, c)
-		if err != nil {
-			return nil, err
-		}
-		u.at = append(u.at, uint32(b))
-	}
-	u.nodes = climb(s.tree.get, leavesOf(s.tree.buckets(), u.buckets))
-	u.record.Root = u.on
-	if len(u.nodes.at) > 0 {
-		u.record.Root = u.nodes.hash[0]
-	}
-	return u, nil
-}
-
-// rebucket applies a change to its bucket, reading it from the disk the first time.
-func (s *State) rebucket(buckets map[int]bucket, c Change) (int, error) {
-	b := BucketOf(s.salt, s.tree.buckets(), c.Key)
-	now, ok := buckets[b]
-	if !ok {
-		var err error
-		if now, err = s.readBucket(b); err != nil {
-			return 0, err
-		}
-	}
-	buckets[b] = now.with(c)
-	return b, nil
-}
-
-func leavesOf(count int, buckets map[int]bucket) nodes {
-	var leaves nodes
-	for b := range buckets {
-		leaves.at = append(leaves.at, uint32(count+b))
-	}
-	sort.Slice(leaves.at, func(i, j int) bool { return leaves.at[i] < leaves.at[j] })
-	for _, i := range leaves.at {
-		leaves.hash = append(leaves.hash, buckets[int(i)-count].hash())
-	}
-	return leaves
 }
 
 // Commit writes an update. The synced head of its log is the commit point: before
@@ -171,22 +84,13 @@ func (s *State) commit(u *Update) error {
 
 // writeKeys brings values and buckets to what the record says, drops the log that
 // is too old, and moves the marker last. Doing it twice does it once.
-func (s *State) writeKeys(r logRecord, buckets map[int]bucket) error {
+func (s *State) writeKeys(r logRecord, buckets []touched) error {
 	w := writer{kv: s.kv}
 	for _, c := range r.Changes {
 		w.put(Change{Key: valueKey(c.Key), Value: c.Value, Delete: c.Delete})
 	}
-	order := make([]int, 0, len(buckets))
-	for b := range buckets {
-		order = append(order, b)
-	}
-	sort.Ints(order)
-	for _, b := range order {
-		if len(buckets[b]) == 0 {
-			w.put(Change{Key: bucketKey(b), Delete: true})
-		} else {
-			w.put(Change{Key: bucketKey(b), Value: canon.Encode(buckets[b])})
-		}
+	for _, b := range buckets {
+		w.put(Change{Key: bucketKey(int(b.number)), Value: b.raw, Delete: len(b.raw) == 0})
 	}
 	if r.Height >= kept {
 		err := s.kv.Each(logKey(r.Height-kept), func(k, _ []byte) error {
@@ -230,11 +134,9 @@ func (s *State) redo() (marker, bool, error) {
 	if rec.Salt != s.salt || rec.Buckets != uint32(s.tree.buckets()) {
 		return marker{Salt: rec.Salt, Buckets: rec.Buckets}, true, nil // Open says it
 	}
-	buckets := map[int]bucket{}
-	for _, c := range rec.Changes {
-		if _, err := s.rebucket(buckets, c); err != nil {
-			return m, false, err
-		}
+	buckets, err := s.rebucket(rec.Changes, s.bucketsOf(rec.Changes))
+	if err != nil {
+		return m, false, err
 	}
 	if err := s.writeKeys(rec, buckets); err != nil {
 		return m, false, err
@@ -322,13 +224,13 @@ func (w *writer) put(c Change) {
 		w.batch = w.kv.Batch()
 	}
 	if c.Delete {
-		w.err = w.batch.Delete(c.Key)
+		w.batch.Delete(c.Key)
 	} else {
-		w.err = w.batch.Set(c.Key, c.Value)
+		w.batch.Set(c.Key, c.Value)
 	}
 	w.keys++
 	w.bytes += len(c.Key) + len(c.Value)
-	if w.err == nil && (w.bytes >= batchBytes || w.keys >= batchKeys) {
+	if w.bytes >= batchBytes || w.keys >= batchKeys {
 		w.err = w.commit(false)
 	}
 }

@@ -20,10 +20,11 @@ type KV interface {
 	Batch() Batch
 }
 
-// Batch is a set of writes that happen together or not at all.
+// Batch is a set of writes that happen together or not at all. It keeps the slices
+// it is given; nobody changes them.
 type Batch interface {
-	Set(key, value []byte) error
-	Delete(key []byte) error
+	Set(key, value []byte)
+	Delete(key []byte)
 	// Commit writes. With sync, this batch and all that were committed before it
 	// survive a crash; without, they survive in the order they were committed.
 	Commit(sync bool) error

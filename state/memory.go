@@ -26,30 +26,29 @@ func (m *Memory) Get(key []byte) ([]byte, bool, error) {
 	return bytes.Clone(v), ok, nil
 }
 
-// Each walks over what was there when it began.
+// Each sees the changes that are made while it walks, ahead of where it is.
 func (m *Memory) Each(prefix []byte, fn func(key, value []byte) error) error {
-	m.mu.RLock()
-	i := sort.SearchStrings(m.keys, string(prefix))
-	m.mu.RUnlock()
-	for last := ""; ; i++ {
-		m.mu.RLock()
-		if last != "" { // the list may have moved since
-			i = sort.SearchStrings(m.keys, last)
-			if i < len(m.keys) && m.keys[i] == last {
-				i++
-			}
-		}
-		if i >= len(m.keys) || !strings.HasPrefix(m.keys[i], string(prefix)) {
-			m.mu.RUnlock()
+	for from := string(prefix); ; {
+		k, v, ok := m.next(from)
+		if !ok || !strings.HasPrefix(k, string(prefix)) {
 			return nil
 		}
-		last = m.keys[i]
-		v := m.values[last]
-		m.mu.RUnlock()
-		if err := fn([]byte(last), bytes.Clone(v)); err != nil {
+		if err := fn([]byte(k), bytes.Clone(v)); err != nil {
 			return err
 		}
+		from = k + "\x00"
 	}
+}
+
+// next is the first key from one on.
+func (m *Memory) next(from string) (key string, value []byte, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	i := sort.SearchStrings(m.keys, from)
+	if i == len(m.keys) {
+		return "", nil, false
+	}
+	return m.keys[i], m.values[m.keys[i]], true
 }
 
 // Batch begins an empty batch.
@@ -60,14 +59,12 @@ type memoryBatch struct {
 	changes []Change
 }
 
-func (b *memoryBatch) Set(key, value []byte) error {
+func (b *memoryBatch) Set(key, value []byte) {
 	b.changes = append(b.changes, Change{Key: bytes.Clone(key), Value: bytes.Clone(value)})
-	return nil
 }
 
-func (b *memoryBatch) Delete(key []byte) error {
+func (b *memoryBatch) Delete(key []byte) {
 	b.changes = append(b.changes, Change{Key: bytes.Clone(key), Delete: true})
-	return nil
 }
 
 func (b *memoryBatch) Commit(bool) error {

@@ -97,21 +97,21 @@ func (s *State) restoreChunk(raw, last []byte) ([]byte, error) {
 	if err := canon.Decode(raw, &chunk); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSnapshot, err)
 	}
-	buckets := map[int]bucket{}
 	w := writer{kv: s.kv}
 	for _, c := range chunk {
 		if c.Delete || len(c.Key) == 0 || bytes.Compare(c.Key, last) <= 0 {
 			return nil, fmt.Errorf("key %x is out of order: %w", c.Key, ErrSnapshot)
 		}
 		last = c.Key
-		if _, err := s.rebucket(buckets, c); err != nil {
-			return nil, err
-		}
 		w.put(Change{Key: valueKey(c.Key), Value: c.Value})
 	}
-	for b, content := range buckets {
-		s.tree[s.tree.buckets()+b] = content.hash()
-		w.put(Change{Key: bucketKey(b), Value: canon.Encode(content)})
+	buckets, err := s.rebucket(chunk, s.bucketsOf(chunk))
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range buckets {
+		s.tree[s.tree.buckets()+int(b.number)] = hashBucket(b.raw)
+		w.put(Change{Key: bucketKey(int(b.number)), Value: b.raw})
 	}
 	return last, w.flush(false)
 }

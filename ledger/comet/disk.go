@@ -38,15 +38,9 @@ type stateBatch struct {
 	batch *kv.Batch
 }
 
-func (b stateBatch) Set(key, value []byte) error {
-	b.batch.Set(b.disk.key(key), value)
-	return nil
-}
+func (b stateBatch) Set(key, value []byte) { b.batch.Set(b.disk.key(key), value) }
 
-func (b stateBatch) Delete(key []byte) error {
-	b.batch.Delete(b.disk.key(key))
-	return nil
-}
+func (b stateBatch) Delete(key []byte) { b.batch.Delete(b.disk.key(key)) }
 
 func (b stateBatch) Commit(sync bool) error { return b.batch.Commit(sync) }
 

@@ -1,0 +1,173 @@
+package ledger
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew: only for a change that is meant")
+
+// golden compares text with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := strings.Split(string(want), "\n"), strings.Split(got, "\n")
+	for i := range max(len(a), len(b)) {
+		x, y := "", ""
+		if i < len(a) {
+			x = a[i]
+		}
+		if i < len(b) {
+			y = b[i]
+		}
+		if x != y {
+			t.Fatalf("%s, line %d:\nwant %s\ngot  %s", path, i+1, x, y)
+		}
+	}
+}
+
+// TestGoldenFormats pins the bytes of keys, records, transactions and messages.
+func TestGoldenFormats(t *testing.T) {
+	var out strings.Builder
+	line := func(name string, b []byte) { fmt.Fprintf(&out, "%-24s %x\n", name, b) }
+	w := newWorld(t, small(), 4)
+	alice, node := userKey(1), nodeSecret(0)
+	addr, id := alice.Address(), staking.NodeID(node.Key().Public())
+	m := w.manifest(1, 1000)
+	const chain = token.ChainID("test-00000000")
+
+	fmt.Fprintln(&out, "# keys")
+	for _, k := range []struct {
+		name string
+		key  []byte
+	}{
+		{"head", KeyHead()}, {"rules", KeyRules()}, {"supply", KeySupply()}, {"usage", KeyUsage()}, {"account", KeyAccount(addr)},
+		{"blob", KeyBlob(m.ID())}, {"tombstone", KeyTombstone(m.ID())}, {"owned", KeyOwned(addr, m.ID())}, {"committee 258", KeyCommittee(258)},
+		{"node", KeyNode(id)}, {"pool", KeyPool(id)}, {"delegation", KeyDelegation(addr, id)}, {"rate 3", KeyRate(id, 3)}, {"bucket 3", KeyBucket(3)},
+		{"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
+	} {
+		line(k.name, k.key)
+	}
+	fmt.Fprintln(&out, "# messages")
+	line("possession", PossessionMessage("test", id, node.BLSKey().Public()))
+	line("node", NodeMessage(chain, id, addr, node.BLSKey().Public()))
+	line("ready", ReadyMessage(chain, 3, 4))
+	line("confirm", registry.ConfirmMessage(chain, 3, m.ID()))
+	fmt.Fprintln(&out, "# records")
+	line("head", canon.Encode(Head{Height: 1, TimeMs: 2, Epoch: 3, EpochStart: 4, EpochEnd: 5, RuleVersion: 1}))
+	line("account", canon.Encode(Account{Balance: 1, Nonce: 2, Used: 3}))
+	line("supply", canon.Encode(Supply{Total: 1, Burned: 2, Carry: 3, Escrow: 4}))
+	line("usage", canon.Encode(Usage{ReservedKiB: 1, ShardKiB: 2, Swept: 3}))
+	line("entry", canon.Encode(registry.Entry{Manifest: m, Units: 1, RegisteredEpoch: 2, RegisteredHeight: 3, CertifiedEpoch: 4, CertifiedHeight: 5,
+		Leases: []registry.Lease{{Owner: addr, Payer: addr, Start: 6, End: 7, Price: 8, Permanent: true}}}))
+	line("tombstone", canon.Encode(registry.Tombstone{Reason: registry.Deleted, Ended: 1, Free: 2, Units: 3, Reserved: true}))
+	line("pool", canon.Encode(staking.Pool{Bond: 1, BondLeaving: []staking.BondExit{{Amount: 2, Epoch: 3}}, Balance: 4, Shares: 5, Joining: 6,
+		Leaving: []staking.ShareExit{{Shares: 7, Epoch: 8}}, Owed: 9, Earned: 10, CommissionBps: 11}))
+	line("delegation", canon.Encode(staking.Delegation{Shares: 1, Joining: []staking.Deposit{{Amount: 2, Epoch: 3}}, Leaving: []staking.ShareExit{{Shares: 4, Epoch: 5}}}))
+	line("rate", canon.Encode(staking.Rate{Balance: 1, Shares: 2}))
+	line("node", canon.Encode(NodeRecord{ID: id, Operator: addr, BLS: node.BLSKey().Public(), Addresses: []string{"a", "b"}, Comet: "c", CapacityKiB: 1, Name: "n", RegisteredEpoch: 2}))
+	line("rules", canon.Encode(Rules{Version: 1, Params: Testnet()}))
+	line("params of a real network", canon.Encode(Default()))
+	c := w.committee()
+	c.From[3] = c.Holder[0]
+	line("committee", c.encode())
+	fmt.Fprintln(&out, "# transactions")
+	goldenTransactions(line, w, alice, chain, m, id)
+	golden(t, "formats.txt", out.String())
+}
+
+func goldenTransactions(line func(string, []byte), w *world, alice token.Key, chain token.ChainID, m blob.Manifest, id staking.NodeID) {
+	node, addr := nodeSecret(0), alice.Address()
+	for _, b := range []Body{
+		Transfer{To: addr, Amount: token.WAL},
+		RegisterNode{Addresses: []string{"/ip4/1.2.3.4/tcp/5"}, Comet: "1.2.3.4:6", CapacityKiB: 7, Name: "n", Bond: token.WAL, CommissionBps: 8}.Prove(chain, worldName, addr, node.Key(), node.BLSKey()),
+		UpdateNode{Node: id, Addresses: []string{"a"}, Comet: "c", CapacityKiB: 1, Name: "n"},
+		Bond{Node: id, Amount: 1}, Unbond{Node: id, Amount: 1}, Withdraw{Node: id}, Delegate{Node: id, Amount: 1}, Undelegate{Node: id, Shares: 1},
+		RegisterBlob{Manifest: m, Epochs: 2, Owner: addr, Permanent: true}, Extend{Blob: m.ID(), Epochs: 1}, Delete{Blob: m.ID()},
+	} {
+		line(b.kind().String(), Sign(alice, chain, 1, fee, b))
+	}
+	line("certify", Unsigned(Certify{Blob: m.ID(), Certificate: w.certificate(m.ID(), 0, all)}))
+	line("shard-ready", Unsigned(NewShardReady(chain, node.Key(), 3, 4)))
+}
+
+// TestTheStoryOfABlobAndANode is told in testdata/story.txt.
+func TestTheStoryOfABlobAndANode(t *testing.T) {
+	w := newWorld(t, small(), 4)
+	var out strings.Builder
+	names := map[token.Address]string{}
+	for i, n := range []string{"operator", "alice", "bob", "carol"} {
+		names[w.users[i].Address()] = n
+	}
+	state := func() {
+		h, a := w.head(), w.balanced()
+		fmt.Fprintf(&out, "    height %d, epoch %d, app hash %s\n", h.Height, h.Epoch, w.l.AppHash())
+		fmt.Fprintf(&out, "    accounts %s, pools %s, buckets %s, escrow %s, carry %s\n", a.Accounts, a.Pools, a.Buckets, a.Escrow, a.Carry)
+		for _, u := range w.users[1:] {
+			fmt.Fprintf(&out, "    %-8s %s\n", names[u.Address()], w.account(u).Balance)
+		}
+	}
+	say := func(format string, args ...any) { fmt.Fprintf(&out, format+"\n", args...) }
+	outcome := func(err error) string {
+		if err == nil {
+			return "done"
+		}
+		return "refused: " + err.Error()
+	}
+	say("genesis %s, chain %s, hash %s", w.g.Name, w.l.ChainID(), w.g.Hash())
+	state()
+	alice, bob, carol := w.users[1], w.users[2], w.users[3]
+	m := w.manifest(1, 1_000_000)
+	say("alice registers a blob of 1,000,000 bytes for 3 epochs: %s", outcome(w.try(alice, RegisterBlob{Manifest: m, Epochs: 3, Owner: alice.Address()})))
+	state()
+	two := w.certificate(m.ID(), 0, func(i int, _ staking.NodeID) bool { return i < 2 })
+	say("a certificate of two nodes of four: %s", outcome(w.send(Certify{Blob: m.ID(), Certificate: two})))
+	say("a certificate of all nodes: %s", outcome(w.send(Certify{Blob: m.ID(), Certificate: w.certificate(m.ID(), 0, all)})))
+	state()
+	say("bob takes a lease on the same blob for 4 epochs: %s", outcome(w.try(bob, RegisterBlob{Manifest: m, Epochs: 4, Owner: bob.Address()})))
+	id, body := w.newcomer(carol, 7, 200*token.WAL)
+	say("carol registers the node %s with a bond of 200WAL: %s", id, outcome(w.try(carol, body)))
+	say("bob delegates 50WAL to it: %s", outcome(w.try(bob, Delegate{Node: id, Amount: 50 * token.WAL})))
+	state()
+	w.toEpoch(1)
+	c := w.committee()
+	say("epoch 1: the new node has the duty for shards %v, %d on the move", c.Duty(id), c.NotReady())
+	state()
+	for _, s := range c.Duty(id) {
+		say("it reports shard %d ready: %s", s, outcome(w.send(NewShardReady(w.l.ChainID(), nodeSecret(7).Key(), 1, s))))
+	}
+	say("alice deletes her lease: %s", outcome(w.try(alice, Delete{Blob: m.ID()})))
+	say("alice deletes it again: %s", outcome(w.try(alice, Delete{Blob: m.ID()})))
+	state()
+	w.toEpoch(3)
+	say("epoch 3: bob's lease lasts")
+	state()
+	say("carol draws what her node has earned: %s", outcome(w.try(carol, Withdraw{Node: id})))
+	w.toEpoch(4)
+	grave, _, err := w.view().Tombstone(m.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	say("epoch 4: the blob has %s; its bytes may go from epoch %d on", grave.Reason, grave.Free)
+	state()
+	golden(t, "story.txt", out.String())
+}

@@ -1,0 +1,383 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand"
+	"testing"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/token"
+)
+
+// player makes random transactions, most of them valid, some wrong on purpose.
+type player struct {
+	*world
+	r     *rand.Rand
+	blobs []blob.ID
+	done  map[Kind]int
+}
+
+func (p *player) node() staking.NodeID {
+	return staking.NodeID(p.secrets[p.r.Intn(len(p.secrets))].Key().Public())
+}
+
+// favourite is a node that much happens to.
+func (p *player) favourite() staking.NodeID {
+	return staking.NodeID(p.secrets[p.r.Intn(2)].Key().Public())
+}
+
+func (p *player) blob() blob.ID {
+	if len(p.blobs) == 0 || p.r.Intn(20) == 0 {
+		return blob.ID{byte(p.r.Intn(256))}
+	}
+	return p.blobs[max(0, len(p.blobs)-1-p.r.Intn(8))]
+}
+
+func (p *player) amount() token.Amount {
+	return token.Amount(p.r.Int63n(int64(token.WAL))) * token.Amount(1+p.r.Intn(50))
+}
+
+func (p *player) tx() []byte {
+	user := p.users[p.r.Intn(len(p.users))]
+	var body Body
+	switch p.r.Intn(14) {
+	case 0, 1:
+		body = Transfer{To: p.users[p.r.Intn(len(p.users))].Address(), Amount: p.amount()}
+	case 2, 3, 4:
+		m := p.manifest(p.r.Intn(200), p.r.Intn(50_000))
+		p.blobs = append(p.blobs, m.ID())
+		body = RegisterBlob{Manifest: m, Epochs: 1 + uint64(p.r.Intn(4)), Owner: p.users[p.r.Intn(2)].Address(), Permanent: p.r.Intn(5) == 0}
+	case 5, 6:
+		id, epoch := p.blob(), p.head().Epoch
+		if epoch > 0 {
+			epoch -= uint64(p.r.Intn(2))
+		}
+		few := p.r.Intn(4) == 0
+		return Unsigned(Certify{Blob: id, Certificate: p.certificate(id, epoch, func(i int, _ staking.NodeID) bool { return !few || i < 2 })})
+	case 7:
+		user, body = p.users[p.r.Intn(2)], Extend{Blob: p.blob(), Epochs: 1 + uint64(p.r.Intn(3))}
+	case 8:
+		user, body = p.users[p.r.Intn(2)], Delete{Blob: p.blob()}
+	case 9:
+		body = Delegate{Node: p.favourite(), Amount: p.amount()}
+	case 10:
+		n := p.favourite()
+		d, _, err := p.view().Delegation(user.Address(), n)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		body = Undelegate{Node: n, Shares: staking.Shares(p.r.Int63n(int64(d.Shares) + 2))}
+	case 11:
+		body = Withdraw{Node: p.favourite()}
+	case 12:
+		user = p.users[0]
+		if p.r.Intn(2) == 0 {
+			body = Bond{Node: p.node(), Amount: p.amount()}
+		} else {
+			body = Unbond{Node: p.node(), Amount: p.amount()}
+		}
+	case 13:
+		c := p.committee()
+		for s, from := range c.From {
+			if !from.IsZero() && p.r.Intn(2) == 0 {
+				for _, secret := range p.secrets {
+					if staking.NodeID(secret.Key().Public()) == c.Holder[s] {
+						return Unsigned(NewShardReady(p.l.ChainID(), secret.Key(), c.Epoch, blob.Shard(s)))
+					}
+				}
+			}
+		}
+		body = UpdateNode{Node: p.node(), CapacityKiB: 1 + uint64(p.r.Intn(1<<20)), Name: "x"}
+		user = p.users[0]
+	}
+	n := p.account(user).Nonce
+	if skip := n + uint64(p.r.Intn(nonceWindow+2)); p.r.Intn(2) == 0 {
+		n = skip
+	}
+	f := fee
+	if p.r.Intn(15) == 0 {
+		f = 1
+	}
+	raw := Sign(user, p.l.ChainID(), n, f, body)
+	if p.r.Intn(15) == 0 {
+		raw[len(raw)-1] ^= 1
+	}
+	return raw
+}
+
+// invariants are what must hold after every block.
+func (p *player) invariants(before Committee) {
+	p.t.Helper()
+	p.balanced()
+	v, h := p.view(), p.head()
+	c := p.committee()
+	sum := 0
+	for _, m := range c.Nodes {
+		sum += m.Shards
+	}
+	if sum != p.g.Params.Shards || len(c.Holder) != sum {
+		p.t.Fatalf("height %d: %d shards held of %d", h.Height, sum, p.g.Params.Shards)
+	}
+	if bound := staking.MoveBound(p.g.Params.Shards); c.NotReady() > bound {
+		p.t.Fatalf("height %d: %d shards on the move, at most %d", h.Height, c.NotReady(), bound)
+	}
+	if c.Epoch == before.Epoch+1 {
+		for s := range c.Holder {
+			if c.Holder[s] != before.Holder[s] && c.From[s].IsZero() && before.From[s] != c.Holder[s] {
+				p.t.Fatalf("shard %d left its holder who was not told to keep it", s)
+			}
+		}
+	}
+	reserved, escrow, later := uint64(0), token.Amount(0), token.Amount(0)
+	err := v.EachBlob(func(id blob.ID, e registryEntry) error {
+		if e.ID() != id || len(e.Leases) == 0 {
+			return fmt.Errorf("entry %s has %d leases and ID %s", id, len(e.Leases), e.ID())
+		}
+		reserved += e.Units
+		for _, l := range e.Leases {
+			if !e.Certified() {
+				escrow += l.Total()
+			} else {
+				later += l.Unused(h.Epoch + 2)
+			}
+			if _, ok, err := v.R.Get(KeyOwned(l.Owner, id)); err != nil || !ok {
+				return fmt.Errorf("%s is not in the list of its owner: %v", id, err)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		err = v.EachTombstone(func(id blob.ID, s registryTombstone) error {
+			if s.Reserved {
+				reserved += s.Units
+			}
+			if _, both, _ := v.Blob(id); both {
+				return fmt.Errorf("%s is live and buried", id)
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	u, err := v.Usage()
+	s, err2 := v.Supply()
+	if err := errors.Join(err, err2); err != nil {
+		p.t.Fatal(err)
+	}
+	if u.ReservedKiB != reserved || s.Escrow != escrow {
+		p.t.Fatalf("height %d: reserved %d, entries say %d; escrow %s, leases say %s", h.Height, u.ReservedKiB, reserved, s.Escrow, escrow)
+	}
+	// Buckets of epochs that no deleted blob can have paid for hold what leases paid.
+	funded := token.Amount(0)
+	for e := h.Epoch + 2; e < h.Epoch+2+p.g.Params.Registry.MaxEpochs; e++ {
+		b, err := v.Bucket(e)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		funded += b
+	}
+	if funded != later {
+		p.t.Fatalf("height %d: later buckets hold %s, leases paid %s", h.Height, funded, later)
+	}
+	for _, secret := range p.secrets {
+		id := staking.NodeID(secret.Key().Public())
+		p.drawable(v, id, h.Epoch)
+	}
+}
+
+// drawable checks that what delegators could draw is there.
+func (p *player) drawable(v View, id staking.NodeID, epoch uint64) {
+	p.t.Helper()
+	pool, _, err := v.Pool(id)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	worth := token.Amount(0)
+	for _, u := range p.users {
+		d, _, err := v.Delegation(u.Address(), id)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		rate := func(e uint64) staking.Rate {
+			r, ok, err := v.Rate(id, e)
+			if err != nil || !ok {
+				p.t.Fatalf("no rate of epoch %d: %v", e, err)
+			}
+			return r
+		}
+		trial := pool
+		worth += trial.Settle(&d, epoch, rate)
+		now := staking.Rate{Balance: pool.Balance, Shares: pool.Shares}
+		worth += now.Worth(d.Shares)
+		for _, j := range d.Joining {
+			worth += j.Amount
+		}
+		for _, x := range d.Leaving {
+			worth += now.Worth(x.Shares)
+		}
+	}
+	if there := pool.Balance + pool.Joining + pool.Owed; worth > there {
+		p.t.Fatalf("node %s: delegators could draw %s of %s", id, worth, there)
+	}
+}
+
+func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
+	for seed := range int64(4) {
+		params := small()
+		params.SweepBlobs = 1 + uint64(seed*seed) // also one at a time
+		w := newWorld(t, params, 5)
+		p := &player{world: w, r: rand.New(rand.NewSource(seed)), done: map[Kind]int{}}
+		var blocks []Block
+		var hashes []blob.Hash
+		m := w.l.machine
+		for h := uint64(1); h <= 160; h++ {
+			b := Block{Height: h, TimeMs: w.g.Time + int64(h)*500}
+			for range p.r.Intn(6) {
+				b.Txs = append(b.Txs, p.tx())
+			}
+			if h == 90 {
+				b.DoubleSigners = []staking.NodeID{p.node()}
+			}
+			before := w.committee()
+			r, err := m.Execute(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if r.AppHash != m.AppHash() {
+				t.Fatal("the app hash changed between execute and commit")
+			}
+			for _, x := range r.Txs {
+				if x.Code == 0 {
+					p.done[x.Kind]++
+				}
+			}
+			p.invariants(before)
+			blocks, hashes = append(blocks, b), append(hashes, r.AppHash)
+		}
+		for k := KindTransfer; k <= KindShardReady; k++ {
+			if k != KindRegisterNode && k != KindUpdateNode && p.done[k] == 0 && seed == 0 {
+				t.Errorf("seed %d: no %s was ever done: the story is too thin", seed, k)
+			}
+		}
+		replay(t, w.g, blocks, hashes)
+	}
+}
+
+// replay runs blocks on a fresh machine, opened anew now and then, and each block
+// executed twice.
+func replay(t *testing.T, g Genesis, blocks []Block, hashes []blob.Hash) {
+	t.Helper()
+	kv := state.NewMemory()
+	m, err := NewMachine(g, kv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, b := range blocks {
+		if i%17 == 0 {
+			if m, err = NewMachine(g, kv); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := m.Execute(Block{Height: b.Height, TimeMs: b.TimeMs + 1}); err != nil {
+			t.Fatal(err)
+		}
+		r, err := m.Execute(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Commit(); err != nil {
+			t.Fatal(err)
+		}
+		if r.AppHash != hashes[i] {
+			t.Fatalf("height %d: app hash %s, the first time %s", b.Height, r.AppHash, hashes[i])
+		}
+	}
+}
+
+// TestAnInvalidTransactionChangesNothing compares a block of refused transactions
+// with an empty one.
+func TestAnInvalidTransactionChangesNothing(t *testing.T) {
+	params := small()
+	w := newWorld(t, params, 5)
+	p := &player{world: w, r: rand.New(rand.NewSource(9)), done: map[Kind]int{}}
+	refused := 0
+	for h := uint64(1); h <= 60; h++ {
+		b := Block{Height: h, TimeMs: w.g.Time + int64(h)*500}
+		m := w.l.machine
+		empty, err := m.Execute(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			raw := p.tx()
+			one := b
+			one.Txs = [][]byte{raw}
+			r, err := m.Execute(one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Txs[0].Code != 0 {
+				refused++
+				if r.AppHash != empty.AppHash {
+					t.Fatalf("%s was refused (%s) and changed the state", r.Txs[0].Kind, r.Txs[0].Log)
+				}
+			} else if b.Txs = append(b.Txs, raw); r.AppHash == empty.AppHash {
+				t.Fatalf("%s was done and changed nothing", r.Txs[0].Kind)
+			}
+		}
+		if _, err := m.Execute(b); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Commit(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if refused < 30 {
+		t.Fatalf("only %d were refused", refused)
+	}
+}
+
+func TestLocalSubmitsFromManyAtOnce(t *testing.T) {
+	w := newWorld(t, small(), 4)
+	done := make(chan error)
+	const each = 16
+	for i := range 4 {
+		go func() {
+			done <- func() error {
+				for n := range uint64(each) {
+					tx := Sign(w.users[1], w.l.ChainID(), uint64(i)+4*n, fee, Transfer{To: w.users[2].Address(), Amount: 1})
+					for {
+						r, err := w.l.Submit(context.Background(), tx)
+						if err != nil {
+							return err
+						}
+						if err = r.Err(); err == nil {
+							break
+						}
+						if !errors.Is(err, ErrNonce) {
+							return err
+						}
+					}
+				}
+				return nil
+			}()
+		}()
+	}
+	for range 4 {
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a := w.account(w.users[1]); a.Nonce != 4*each || a.Used != 0 {
+		t.Fatalf("%+v", a)
+	}
+	w.balanced()
+}
