@@ -69,7 +69,7 @@ func Encode(ctx context.Context, o CodecOptions) (CodecResult, error) {
 			return CodecResult{}, err
 		}
 		hash = append(hash, h*float64(l.K1*l.K2)/float64(l.N*l.N))
-		e, err := r.extendRate(l.K2, l.N, float64(l.K1*l.K2*l.Seg))
+		e, err := r.encodeRate()
 		if err != nil {
 			return CodecResult{}, fmt.Errorf("bench encode: %w", err)
 		}
@@ -103,7 +103,7 @@ func Decode(ctx context.Context, o CodecOptions) (CodecResult, error) {
 			return CodecResult{}, err
 		}
 		hash = append(hash, h)
-		d, err := r.recoverRate(l)
+		d, err := r.worstDecodeRate(missing)
 		if err != nil {
 			return CodecResult{}, fmt.Errorf("bench decode: %w", err)
 		}
@@ -143,7 +143,7 @@ func Repair(ctx context.Context, o CodecOptions) (CodecResult, error) {
 			return CodecResult{}, err
 		}
 		hash = append(hash, h*float64(l.K1*l.K2)/float64(2*l.N))
-		e, err := r.repairRate(l)
+		e, err := r.repairRate()
 		if err != nil {
 			return CodecResult{}, fmt.Errorf("bench repair: %w", err)
 		}

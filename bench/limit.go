@@ -40,39 +40,48 @@ func (r *codecRun) perWorker(size int, work func([]byte) error) (jobs []func() e
 	return jobs, float64(times * r.workers)
 }
 
-// extendRate is the speed of extending columns and rows of a stripe, with nothing
-// else, in MB/s where that much work stands for user bytes. A few neighbouring
-// columns are extended at once, as an encoder may.
-func (r *codecRun) extendRate(columns, rows int, user float64) (float64, error) {
+// encodeRate is the speed of extending the columns and the rows of a stripe, with
+// nothing else, in MB/s of user bytes. A few neighbouring columns are extended at
+// once, as an encoder may.
+func (r *codecRun) encodeRate() (float64, error) {
 	l := r.layout
-	run := max(1, min(columns, 16<<10/l.Seg))
-	var took time.Duration
-	for axis, lines := range map[blob.Axis]float64{blob.Row: float64(rows), blob.Column: float64(columns) / float64(run)} {
-		length := l.Seg
-		if axis == blob.Column {
-			length *= run
-		}
-		jobs, rounds := r.perWorker(length*l.N, func(b []byte) error {
-			shards := make([][]byte, l.N)
-			for i := range shards {
-				shards[i] = b[i*length : (i+1)*length]
-			}
-			return r.code.ExtendShards(axis, shards, l.Seg)
-		})
-		start := time.Now()
-		if err := together(jobs); err != nil {
-			return 0, err
-		}
-		took += time.Duration(float64(time.Since(start)) * lines / rounds)
+	run := max(1, min(l.K2, 16<<10/l.Seg))
+	columns, err := r.extendTime(blob.Column, run)
+	if err != nil {
+		return 0, err
 	}
-	return rate(user, took), nil
+	row, err := r.extendTime(blob.Row, 1)
+	took := time.Duration(float64(columns)*float64(l.K2)/float64(run)) + time.Duration(l.N)*row
+	return rate(float64(l.K1*l.K2*l.Seg), took), err
 }
 
-// recoverRate is the speed of decoding columns from their last k1 symbols, in MB/s of
-// user bytes.
-func (r *codecRun) recoverRate(l blob.Layout) (float64, error) {
-	took, err := r.recoverTime(blob.Column, l.N-l.K1)
-	return rate(float64(l.K1*l.Seg), took), err
+// extendTime is how long extending run neighbouring lines takes, divided by the
+// number of workers that do it at once.
+func (r *codecRun) extendTime(axis blob.Axis, run int) (time.Duration, error) {
+	l := r.layout
+	jobs, rounds := r.perWorker(run*l.Seg*l.N, func(b []byte) error {
+		shards := make([][]byte, l.N)
+		for i := range shards {
+			shards[i] = b[i*run*l.Seg : (i+1)*run*l.Seg]
+		}
+		return r.code.ExtendShards(axis, shards, l.Seg)
+	})
+	start := time.Now()
+	err := together(jobs)
+	return time.Duration(float64(time.Since(start)) / rounds), err
+}
+
+// worstDecodeRate is the speed of decoding the columns of a stripe from their last k1
+// symbols and extending the rows that were missing, in MB/s of user bytes.
+func (r *codecRun) worstDecodeRate(missing int) (float64, error) {
+	l := r.layout
+	column, err := r.recoverTime(blob.Column, l.N-l.K1)
+	if err != nil {
+		return 0, err
+	}
+	row, err := r.extendTime(blob.Row, 1)
+	took := time.Duration(l.K2)*column + time.Duration(missing)*row
+	return rate(float64(l.K1*l.K2*l.Seg), took), err
 }
 
 // recoverTime is how long one recovery of a fragment takes from k symbols at from and
@@ -94,26 +103,19 @@ func (r *codecRun) recoverTime(axis blob.Axis, from int) (time.Duration, error) 
 
 // repairRate is the speed of recovering and extending one row and one column of each
 // stripe from the symbols of the last places, in MB/s of user bytes.
-func (r *codecRun) repairRate(l blob.Layout) (float64, error) {
+func (r *codecRun) repairRate() (float64, error) {
+	l := r.layout
 	var took time.Duration
 	for _, axis := range []blob.Axis{blob.Row, blob.Column} {
-		t, err := r.recoverTime(axis, l.N-l.Symbols(axis))
+		rebuild, err := r.recoverTime(axis, l.N-l.Symbols(axis))
 		if err != nil {
 			return 0, err
 		}
-		took += t
-		jobs, rounds := r.perWorker(l.N*l.Seg, func(b []byte) error {
-			shards := make([][]byte, l.N)
-			for i := range shards {
-				shards[i] = b[i*l.Seg : (i+1)*l.Seg]
-			}
-			return r.code.ExtendShards(axis, shards, l.Seg)
-		})
-		start := time.Now()
-		if err := together(jobs); err != nil {
+		extend, err := r.extendTime(axis, 1)
+		if err != nil {
 			return 0, err
 		}
-		took += time.Duration(float64(time.Since(start)) / rounds)
+		took += rebuild + extend
 	}
 	return rate(float64(l.K1*l.K2*l.Seg), took), nil
 }
