@@ -227,3 +227,43 @@ func TestFragmentsOfAnotherStripeOrAxisAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestAWitnessWithAFlippedBitProvesNothing(t *testing.T) {
+	c, l := layoutOf(t, 7, 5000, 100)
+	var stripes []*Stripe
+	commitment, tree, err := c.Commit(context.Background(), l, bytes.NewReader(contents(5000, 1)), 1, func(s *Stripe) error {
+		stripes = append(stripes, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(stripes) < 2 {
+		t.Fatal("one stripe has no path")
+	}
+	const p = blob.Place(5)
+	s := stripes[1]
+	good := s.Tree().Witness(p, s.Parity(p), tree.Path(1))
+	if roots, err := good.Prove(commitment, 1, p); err != nil || roots.Roots() != s.Tree().List()[p] {
+		t.Fatalf("a good witness proves nothing: %v", err)
+	}
+	for at := range blob.Place(8) {
+		for stripe := range uint32(len(stripes) + 1) {
+			if _, err := good.Prove(commitment, stripe, at); (err == nil) != (at == p && stripe == 1) {
+				t.Fatalf("witness of place 5, stripe 1 given for place %d, stripe %d: %v", at, stripe, err)
+			}
+		}
+	}
+	encoded := good.Encode()
+	for i := range encoded {
+		bad := bytes.Clone(encoded)
+		bad[i] ^= 1 << (i % 8)
+		w, err := blob.DecodeWitness(bad)
+		if err != nil || w.Parity != good.Parity { // the fragments show the parity roots
+			continue
+		}
+		if _, err := w.Prove(commitment, 1, p); err == nil {
+			t.Fatalf("witness with byte %d changed is accepted", i)
+		}
+	}
+}
