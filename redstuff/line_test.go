@@ -81,7 +81,7 @@ func extendBoth(t testing.TB, c *Code, source []byte, seg int, first blob.Axis) 
 func TestRowsAndColumnsCommute(t *testing.T) {
 	for _, n := range []int{4, 7, 28, 100, 256, 300} {
 		for _, seg := range []int{2, 62, 64, 130} {
-			if n > 100 && seg > 62 {
+			if n >= 100 && seg != 62 {
 				continue
 			}
 			shape, _ := blob.NewShape(n)
