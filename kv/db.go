@@ -170,6 +170,9 @@ func valueOf(item *badger.Item) (value []byte, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrLost, err)
 	}
+	if len(value) == 0 && item.ValueSize() > 0 {
+		return nil, ErrLost // the library logs it and answers with nothing
+	}
 	return value, nil
 }
 

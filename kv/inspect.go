@@ -33,6 +33,9 @@ func inspect(opt badger.Options, log *slog.Logger) error {
 			return err
 		}
 	}
+	if err := keepLastLog(opt.Dir, log); err != nil {
+		return err
+	}
 	return inspectTables(opt)
 }
 
@@ -40,7 +43,7 @@ func inspectFile(dir string, info fs.FileInfo, log *slog.Logger) error {
 	name := info.Name()
 	path := filepath.Join(dir, name)
 	ext := filepath.Ext(name)
-	ours := ext == ".mem" || ext == ".vlog" || ext == ".sst" || name == "MANIFEST" || name == "DISCARD" || name == "KEYREGISTRY"
+	ours := ext == ".mem" || ext == ".vlog" || ext == ".sst" || name == "MANIFEST" || name == discardFile || name == "KEYREGISTRY"
 	if !ours {
 		return nil
 	}
@@ -57,7 +60,7 @@ func inspectFile(dir string, info fs.FileInfo, log *slog.Logger) error {
 		// Files are emptied before they are removed; a crash can come between.
 		log.Info("removing an empty log that was left by a crash", "file", name)
 		return os.Remove(path)
-	case name == "DISCARD" && (info.Size() < 16 || info.Size()%16 != 0):
+	case name == discardFile && (info.Size() < 16 || info.Size()%16 != 0):
 		// Only statistics: it is made anew.
 		log.Warn("removing damaged statistics", "file", name)
 		return os.Remove(path)
