@@ -94,6 +94,24 @@ func (db *DB) Close() error {
 // commit succeeds: what the disk holds is known again only after a restart.
 func (db *DB) Failing() error { return db.watch.err() }
 
+// Verify reads the tree's tables and checks them. While a database is open, a block
+// that went bad reads as if its keys were absent: only this, or opening, tells.
+func (db *DB) Verify() (err error) {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	defer func() {
+		if r := recover(); r != nil { // what the library does with a bad block here
+			err = damaged(fmt.Sprint(r))
+		}
+	}()
+	if err := db.b.VerifyChecksum(); err != nil {
+		return damaged(err.Error())
+	}
+	return nil
+}
+
 // DiskUsage is what the database occupies on its disk, in bytes: blocks, not sizes.
 func (db *DB) DiskUsage() (int64, error) { return diskUsage(db.dir) }
 
