@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sync/semaphore"
@@ -80,7 +81,7 @@ func (db *DB) Close() error {
 		db.idle.Wait()
 	}
 	db.mu.Unlock()
-	err := db.b.Close()
+	err := db.closeBadger()
 	if lerr := db.lock.Close(); err == nil {
 		err = lerr
 	}
@@ -88,6 +89,26 @@ func (db *DB) Close() error {
 		return fmt.Errorf("close database %s: %w", db.dir, err)
 	}
 	return db.watch.err()
+}
+
+// closeGrace is how long Close waits for a disk that is failing: the library tries
+// for ever to write out what it holds. All of that is in its logs.
+const closeGrace = 5 * time.Second
+
+func (db *DB) closeBadger() error {
+	done := make(chan error, 1)
+	go func() { done <- db.b.Close() }()
+	select {
+	case err := <-done:
+		return err
+	case <-db.watch.failed:
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closeGrace):
+		return db.watch.err()
+	}
 }
 
 // Failing is the first failure of the disk that was seen, or nil. After one, no
