@@ -19,7 +19,7 @@ import (
 //	3  moves the watermark below which old versions may go,
 //	4  drops the pads, which flushes the memtable and compacts it into the last level,
 //	5  looks that no other level holds anything: now no deletion is on its way,
-//	6  rewrites the logs with the most garbage,
+//	6  rewrites the logs with the most garbage, having looked at them for damage,
 //	7  lets deletions in again.
 const (
 	padPrefix = "!pad"
@@ -90,6 +90,9 @@ func (db *DB) collectSlice(ctx context.Context) (more bool, err error) {
 		}
 		if time.Since(began) > sliceTime {
 			return true, nil
+		}
+		if err := db.rescueVictim(); err != nil {
+			return false, err
 		}
 		switch err := db.b.RunValueLogGC(worthwhile); {
 		case errors.Is(err, badger.ErrNoRewrite):

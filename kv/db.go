@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sync/semaphore"
@@ -80,7 +81,7 @@ func (db *DB) Close() error {
 		db.idle.Wait()
 	}
 	db.mu.Unlock()
-	err := db.b.Close()
+	err := db.closeBadger()
 	if lerr := db.lock.Close(); err == nil {
 		err = lerr
 	}
@@ -90,9 +91,47 @@ func (db *DB) Close() error {
 	return db.watch.err()
 }
 
+// closeGrace is how long Close waits for a disk that is failing: the library tries
+// for ever to write out what it holds. All of that is in its logs.
+const closeGrace = 5 * time.Second
+
+func (db *DB) closeBadger() error {
+	done := make(chan error, 1)
+	go func() { done <- db.b.Close() }()
+	select {
+	case err := <-done:
+		return err
+	case <-db.watch.failed:
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closeGrace):
+		return db.watch.err()
+	}
+}
+
 // Failing is the first failure of the disk that was seen, or nil. After one, no
 // commit succeeds: what the disk holds is known again only after a restart.
 func (db *DB) Failing() error { return db.watch.err() }
+
+// Verify reads the tree's tables and checks them. While a database is open, a block
+// that went bad reads as if its keys were absent: only this, or opening, tells.
+func (db *DB) Verify() (err error) {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	defer func() {
+		if r := recover(); r != nil { // what the library does with a bad block here
+			err = damaged(fmt.Sprint(r))
+		}
+	}()
+	if err := db.b.VerifyChecksum(); err != nil {
+		return damaged(err.Error())
+	}
+	return nil
+}
 
 // DiskUsage is what the database occupies on its disk, in bytes: blocks, not sizes.
 func (db *DB) DiskUsage() (int64, error) { return diskUsage(db.dir) }
@@ -169,6 +208,9 @@ func valueOf(item *badger.Item) (value []byte, err error) {
 	value, err = item.ValueCopy([]byte{})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrLost, err)
+	}
+	if len(value) == 0 && item.ValueSize() > 0 {
+		return nil, ErrLost // the library logs it and answers with nothing
 	}
 	return value, nil
 }
