@@ -77,7 +77,7 @@ func together(jobs []func() error) error {
 }
 
 // decode verifies and decodes k1 rows from row from on.
-func (s provenStripe) decode(code *redstuff.Code, from int) error {
+func (s provenStripe) decode(code *redstuff.Code, from int, into *buffers) error {
 	rows := make([]blob.Verified, code.Shape().K1)
 	for i := range rows {
 		p := blob.Place(from + i)
@@ -86,18 +86,33 @@ func (s provenStripe) decode(code *redstuff.Code, from int) error {
 			return err
 		}
 	}
-	// The user's bytes go into memory that is used again, as a reader's do.
-	buf, _ := decoded.Get().(*[]byte)
-	if buf == nil {
-		buf = new([]byte)
-	}
-	defer decoded.Put(buf)
+	out := into.take()
+	defer func() { into.give(out) }()
 	var err error
-	*buf, err = code.Decode((*buf)[:0], s.proven, rows)
+	out, err = code.Decode(out[:0], s.proven, rows)
 	return err
 }
 
-var decoded sync.Pool
+// buffers are what decoded bytes go to, used again as a reader's are.
+type buffers struct {
+	mu   sync.Mutex // guards free
+	free [][]byte
+}
+
+func (b *buffers) take() (buf []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last := len(b.free) - 1; last >= 0 {
+		buf, b.free = b.free[last], b.free[:last]
+	}
+	return buf
+}
+
+func (b *buffers) give(buf []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, buf)
+}
 
 // repair gathers what the repairer of place asks for, one symbol of every fragment
 // that crosses its two and a witness, and gives the repair to be done with it.
