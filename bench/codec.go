@@ -95,6 +95,7 @@ func Decode(ctx context.Context, o CodecOptions) (CodecResult, error) {
 	defer r.close()
 	l := r.layout
 	missing := min(l.K1, l.N-l.K1)
+	var into buffers
 	worstHash := float64(l.K1*l.K2+missing*l.N) / float64(l.K1*l.K2)
 	var speed, worst, hash, rs []float64
 	for range Rounds + 1 {
@@ -108,11 +109,11 @@ func Decode(ctx context.Context, o CodecOptions) (CodecResult, error) {
 			return CodecResult{}, fmt.Errorf("bench decode: %w", err)
 		}
 		rs = append(rs, d)
-		source, err := r.overStripes(ctx, func(s provenStripe) error { return s.decode(r.code, 0) })
+		source, err := r.overStripes(ctx, func(s provenStripe) error { return s.decode(r.code, 0, &into) })
 		if err != nil {
 			return CodecResult{}, fmt.Errorf("bench decode: %w", err)
 		}
-		parity, err := r.overStripes(ctx, func(s provenStripe) error { return s.decode(r.code, l.N-l.K1) })
+		parity, err := r.overStripes(ctx, func(s provenStripe) error { return s.decode(r.code, l.N-l.K1, &into) })
 		if err != nil {
 			return CodecResult{}, fmt.Errorf("bench decode: %w", err)
 		}

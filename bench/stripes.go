@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 type provenStripe struct {
 	*redstuff.Stripe
 	proven blob.ProvenStripe
-	path   []blob.Hash
+	path   int64 // bytes of the path from its root to the whole blob's, as written
 }
 
 // overStripes does work on every stripe of the blob, as many side by side as there
@@ -27,37 +28,53 @@ func (r *codecRun) overStripes(ctx context.Context, work func(provenStripe) erro
 
 // overStripesPrepared is overStripes for work of which a part, prepare, is not counted.
 func (r *codecRun) overStripesPrepared(ctx context.Context, prepare func(provenStripe) (func() error, error)) (time.Duration, error) {
-	c, tree, err := r.code.Commit(ctx, r.layout, r.input(), r.workers, nil)
-	if err != nil {
-		return 0, err
-	}
+	input := r.input()
 	var took time.Duration
-	var batch []*redstuff.Stripe
-	err = r.code.Encode(ctx, r.layout, r.input(), r.workers, func(s *redstuff.Stripe) error {
-		if batch = append(batch, s); len(batch) < r.workers && s.Index() < r.layout.Stripes-1 {
-			return nil
-		}
-		jobs := make([]func() error, len(batch))
-		for i, s := range batch {
-			path := tree.Path(s.Index())
-			proven, err := s.Tree().Prove(c, uint32(s.Index()), path)
+	for first := 0; first < r.layout.Stripes; first += r.workers {
+		var batch []provenStripe
+		var jobs []func() error
+		for i := first; i < min(first+r.workers, r.layout.Stripes); i++ {
+			s, err := r.encodeStripe(ctx, input, i)
 			if err != nil {
-				return err
+				return 0, err
 			}
-			if jobs[i], err = prepare(provenStripe{Stripe: s, proven: proven, path: path}); err != nil {
-				return err
+			job, err := prepare(s)
+			if err != nil {
+				return 0, err
 			}
+			batch, jobs = append(batch, s), append(jobs, job)
 		}
 		start := time.Now()
 		err := together(jobs)
 		took += time.Since(start)
+		if err != nil {
+			return 0, err
+		}
 		for _, s := range batch {
 			s.Release()
 		}
-		batch = batch[:0]
-		return err
+	}
+	return took, nil
+}
+
+// encodeStripe encodes stripe i of the blob as a blob of its own, so that no encoder
+// works on the next one while this one's decoding is timed.
+func (r *codecRun) encodeStripe(ctx context.Context, input io.Reader, i int) (provenStripe, error) {
+	size := r.layout.StripeBytes(i)
+	l, err := r.layout.Shape.Layout(size)
+	if err != nil {
+		return provenStripe{}, err
+	}
+	var s *redstuff.Stripe
+	c, _, err := r.code.Commit(ctx, l, io.LimitReader(input, size), r.workers, func(encoded *redstuff.Stripe) error {
+		s = encoded
+		return nil
 	})
-	return took, err
+	if err != nil {
+		return provenStripe{}, err
+	}
+	proven, err := s.Tree().Prove(c, 0, nil)
+	return provenStripe{Stripe: s, proven: proven, path: int64(34 * blob.PathLen(i, r.layout.Stripes))}, err
 }
 
 // together runs jobs side by side.
@@ -77,7 +94,7 @@ func together(jobs []func() error) error {
 }
 
 // decode verifies and decodes k1 rows from row from on.
-func (s provenStripe) decode(code *redstuff.Code, from int) error {
+func (s provenStripe) decode(code *redstuff.Code, from int, into *buffers) error {
 	rows := make([]blob.Verified, code.Shape().K1)
 	for i := range rows {
 		p := blob.Place(from + i)
@@ -86,24 +103,39 @@ func (s provenStripe) decode(code *redstuff.Code, from int) error {
 			return err
 		}
 	}
-	// The user's bytes go into memory that is used again, as a reader's do.
-	buf, _ := decoded.Get().(*[]byte)
-	if buf == nil {
-		buf = new([]byte)
-	}
-	defer decoded.Put(buf)
+	out := into.take()
+	defer func() { into.give(out) }()
 	var err error
-	*buf, err = code.Decode((*buf)[:0], s.proven, rows)
+	out, err = code.Decode(out[:0], s.proven, rows)
 	return err
 }
 
-var decoded sync.Pool
+// buffers are what decoded bytes go to, used again as a reader's are.
+type buffers struct {
+	mu   sync.Mutex // guards free
+	free [][]byte
+}
+
+func (b *buffers) take() (buf []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if last := len(b.free) - 1; last >= 0 {
+		buf, b.free = b.free[last], b.free[:last]
+	}
+	return buf
+}
+
+func (b *buffers) give(buf []byte) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.free = append(b.free, buf)
+}
 
 // repair gathers what the repairer of place asks for, one symbol of every fragment
 // that crosses its two and a witness, and gives the repair to be done with it.
 func (s provenStripe) repair(code *redstuff.Code, place blob.Place) (do func() error, moved, lost int64, err error) {
-	witness := s.Tree().Witness(place, s.Parity(place), s.path).Encode()
-	moved = int64(len(witness))
+	witness := s.Tree().Witness(place, s.Parity(place), nil).Encode()
+	moved = int64(len(witness)) + s.path
 	answers := make(map[blob.Axis][][]byte)
 	for _, axis := range []blob.Axis{blob.Column, blob.Row} {
 		for p := code.Shape().N - code.Shape().Symbols(axis); p < code.Shape().N; p++ {
