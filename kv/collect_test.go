@@ -272,7 +272,6 @@ func BenchmarkCollect(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(used)/float64(n/keepEvery*size), "used/live")
-		b.StopTimer()
 		db.Close()
 	}
 }
