@@ -60,6 +60,7 @@ func (db *DB) Collect(ctx context.Context) (freed int64, err error) {
 	for more := true; more && err == nil; {
 		more, err = db.collectSlice(ctx)
 	}
+	db.touch(residentStep) // logs were read and written whole
 	after, derr := db.DiskUsage()
 	if err == nil {
 		err = derr
