@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/badger/v4"
@@ -28,6 +29,8 @@ type DB struct {
 	// deletes is shared by batches that delete and held alone by a collection:
 	// a key deleted while a log is rewritten could come back.
 	deletes *semaphore.Weighted
+
+	touched atomic.Int64 // bytes of values written and read since the last pageOut
 
 	mu     sync.Mutex // guards the fields below
 	closed bool
@@ -167,11 +170,31 @@ func (db *DB) View(fn func(r Reader) error) error {
 	defer db.leave()
 	txn := db.b.NewTransaction(false)
 	defer txn.Discard()
-	return fn(Reader{txn: txn})
+	return fn(Reader{db: db, txn: txn})
+}
+
+// residentStep is how many bytes of values may be touched before their pages are
+// given back.
+const residentStep = 64 << 20
+
+// touch counts bytes of values that were written or read through the mapping.
+func (db *DB) touch(n int) {
+	if db.profile != Large || db.touched.Add(int64(n)) < residentStep {
+		return
+	}
+	if db.touched.Swap(0) < residentStep {
+		return // another goroutine is at it
+	}
+	if err := pageOut(db.dir); err != nil {
+		db.log.Debug("give pages of value logs back", "err", err)
+	}
 }
 
 // Reader reads one state of the database. It is valid inside View only.
-type Reader struct{ txn *badger.Txn }
+type Reader struct {
+	db  *DB
+	txn *badger.Txn
+}
 
 // readTries bounds how often a value is looked up again that was moved by a
 // collection between the look at the tree and the look into the log.
@@ -192,6 +215,7 @@ func (r Reader) Get(key []byte) (value []byte, ok bool, err error) {
 			break
 		}
 		if value, err = valueOf(item); err == nil {
+			r.db.touch(len(value))
 			return value, true, nil
 		}
 	}

@@ -37,6 +37,9 @@ func inspect(opt badger.Options, log *slog.Logger) error {
 	if err := keepLastLog(opt.Dir, log); err != nil {
 		return err
 	}
+	if err := recount(opt.Dir); err != nil {
+		return err
+	}
 	return inspectTables(opt)
 }
 

@@ -81,7 +81,7 @@ func (o Options) badger(w *watch) badger.Options {
 		WithNumMemtables(2).
 		WithNumCompactors(2).
 		WithChecksumVerificationMode(options.OnBlockRead). // tables are verified by inspect
-		WithVerifyValueChecksum(true). // without it a damaged length leaves a log locked for ever
+		WithVerifyValueChecksum(true).                     // without it a damaged length leaves a log locked for ever
 		WithValueLogFileSize(valueLog)
 	if o.Profile == Small {
 		return b.
