@@ -1,0 +1,77 @@
+package ledger
+
+import (
+	"testing"
+
+	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/token"
+)
+
+// BenchmarkBlock executes and commits blocks of 1,000 transfers whose signatures
+// the mempool has checked; check is that checking.
+func BenchmarkBlock(b *testing.B) {
+	g := newWorld(b, small(), 4).g
+	g.Params.Buckets = 1 << 16
+	const perBlock = 1000
+	var keys []token.Key
+	for i := range perBlock {
+		k := token.KeyFromSeed([32]byte{3, byte(i), byte(i >> 8)})
+		keys = append(keys, k)
+		g.Accounts = append(g.Accounts, GenesisAccount{Address: k.Address(), Amount: token.WAL * 1000})
+	}
+	m, err := NewMachine(g, state.NewMemory())
+	if err != nil {
+		b.Fatal(err)
+	}
+	chain := m.ChainID()
+	nonce := uint64(0)
+	block := func() Block {
+		out := Block{Height: m.Height() + 1, TimeMs: g.Time}
+		for i, k := range keys {
+			out.Txs = append(out.Txs, Sign(k, chain, nonce, fee, Transfer{To: keys[(i+7)%perBlock].Address(), Amount: 1}))
+		}
+		nonce++
+		return out
+	}
+	check := func(blk Block) {
+		for _, tx := range blk.Txs {
+			if err := m.Check(tx); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	run := func(blk Block) {
+		r, err := m.Execute(blk)
+		if err == nil {
+			err = m.Commit()
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, t := range r.Txs {
+			if t.Code != 0 {
+				b.Fatal(t.Log)
+			}
+		}
+	}
+	b.Run("check", func(b *testing.B) {
+		for range b.N {
+			b.StopTimer()
+			blk := block()
+			b.StartTimer()
+			check(blk)
+			b.StopTimer()
+			run(blk)
+			b.StartTimer()
+		}
+	})
+	b.Run("execute", func(b *testing.B) {
+		for range b.N {
+			b.StopTimer()
+			blk := block()
+			check(blk)
+			b.StartTimer()
+			run(blk)
+		}
+	})
+}

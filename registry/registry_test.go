@@ -1,0 +1,127 @@
+package registry
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/token"
+)
+
+func committee(shards ...int) (keys []token.BLSKey, members []Member, total int) {
+	for i, s := range shards {
+		k := token.Secret{byte(i + 1)}.BLSKey()
+		keys = append(keys, k)
+		members = append(members, Member{BLS: k.Public(), Shards: s})
+		total += s
+	}
+	return keys, members, total
+}
+
+func TestACertificateNeedsMoreThanTwoThirdsOfTheShardsNotOfTheNodes(t *testing.T) {
+	keys, members, total := committee(1, 1, 1, 1, 1, 1, 1, 1, 7) // 15: more than 10 is needed
+	const chain = token.ChainID("c-1")
+	id := blob.ID{1}
+	sign := func(who ...int) Certificate {
+		sigs := map[int]token.BLSSignature{}
+		for _, i := range who {
+			sigs[i] = keys[i].Sign(ConfirmMessage(chain, 5, id))
+		}
+		c, err := NewCertificate(5, len(members), sigs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if err := sign(0, 1, 2, 3, 4, 5, 6, 7).Verify(chain, id, members, total); !errors.Is(err, ErrWeight) {
+		t.Errorf("8 of 15 shards: %v", err)
+	}
+	if err := sign(8, 0, 1, 2).Verify(chain, id, members, total); !errors.Is(err, ErrWeight) {
+		t.Errorf("10 of 15 shards: %v", err)
+	}
+	good := sign(8, 0, 1, 2, 3)
+	if err := good.Verify(chain, id, members, total); err != nil {
+		t.Errorf("11 of 15 shards: %v", err)
+	}
+	if err := good.Verify("c-2", id, members, total); !errors.Is(err, ErrCertificate) {
+		t.Errorf("another chain: %v", err)
+	}
+	if err := good.Verify(chain, blob.ID{2}, members, total); !errors.Is(err, ErrCertificate) {
+		t.Errorf("another blob: %v", err)
+	}
+	later := good
+	later.Epoch = 6
+	if err := later.Verify(chain, id, members, total); !errors.Is(err, ErrCertificate) {
+		t.Errorf("another epoch: %v", err)
+	}
+	for now, want := range map[Half]bool{9: false, 10: true, 11: true, 12: true, 13: false, 14: false, 0: false} {
+		if err := good.Counts(now); (err == nil) != want {
+			t.Errorf("half %d: %v", now, err)
+		}
+	}
+	if _, err := NewCertificate(5, 9, nil); err == nil {
+		t.Error("a certificate of nobody")
+	}
+}
+
+func TestAnEntryIsDueWhenSomethingEnds(t *testing.T) {
+	e := Entry{RegisteredEpoch: 4, Leases: []Lease{{Start: 4, End: 9, Price: 10}, {Start: 4, End: 6, Price: 10}}}
+	if e.Due() != 11 { // the middle of epoch 5
+		t.Errorf("a registration is due at %d", e.Due())
+	}
+	e.CertifiedHeight = 1
+	if e.Due() != 12 || e.End() != 9 || !e.Live(8) || e.Live(9) {
+		t.Errorf("due at %d, ends %d", e.Due(), e.End())
+	}
+	l := e.Leases[0]
+	for from, want := range map[uint64]token.Amount{0: 50, 4: 50, 7: 20, 9: 0, 100: 0} {
+		if got := l.Unused(from); got != want {
+			t.Errorf("unused from %d: %d, want %d", from, got, want)
+		}
+	}
+	e.Invalid = true
+	if e.Live(5) {
+		t.Error("an invalid blob is live")
+	}
+}
+
+func TestBytesGoOnlyAfterTheFollowingEpoch(t *testing.T) {
+	p := Default()
+	for _, c := range []struct {
+		why  Reason
+		free uint64
+	}{{Expired, 8}, {Lapsed, 9}, {Deleted, 9}, {Invalid, 9}} {
+		s := Bury(Entry{Units: 3}, c.why, 7)
+		if s.Free != c.free || s.MayGo(c.free-1) || !s.MayGo(c.free) {
+			t.Errorf("%s in epoch 7: free from %d, want %d", c.why, s.Free, c.free)
+		}
+		// A confirmation of the epoch before, the last that can have counted, is kept.
+		if s.MayGo(PinnedUntil(6)) {
+			t.Errorf("%s in epoch 7: bytes go while a confirmation of epoch 6 pins them", c.why)
+		}
+		at, ends := s.Due(p)
+		if at != Half(2*s.Free) || !ends {
+			t.Errorf("%s: due at %d", c.why, at)
+		}
+		s.Reserved = false
+		if at, ends = s.Due(p); ends != (c.why != Invalid) || ends && at != Half(2*(s.Free+p.TombstoneEpochs)) {
+			t.Errorf("%s: forgotten at %d, %v", c.why, at, ends)
+		}
+	}
+}
+
+func TestParamsThatDoNotFitAreRefused(t *testing.T) {
+	if err := Default().Validate(); err != nil {
+		t.Fatal(err)
+	}
+	for name, bend := range map[string]func(*Params){
+		"no epochs": func(p *Params) { p.MaxEpochs = 0 }, "default above max": func(p *Params) { p.DefaultEpochs = p.MaxEpochs + 1 },
+		"no leases": func(p *Params) { p.MaxLeases = 0 }, "fee above all": func(p *Params) { p.RefundFeeBps = 10001 }, "no memory": func(p *Params) { p.TombstoneEpochs = 0 },
+	} {
+		p := Default()
+		bend(&p)
+		if p.Validate() == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
