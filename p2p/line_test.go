@@ -13,7 +13,7 @@ import (
 // later answers transactions only when told to, and everything else at once.
 type later struct {
 	submitted sync.WaitGroup
-	release       chan struct{}
+	release   chan struct{}
 }
 
 func (o *later) Answer(ctx context.Context, _ peer.ID, ask Ask, body []byte) ([]byte, error) {
