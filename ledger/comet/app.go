@@ -2,7 +2,6 @@ package comet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -20,8 +19,8 @@ import (
 const appVersion = 1
 
 // receiptsKept is how many receipts are remembered for those who ask after their
-// transaction was committed.
-const receiptsKept = 1 << 14
+// transaction was committed: some minutes' worth of full blocks.
+const receiptsKept = 1 << 16
 
 // app is the state machine as CometBFT drives it. It translates and holds no rule.
 type app struct {
@@ -31,7 +30,7 @@ type app struct {
 
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
-	timeMs   int64 // of the last block
+	settled  uint64 // the last height whose receipts are there
 	block    []executed
 	receipts map[blob.Hash]ledger.Receipt
 	order    []blob.Hash // of receipts, oldest first
@@ -46,7 +45,7 @@ type executed struct {
 
 func newApp(m *ledger.Machine, fail func(error)) *app {
 	return &app{machine: m, fail: fail, changed: make(chan struct{}),
-		receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
+		settled: m.Height(), receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
 }
 
 // Info says how far the state is, so that CometBFT replays what is missing.
@@ -105,7 +104,7 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 		out.TxResults = append(out.TxResults, &abci.ExecTxResult{Code: uint32(t.Code)})
 	}
 	a.mu.Lock()
-	a.block, a.timeMs = block, b.TimeMs
+	a.block = block
 	a.mu.Unlock()
 	return out, nil
 }
@@ -148,17 +147,18 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	for _, e := range a.block {
 		a.settle(e.hash, ledger.Receipt{Height: height, Code: e.result.Code, Log: e.result.Log})
 	}
-	a.block = nil
+	a.block, a.settled = nil, height
 	close(a.changed)
 	a.changed = make(chan struct{})
 	return &abci.ResponseCommit{}, nil // all blocks are kept: who joins late starts from the first
 }
 
-// settle needs mu held. A transaction may be in several blocks; only the first time
-// can it have been done.
+// settle needs mu held. A transaction may be in several blocks; it is done in one of
+// them at most, and that receipt stays.
 func (a *app) settle(hash blob.Hash, r ledger.Receipt) {
-	if _, known := a.receipts[hash]; !known {
-		a.receipts[hash] = r
+	if was, known := a.receipts[hash]; known && was.Code == 0 {
+		r = was
+	} else if a.receipts[hash] = r; !known {
 		a.order = append(a.order, hash)
 		if len(a.order) > receiptsKept {
 			delete(a.receipts, a.order[0])
@@ -198,6 +198,24 @@ func (a *app) await(hash blob.Hash) (<-chan ledger.Receipt, func()) {
 	}
 }
 
+// receiptAt is the receipt of a transaction, once those of a height are there.
+func (a *app) receiptAt(ctx context.Context, height uint64, hash blob.Hash) (ledger.Receipt, bool, error) {
+	for {
+		a.mu.Lock()
+		r, ok := a.receipts[hash]
+		settled, changed := a.settled, a.changed
+		a.mu.Unlock()
+		if ok || settled >= height {
+			return r, ok, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return r, false, ctx.Err()
+		}
+	}
+}
+
 func (a *app) next() <-chan struct{} {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -229,5 +247,3 @@ func (a *app) PrepareProposal(_ context.Context, r *abci.RequestPrepareProposal)
 func (a *app) ProcessProposal(context.Context, *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
 	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
 }
-
-var errHalted = errors.New("no block holds the transaction yet: the ledger may stand still because more than a third of the committee is away; nothing is lost, try again")
