@@ -4,17 +4,21 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
 
+// seenAfter is how long is waited before an account without a free nonce is read again.
+const seenAfter = 100 * time.Millisecond
+
 // nonces is which nonces this process is using, so that those who send from one
 // wallet at the same time do not take each other's.
 type nonces struct {
-	mu    sync.Mutex // guards the fields below
-	held  map[token.Address]map[uint64]bool
-	freed chan struct{} // closed when one is given back
+	mu    sync.Mutex                        // guards the fields below
+	held  map[token.Address]map[uint64]bool // true: spent, and not seen as used yet
+	freed chan struct{}                     // closed when one is given back
 }
 
 // take finds an unused nonce that nobody here holds, and holds it. The first try
@@ -33,6 +37,7 @@ func (n *nonces) take(ctx context.Context, a token.Address, account func() (ledg
 		}
 		select {
 		case <-freed:
+		case <-time.After(seenAfter): // a block may show what is spent
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
@@ -45,9 +50,14 @@ func (n *nonces) hold(a token.Address, acc ledger.Account, any bool) (nonce uint
 	if n.held == nil {
 		n.held, n.freed = map[token.Address]map[uint64]bool{}, make(chan struct{})
 	}
+	for i, spent := range n.held[a] {
+		if spent && !acc.Unused(i) {
+			delete(n.held[a], i)
+		}
+	}
 	var free []uint64
 	for i := acc.Nonce; i-acc.Nonce <= ledger.NonceWindow; i++ {
-		if acc.Unused(i) && !n.held[a][i] {
+		if _, held := n.held[a][i]; !held && acc.Unused(i) {
 			free = append(free, i)
 		}
 	}
@@ -61,16 +71,19 @@ func (n *nonces) hold(a token.Address, acc ledger.Account, any bool) (nonce uint
 	if n.held[a] == nil {
 		n.held[a] = map[uint64]bool{}
 	}
-	n.held[a][nonce] = true
+	n.held[a][nonce] = false
 	return nonce, true, nil
 }
 
-// give says that a nonce is used, or was not needed.
-func (n *nonces) give(a token.Address, nonce uint64) {
+// give says that a nonce was spent, or that it is free again. A spent one is held
+// until the account shows it: what is read is a block or more behind.
+func (n *nonces) give(a token.Address, nonce uint64, spent bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if delete(n.held[a], nonce); len(n.held[a]) == 0 {
-		delete(n.held, a)
+	if spent {
+		n.held[a][nonce] = true
+	} else {
+		delete(n.held[a], nonce)
 	}
 	close(n.freed)
 	n.freed = make(chan struct{})

@@ -44,11 +44,11 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	defer c.nonces.give(key.Address(), nonce)
 	receipt, err := c.ledger.Submit(ctx, sign(key, c.chain, nonce, params.Fees, body))
 	if err == nil {
 		err = receipt.Err()
 	}
+	c.nonces.give(key.Address(), nonce, err == nil)
 	return receipt, err
 }
 
