@@ -151,7 +151,7 @@ func (c *Chain) config() *cfg.Config {
 	o.P2P.MaxNumInboundPeers, o.P2P.MaxNumOutboundPeers = 200, 200
 	o.P2P.SendRate, o.P2P.RecvRate = 50<<20, 50<<20
 	o.P2P.MaxPacketMsgPayloadSize = 16 << 10
-	o.P2P.DialTimeout, o.P2P.HandshakeTimeout = 2*time.Second, 5*time.Second // ending waits for them
+	o.P2P.DialTimeout, o.P2P.HandshakeTimeout = 2*time.Second, 2*time.Second // ending waits for them
 
 	o.Mempool.Recheck = false // nonces in a window need no order
 	o.Mempool.Size, o.Mempool.CacheSize = cmp.Or(c.options.Waiting, 20_000), 100_000

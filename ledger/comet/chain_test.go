@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,11 +20,14 @@ import (
 
 // cluster is real CometBFT nodes on loopback.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	genesis ledger.Genesis
 	wallet  token.Key
 	members []*member
-	waiting int // see Options
+	waiting int    // see Options
+	others  []Peer // beside the members
+
+	mu sync.Mutex // guards the members' addr
 }
 
 type member struct {
@@ -43,7 +48,7 @@ func quiet() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -53,7 +58,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func newCluster(t *testing.T, members int) *cluster {
+func newCluster(t testing.TB, members int) *cluster {
 	t.Helper()
 	c := &cluster{t: t, wallet: token.KeyFromSeed([32]byte{7})}
 	c.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
@@ -79,11 +84,19 @@ func newCluster(t *testing.T, members int) *cluster {
 }
 
 func (c *cluster) peers() []Peer {
-	var out []Peer
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := slices.Clone(c.others)
 	for _, m := range c.members {
 		out = append(out, Peer{Key: m.secret.Key().Public(), Addr: m.addr})
 	}
 	return out
+}
+
+func (c *cluster) setAddr(i int, addr string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members[i].addr = addr
 }
 
 func (c *cluster) start(list ...int) {
