@@ -17,6 +17,9 @@ import (
 type StoreOptions struct {
 	Epochs    uint64 // 0: the network's default
 	Permanent bool   // cannot be deleted or refunded
+	// Progress, if not nil, is told how many of the blob's bytes were encoded and
+	// handed to the nodes so far: first the one grows to Size, then the other.
+	Progress func(encoded, handed int64)
 }
 
 // Stored is what Store did.
@@ -28,6 +31,8 @@ type Stored struct {
 	EndEpoch     uint64  `json:"end_epoch"`  // of the owner's lease
 	Already      bool    `json:"already"`    // it was certified before; nothing was sent
 	Requests     int64   `json:"requests"`   // streams opened and transactions sent
+
+	Price token.Amount `json:"price"` // paid now; what is not certified comes back
 
 	EncodeTime time.Duration `json:"-"` // pass 1
 	UploadTime time.Duration `json:"-"` // first byte read to certificate assembled
@@ -68,7 +73,7 @@ func (s *storing) run(ctx context.Context, src Source) error {
 	if s.d, err = DirectoryOf(v, s.c.chain); err != nil {
 		return err
 	}
-	if s.p, err = prepare(ctx, s.d.Shape, src); err != nil {
+	if s.p, err = prepare(ctx, s.d.Shape, src, s.options.Progress); err != nil {
 		return err
 	}
 	s.manifest = blob.NewManifest(s.p.Layout, s.p.Root)
@@ -130,26 +135,34 @@ func (s *storing) upload(ctx context.Context, entry registry.Entry, known bool) 
 // register pays. What it pays for is prepaid and refunded should no certificate follow.
 func (s *storing) register(ctx context.Context) error {
 	s.out.Requests++
+	v, err := s.c.ledger.View(ctx)
+	if err != nil {
+		return err
+	}
+	params, err := v.Params()
+	if err != nil {
+		return err
+	}
 	epochs := s.options.Epochs
 	if epochs == 0 {
-		v, err := s.c.ledger.View(ctx)
-		if err != nil {
-			return err
-		}
-		params, err := v.Params()
-		if err != nil {
-			return err
-		}
 		epochs = params.Registry.DefaultEpochs
+	}
+	price, err := params.Registry.PriceOf(s.p.Layout.StoredKiB())
+	if err == nil {
+		price, err = price.Mul(epochs)
+	}
+	if err != nil {
+		return err
 	}
 	body := ledger.RegisterBlob{Manifest: s.manifest, Epochs: epochs, Owner: s.key.Address(), Permanent: s.options.Permanent}
 	receipt, err := s.c.Send(ctx, s.key, body)
 	if errors.Is(err, ledger.ErrLeased) {
-		err = nil // another process of the same owner was quicker
+		err, price = nil, 0 // another process of the same owner was quicker
 	}
 	if err != nil {
 		return fmt.Errorf("register: %w", err)
 	}
+	s.out.Price = price
 	s.out.EndEpoch = s.d.Epoch + epochs
 	s.c.log.Debug("registered", "blob", s.p.ID, "height", receipt.Height)
 	return nil

@@ -24,10 +24,12 @@ type prepared struct {
 	code   *redstuff.Code
 	tree   *blob.Tree
 	kept   []*redstuff.Stripe // the first stripes of the blob
+
+	progress func(encoded, handed int64) // never nil
 }
 
 // prepare is pass 1.
-func prepare(ctx context.Context, shape blob.Shape, src Source) (*prepared, error) {
+func prepare(ctx context.Context, shape blob.Shape, src Source, progress func(encoded, handed int64)) (*prepared, error) {
 	l, err := shape.Layout(src.Size())
 	if err != nil {
 		return nil, err
@@ -37,9 +39,13 @@ func prepare(ctx context.Context, shape blob.Shape, src Source) (*prepared, erro
 		return nil, err
 	}
 	defer r.Close()
-	p := &prepared{source: src, code: redstuff.For(shape)}
+	if progress == nil {
+		progress = func(int64, int64) {}
+	}
+	p := &prepared{source: src, code: redstuff.For(shape), progress: progress}
 	budget := keepBytes
 	p.Commitment, p.tree, err = p.code.Commit(ctx, l, r, 0, func(s *redstuff.Stripe) error {
+		progress(l.StripeOffset(s.Index())+l.StripeBytes(s.Index()), 0)
 		if budget -= s.Bytes(); budget >= 0 {
 			p.kept = append(p.kept, s)
 		} else {

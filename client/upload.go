@@ -217,6 +217,8 @@ func (u *upload) supply(ctx context.Context) error {
 				s.done()
 			}
 		}
+		l := u.p.Layout
+		u.p.progress(l.Size, l.StripeOffset(int(s.number))+l.StripeBytes(int(s.number)))
 		return ctx.Err()
 	})
 }
