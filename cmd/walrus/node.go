@@ -17,9 +17,7 @@ import (
 const defaultNodeDir = "walrus-node"
 
 func (a *app) nodeCommand() *cobra.Command {
-	c := &cobra.Command{Use: "node", Short: "Run a node: keep others' blobs and earn"}
-	c.AddCommand(a.nodeRun(), a.nodeStatus())
-	return c
+	return a.group("node", "Run a node: keep others' blobs and earn", a.nodeInit(), a.nodeRegister(), a.nodeRun(), a.nodeStatus())
 }
 
 func (a *app) nodeRun() *cobra.Command {
@@ -49,11 +47,7 @@ func (a *app) runNode(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	path := file.Network
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	network, err := client.LoadNetwork(path)
+	network, err := loadNodeNetwork(dir, file)
 	if err != nil {
 		return err
 	}
@@ -70,6 +64,15 @@ func (a *app) runNode(ctx context.Context, dir string) error {
 	}
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
 	return node.RunDaemon(ctx, config, network.Genesis, log)
+}
+
+// loadNodeNetwork reads the network file that node.toml names.
+func loadNodeNetwork(dir string, file node.File) (client.Network, error) {
+	path := file.Network
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	return client.LoadNetwork(path)
 }
 
 func (a *app) nodeStatus() *cobra.Command {
