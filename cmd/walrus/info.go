@@ -39,7 +39,7 @@ func (a *app) infoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.Close()
+			defer s.close(c.Context())
 			out, err := s.info()
 			if err != nil {
 				return err

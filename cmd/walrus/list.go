@@ -33,7 +33,7 @@ func (a *app) listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.Close()
+			defer s.close(c.Context())
 			out, err := s.owned(address)
 			if err != nil {
 				return err

@@ -49,7 +49,7 @@ func (a *app) nodesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.Close()
+			defer s.close(c.Context())
 			list, err := s.listNodes()
 			if err != nil {
 				return err

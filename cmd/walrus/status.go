@@ -66,7 +66,7 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.Close()
+			defer s.close(c.Context())
 			return a.blobStatus(s, id)
 		},
 	}

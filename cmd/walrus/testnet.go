@@ -151,7 +151,7 @@ func (a *app) testnetFaucet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.Close()
+			defer s.close(c.Context())
 			s.key = t.Wallet
 			return a.send(c.Context(), s, to, sum)
 		},
