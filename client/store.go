@@ -32,8 +32,7 @@ type Stored struct {
 	Already      bool    `json:"already"`    // it was certified before; nothing was sent
 	Requests     int64   `json:"requests"`   // streams opened and transactions sent
 
-	Price  token.Amount `json:"price"`  // paid now; what is not certified comes back
-	Height uint64       `json:"height"` // of the block with the last transaction that was needed; 0: none was
+	Price token.Amount `json:"price"` // paid now; what is not certified comes back
 
 	EncodeTime time.Duration `json:"-"` // pass 1
 	UploadTime time.Duration `json:"-"` // first byte read to certificate assembled
@@ -164,7 +163,7 @@ func (s *storing) register(ctx context.Context) error {
 		return fmt.Errorf("register: %w", err)
 	}
 	s.out.Price = price
-	s.out.EndEpoch, s.out.Height = s.d.Epoch+epochs, receipt.Height
+	s.out.EndEpoch = s.d.Epoch + epochs
 	s.c.log.Debug("registered", "blob", s.p.ID, "height", receipt.Height)
 	return nil
 }
@@ -186,7 +185,6 @@ func (s *storing) certify(ctx context.Context, epoch uint64, sigs map[int]token.
 	if err != nil {
 		return fmt.Errorf("certify: %w", err)
 	}
-	s.out.Height = receipt.Height
 	return nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
-	"time"
 
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
@@ -53,51 +52,11 @@ func (a *app) key(ctx context.Context) (token.Key, error) {
 	return wallet.Load(h.Value, func() (string, error) { return a.passphrase(ctx, "Passphrase of "+h.Value+": ") })
 }
 
-// session is a connection, a wallet, and the ledger as it stood when it was opened.
+// session is a connection, a wallet, and the ledger as it stands.
 type session struct {
 	*client.Connection
 	key token.Key
 	now
-	sent uint64 // the highest block that holds something we sent
-}
-
-// send signs with the wallet and waits until a block holds the transaction.
-func (s *session) send(ctx context.Context, body ledger.Body) (ledger.Receipt, error) {
-	receipt, err := s.Send(ctx, s.key, body)
-	s.sent = max(s.sent, receipt.Height)
-	return receipt, err
-}
-
-// close leaves the network. Before, it waits until what was sent can be proven, which
-// takes a block more than sending it: the command that is typed next, perhaps
-// walrus status, sees it then.
-func (s *session) close(ctx context.Context) {
-	if s.sent > 0 {
-		const blocks, slack = 4, time.Second
-		ctx, cancel := context.WithTimeout(ctx, slack+time.Duration(blocks*s.params.BlockMs)*time.Millisecond)
-		defer cancel()
-		s.waitFor(ctx, s.sent)
-	}
-	s.Close()
-}
-
-// waitFor waits until the state after a block can be proven, or ctx ends.
-func (s *session) waitFor(ctx context.Context, height uint64) {
-	pause := time.Duration(max(s.params.BlockMs/5, 10)) * time.Millisecond
-	for {
-		v, err := s.Remote.View(ctx)
-		if err != nil {
-			return
-		}
-		if head, err := v.Head(); err == nil && head.Height >= height {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
-	}
 }
 
 // now is the ledger as it stands, as far as every command wants to know.

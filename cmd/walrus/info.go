@@ -39,7 +39,7 @@ func (a *app) infoCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close(c.Context())
+			defer s.Close()
 			out, err := s.info()
 			if err != nil {
 				return err

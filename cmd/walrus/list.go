@@ -33,7 +33,7 @@ func (a *app) listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close(c.Context())
+			defer s.Close()
 			out, err := s.owned(address)
 			if err != nil {
 				return err

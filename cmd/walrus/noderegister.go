@@ -95,15 +95,14 @@ func (w *registering) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer s.close(ctx)
-	s.key = key
+	defer s.Close()
 	if body.Bond = s.params.Staking.MinBond; w.bond != "" {
 		if body.Bond, err = token.ParseAmount(w.bond); err != nil {
 			return errUsage{err}
 		}
 	}
 	body = body.Prove(network.Genesis.ChainID(), network.Genesis.Name, key.Address(), secret.Key(), secret.BLSKey())
-	receipt, err := s.send(ctx, body)
+	receipt, err := s.Send(ctx, key, body)
 	if err != nil {
 		return fmt.Errorf("register node %s: %w", id, err)
 	}

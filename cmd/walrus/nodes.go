@@ -49,7 +49,7 @@ func (a *app) nodesCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close(c.Context())
+			defer s.Close()
 			list, err := s.listNodes()
 			if err != nil {
 				return err

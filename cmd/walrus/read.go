@@ -72,7 +72,7 @@ func (r *reading) run(ctx context.Context, text string) error {
 	if err != nil {
 		return err
 	}
-	defer s.close(ctx)
+	defer s.Close()
 	_, commitment, d, err := s.Find(ctx, id)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ type staked struct {
 
 // sendStake sends a transaction about a node's stake and prints what was done.
 func (a *app) sendStake(ctx context.Context, s *session, out staked, body ledger.Body) error {
-	receipt, err := s.send(ctx, body)
+	receipt, err := s.Send(ctx, s.key, body)
 	if err != nil {
 		return fmt.Errorf("%s, node %s: %w", out.Act, out.Node, err)
 	}
@@ -67,7 +67,7 @@ func (a *app) stakeMove(act, short string, body func(staking.NodeID, token.Amoun
 		if err != nil {
 			return err
 		}
-		defer s.close(c.Context())
+		defer s.Close()
 		return a.sendStake(c.Context(), s, staked{Act: act, Node: id, Amount: &amount}, body(id, amount))
 	}}
 }
@@ -94,7 +94,7 @@ func (a *app) stakeUndelegate() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close(c.Context())
+			defer s.Close()
 			shares, err := s.sharesFor(id, amount)
 			if err != nil {
 				return err
@@ -162,7 +162,7 @@ func (a *app) stakeWithdraw() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close(c.Context())
+			defer s.Close()
 			return a.sendStake(c.Context(), s, staked{Act: "withdraw", Node: id}, ledger.Withdraw{Node: id})
 		},
 	}
@@ -195,7 +195,7 @@ func (a *app) stakeShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close(c.Context())
+			defer s.Close()
 			out := stakeShown{Address: s.key.Address(), Delegations: []delegation{}}
 			var ids []staking.NodeID
 			if err := s.view.EachDelegation(out.Address, func(id staking.NodeID, _ staking.Delegation) error { ids = append(ids, id); return nil }); err != nil {

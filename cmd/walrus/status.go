@@ -66,7 +66,7 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close(c.Context())
+			defer s.Close()
 			return a.blobStatus(s, id)
 		},
 	}

@@ -82,7 +82,7 @@ func (w *storing) run(ctx context.Context, files []string) (err error) {
 	if w.s, err = open(ctx); err != nil {
 		return err
 	}
-	defer w.s.close(ctx)
+	defer w.s.Close()
 	var errs []error
 	for _, file := range files {
 		one, err := w.file(ctx, file)
@@ -127,7 +127,6 @@ func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
 		send.set(handed)
 	}
 	out, err := w.s.Store(ctx, w.s.key, src, opts)
-	w.s.sent = max(w.s.sent, out.Height)
 	encode.end()
 	send.end()
 	if err != nil {

@@ -151,7 +151,7 @@ func (a *app) testnetFaucet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close(c.Context())
+			defer s.Close()
 			s.key = t.Wallet
 			return a.send(c.Context(), s, to, sum)
 		},

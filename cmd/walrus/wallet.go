@@ -161,7 +161,7 @@ func (a *app) walletShow() *cobra.Command {
 				if err != nil {
 					return fmt.Errorf("the address is %s, but its balance is not known (--offline does not ask): %w", address, err)
 				}
-				defer s.close(c.Context())
+				defer s.Close()
 				account, err := s.view.Account(address)
 				if err != nil {
 					return err
@@ -216,7 +216,7 @@ func (a *app) walletSend() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer s.close(c.Context())
+			defer s.Close()
 			return a.send(c.Context(), s, to, amount)
 		},
 	}
@@ -233,7 +233,7 @@ func parsePayment(address, amount string) (to token.Address, sum token.Amount, e
 }
 
 func (a *app) send(ctx context.Context, s *session, to token.Address, amount token.Amount) error {
-	receipt, err := s.send(ctx, ledger.Transfer{To: to, Amount: amount})
+	receipt, err := s.Send(ctx, s.key, ledger.Transfer{To: to, Amount: amount})
 	if err != nil {
 		return fmt.Errorf("send %s to %s: %w", amount, to, err)
 	}
