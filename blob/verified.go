@@ -68,6 +68,9 @@ func (r ProvenRoots) Possess(axis Axis, data []byte, ext Extender) (Possession, 
 }
 
 func (r ProvenRoots) sourceLeaves(axis Axis, data []byte) ([]Hash, error) {
+	if axis > Column {
+		return nil, fmt.Errorf("axis %d: %w", axis, ErrMismatch)
+	}
 	if want := r.of.Layout.FragmentBytes(int(r.stripe), axis); len(data) != want {
 		return nil, fmt.Errorf("%v: %d bytes, want %d: %w", r.Position(axis), len(data), want, ErrMismatch)
 	}

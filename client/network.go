@@ -131,6 +131,43 @@ func Connect(ctx context.Context, n Network, o ConnectOptions) (*Connection, err
 	return &Connection{Client: New(host, remote, chain, o.Log), Network: n, Host: host, Remote: remote}, nil
 }
 
+// Ready waits until a blob could be stored: the ledger has a block, and members
+// with more than two thirds of the shards can be reached.
+func (c *Connection) Ready(ctx context.Context) error {
+	for {
+		err := c.reachable(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the network is not ready: %w", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (c *Connection) reachable(ctx context.Context) error {
+	v, err := c.Remote.View(ctx)
+	if err != nil {
+		return err
+	}
+	d, err := DirectoryOf(v, c.chain)
+	if err != nil {
+		return err
+	}
+	weight := 0
+	for _, m := range d.Members {
+		if err = c.Host.Connect(ctx, m.Peer, m.Addrs); err == nil {
+			weight += m.Shards
+		}
+	}
+	if weight < d.Shape.Quorum() {
+		return fmt.Errorf("%d of %d shards can be reached: %w", weight, d.Shape.N, err)
+	}
+	return nil
+}
+
 // Close leaves the network.
 func (c *Connection) Close() error {
 	c.Client.Close()

@@ -29,13 +29,14 @@ func (f *Fetcher) Lists(ctx context.Context, d *Directory, c blob.Commitment, fr
 // Recover rebuilds the fragments along axis of lost places, for each of the
 // consecutive stripes whose lists are given. It asks for single symbols of the
 // crossing fragments: what was lost is what moves. Where too few of those can be
-// reached it falls back to whole rows: while a stripe can be read it can be
-// repaired. Result i has one fragment per lost place, for stripe i.
-func (f *Fetcher) Recover(ctx context.Context, d *Directory, lists []StripeList, axis blob.Axis, lost []blob.Place) ([][]blob.Possession, error) {
+// reached and whole is set it takes k1 whole rows instead, which moves more: while
+// a stripe can be read it can be repaired. Result i has one fragment per lost
+// place, for stripe i.
+func (f *Fetcher) Recover(ctx context.Context, d *Directory, lists []StripeList, axis blob.Axis, lost []blob.Place, whole bool) ([][]blob.Possession, error) {
 	r := recovery{f: f, d: d, c: lists[0].Commitment(), lists: lists, axis: axis, lost: lost,
 		from: uint32(lists[0].Stripe()), to: uint32(lists[0].Stripe() + len(lists))}
 	out, err := r.fromSymbols(ctx)
-	if errors.Is(err, ErrUnavailable) && axis == blob.Row {
+	if errors.Is(err, ErrUnavailable) && whole {
 		return r.fromRows(ctx)
 	}
 	return out, err

@@ -125,6 +125,7 @@ func (b *Batch) commit(changes []change, sync bool) error {
 	if err := txn.Commit(); err != nil {
 		return fmt.Errorf("commit %d changes: %w", len(changes), db.explain(err))
 	}
+	db.touch(int(b.bytes))
 	// The commit point. A value log that could not be synced is only logged by the
 	// library, before Commit returns: without this look it would be acknowledged.
 	return db.watch.err()

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"golang.org/x/sync/semaphore"
@@ -27,6 +29,8 @@ type DB struct {
 	// deletes is shared by batches that delete and held alone by a collection:
 	// a key deleted while a log is rewritten could come back.
 	deletes *semaphore.Weighted
+
+	touched atomic.Int64 // bytes of values written and read since the last pageOut
 
 	mu     sync.Mutex // guards the fields below
 	closed bool
@@ -80,7 +84,7 @@ func (db *DB) Close() error {
 		db.idle.Wait()
 	}
 	db.mu.Unlock()
-	err := db.b.Close()
+	err := db.closeBadger()
 	if lerr := db.lock.Close(); err == nil {
 		err = lerr
 	}
@@ -90,9 +94,47 @@ func (db *DB) Close() error {
 	return db.watch.err()
 }
 
+// closeGrace is how long Close waits for a disk that is failing: the library tries
+// for ever to write out what it holds. All of that is in its logs.
+const closeGrace = 5 * time.Second
+
+func (db *DB) closeBadger() error {
+	done := make(chan error, 1)
+	go func() { done <- db.b.Close() }()
+	select {
+	case err := <-done:
+		return err
+	case <-db.watch.failed:
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(closeGrace):
+		return db.watch.err()
+	}
+}
+
 // Failing is the first failure of the disk that was seen, or nil. After one, no
 // commit succeeds: what the disk holds is known again only after a restart.
 func (db *DB) Failing() error { return db.watch.err() }
+
+// Verify reads the tree's tables and checks them. While a database is open, a block
+// that went bad reads as if its keys were absent: only this, or opening, tells.
+func (db *DB) Verify() (err error) {
+	if err := db.enter(); err != nil {
+		return err
+	}
+	defer db.leave()
+	defer func() {
+		if r := recover(); r != nil { // what the library does with a bad block here
+			err = damaged(fmt.Sprint(r))
+		}
+	}()
+	if err := db.b.VerifyChecksum(); err != nil {
+		return damaged(err.Error())
+	}
+	return nil
+}
 
 // DiskUsage is what the database occupies on its disk, in bytes: blocks, not sizes.
 func (db *DB) DiskUsage() (int64, error) { return diskUsage(db.dir) }
@@ -128,11 +170,31 @@ func (db *DB) View(fn func(r Reader) error) error {
 	defer db.leave()
 	txn := db.b.NewTransaction(false)
 	defer txn.Discard()
-	return fn(Reader{txn: txn})
+	return fn(Reader{db: db, txn: txn})
+}
+
+// residentStep is how many bytes of values may be touched before their pages are
+// given back.
+const residentStep = 64 << 20
+
+// touch counts bytes of values that were written or read through the mapping.
+func (db *DB) touch(n int) {
+	if db.profile != Large || db.touched.Add(int64(n)) < residentStep {
+		return
+	}
+	if db.touched.Swap(0) < residentStep {
+		return // another goroutine is at it
+	}
+	if err := pageOut(db.dir); err != nil {
+		db.log.Debug("give pages of value logs back", "err", err)
+	}
 }
 
 // Reader reads one state of the database. It is valid inside View only.
-type Reader struct{ txn *badger.Txn }
+type Reader struct {
+	db  *DB
+	txn *badger.Txn
+}
 
 // readTries bounds how often a value is looked up again that was moved by a
 // collection between the look at the tree and the look into the log.
@@ -153,6 +215,7 @@ func (r Reader) Get(key []byte) (value []byte, ok bool, err error) {
 			break
 		}
 		if value, err = valueOf(item); err == nil {
+			r.db.touch(len(value))
 			return value, true, nil
 		}
 	}
@@ -169,6 +232,9 @@ func valueOf(item *badger.Item) (value []byte, err error) {
 	value, err = item.ValueCopy([]byte{})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrLost, err)
+	}
+	if len(value) == 0 && item.ValueSize() > 0 {
+		return nil, ErrLost // the library logs it and answers with nothing
 	}
 	return value, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/dgraph-io/badger/v4/pb"
 	"github.com/dgraph-io/badger/v4/table"
 	"github.com/dgraph-io/badger/v4/y"
+	"github.com/dgraph-io/ristretto/v2/z"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -33,6 +34,12 @@ func inspect(opt badger.Options, log *slog.Logger) error {
 			return err
 		}
 	}
+	if err := keepLastLog(opt.Dir, log); err != nil {
+		return err
+	}
+	if err := recount(opt.Dir); err != nil {
+		return err
+	}
 	return inspectTables(opt)
 }
 
@@ -40,7 +47,7 @@ func inspectFile(dir string, info fs.FileInfo, log *slog.Logger) error {
 	name := info.Name()
 	path := filepath.Join(dir, name)
 	ext := filepath.Ext(name)
-	ours := ext == ".mem" || ext == ".vlog" || ext == ".sst" || name == "MANIFEST" || name == "DISCARD" || name == "KEYREGISTRY"
+	ours := ext == ".mem" || ext == ".vlog" || ext == ".sst" || name == "MANIFEST" || name == discardFile || name == "KEYREGISTRY"
 	if !ours {
 		return nil
 	}
@@ -57,7 +64,7 @@ func inspectFile(dir string, info fs.FileInfo, log *slog.Logger) error {
 		// Files are emptied before they are removed; a crash can come between.
 		log.Info("removing an empty log that was left by a crash", "file", name)
 		return os.Remove(path)
-	case name == "DISCARD" && (info.Size() < 16 || info.Size()%16 != 0):
+	case name == discardFile && (info.Size() < 16 || info.Size()%16 != 0):
 		// Only statistics: it is made anew.
 		log.Warn("removing damaged statistics", "file", name)
 		return os.Remove(path)
@@ -80,6 +87,9 @@ func inspectTables(opt badger.Options) error {
 	m, err := replayManifest(f, opt)
 	if err != nil {
 		return damaged("MANIFEST: " + err.Error())
+	}
+	if err := unnamed(opt.Dir, m); err != nil {
+		return err
 	}
 	for id := range m.Tables {
 		name := table.NewFilename(id, opt.Dir)
@@ -110,6 +120,27 @@ func orphans(dir string) error {
 		}
 		if len(found) > 0 {
 			return damaged("MANIFEST is missing beside " + filepath.Base(found[0]))
+		}
+	}
+	return nil
+}
+
+// unnamed refuses tables that the manifest does not name, unless a memtable tells of
+// a crash that can explain them. Badger removes them: where the end of the manifest
+// was lost, that would be the only copy.
+func unnamed(dir string, m badger.Manifest) error {
+	crashed, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.mem"))
+	if err != nil || len(crashed) > 0 {
+		return err
+	}
+	tables, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.sst"))
+	if err != nil {
+		return err
+	}
+	for _, name := range tables {
+		id, ok := table.ParseFileID(name)
+		if _, named := m.Tables[id]; !ok || !named {
+			return damaged("MANIFEST does not name " + filepath.Base(name))
 		}
 	}
 	return nil
@@ -146,7 +177,27 @@ func inspectTable(path string) error {
 	if err := y.VerifyChecksum(index, &want); err != nil {
 		return fmt.Errorf("index: %w", err)
 	}
-	return nil
+	return verifyBlocks(path)
+}
+
+// verifyBlocks reads all blocks of a table. While the database is open, the keys of
+// a bad one would be absent without a word.
+func verifyBlocks(path string) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	m, err := z.OpenMmapFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer m.Close(-1)
+	t, err := table.OpenTable(m, table.Options{BlockSize: 4096})
+	if err != nil {
+		return err
+	}
+	return t.VerifyChecksum()
 }
 
 // lastPart reads the part before end that is followed by its length in four bytes.

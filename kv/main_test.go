@@ -12,7 +12,27 @@ func TestMain(m *testing.M) {
 		runChild(child)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	// Badger leaves these behind when it refuses to open damaged files;
+	// TestCloseStopsEverything looks at a healthy database.
+	goleak.VerifyTestMain(m,
+		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4.(*DB).monitorCache"),
+		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4.(*DB).updateSize"),
+		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4/y.(*WaterMark).process"),
+		goleak.IgnoreAnyFunction("github.com/dgraph-io/ristretto/v2/z.(*AllocatorPool).freeupAllocators"))
+}
+
+func TestCloseStopsEverything(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	for _, p := range []Profile{Small, Large} {
+		db, err := Open(Options{Dir: t.TempDir(), Profile: p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set(t, db, "a", "1")
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func open(t testing.TB, p Profile) *DB {

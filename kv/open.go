@@ -34,7 +34,7 @@ func Open(o Options) (db *DB, err error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &watch{log: o.Logger}
+	w := newWatch(o.Logger)
 	opt := o.badger(w)
 	if err := inspect(opt, o.Logger); err != nil {
 		lock.Close()

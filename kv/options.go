@@ -80,8 +80,8 @@ func (o Options) badger(w *watch) badger.Options {
 		WithMetricsEnabled(false).
 		WithNumMemtables(2).
 		WithNumCompactors(2).
-		WithChecksumVerificationMode(options.OnBlockRead).
-		WithVerifyValueChecksum(true). // without it a damaged length leaves a log locked for ever
+		WithChecksumVerificationMode(options.OnBlockRead). // tables are verified by inspect
+		WithVerifyValueChecksum(true).                     // without it a damaged length leaves a log locked for ever
 		WithValueLogFileSize(valueLog)
 	if o.Profile == Small {
 		return b.

@@ -12,11 +12,15 @@ import (
 type watch struct {
 	log     *slog.Logger
 	failing atomic.Pointer[error]
+	failed  chan struct{} // closed with the first failure
 }
+
+func newWatch(log *slog.Logger) *watch { return &watch{log: log, failed: make(chan struct{})} }
 
 // fail remembers the first failure of the disk.
 func (w *watch) fail(err error) {
 	if w.failing.CompareAndSwap(nil, &err) {
+		close(w.failed)
 		w.log.Error("disk is failing: no write is acknowledged any more", "err", err)
 	}
 }

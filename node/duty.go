@@ -10,6 +10,7 @@ import (
 
 // duty is what the ledger says a node must hold in an epoch.
 type duty struct {
+	height uint64 // the ledger's, when it said so
 	epoch  uint64
 	shape  blob.Shape
 	shards []blob.Shard // it has the duty for
@@ -27,7 +28,7 @@ func dutyOf(v ledger.View, id staking.NodeID) (duty, error) {
 	if err != nil {
 		return duty{}, err
 	}
-	d := duty{epoch: head.Epoch}
+	d := duty{height: head.Height, epoch: head.Epoch}
 	if d.shape, err = params.Shape(); err != nil {
 		return duty{}, err
 	}

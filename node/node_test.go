@@ -237,7 +237,7 @@ func TestWipedNodeHealsItself(t *testing.T) {
 func (n *network) healed(ctx context.Context, i int) {
 	n.t.Helper()
 	for {
-		if r := n.nodes[i].node.progress.get(); r.Looks > 0 && r.BacklogBlobs == 0 {
+		if r := n.nodes[i].node.progress.get(); r.LookedAt > 0 && r.BacklogBlobs == 0 {
 			return
 		}
 		select {

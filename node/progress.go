@@ -10,15 +10,15 @@ type progress struct {
 
 // Recovery is the recovery loop in numbers.
 type Recovery struct {
-	BacklogBlobs     int   `json:"backlog_blobs"`
-	BacklogFragments int   `json:"backlog_fragments"`
-	BacklogBytes     int64 `json:"backlog_bytes"`
-	HealedBytes      int64 `json:"healed_bytes"` // fragments rebuilt since the start
-	MovedBytes       int64 `json:"moved_bytes"`  // received for it, framing included
-	Looks            int64 `json:"looks"`        // how often duty and possession were compared
+	BacklogBlobs     int    `json:"backlog_blobs"`
+	BacklogFragments int    `json:"backlog_fragments"`
+	BacklogBytes     int64  `json:"backlog_bytes"`
+	HealedBytes      int64  `json:"healed_bytes"` // fragments rebuilt since the start
+	MovedBytes       int64  `json:"moved_bytes"`  // received for it, framing included
+	LookedAt         uint64 `json:"looked_at"`    // height of the ledger when duty and possession were last compared
 }
 
-func (p *progress) backlog(list []work) {
+func (p *progress) backlog(height uint64, list []work) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state.BacklogBlobs, p.state.BacklogFragments, p.state.BacklogBytes = len(list), 0, 0
@@ -26,7 +26,7 @@ func (p *progress) backlog(list []work) {
 		p.state.BacklogFragments += len(w.missing)
 		p.state.BacklogBytes += w.bytes()
 	}
-	p.state.Looks++
+	p.state.LookedAt = height
 }
 
 func (p *progress) moved(bytes int64) {

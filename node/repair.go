@@ -24,6 +24,10 @@ const (
 	restBetween = time.Second
 	// lookAgain is when the loop looks even if nothing has changed.
 	lookAgain = 15 * time.Second
+	// patientTries is how often a row waits for k2 columns to be reachable before it is
+	// rebuilt from whole rows, which moves several times more: those who restart
+	// together are back in a moment.
+	patientTries = 4
 	// repairBatch bounds the fragment bytes that are rebuilt at a time.
 	repairBatch = 16 << 20
 )
@@ -113,7 +117,7 @@ func (n *Node) look(ctx context.Context) (duty, *client.Directory, []work, error
 	if err != nil {
 		return duty{}, nil, nil, err
 	}
-	n.progress.backlog(backlog)
+	n.progress.backlog(d.height, backlog)
 	return d, directory, backlog, nil
 }
 
@@ -200,7 +204,7 @@ func (n *Node) repairRun(ctx context.Context, d *client.Directory, w work, from,
 		if len(lost) == 0 {
 			continue
 		}
-		rebuilt, err := n.fetcher.Recover(ctx, d, lists, axis, lost)
+		rebuilt, err := n.fetcher.Recover(ctx, d, lists, axis, lost, w.tries >= patientTries)
 		if err != nil {
 			return err
 		}

@@ -63,6 +63,24 @@ func (c *Code) Extend(axis blob.Axis, symbols []byte, seg int) ([]byte, error) {
 	return parity, nil
 }
 
+// ExtendShards is Extend in the caller's memory: it fills shards[k:] from shards[:k].
+// There are N, each a symbol of seg bytes or that symbol of several neighbouring
+// lines, one after the other.
+func (c *Code) ExtendShards(axis blob.Axis, shards [][]byte, seg int) error {
+	if err := c.checkSeg(seg); err != nil {
+		return err
+	}
+	for _, b := range shards {
+		if len(b)%seg != 0 || len(b) != len(shards[0]) {
+			return fmt.Errorf("extend %v: symbols of %d bytes and a shard of %d: %w", axis, seg, len(b), blob.ErrMismatch)
+		}
+	}
+	if err := c.lines[axis].extend(shards, seg); err != nil {
+		return fmt.Errorf("extend %v: %w", axis, err)
+	}
+	return nil
+}
+
 // SymbolsAt gives the symbols at the indices at (below N, source or parity) of a
 // fragment, one after the other: what a holder answers to a repairer.
 func (c *Code) SymbolsAt(axis blob.Axis, fragment []byte, seg int, at []int) ([]byte, error) {

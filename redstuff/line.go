@@ -2,6 +2,7 @@ package redstuff
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/klauspost/reedsolomon"
 
@@ -22,49 +23,79 @@ type line interface {
 func newLine(shape blob.Shape, axis blob.Axis) (line, error) {
 	k, n := shape.Symbols(axis), shape.N
 	if shape.Codec() == blob.CodecGF8 {
-		return newGF8(k, n, shape.MaxSymbol())
+		return newGF8(k, n), nil
 	}
 	return newGF16(k, n)
 }
 
 // gf8 is codec 1: classic Reed-Solomon over GF(2^8).
 type gf8 struct {
-	k, n int
-	enc  reedsolomon.Encoder
+	k, n   int
+	parity [][]byte // the last n-k rows of the generator matrix
+
+	mu       sync.Mutex // guards encoders
+	encoders map[int]reedsolomon.Encoder
 }
 
-func newGF8(k, n, maxSymbol int) (*gf8, error) {
-	enc, err := reedsolomon.New(k, n-k, oneThread(maxSymbol)...)
+// maxEncoders bounds the encoders that are kept, one for each length of shard: full
+// stripes use two or three lengths, every last stripe has its own.
+const maxEncoders = 64
+
+func newGF8(k, n int) *gf8 {
+	return &gf8{k: k, n: n, parity: lagrange(positions(0, k), positions(k, n)), encoders: make(map[int]reedsolomon.Encoder)}
+}
+
+func (g *gf8) extend(shards [][]byte, _ int) error {
+	enc, err := g.encoder(len(shards[0]))
 	if err != nil {
-		return nil, fmt.Errorf("code %d of %d: %w", k, n, err)
+		return err
 	}
-	return &gf8{k: k, n: n, enc: enc}, nil
+	return enc.Encode(shards)
 }
 
-// oneThread makes an encoder work through shards of length bytes in one goroutine.
-// The library leaves its widest instructions unused with WithMaxGoroutines(1), so
-// it is allowed two and given a split size that leaves the second without work:
-// the stripes are what runs in parallel here. Its inversion cache grows without
-// bound with the erasure patterns seen; nothing here inverts.
-func oneThread(length int) []reedsolomon.Option {
-	return []reedsolomon.Option{
+func (g *gf8) encoder(length int) (reedsolomon.Encoder, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if enc := g.encoders[length]; enc != nil {
+		return enc, nil
+	}
+	enc, err := withMatrix(g.k, g.parity, length)
+	if err != nil {
+		return nil, err
+	}
+	if len(g.encoders) == maxEncoders {
+		clear(g.encoders)
+	}
+	g.encoders[length] = enc
+	return enc, nil
+}
+
+// withMatrix makes an encoder that gives rows x (k shards of length bytes).
+//
+// It works in one goroutine, since stripes are what runs in parallel here. The
+// library leaves its widest instructions unused with WithMaxGoroutines(1), so it is
+// allowed two and given a split size that leaves the second without work. Its
+// inversion cache grows without bound with the erasure patterns seen; nothing here
+// inverts.
+func withMatrix(k int, rows [][]byte, length int) (reedsolomon.Encoder, error) {
+	enc, err := reedsolomon.New(k, len(rows),
+		reedsolomon.WithCustomMatrix(rows),
 		reedsolomon.WithMaxGoroutines(2),
 		reedsolomon.WithMinSplitSize(max(1, length-1)),
-		reedsolomon.WithInversionCache(false),
+		reedsolomon.WithInversionCache(false))
+	if err != nil {
+		return nil, fmt.Errorf("code of %d symbols and %d parity: %w", k, len(rows), err)
 	}
+	return enc, nil
 }
-
-func (g *gf8) extend(shards [][]byte, _ int) error { return g.enc.Encode(shards) }
 
 func (g *gf8) interpolate(at []int, in [][]byte, want []int, out [][]byte, _ int) error {
 	if len(want) == 0 {
 		return nil
 	}
-	length := len(in[0])
-	opts := append(oneThread(length), reedsolomon.WithCustomMatrix(lagrange(at, want)))
-	enc, err := reedsolomon.New(len(at), len(want), opts...)
+	enc, err := withMatrix(len(at), lagrange(at, want), len(in[0]))
 	if err != nil {
-		return fmt.Errorf("interpolate %d of %d: %w", len(want), g.n, err)
+		return err
 	}
 	shards := make([][]byte, 0, len(in)+len(out))
 	return enc.Encode(append(append(shards, in...), out...))

@@ -10,7 +10,8 @@ import (
 // that a place keeps a share and not the list.
 
 // EncodeList codes a root list of N places into N shares and commits to both: what
-// a client sends, and what a node does again with the list it received.
+// a client sends, and what a node does again with the list it received. A list of
+// another length panics; blob.ParseRootList gives none.
 func (c *Code) EncodeList(list blob.RootList) *blob.StripeTree {
 	if len(list) != c.shape.N {
 		panic(fmt.Sprintf("redstuff: list of %d roots for %d places", len(list), c.shape.N))

@@ -1,6 +1,7 @@
 package redstuff
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/walrus-network/walrus/blob"
@@ -36,8 +37,11 @@ func (c *Code) RecoverProven(target blob.ProvenRoots, axis blob.Axis, symbols []
 		return blob.Possession{}, fmt.Errorf("recover %v: %w", target.Position(axis), err)
 	}
 	kept, err := target.Possess(axis, fragment, c)
+	if errors.Is(err, blob.ErrMismatch) {
+		err = fmt.Errorf("%w: %w", ErrInconsistent, err)
+	}
 	if err != nil {
-		return blob.Possession{}, fmt.Errorf("recover from proven symbols: %w: %w", ErrInconsistent, err)
+		return blob.Possession{}, fmt.Errorf("recover from proven symbols: %w", err)
 	}
 	return kept, nil
 }

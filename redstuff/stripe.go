@@ -163,7 +163,7 @@ type worker struct {
 	leaves []blob.Hash
 }
 
-var workers = sync.Pool{New: func() any { return new(worker) }}
+var idle = sync.Pool{New: func() any { return new(worker) }}
 
 // encodeColumns extends the source columns from to to-1 and hashes their N symbols.
 func (s *Stripe) encodeColumns(w *worker, from, to int) error {
@@ -242,8 +242,11 @@ func parallel(limit, n int, do func(w *worker, job int) error) error {
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
 	loop := func() {
-		w := workers.Get().(*worker)
-		defer workers.Put(w)
+		w := idle.Get().(*worker)
+		defer func() {
+			clear(w.shards[:cap(w.shards)]) // they would keep a stripe's memory
+			idle.Put(w)
+		}()
 		for job := next.Add(1) - 1; job < int64(n) && failed.Load() == nil; job = next.Add(1) - 1 {
 			if err := do(w, int(job)); err != nil {
 				failed.CompareAndSwap(nil, &err)

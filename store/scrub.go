@@ -23,7 +23,8 @@ type ScrubResult struct {
 const scrubStep = 64
 
 // Scrub reads all that is held and checks it, as fast as it can; what has rotted is
-// missing afterwards. Run does the same at ScrubRate.
+// missing afterwards. Damage to the keys themselves is an error (kv.ErrCorrupt): the
+// store must be opened again, or filled anew. Run does the same at ScrubRate.
 func (s *Store) Scrub(ctx context.Context) (ScrubResult, error) { return s.scrub(ctx, 0) }
 
 // scrub reads at most rate bytes a second; zero: no bound.
@@ -44,6 +45,9 @@ func (s *Store) scrub(ctx context.Context, rate int64) (res ScrubResult, err err
 		}
 	}
 	if err := s.clearRot(ctx); err != nil {
+		return res, fmt.Errorf("scrub: %w", err)
+	}
+	if err := s.db.Verify(); err != nil {
 		return res, fmt.Errorf("scrub: %w", err)
 	}
 	return res, nil

@@ -82,7 +82,10 @@ func encrypt(text []byte, passphrase string) ([]byte, error) {
 	if _, err := w.Write(text); err != nil {
 		return nil, err
 	}
-	return out.Bytes(), errors.Join(w.Close(), a.Close())
+	if err := errors.Join(w.Close(), a.Close()); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
 }
 
 // Load reads a wallet. passphrase is asked for only if the file is encrypted.

@@ -129,7 +129,12 @@ func (c *Chain) config() *cfg.Config {
 
 	o.Consensus.WalPath = "cs.wal/wal"
 	o.Consensus.TimeoutCommit = block * 4 / 5              // agreement takes the rest
-	o.Consensus.TimeoutPropose = max(time.Second, block/2) // paid whenever a dead proposer's turn comes
+	// Paid whenever a dead proposer's turn comes: the proposal that does not arrive,
+	// then the round that ends without a block.
+	o.Consensus.TimeoutPropose = max(block, 600*time.Millisecond)
+	o.Consensus.TimeoutPrevote = max(block/2, 250*time.Millisecond)
+	o.Consensus.TimeoutPrecommit = o.Consensus.TimeoutPrevote
+	o.Consensus.TimeoutProposeDelta, o.Consensus.TimeoutPrevoteDelta, o.Consensus.TimeoutPrecommitDelta = block/5, block/5, block/5
 	o.Consensus.PeerGossipSleepDuration = 20 * time.Millisecond
 	return o
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/token"
 )
 
 // RemoteOptions say how much is believed.
@@ -244,4 +245,18 @@ func (v *reader) Each(prefix []byte, fn func(key, value []byte) error) error {
 		}
 		q.After = a.Keys[len(a.Keys)-1]
 	}
+}
+
+// AppHashOf asks one node for the app hash in its header of a height, on its word:
+// for who compares nodes with each other.
+func AppHashOf(ctx context.Context, host *p2p.Host, node peer.ID, height uint64, chain token.ChainID) (blob.Hash, error) {
+	b, err := host.AskLedger(ctx, node, p2p.AskLight, canon.Encode(lightQuestion{Height: height}))
+	if err != nil {
+		return blob.Hash{}, err
+	}
+	l, err := decodeLightBlock(b, string(chain))
+	if err != nil {
+		return blob.Hash{}, err
+	}
+	return blob.Hash(l.AppHash), nil
 }

@@ -1,0 +1,216 @@
+// Package testnet runs a network of processes on one machine, for developers and
+// for the tests of the whole: it lays the genesis, starts one process per node,
+// kills, wipes and starts them again, and checks what must always hold.
+//
+// The promise: children end with whoever started them, unless they were told to
+// stay; ports are chosen once and kept, so that a node comes back where it was.
+//
+// Left to others: everything a node does; a testnet only starts `node run`.
+package testnet
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/wallet"
+)
+
+// Files of a testnet's directory.
+const (
+	networkName = "network.toml"
+	walletName  = "wallet"
+	nodesName   = "nodes"
+	pidName     = "pid"
+	logName     = "node.log"
+)
+
+// Errors a caller branches on.
+var (
+	ErrExists  = errors.New("a testnet lies here already")
+	ErrNone    = errors.New("no testnet lies here")
+	ErrRunning = errors.New("its nodes are running")
+)
+
+// Options say how a new testnet is made.
+type Options struct {
+	Dir        string
+	Nodes      int
+	Shards     int
+	Block      time.Duration
+	Epoch      time.Duration
+	Difference func(*ledger.Params) // last word on the parameters; may be nil
+}
+
+// Default is seven nodes with 28 shards, half a second a block, ten minutes an epoch.
+func Default() Options {
+	return Options{Dir: "walrus-testnet", Nodes: 7, Shards: 28, Block: 500 * time.Millisecond, Epoch: 10 * time.Minute}
+}
+
+// Money of a testnet: enough never to think of it.
+const (
+	walletMoney = 10_000_000 * token.WAL
+	nodeBond    = 100_000 * token.WAL
+	nodeKiB     = 64 << 20 // 64 GiB declared each; the disk is shared anyway
+	// trustPeriod is long: who runs a testnet trusts the machine it runs on.
+	trustPeriod = 90 * 24 * time.Hour
+)
+
+// Testnet is a network of processes in a directory.
+type Testnet struct {
+	Dir     string
+	Network client.Network
+	Wallet  token.Key // funded at genesis
+	Nodes   int
+	command Command
+}
+
+// Command is how a node's process is started: the program and what must be in its
+// environment. The words `node run --dir DIR` follow.
+type Command struct {
+	Program string
+	Env     []string
+}
+
+// Self starts nodes with the program that is running.
+func Self() (Command, error) {
+	program, err := os.Executable()
+	return Command{Program: program}, err
+}
+
+// Create lays out a new testnet. Nothing runs yet.
+func Create(o Options, c Command) (*Testnet, error) {
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, networkName)); err == nil {
+		return nil, fmt.Errorf("%s: %w: walrus testnet down --dir %s ends it, --wipe with it removes it", dir, ErrExists, o.Dir)
+	}
+	t := &Testnet{Dir: dir, Nodes: o.Nodes, command: c}
+	if t.Wallet, err = token.NewKey(rand.Reader); err != nil {
+		return nil, err
+	}
+	params, err := o.params()
+	if err != nil {
+		return nil, err
+	}
+	g := ledger.Genesis{Name: "testnet", Time: time.Now().UnixMilli(), Params: params,
+		Accounts: []ledger.GenesisAccount{{Address: t.Wallet.Address(), Amount: walletMoney}}}
+	ports, err := freePorts(2 * o.Nodes)
+	if err != nil {
+		return nil, err
+	}
+	for i := range o.Nodes {
+		n, err := t.layNode(i, g.Name, ports[2*i], ports[2*i+1])
+		if err != nil {
+			return nil, err
+		}
+		g.Nodes = append(g.Nodes, n)
+		t.Network.Bootstrap = append(t.Network.Bootstrap, n.Addresses...)
+	}
+	t.Network.Genesis, t.Network.TrustPeriod = g, trustPeriod
+	if err := g.Validate(); err != nil {
+		return nil, err
+	}
+	if err := wallet.Save(filepath.Join(dir, walletName), t.Wallet, ""); err != nil {
+		return nil, err
+	}
+	return t, t.Network.Save(t.NetworkFile())
+}
+
+func (o Options) params() (ledger.Params, error) {
+	p := ledger.Testnet()
+	p.Shards, p.BlockMs = o.Shards, uint64(o.Block.Milliseconds())
+	if p.BlockMs == 0 || o.Epoch < o.Block {
+		return p, fmt.Errorf("blocks of %s, epochs of %s: an epoch holds many blocks of at least a millisecond", o.Block, o.Epoch)
+	}
+	if blocks := uint64(o.Epoch / o.Block); blocks%10 == 0 {
+		p.RoundsPerEpoch, p.RoundBlocks = 10, blocks/10
+	} else {
+		p.RoundsPerEpoch, p.RoundBlocks = 1, blocks
+	}
+	if o.Difference != nil {
+		o.Difference(&p)
+	}
+	if o.Nodes < 4 || o.Nodes > o.Shards {
+		return p, fmt.Errorf("%d nodes for %d shards: at least 4, at most one a shard", o.Nodes, o.Shards)
+	}
+	return p, p.Validate()
+}
+
+// layNode makes a node's directory and its entry in the genesis.
+func (t *Testnet) layNode(i int, chain string, port, ledgerPort int) (ledger.GenesisNode, error) {
+	dir := t.NodeDir(i)
+	secret, err := node.CreateSecret(dir)
+	if err != nil {
+		return ledger.GenesisNode{}, err
+	}
+	id, bls := staking.NodeID(secret.Key().Public()), secret.BLSKey()
+	listen := "/ip4/127.0.0.1/tcp/" + strconv.Itoa(port)
+	file := node.File{Network: t.NetworkFile(), Listen: []string{listen}, LedgerListen: net.JoinHostPort("127.0.0.1", strconv.Itoa(ledgerPort)), LogLevel: "info"}
+	if err := file.Save(dir); err != nil {
+		return ledger.GenesisNode{}, err
+	}
+	return ledger.GenesisNode{
+		ID: id, Operator: t.Wallet.Address(), BLS: bls.Public(),
+		Possession: bls.ProvePossession(ledger.PossessionMessage(chain, id, bls.Public())),
+		Addresses:  []string{listen + "/p2p/" + id.String()}, Comet: file.LedgerListen,
+		Name: "node-" + strconv.Itoa(i), CapacityKiB: nodeKiB, Bond: nodeBond,
+	}, nil
+}
+
+// freePorts finds ports that nobody uses. All are held until all are found.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, fmt.Errorf("find a free port: %w", err)
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// Open finds the testnet in dir.
+func Open(dir string, c Command) (*Testnet, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	t := &Testnet{Dir: abs, command: c}
+	if t.Network, err = client.LoadNetwork(t.NetworkFile()); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: %w: start one with walrus testnet up --dir %s", abs, ErrNone, dir)
+		}
+		return nil, err
+	}
+	t.Nodes = len(t.Network.Genesis.Nodes)
+	t.Wallet, err = wallet.Load(t.WalletFile(), func() (string, error) { return "", errors.New("a testnet's wallet has no passphrase") })
+	return t, err
+}
+
+// NetworkFile is the path of network.toml.
+func (t *Testnet) NetworkFile() string { return filepath.Join(t.Dir, networkName) }
+
+// WalletFile is the path of the funded wallet.
+func (t *Testnet) WalletFile() string { return filepath.Join(t.Dir, walletName) }
+
+// NodeDir is the directory of node i, counted from 0.
+func (t *Testnet) NodeDir(i int) string { return filepath.Join(t.Dir, nodesName, strconv.Itoa(i)) }
+
+// LogFile is where node i writes its log.
+func (t *Testnet) LogFile(i int) string { return filepath.Join(t.NodeDir(i), logName) }
