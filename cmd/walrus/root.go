@@ -77,7 +77,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object instead of text")
 	root.PersistentFlags().BoolVar(&a.debug, "debug", false, "say on standard error what goes on")
-	root.AddCommand(a.nodeCommand(), a.testnetCommand(), a.versionCommand())
+	root.AddCommand(a.nodeCommand(), a.testnetCommand(), a.benchCommand(), a.versionCommand())
 	return root
 }
 

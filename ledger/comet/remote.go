@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/cometbft/cometbft/types"
@@ -31,6 +32,7 @@ type Remote struct {
 	genesis ledger.Genesis
 	options RemoteOptions
 	follow  *follower
+	written atomic.Uint64 // highest block known to hold a transaction of this process
 }
 
 // NewRemote asks the nodes that host is connected to or was told of.
@@ -134,6 +136,10 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (receipt ledger.Receipt,
 		receipt, err = ledger.DecodeReceipt(b)
 		return err
 	})
+	if err == nil && receipt.Code == 0 {
+		for seen := r.written.Load(); seen < receipt.Height && !r.written.CompareAndSwap(seen, receipt.Height); seen = r.written.Load() {
+		}
+	}
 	return receipt, err
 }
 
@@ -185,38 +191,61 @@ func (v *reader) Prefetch(keys [][]byte) error {
 	for len(keys) > 0 {
 		part := keys[:min(len(keys), perQuestion)]
 		keys = keys[len(part):]
-		err := v.r.ask(v.ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: part}), func(b []byte) error { return v.accept(part, b) })
-		if err != nil {
+		if err := v.fetch(part); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (v *reader) accept(keys [][]byte, answer []byte) error {
+// readOwnWrites is how many blocks a reader waits for what this process has written
+// to become provable: the header after its block, from a node that has it. A ledger
+// that stands still is read as it is.
+const readOwnWrites = 6
+
+func (v *reader) fetch(keys [][]byte) error {
+	block := time.Duration(v.r.genesis.Params.BlockMs) * time.Millisecond
+	patience := time.Now().Add(readOwnWrites * block)
+	for {
+		var height uint64
+		err := v.r.ask(v.ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: keys}), func(b []byte) (err error) {
+			height, err = v.accept(keys, b)
+			return err
+		})
+		if err != nil || height > v.r.written.Load() || time.Now().After(patience) {
+			return err
+		}
+		if !sleep(v.ctx, block/5) {
+			return v.ctx.Err()
+		}
+	}
+}
+
+// accept checks the proofs and keeps the values; it says to which header they lead.
+func (v *reader) accept(keys [][]byte, answer []byte) (height uint64, err error) {
 	var a getAnswer
 	if err := decodeAnswer(answer, &a); err != nil {
-		return err
+		return 0, err
 	}
 	if len(a.Proofs) != len(keys) {
-		return fmt.Errorf("%d proofs for %d keys: %w", len(a.Proofs), len(keys), blob.ErrMismatch)
+		return 0, fmt.Errorf("%d proofs for %d keys: %w", len(a.Proofs), len(keys), blob.ErrMismatch)
 	}
 	header, err := v.r.header(v.ctx, int64(a.Height))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for i, k := range keys {
 		p, err := state.DecodeProof(a.Proofs[i])
 		if err != nil {
-			return fmt.Errorf("%w: %w", blob.ErrMismatch, err)
+			return 0, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
 		}
 		got, ok, err := v.r.genesis.Verify(p, blob.Hash(header.AppHash), k)
 		if err != nil {
-			return fmt.Errorf("%w: %w", blob.ErrMismatch, err)
+			return 0, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
 		}
 		v.read[string(k)] = value{got, ok}
 	}
-	return nil
+	return a.Height, nil
 }
 
 // Each lists keys on the word of the node, and proves every value it hands on. That
