@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/walrus-network/walrus/client"
@@ -294,7 +293,7 @@ func (n *networkBench) copies() error {
 		return median(speeds), nil
 	}
 	n.r.Limit.CopyMBs, err = move(each, func(ctx context.Context, s sink, b int64) error {
-		return host.CopyTo(ctx, s.peer, []string{s.addr}, b)
+		return host.CopyTo(ctx, s.addr, b)
 	}, sinks)
 	if err != nil {
 		return err
@@ -302,13 +301,12 @@ func (n *networkBench) copies() error {
 	// The k1 source rows lie with ceil(k1/N of the nodes): as many processes give them.
 	holders := (n.t.Nodes*shape.K1 + shape.N - 1) / shape.N
 	n.r.Limit.CopyOutMBs, err = move(n.o.Size/int64(holders), func(ctx context.Context, s sink, b int64) error {
-		return host.CopyFrom(ctx, s.peer, []string{s.addr}, b)
+		return host.CopyFrom(ctx, s.addr, b)
 	}, sinks[:holders])
 	return err
 }
 
 type sink struct {
-	peer peer.ID
 	addr string
 	stop func()
 }
@@ -338,12 +336,6 @@ func startSink(program testnet.Command, file string) (sink, error) {
 		return sink{}, fmt.Errorf("start a sink: %w", err)
 	}
 	s.addr = strings.TrimSpace(line)
-	info, err := p2p.ParseAddrs([]string{s.addr})
-	if err != nil {
-		s.stop()
-		return sink{}, err
-	}
-	s.peer = info[0].ID
 	return s, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"github.com/walrus-network/walrus/canon"
@@ -107,9 +106,18 @@ func copyOut(s *session, path string, n int64) error {
 	return s.flush()
 }
 
-// CopyTo sends n bytes to a peer that serves copies and returns when they are synced there.
-func (h *Host) CopyTo(ctx context.Context, p peer.ID, addrs []string, n int64) error {
-	s, err := h.open(ctx, p, addrs, CopyProtocol)
+// openCopy opens a stream to whoever serves copies at addr, which ends in /p2p/<peer ID>.
+func (h *Host) openCopy(ctx context.Context, addr string) (*session, error) {
+	info, err := ParseAddrs([]string{addr})
+	if err != nil {
+		return nil, err
+	}
+	return h.open(ctx, info[0].ID, []string{addr}, CopyProtocol)
+}
+
+// CopyTo sends n bytes to addr and returns when they are synced there.
+func (h *Host) CopyTo(ctx context.Context, addr string, n int64) error {
+	s, err := h.openCopy(ctx, addr)
 	if err != nil {
 		return err
 	}
@@ -128,9 +136,9 @@ func (h *Host) CopyTo(ctx context.Context, p peer.ID, addrs []string, n int64) e
 	return err
 }
 
-// CopyFrom takes n bytes of what was copied to a peer.
-func (h *Host) CopyFrom(ctx context.Context, p peer.ID, addrs []string, n int64) error {
-	s, err := h.open(ctx, p, addrs, CopyProtocol)
+// CopyFrom takes n bytes of what was copied to addr.
+func (h *Host) CopyFrom(ctx context.Context, addr string, n int64) error {
+	s, err := h.openCopy(ctx, addr)
 	if err != nil {
 		return err
 	}
