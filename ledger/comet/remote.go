@@ -143,6 +143,31 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (receipt ledger.Receipt,
 	return receipt, err
 }
 
+// settleBlocks is how many blocks Settle waits at most: a ledger may stand still.
+const settleBlocks = 6
+
+// Settle waits until what this process has written can be proven to whoever asks: a
+// block's effects are named by the header after it.
+func (r *Remote) Settle(ctx context.Context) error {
+	block := time.Duration(r.genesis.Params.BlockMs) * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, settleBlocks*block)
+	defer cancel()
+	for written := r.written.Load(); written > 0; {
+		s, err := r.Standing(ctx)
+		if err != nil {
+			return err
+		}
+		if s.Height > written {
+			r.written.CompareAndSwap(written, 0)
+			return nil
+		}
+		if !sleep(ctx, block/10) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
 // Standing is where the ledger stands, on the word of the node that is asked.
 func (r *Remote) Standing(ctx context.Context) (s Standing, err error) {
 	err = r.ask(ctx, p2p.AskStatus, nil, func(b []byte) error { return decodeAnswer(b, &s) })
@@ -191,61 +216,38 @@ func (v *reader) Prefetch(keys [][]byte) error {
 	for len(keys) > 0 {
 		part := keys[:min(len(keys), perQuestion)]
 		keys = keys[len(part):]
-		if err := v.fetch(part); err != nil {
+		err := v.r.ask(v.ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: part}), func(b []byte) error { return v.accept(part, b) })
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readOwnWrites is how many blocks a reader waits for what this process has written
-// to become provable: the header after its block, from a node that has it. A ledger
-// that stands still is read as it is.
-const readOwnWrites = 6
-
-func (v *reader) fetch(keys [][]byte) error {
-	block := time.Duration(v.r.genesis.Params.BlockMs) * time.Millisecond
-	patience := time.Now().Add(readOwnWrites * block)
-	for {
-		var height uint64
-		err := v.r.ask(v.ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: keys}), func(b []byte) (err error) {
-			height, err = v.accept(keys, b)
-			return err
-		})
-		if err != nil || height > v.r.written.Load() || time.Now().After(patience) {
-			return err
-		}
-		if !sleep(v.ctx, block/5) {
-			return v.ctx.Err()
-		}
-	}
-}
-
-// accept checks the proofs and keeps the values; it says to which header they lead.
-func (v *reader) accept(keys [][]byte, answer []byte) (height uint64, err error) {
+func (v *reader) accept(keys [][]byte, answer []byte) error {
 	var a getAnswer
 	if err := decodeAnswer(answer, &a); err != nil {
-		return 0, err
+		return err
 	}
 	if len(a.Proofs) != len(keys) {
-		return 0, fmt.Errorf("%d proofs for %d keys: %w", len(a.Proofs), len(keys), blob.ErrMismatch)
+		return fmt.Errorf("%d proofs for %d keys: %w", len(a.Proofs), len(keys), blob.ErrMismatch)
 	}
 	header, err := v.r.header(v.ctx, int64(a.Height))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for i, k := range keys {
 		p, err := state.DecodeProof(a.Proofs[i])
 		if err != nil {
-			return 0, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
+			return fmt.Errorf("%w: %w", blob.ErrMismatch, err)
 		}
 		got, ok, err := v.r.genesis.Verify(p, blob.Hash(header.AppHash), k)
 		if err != nil {
-			return 0, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
+			return fmt.Errorf("%w: %w", blob.ErrMismatch, err)
 		}
 		v.read[string(k)] = value{got, ok}
 	}
-	return a.Height, nil
+	return nil
 }
 
 // Each lists keys on the word of the node, and proves every value it hands on. That
