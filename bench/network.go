@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
@@ -138,20 +139,25 @@ func startNetwork(ctx context.Context, dir string, o NetworkOptions) (*client.Co
 
 func mbs(bytes int64, d time.Duration) float64 { return float64(bytes) / 1e6 / d.Seconds() }
 
-// encode measures pass 1 alone, with all processors, as the client does it.
-func (n *networkBench) encode() error {
+// layout is how the blob is cut in this network.
+func (n *networkBench) layout() (blob.Layout, error) {
 	shape, err := n.t.Network.Genesis.Params.Shape()
 	if err != nil {
-		return err
+		return blob.Layout{}, err
 	}
-	l, err := shape.Layout(n.o.Size)
+	return shape.Layout(n.o.Size)
+}
+
+// encode measures pass 1 alone, with all processors, as the client does it.
+func (n *networkBench) encode() error {
+	l, err := n.layout()
 	if err != nil {
 		return err
 	}
 	var speeds []float64
 	for range Rounds + 1 {
 		began := time.Now()
-		_, _, err := redstuff.For(shape).Commit(n.ctx, l, io.LimitReader(rand.NewChaCha8([32]byte{9}), n.o.Size), 0, nil)
+		_, _, err := redstuff.For(l.Shape).Commit(n.ctx, l, io.LimitReader(rand.NewChaCha8([32]byte{9}), n.o.Size), 0, nil)
 		if err != nil {
 			return err
 		}
@@ -250,11 +256,7 @@ func (n *networkBench) blocks() error {
 // copies measures the same bytes without any of our work: over the same transport,
 // into as many processes, to synced files; and the rows' bytes back.
 func (n *networkBench) copies() error {
-	shape, err := n.t.Network.Genesis.Params.Shape()
-	if err != nil {
-		return err
-	}
-	l, err := shape.Layout(n.o.Size)
+	l, err := n.layout()
 	if err != nil {
 		return err
 	}
@@ -299,7 +301,7 @@ func (n *networkBench) copies() error {
 		return err
 	}
 	// The k1 source rows lie with ceil(k1/N of the nodes): as many processes give them.
-	holders := (n.t.Nodes*shape.K1 + shape.N - 1) / shape.N
+	holders := (n.t.Nodes*l.K1 + l.N - 1) / l.N
 	n.r.Limit.CopyOutMBs, err = move(n.o.Size/int64(holders), func(ctx context.Context, s sink, b int64) error {
 		return host.CopyFrom(ctx, s.addr, b)
 	}, sinks[:holders])
