@@ -98,8 +98,23 @@ func DirectoryOf(v ledger.View, chain token.ChainID) (*Directory, error) {
 	return d, nil
 }
 
-// Find reads what the ledger says of a blob that can be read.
+// settler is a ledger whose reads lag its writes.
+type settler interface {
+	Settle(ctx context.Context) error
+}
+
+// Find reads what the ledger says of a blob that can be read. A blob that this
+// process has just stored is found.
 func (c *Client) Find(ctx context.Context, id blob.ID) (registry.Entry, blob.Commitment, *Directory, error) {
+	e, commitment, d, err := c.find(ctx, id)
+	l, lags := c.ledger.(settler)
+	if lags && (errors.Is(err, ErrUnknownBlob) || errors.Is(err, ErrUncertified)) && l.Settle(ctx) == nil {
+		return c.find(ctx, id)
+	}
+	return e, commitment, d, err
+}
+
+func (c *Client) find(ctx context.Context, id blob.ID) (registry.Entry, blob.Commitment, *Directory, error) {
 	fail := func(err error) (registry.Entry, blob.Commitment, *Directory, error) {
 		return registry.Entry{}, blob.Commitment{}, nil, err
 	}

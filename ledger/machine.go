@@ -45,6 +45,7 @@ type Machine struct {
 	chain   token.ChainID
 	state   *state.State
 	seen    *seen
+	waiting *waiting
 	pending *state.Update // executed, not committed
 
 	mu    sync.RWMutex // guards the fields below
@@ -61,7 +62,7 @@ func NewMachine(g Genesis, kv state.KV) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen()}
+	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen(), waiting: newWaiting()}
 	if s.Empty() {
 		if err := m.initChain(); err != nil {
 			return nil, fmt.Errorf("lay the genesis of %s: %w", m.chain, err)
@@ -120,8 +121,11 @@ func (m *Machine) Check(tx []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	_, _, err = x.admit(tx)
-	return err
+	t, _, err := x.admit(tx)
+	if err != nil {
+		return err
+	}
+	return m.waiting.admit(t, TxHash(tx), x.head.Height)
 }
 
 // Execute works out a block and keeps the outcome for Commit. It may be called
@@ -141,6 +145,7 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 	for _, raw := range b.Txs {
 		x.o = state.NewOverlay(block)
 		tx, err := x.run(raw)
+		m.waiting.settled(tx)
 		r.Txs = append(r.Txs, resultOf(tx, err))
 		if err == nil {
 			x.o.Merge(block)

@@ -13,7 +13,6 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/store"
 )
@@ -297,6 +296,3 @@ func (n *Node) reportReady(ctx context.Context, d duty) {
 		}
 	}
 }
-
-// isBadEncoding says whether repair failed because the blob itself contradicts its ID.
-func isBadEncoding(err error) bool { return errors.Is(err, redstuff.ErrInconsistent) }

@@ -50,6 +50,7 @@ type Host struct {
 	log       *slog.Logger
 	greeted   greetings
 	scores    scores
+	lines     lines
 
 	handlers sync.WaitGroup // stream handlers that run
 	closing  context.Context
@@ -82,7 +83,7 @@ func New(c Config) (*Host, error) {
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.Transport(quic.NewTransport),
-		libp2p.DialRanker(tcpFirst),
+		libp2p.SwarmOpts(swarm.WithDialRanker(tcpFirst)),
 		libp2p.ResourceManager(limits),
 		libp2p.DisableMetrics(),
 	}
@@ -96,7 +97,7 @@ func New(c Config) (*Host, error) {
 	} else {
 		options = append(options, libp2p.DisableRelay())
 	}
-	h := &Host{hello: c.Hello, bootstrap: bootstrap, log: c.Log,
+	h := &Host{hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
 		greeted: greetings{peers: map[peer.ID]Hello{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
 	h.closing, h.close = context.WithCancel(context.Background())
 	if h.libp2p, err = libp2p.New(options...); err != nil {
@@ -204,6 +205,7 @@ func (h *Host) callBootstrap(ctx context.Context) {
 // Close ends all connections and waits for the handlers that run.
 func (h *Host) Close() error {
 	h.close()
+	h.closeLines()
 	err := errors.Join(h.dht.Close(), h.libp2p.Close())
 	h.handlers.Wait()
 	return err

@@ -66,7 +66,7 @@ func (c *Code) complete(axis blob.Axis, have, source [][]byte, seg int) error {
 		return fmt.Errorf("%d of %d: %w", len(at), k, ErrTooFew)
 	}
 	for i := range source {
-		if have[i] != nil && len(have[i]) > 0 && &have[i][0] != &source[i][0] {
+		if len(have[i]) > 0 && &have[i][0] != &source[i][0] {
 			copy(source[i], have[i])
 		}
 	}

@@ -77,6 +77,9 @@ func (s *State) commit(u *Update) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tree.apply(u.nodes)
+	for _, c := range u.record.Changes {
+		s.recent.put(c.Key, c.Value, !c.Delete)
+	}
 	s.height, s.empty = u.record.Height, false
 	s.forget()
 	return nil

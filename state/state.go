@@ -66,8 +66,9 @@ func (d *delta) find(key []byte) (Change, bool) {
 // State is the ledger's keys at the last committed height and a few before. Reads
 // are safe beside a commit; commits come one at a time.
 type State struct {
-	kv   KV
-	salt [32]byte
+	kv     KV
+	salt   [32]byte
+	recent *recent
 
 	mu     sync.RWMutex // guards the fields below
 	empty  bool
@@ -84,7 +85,7 @@ func Open(kv KV, salt [32]byte, buckets int) (*State, error) {
 	if err := CheckBuckets(buckets); err != nil {
 		return nil, err
 	}
-	s := &State{kv: kv, salt: salt, empty: true, tree: newTree(buckets), holds: map[uint64]int{}}
+	s := &State{kv: kv, salt: salt, recent: newRecent(), empty: true, tree: newTree(buckets), holds: map[uint64]int{}}
 	m, ok, err := s.redo()
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger state: %w", err)
@@ -288,7 +289,19 @@ func (s *State) get(height uint64, key []byte) ([]byte, bool, error) {
 			return bytes.Clone(c.Value), !c.Delete, nil
 		}
 	}
-	return s.kv.Get(valueKey(key))
+	return s.present(key)
+}
+
+// present is a value that no commit under way changes. It needs mu held.
+func (s *State) present(key []byte) ([]byte, bool, error) {
+	if v, ok, known := s.recent.get(key); known {
+		return v, ok, nil
+	}
+	v, ok, err := s.kv.Get(valueKey(key))
+	if err == nil {
+		s.recent.put(key, v, ok)
+	}
+	return v, ok, err
 }
 
 // bucketAt is a bucket at a height. It needs mu held.

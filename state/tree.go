@@ -65,7 +65,8 @@ func climb(get func(uint32) blob.Hash, leaves nodes) nodes {
 		var up nodes
 		for k := 0; k < len(low.at); k++ {
 			i := low.at[k]
-			left, right := low.hash[k], blob.Hash{}
+			left := low.hash[k]
+			var right blob.Hash
 			switch {
 			case i%2 == 1:
 				left, right = get(i-1), low.hash[k]

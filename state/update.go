@@ -88,7 +88,7 @@ func (s *State) compare(u *Update, changes []Change) error {
 	prior, at := make([]Change, len(changes)), make([]uint32, len(changes))
 	err := parallel(len(changes), func(i int) error {
 		key := changes[i].Key
-		was, ok, err := s.kv.Get(valueKey(key))
+		was, ok, err := s.present(key)
 		if err != nil {
 			return fmt.Errorf("read %x: %w", key, err)
 		}

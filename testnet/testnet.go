@@ -50,7 +50,8 @@ type Options struct {
 	Shards     int
 	Block      time.Duration
 	Epoch      time.Duration
-	Difference func(*ledger.Params) // last word on the parameters; may be nil
+	Accounts   []ledger.GenesisAccount // beside the wallet's
+	Difference func(*ledger.Params)    // last word on the parameters; may be nil
 }
 
 // Default is seven nodes with 28 shards, half a second a block, ten minutes an epoch.
@@ -107,7 +108,7 @@ func Create(o Options, c Command) (*Testnet, error) {
 		return nil, err
 	}
 	g := ledger.Genesis{Name: "testnet", Time: time.Now().UnixMilli(), Params: params,
-		Accounts: []ledger.GenesisAccount{{Address: t.Wallet.Address(), Amount: walletMoney}}}
+		Accounts: append([]ledger.GenesisAccount{{Address: t.Wallet.Address(), Amount: walletMoney}}, o.Accounts...)}
 	ports, err := freePorts(2 * o.Nodes)
 	if err != nil {
 		return nil, err

@@ -78,6 +78,11 @@ func look(ctx context.Context, c *client.Connection) (n now, err error) {
 	return n, err
 }
 
+// send signs with the wallet and waits until a block holds the transaction.
+func (s *session) send(ctx context.Context, body ledger.Body) (ledger.Receipt, error) {
+	return s.Send(ctx, s.key, body)
+}
+
 // open opens the wallet, joins the network and looks at the ledger. The caller closes it.
 func (a *app) open(ctx context.Context) (*session, error) {
 	key, err := a.key(ctx)

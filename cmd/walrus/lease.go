@@ -76,7 +76,7 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 	if err != nil {
 		return err
 	}
-	receipt, err := s.Send(ctx, s.key, ledger.Extend{Blob: id, Epochs: epochs})
+	receipt, err := s.send(ctx, ledger.Extend{Blob: id, Epochs: epochs})
 	if err != nil {
 		return fmt.Errorf("extend blob %s: %w", id, err)
 	}
@@ -158,7 +158,7 @@ func (s *session) delete(ctx context.Context, id blob.ID) (deleted, error) {
 		}
 		out.Refund += back - s.params.Registry.Fee(back)
 	}
-	receipt, err := s.Send(ctx, s.key, ledger.Delete{Blob: id})
+	receipt, err := s.send(ctx, ledger.Delete{Blob: id})
 	if err != nil {
 		return deleted{}, fmt.Errorf("delete blob %s: %w", id, err)
 	}

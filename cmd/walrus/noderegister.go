@@ -96,13 +96,14 @@ func (w *registering) run(ctx context.Context) error {
 		return err
 	}
 	defer s.Close()
+	s.key = key
 	if body.Bond = s.params.Staking.MinBond; w.bond != "" {
 		if body.Bond, err = token.ParseAmount(w.bond); err != nil {
 			return errUsage{err}
 		}
 	}
 	body = body.Prove(network.Genesis.ChainID(), network.Genesis.Name, key.Address(), secret.Key(), secret.BLSKey())
-	receipt, err := s.Send(ctx, key, body)
+	receipt, err := s.send(ctx, body)
 	if err != nil {
 		return fmt.Errorf("register node %s: %w", id, err)
 	}

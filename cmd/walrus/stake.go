@@ -29,7 +29,7 @@ type staked struct {
 
 // sendStake sends a transaction about a node's stake and prints what was done.
 func (a *app) sendStake(ctx context.Context, s *session, out staked, body ledger.Body) error {
-	receipt, err := s.Send(ctx, s.key, body)
+	receipt, err := s.send(ctx, body)
 	if err != nil {
 		return fmt.Errorf("%s, node %s: %w", out.Act, out.Node, err)
 	}

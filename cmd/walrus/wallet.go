@@ -233,7 +233,7 @@ func parsePayment(address, amount string) (to token.Address, sum token.Amount, e
 }
 
 func (a *app) send(ctx context.Context, s *session, to token.Address, amount token.Amount) error {
-	receipt, err := s.Send(ctx, s.key, ledger.Transfer{To: to, Amount: amount})
+	receipt, err := s.send(ctx, ledger.Transfer{To: to, Amount: amount})
 	if err != nil {
 		return fmt.Errorf("send %s to %s: %w", amount, to, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/cometbft/cometbft/types"
@@ -31,6 +32,7 @@ type Remote struct {
 	genesis ledger.Genesis
 	options RemoteOptions
 	follow  *follower
+	written atomic.Uint64 // highest block known to hold a transaction of this process
 }
 
 // NewRemote asks the nodes that host is connected to or was told of.
@@ -134,7 +136,36 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (receipt ledger.Receipt,
 		receipt, err = ledger.DecodeReceipt(b)
 		return err
 	})
+	if err == nil && receipt.Code == 0 {
+		for seen := r.written.Load(); seen < receipt.Height && !r.written.CompareAndSwap(seen, receipt.Height); seen = r.written.Load() {
+		}
+	}
 	return receipt, err
+}
+
+// settleBlocks is how many blocks Settle waits at most: a ledger may stand still.
+const settleBlocks = 6
+
+// Settle waits until what this process has written can be proven to whoever asks: a
+// block's effects are named by the header after it.
+func (r *Remote) Settle(ctx context.Context) error {
+	block := time.Duration(r.genesis.Params.BlockMs) * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, settleBlocks*block)
+	defer cancel()
+	for written := r.written.Load(); written > 0; {
+		s, err := r.Standing(ctx)
+		if err != nil {
+			return err
+		}
+		if s.Height > written {
+			r.written.CompareAndSwap(written, 0)
+			return nil
+		}
+		if !sleep(ctx, block/10) {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // Standing is where the ledger stands, on the word of the node that is asked.

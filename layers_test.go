@@ -1,0 +1,175 @@
+package walrus
+
+import (
+	"go/ast"
+	"go/build"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/walrus-network/walrus/"
+
+// room is a package of the house: its floor, and the dependencies that live there
+// and nowhere else. A package imports only from floors below its own.
+type room struct {
+	floor int
+	owns  []string
+	why   string // what it must not know, and so must not import
+}
+
+var house = map[string]room{
+	"canon":        {0, []string{"github.com/fxamacker/cbor"}, "one value, one string of bytes: knows no value of ours"},
+	"blob":         {1, []string{"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}, "values: no disk, wire, clock, money"},
+	"token":        {1, []string{"github.com/consensys/gnark-crypto", "github.com/decred/dcrd/bech32"}, "values: knows no account"},
+	"kv":           {1, []string{"github.com/dgraph-io/badger"}, "keys on a disk: knows nothing of what they mean"},
+	"state":        {2, nil, "the ledger's keys: pure, over a small KV interface"},
+	"redstuff":     {2, []string{"github.com/klauspost/reedsolomon"}, "arithmetic: knows no network or disk"},
+	"staking":      {2, []string{"github.com/mr-tron/base58"}, "arithmetic on values: knows credit, never a challenge"},
+	"store":        {2, nil, "fragments on a disk: knows nothing of tokens"},
+	"p2p":          {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/multiformats/go-multiaddr"}, "carries bytes: knows nothing of tokens, duties or blocks"},
+	"wallet":       {2, []string{"filippo.io/age"}, "a key in a file: asks nobody for a passphrase"},
+	"registry":     {3, nil, "what is promised: pure"},
+	"challenge":    {4, nil, "asks for proof: pure"},
+	"ledger":       {5, nil, "the rule book: pure"},
+	"ledger/comet": {6, []string{"github.com/cometbft"}, "translates, holds no rule"},
+	"client":       {7, nil, "stores and reads: runs no node"},
+	"node":         {8, nil, "keeps what it promised"},
+	"gateway":      {8, nil, "HTTP for blobs"},
+	"testnet":      {9, nil, "processes: starts nodes, is none"},
+	"bench":        {10, nil, "measures; nothing depends on it"},
+	"cmd/walrus":   {11, []string{"github.com/spf13"}, "words typed by people"},
+}
+
+// shared is third-party code that several rooms use, and which ones.
+var shared = map[string][]string{
+	"github.com/zeebo/blake3":          {"blob", "token", "state"},
+	"github.com/libp2p/go-libp2p":      {"p2p", "client", "node", "ledger/comet", "testnet"}, // beside p2p: the type of a peer's name
+	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
+	"github.com/dustin/go-humanize":    {"node", "cmd/walrus"},
+	"google.golang.org/protobuf/proto": {"kv"},
+}
+
+// pure packages decide what everybody must agree on.
+var pure = []string{"canon", "blob", "token", "redstuff", "staking", "state", "registry", "challenge", "ledger"}
+
+// impure is what a pure package may not use.
+var impure = map[string]string{
+	"os": "disk and environment", "net": "network", "net/http": "network", "time": "clock",
+	"math/rand": "every node must compute the same", "math/rand/v2": "every node must compute the same",
+	"log/slog": "a rule has nothing to say", "database/sql": "disk", "io/ioutil": "disk", "syscall": "system",
+}
+
+func packagesOf(t *testing.T) map[string]*build.Package {
+	t.Helper()
+	out := map[string]*build.Package{}
+	err := filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		if name := d.Name(); path != "." && (strings.HasPrefix(name, ".") || name == "testdata" || name == "doc") {
+			return filepath.SkipDir
+		}
+		p, err := build.ImportDir(path, 0)
+		if err == nil && path != "." {
+			out[filepath.ToSlash(path)] = p
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestImportsRunDownOnly(t *testing.T) {
+	for path, p := range packagesOf(t) {
+		here, ok := house[path]
+		if !ok {
+			t.Errorf("package %s has no room in the house: give it a floor here", path)
+			continue
+		}
+		for _, i := range p.Imports {
+			below, ok := strings.CutPrefix(i, module)
+			if ok && house[below].floor >= here.floor {
+				t.Errorf("%s (floor %d) imports %s (floor %d): %s", path, here.floor, below, house[below].floor, here.why)
+			}
+		}
+	}
+}
+
+func TestEveryDependencyHasOneRoom(t *testing.T) {
+	for path, p := range packagesOf(t) {
+		for _, i := range p.Imports {
+			for owner, r := range house {
+				for _, owned := range r.owns {
+					if owner != path && (i == owned || strings.HasPrefix(i, owned+"/")) {
+						t.Errorf("%s imports %s, which lives in %s", path, i, owner)
+					}
+				}
+			}
+			for dep, rooms := range shared {
+				if (i == dep || strings.HasPrefix(i, dep+"/")) && !slices.Contains(rooms, path) {
+					t.Errorf("%s imports %s, which is for %s", path, i, strings.Join(rooms, ", "))
+				}
+			}
+		}
+	}
+}
+
+func TestRulesArePure(t *testing.T) {
+	for path, p := range packagesOf(t) {
+		if !slices.Contains(pure, path) {
+			continue
+		}
+		for _, i := range p.Imports {
+			if why, bad := impure[i]; bad {
+				t.Errorf("%s imports %s (%s), and is to be pure", path, i, why)
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItPromises(t *testing.T) {
+	for path, p := range packagesOf(t) {
+		if p.Doc == "" {
+			t.Errorf("package %s has no doc", path)
+		}
+	}
+}
+
+// The composition roots stay lists.
+func TestCompositionRootsAreShort(t *testing.T) {
+	const most = 120
+	for file, function := range map[string]string{"node/node.go": "New", "node/daemon.go": "open", "testnet/testnet.go": "Create"} {
+		set := token.NewFileSet()
+		f, err := parser.ParseFile(set, file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for _, d := range f.Decls {
+			if name, lines := functionOf(set, d); name == function {
+				found = true
+				if lines > most {
+					t.Errorf("%s in %s has %d lines, at most %d", function, file, lines, most)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("no %s in %s", function, file)
+		}
+	}
+}
+
+func functionOf(set *token.FileSet, d ast.Decl) (name string, lines int) {
+	f, ok := d.(*ast.FuncDecl)
+	if !ok {
+		return "", 0
+	}
+	return f.Name.Name, set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1
+}

@@ -1,0 +1,60 @@
+package testnet
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/node"
+)
+
+// nodeVariable makes the test binary a node: the tests start real processes, and
+// this is the only program there is.
+const nodeVariable = "WALRUS_TEST_NODE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(nodeVariable) == "" {
+		os.Exit(m.Run())
+	}
+	if err := runNode(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1)
+	}
+}
+
+// runNode is `node run --dir DIR [--until-stdin-closes]`.
+func runNode(args []string) error {
+	if len(args) < 4 || args[0] != "node" || args[1] != "run" || args[2] != "--dir" {
+		return fmt.Errorf("unknown words %q", args)
+	}
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer cancel()
+	if len(args) > 4 {
+		go func() {
+			io.Copy(io.Discard, os.Stdin)
+			cancel()
+		}()
+	}
+	dir := args[3]
+	file, err := node.LoadFile(dir)
+	if err != nil {
+		return err
+	}
+	network, err := client.LoadNetwork(file.Network)
+	if err != nil {
+		return err
+	}
+	config, err := file.Daemon(dir, network.Bootstrap, "test")
+	if err != nil {
+		return err
+	}
+	return node.RunDaemon(ctx, config, network.Genesis, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+}
+
+func testProgram() Command { return Command{Program: os.Args[0], Env: []string{nodeVariable + "=1"}} }
