@@ -133,7 +133,7 @@ func (x *exec) admit(raw []byte) (Tx, plan, error) {
 	if err := body.check(x.p); err != nil {
 		return tx, plan{}, fmt.Errorf("%s: %w", tx.Kind, err)
 	}
-	if tx.Kind.unsigned() {
+	if tx.Kind.Unsigned() {
 		p, err := body.plan(x, tx)
 		if err != nil {
 			return tx, plan{}, fmt.Errorf("%s: %w", tx.Kind, err)
@@ -192,7 +192,7 @@ func (x *exec) run(raw []byte) (Tx, error) {
 	if err != nil {
 		return tx, err
 	}
-	if !tx.Kind.unsigned() {
+	if !tx.Kind.Unsigned() {
 		payer := tx.Signer.Address()
 		acc := x.account(payer)
 		acc.Balance = must(must(acc.Balance.Sub(tx.Fee)).Sub(p.cost))

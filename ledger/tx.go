@@ -49,7 +49,9 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-func (k Kind) unsigned() bool { return k == KindCertify || k == KindShardReady }
+// Unsigned says that transactions of this kind carry their own proof: no signer,
+// nonce or fee, so that the same bytes may rightly come twice.
+func (k Kind) Unsigned() bool { return k == KindCertify || k == KindShardReady }
 
 // Tx is a transaction as it travels.
 type Tx struct {
@@ -107,7 +109,7 @@ func DecodeTx(b []byte) (Tx, Body, error) {
 	if err != nil {
 		return Tx{}, nil, fmt.Errorf("%s: %w: %w", tx.Kind, ErrMalformed, err)
 	}
-	if tx.Kind.unsigned() && (tx.Signer != token.PublicKey{} || tx.Nonce != 0 || tx.Fee != 0 || tx.Signature != token.Signature{}) {
+	if tx.Kind.Unsigned() && (tx.Signer != token.PublicKey{} || tx.Nonce != 0 || tx.Fee != 0 || tx.Signature != token.Signature{}) {
 		return Tx{}, nil, fmt.Errorf("%s has no signer, nonce or fee: %w", tx.Kind, ErrMalformed)
 	}
 	return tx, body, nil

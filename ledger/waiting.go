@@ -37,7 +37,7 @@ func newWaiting() *waiting { return &waiting{now: map[place]admitted{}} }
 
 // admit takes the place of a transaction, unless another one has it.
 func (w *waiting) admit(tx Tx, hash blob.Hash, height uint64) error {
-	if tx.Kind.unsigned() {
+	if tx.Kind.Unsigned() {
 		return nil
 	}
 	w.mu.Lock()

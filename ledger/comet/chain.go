@@ -250,13 +250,17 @@ func (c *Chain) Machine() *ledger.Machine { return c.machine }
 
 // Submit puts a transaction into the mempool and waits until a block holds it.
 func (c *Chain) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
-	done, stop := c.app.await(ledger.TxHash(tx))
+	hash := ledger.TxHash(tx)
+	done, stop := c.app.await(hash)
 	defer stop()
 	checked := make(chan *abci.ResponseCheckTx, 1)
 	err := c.node.Mempool().CheckTx(tx, func(r *abci.ResponseCheckTx) { checked <- r }, mempool.TxInfo{})
 	switch {
 	case errors.Is(err, mempool.ErrTxInCache):
-		// Somebody else sent it too: it is on its way, or done and then await knows.
+		// Somebody else sent it too: it is on its way, or done.
+		if r, ok := c.app.lately(hash); ok {
+			return r, nil
+		}
 	case err != nil:
 		return ledger.Receipt{}, fmt.Errorf("submit: %w", err)
 	default:
