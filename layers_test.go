@@ -42,7 +42,7 @@ var house = map[string]room{
 	"gateway":      {8, nil, "HTTP for blobs"},
 	"testnet":      {9, nil, "processes: starts nodes, is none"},
 	"bench":        {10, nil, "measures; nothing depends on it"},
-	"cmd/walrus":   {11, []string{"github.com/spf13"}, "words typed by people"},
+	"cmd/walrus":   {11, []string{"github.com/spf13", "github.com/schollz/progressbar", "golang.org/x/term"}, "words typed by people"},
 }
 
 // shared is third-party code that several rooms use, and which ones.

@@ -8,12 +8,11 @@ import (
 	"net"
 
 	"github.com/dustin/go-humanize"
-	ma "github.com/multiformats/go-multiaddr"
-	manet "github.com/multiformats/go-multiaddr/net"
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -144,40 +143,20 @@ func (w *registering) reachedAt(ctx context.Context, file node.File, id staking.
 	if s, err := node.AskStatus(ctx, w.dir); err == nil {
 		from = s.Addrs
 	}
-	var open, local []string
-	for _, a := range from {
-		m, err := ma.NewMultiaddr(a)
-		switch {
-		case err != nil || manet.IsIPUnspecified(m):
-		case manet.IsIPLoopback(m):
-			local = append(local, a)
-		default:
-			open = append(open, a)
-		}
-	}
-	if len(open) == 0 {
-		open = local // a network on one machine
-	}
-	if len(open) == 0 {
+	if from = p2p.Dialable(from); len(from) == 0 {
 		return nil, errUsage{errors.New("where do others reach the node? say --address /ip4/203.0.113.7/tcp/4001, or run the node first: then it tells")}
 	}
-	return withPeer(open, id)
+	return withPeer(from, id)
 }
 
 func withPeer(addresses []string, id staking.NodeID) ([]string, error) {
 	var out []string
 	for _, a := range addresses {
-		m, err := ma.NewMultiaddr(a)
+		named, err := p2p.WithPeer(a, id.String())
 		if err != nil {
-			return nil, errUsage{fmt.Errorf("address %q: %w (write it as /ip4/203.0.113.7/tcp/4001)", a, err)}
+			return nil, errUsage{err}
 		}
-		named, err := m.ValueForProtocol(ma.P_P2P)
-		if err != nil {
-			a += "/p2p/" + id.String()
-		} else if named != id.String() {
-			return nil, errUsage{fmt.Errorf("address %q is that of another node, this one is %s", a, id)}
-		}
-		out = append(out, a)
+		out = append(out, named)
 	}
 	return out, nil
 }
@@ -199,10 +178,8 @@ func (w *registering) ledgerAt(file node.File, addresses []string) (string, erro
 		return file.LedgerListen, nil
 	}
 	for _, a := range addresses {
-		if m, err := ma.NewMultiaddr(a); err == nil {
-			if ip, err := manet.ToIP(m); err == nil {
-				return net.JoinHostPort(ip.String(), port), nil
-			}
+		if ip, ok := p2p.IPOf(a); ok {
+			return net.JoinHostPort(ip, port), nil
 		}
 	}
 	return "", errUsage{errors.New("where do others reach the node's ledger? say --ledger-address 203.0.113.7:4002")}
