@@ -114,12 +114,13 @@ func (h *Host) serveHello(stream network.Stream) {
 		err = theirs.check(h.hello.Chain)
 		if err != nil {
 			s.refuse(err)
-		} else if err = s.send(kindHello, h.hello); err == nil {
-			err = s.flush()
+		} else {
+			// Before the answer: whoever has it may open the next stream at once.
+			h.greeted.set(s.peer(), theirs)
+			if s.send(kindHello, h.hello) == nil {
+				s.flush()
+			}
 		}
-	}
-	if err == nil {
-		h.greeted.set(s.peer(), theirs)
 	}
 	s.close(nil)
 }
