@@ -183,9 +183,10 @@ func (d *developer) storeAndRead() {
 	if n := len(okJSON[ownBlobs](d.T, "list").Blobs); n != 4 {
 		d.Errorf("%d blobs are listed, 4 were stored", n)
 	}
-	refused(d.T, exitMissing, []string{"knows no such blob"}, "read", "bafyr4if4tbsvdd5ysntuhhenlofjprbnsaapnmqonj2aybuxuv634qr74u")
+	refused(d.T, exitMissing, []string{"knows no such blob"}, "read", "bafyr4if4tbsvdd5ysntuhhenlofjprbnsaapnmqonj2aybuxuv634qr74u", "-o", filepath.Join(d.dir, "none"))
 	refused(d.T, exitMissing, []string{"knows no such blob"}, "status", "bafyr4if4tbsvdd5ysntuhhenlofjprbnsaapnmqonj2aybuxuv634qr74u")
-	refused(d.T, exitFail, []string{"105 epochs", "104"}, "store", d.dir+"/out2", "--epochs", "105", write(d.T, d.dir+"/out2", "new"))
+	fresh, _ := d.file("fresh", 10, 11)
+	refused(d.T, exitFail, []string{"105 epochs", "104"}, "store", fresh, "--epochs", "105")
 }
 
 func (d *developer) leases() {
@@ -208,7 +209,7 @@ func (d *developer) leases() {
 		d.Errorf("%s were to come back, the balance went from %s to %s", gone.Refund, before, after)
 	}
 	refused(d.T, exitMissing, []string{"has ended", "deleted"}, "status", one.ID.String())
-	refused(d.T, exitMissing, []string{"has ended"}, "read", one.ID.String())
+	refused(d.T, exitMissing, []string{"has ended"}, "read", one.ID.String(), "-o", filepath.Join(d.dir, "none"))
 	refused(d.T, exitMissing, nil, "delete", one.ID.String())
 }
 
