@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -95,6 +96,11 @@ func (w *storing) run(ctx context.Context, files []string) (err error) {
 		}
 		one.File = file
 		w.result.Blobs = append(w.result.Blobs, one)
+		if !w.a.json {
+			if err := w.print(w.a.out, one); err != nil {
+				return err
+			}
+		}
 		if ctx.Err() != nil {
 			break
 		}
@@ -103,7 +109,7 @@ func (w *storing) run(ctx context.Context, files []string) (err error) {
 	if err != nil {
 		w.result.Error = err.Error()
 	}
-	return errors.Join(err, w.a.print(w.result, w.print))
+	return errors.Join(err, w.a.print(w.result, func(io.Writer) error { return nil }))
 }
 
 func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
@@ -143,7 +149,11 @@ func (w *storing) source(file string) (client.FileSource, func() error, error) {
 	if _, ok := terminal(w.a.in); ok {
 		w.a.say("type what is to be stored, and ^D at its end")
 	}
-	return client.Spool(w.a.in, os.TempDir())
+	src, remove, err := client.Spool(w.a.in, os.TempDir())
+	if errors.Is(err, syscall.ENOSPC) {
+		err = fmt.Errorf("%w: standard input is kept in a file meanwhile; name a directory with room for it with TMPDIR", err)
+	}
+	return src, remove, err
 }
 
 // explain adds what to do where the ledger only says no.
@@ -187,31 +197,26 @@ func priceOf(p registry.Params, units, epochs uint64) (token.Amount, error) {
 	return price, err
 }
 
-func (w *storing) print(out io.Writer) error {
-	for _, one := range w.result.Blobs {
-		if d := one.DryRun; d != nil {
-			t := newTable(out)
-			t.row("file", nameText(one.File))
-			t.row("blob", d.Blob)
-			t.row("size", bytesText(d.Bytes)+", "+bytesText(d.EncodedBytes)+" in the network")
-			t.row("price", fmt.Sprintf("%s for %d epochs", d.Price, d.Epochs))
-			if d.Already {
-				t.row("", "the network keeps it already: nothing would be sent")
-			}
-			if err := t.flush(); err != nil {
-				return err
-			}
-			continue
-		}
-		if one.Stored == nil {
-			continue
-		}
-		if _, err := fmt.Fprintf(out, "%s  %s\n", one.ID, nameText(one.File)); err != nil {
-			return err
-		}
+// print writes what became of one file, as soon as that is known: others may take long.
+func (w *storing) print(out io.Writer, one storedFile) error {
+	if one.Stored != nil {
+		_, err := fmt.Fprintf(out, "%s  %s\n", one.ID, nameText(one.File))
 		w.tell(*one.Stored)
+		return err
 	}
-	return nil
+	d := one.DryRun
+	if d == nil {
+		return nil
+	}
+	t := newTable(out)
+	t.row("file", nameText(one.File))
+	t.row("blob", d.Blob)
+	t.row("size", bytesText(d.Bytes)+", "+bytesText(d.EncodedBytes)+" in the network")
+	t.row("price", fmt.Sprintf("%s for %d epochs", d.Price, d.Epochs))
+	if d.Already {
+		t.row("", "the network keeps it already: nothing would be sent")
+	}
+	return t.flush()
 }
 
 // tell is for the person at a terminal; a script takes the line with the ID.
