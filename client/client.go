@@ -39,6 +39,7 @@ type Client struct {
 	ledger Ledger
 	chain  token.ChainID
 	log    *slog.Logger
+	nonces nonces
 }
 
 // New is a client of the chain that l speaks for.

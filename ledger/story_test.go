@@ -95,7 +95,7 @@ func (p *player) tx() []byte {
 		user = p.users[0]
 	}
 	n := p.account(user).Nonce
-	if skip := n + uint64(p.r.Intn(nonceWindow+2)); p.r.Intn(2) == 0 {
+	if skip := n + uint64(p.r.Intn(NonceWindow+2)); p.r.Intn(2) == 0 {
 		n = skip
 	}
 	f := fee
