@@ -176,6 +176,11 @@ func TestNoForgedProofBuriesABlob(t *testing.T) {
 	if !w.entry(honest.ID()).Certified() || !w.entry(bad.manifest.ID()).Certified() {
 		t.Error("a refused proof changed an entry")
 	}
+	// A proof that held for one blob is not remembered for another.
+	if err := w.send(bad.invalidate(t)); err != nil {
+		t.Fatal(err)
+	}
+	w.refusedWith(ErrProof, w.send(Invalidate{Blob: honest.ID(), Proof: bad.invalidate(t).Proof}))
 }
 
 // Only a proof may be larger than TxBytes: in both the pool and a block.
