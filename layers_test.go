@@ -48,7 +48,7 @@ var house = map[string]room{
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state"},
-	"github.com/libp2p/go-libp2p":      {"p2p", "client", "node", "ledger/comet", "testnet"}, // beside p2p: the type of a peer's name
+	"github.com/libp2p/go-libp2p":      {"p2p", "client", "node", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"node", "cmd/walrus"},
 	"google.golang.org/protobuf/proto": {"kv"},

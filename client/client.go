@@ -31,6 +31,7 @@ var (
 	ErrUnknownBlob = errors.New("the ledger knows no such blob")
 	ErrUncertified = errors.New("the blob is registered but was never certified: it may not be complete")
 	ErrEnded       = errors.New("the blob has ended")
+	ErrInvalid     = errors.New("whoever stored the blob encoded it wrongly on purpose: it was proven invalid and is refused for good")
 )
 
 // Client stores and reads blobs.
@@ -39,6 +40,7 @@ type Client struct {
 	ledger Ledger
 	chain  token.ChainID
 	log    *slog.Logger
+	nonces nonces
 }
 
 // New is a client of the chain that l speaks for.
@@ -127,7 +129,13 @@ func (c *Client) find(ctx context.Context, id blob.ID) (registry.Entry, blob.Com
 		return fail(err)
 	}
 	if !ok {
-		if t, buried, err := v.Tombstone(id); err == nil && buried {
+		t, buried, err := v.Tombstone(id)
+		switch {
+		case err != nil:
+			return fail(err)
+		case buried && t.Reason == registry.Invalid:
+			return fail(fmt.Errorf("%s: %w", id, ErrInvalid))
+		case buried:
 			return fail(fmt.Errorf("%s: %w: it was %s in epoch %d", id, ErrEnded, t.Reason, t.Ended))
 		}
 		return fail(fmt.Errorf("%s: %w", id, ErrUnknownBlob))

@@ -13,28 +13,11 @@ import (
 // with the same wallet was quicker.
 const nonceTries = 16
 
-// Send signs a transaction with key and waits until a block holds it. Several
-// processes may spend from one wallet at the same time: who comes second takes the
-// next nonce.
+// Send signs a transaction with key and waits until a block holds it. Any number of
+// goroutines and processes may spend from one wallet at the same time.
 func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (ledger.Receipt, error) {
 	for try := 0; ; try++ {
-		v, err := c.ledger.View(ctx)
-		if err != nil {
-			return ledger.Receipt{}, err
-		}
-		params, err := v.Params()
-		if err != nil {
-			return ledger.Receipt{}, err
-		}
-		account, err := v.Account(key.Address())
-		if err != nil {
-			return ledger.Receipt{}, err
-		}
-		tx := sign(key, c.chain, unusedNonce(account, try), params.Fees, body)
-		receipt, err := c.ledger.Submit(ctx, tx)
-		if err == nil {
-			err = receipt.Err()
-		}
+		receipt, err := c.sendOnce(ctx, key, body, try)
 		if errors.Is(err, ledger.ErrNonce) && try < nonceTries {
 			continue
 		}
@@ -45,23 +28,33 @@ func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (led
 	}
 }
 
+func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, try int) (ledger.Receipt, error) {
+	var params ledger.Params
+	account := func() (ledger.Account, error) {
+		v, err := c.ledger.View(ctx)
+		if err != nil {
+			return ledger.Account{}, err
+		}
+		if params, err = v.Params(); err != nil {
+			return ledger.Account{}, err
+		}
+		return v.Account(key.Address())
+	}
+	nonce, err := c.nonces.take(ctx, key.Address(), account, try)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	receipt, err := c.ledger.Submit(ctx, sign(key, c.chain, nonce, params.Fees, body))
+	if err == nil {
+		err = receipt.Err()
+	}
+	c.nonces.give(key.Address(), nonce, err == nil)
+	return receipt, err
+}
+
 // sign signs with the least fee. The fee's own bytes count: it is found by signing once without.
 func sign(key token.Key, chain token.ChainID, nonce uint64, fees ledger.Fees, body ledger.Body) []byte {
 	const feeBytes = 8
 	size := len(ledger.Sign(key, chain, nonce, 0, body)) + feeBytes
 	return ledger.Sign(key, chain, nonce, fees.Of(size), body)
-}
-
-// unusedNonce is the skip-th unused nonce of an account.
-func unusedNonce(a ledger.Account, skip int) uint64 {
-	n := a.Nonce
-	for {
-		if a.Unused(n) {
-			if skip == 0 {
-				return n
-			}
-			skip--
-		}
-		n++
-	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// nonceWindow is how far above the lowest unused nonce a transaction may be.
-const nonceWindow = 64
+// NonceWindow is how far above the lowest unused nonce a transaction may be.
+const NonceWindow = 64
 
 // Account is somebody's money and which nonces they have used.
 //
@@ -23,7 +23,7 @@ type Account struct {
 // Unused says whether a transaction may use n.
 func (a Account) Unused(n uint64) bool {
 	switch {
-	case n < a.Nonce || n-a.Nonce > nonceWindow:
+	case n < a.Nonce || n-a.Nonce > NonceWindow:
 		return false
 	case n == a.Nonce:
 		return true

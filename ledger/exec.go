@@ -123,10 +123,13 @@ func (x *exec) takeBucket(epoch uint64, a token.Amount) {
 
 // admit validates a transaction against the state: who may pay, and what it does.
 func (x *exec) admit(raw []byte) (Tx, plan, error) {
-	if uint64(len(raw)) > x.p.TxBytes {
-		return Tx{}, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), x.p.TxBytes, ErrTooLarge)
+	if uint64(len(raw)) > x.p.LargestTx() {
+		return Tx{}, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), x.p.LargestTx(), ErrTooLarge)
 	}
 	tx, body, err := DecodeTx(raw)
+	if uint64(len(raw)) > x.p.TxBytes && (err != nil || tx.Kind != KindInvalidate) {
+		return tx, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), x.p.TxBytes, ErrTooLarge)
+	}
 	if err != nil {
 		return tx, plan{}, err
 	}

@@ -47,9 +47,11 @@ type Machine struct {
 	seen    *seen
 	waiting *waiting
 	pending *state.Update // executed, not committed
+	changed []blob.ID     // blobs whose entries the pending update writes
 
-	mu    sync.RWMutex // guards the fields below
-	rules Rules        // as committed
+	mu      sync.RWMutex // guards the fields below
+	rules   Rules        // as committed
+	touched touched
 }
 
 // NewMachine opens the ledger of a genesis over kv, and lays the genesis at height 0
@@ -155,7 +157,7 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	m.pending, r.AppHash = u, u.Root()
+	m.pending, m.changed, r.AppHash = u, entriesIn(block.Changes()), u.Root()
 	return r, nil
 }
 
@@ -176,9 +178,23 @@ func (m *Machine) Commit() error {
 	if m.pending == nil {
 		return errors.New("commit: no block was executed")
 	}
-	u := m.pending
-	m.pending = nil
-	return m.state.Commit(u)
+	u, changed := m.pending, m.changed
+	m.pending, m.changed = nil, nil
+	if err := m.state.Commit(u); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.touched.add(m.state.Height(), changed)
+	return nil
+}
+
+// BlobsSince is the blobs whose entries blocks after height wrote. ok is false where
+// that is not known any more, or not yet: then whoever asks has to look at all.
+func (m *Machine) BlobsSince(height uint64) (ids []blob.ID, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.touched.since(height)
 }
 
 // Genesis is what the chain started from.

@@ -17,7 +17,8 @@ const maxTxBytes = 2 << 20
 // Kind numbers what a transaction does.
 type Kind uint8
 
-// All kinds. Certify and ShardReady carry their own proof: no signer, nonce or fee.
+// All kinds. Certify, ShardReady and Invalidate carry their own proof: no signer,
+// nonce or fee.
 const (
 	KindTransfer     Kind = 1
 	KindRegisterNode Kind = 2
@@ -32,13 +33,14 @@ const (
 	KindExtend       Kind = 11
 	KindDelete       Kind = 12
 	KindShardReady   Kind = 13
+	KindInvalidate   Kind = 14
 )
 
 var kindNames = map[Kind]string{
 	KindTransfer: "transfer", KindRegisterNode: "register-node", KindUpdateNode: "update-node", KindBond: "bond",
 	KindUnbond: "unbond", KindWithdraw: "withdraw", KindDelegate: "delegate", KindUndelegate: "undelegate",
 	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
-	KindShardReady: "shard-ready",
+	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
 }
 
 // String is the name.
@@ -51,7 +53,7 @@ func (k Kind) String() string {
 
 // Unsigned says that transactions of this kind carry their own proof: no signer,
 // nonce or fee, so that the same bytes may rightly come twice.
-func (k Kind) Unsigned() bool { return k == KindCertify || k == KindShardReady }
+func (k Kind) Unsigned() bool { return k == KindCertify || k == KindShardReady || k == KindInvalidate }
 
 // Tx is a transaction as it travels.
 type Tx struct {
@@ -143,6 +145,8 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[Delete](b)
 	case KindShardReady:
 		return decodeAs[ShardReady](b)
+	case KindInvalidate:
+		return decodeAs[Invalidate](b)
 	}
 	return nil, fmt.Errorf("unknown %s: a newer program may know it", k)
 }

@@ -21,10 +21,10 @@ func TestANonceIsUsedOnceInAnyOrder(t *testing.T) {
 		a.Use(n)
 		used[n] = true
 		for k := range uint64(200) {
-			if a.Unused(k) && (used[k] || k < a.Nonce || k > a.Nonce+nonceWindow) {
+			if a.Unused(k) && (used[k] || k < a.Nonce || k > a.Nonce+NonceWindow) {
 				t.Fatalf("%d: nonce %d could be used: %+v", i, k, a)
 			}
-			if !a.Unused(k) && !used[k] && k >= a.Nonce && k <= a.Nonce+nonceWindow {
+			if !a.Unused(k) && !used[k] && k >= a.Nonce && k <= a.Nonce+NonceWindow {
 				t.Fatalf("%d: nonce %d could not be used: %+v", i, k, a)
 			}
 		}

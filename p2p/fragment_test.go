@@ -174,7 +174,7 @@ func TestUploadComesBackAndIsNotSentTwice(t *testing.T) {
 		t.Errorf("got %d, %v", got, err)
 	}
 	// The same stream serves the next requests.
-	err = link.Symbols(r.m.ID(), blob.Column, 0, []int{1, 0}, 1, 3, 1, false, func(got Symbols) error {
+	err = link.Symbols(r.m.ID(), blob.Column, 0, []int{0, 1}, 1, 3, 1, false, func(got Symbols) error {
 		if len(got.Data) != 2 {
 			t.Errorf("stripe %d: %d bytes", got.Stripe, len(got.Data))
 		}

@@ -2,7 +2,6 @@ package comet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -20,8 +19,8 @@ import (
 const appVersion = 1
 
 // receiptsKept is how many receipts are remembered for those who ask after their
-// transaction was committed.
-const receiptsKept = 1 << 14
+// transaction was committed: some minutes' worth of full blocks.
+const receiptsKept = 1 << 16
 
 // app is the state machine as CometBFT drives it. It translates and holds no rule.
 type app struct {
@@ -31,7 +30,7 @@ type app struct {
 
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
-	timeMs   int64 // of the last block
+	settled  uint64 // the last height whose receipts are there
 	block    []executed
 	receipts map[blob.Hash]ledger.Receipt
 	order    []blob.Hash // of receipts, oldest first
@@ -52,7 +51,7 @@ type executed struct {
 
 func newApp(m *ledger.Machine, fail func(error)) *app {
 	return &app{machine: m, fail: fail, changed: make(chan struct{}),
-		receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
+		settled: m.Height(), receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
 }
 
 // Info says how far the state is, so that CometBFT replays what is missing.
@@ -115,7 +114,7 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 		out.TxResults = append(out.TxResults, &abci.ExecTxResult{Code: code})
 	}
 	a.mu.Lock()
-	a.block, a.timeMs = block, b.TimeMs
+	a.block = block
 	a.mu.Unlock()
 	return out, nil
 }
@@ -158,7 +157,7 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	for _, e := range a.block {
 		a.settle(e.hash, ledger.Receipt{Height: height, Code: e.result.Code, Log: e.result.Log})
 	}
-	a.block = nil
+	a.block, a.settled = nil, height
 	close(a.changed)
 	a.changed = make(chan struct{})
 	return &abci.ResponseCommit{}, nil // all blocks are kept: who joins late starts from the first
@@ -167,10 +166,11 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 // settle needs mu held. A transaction may be in several blocks: the last time that
 // it was done is what its sender asks for.
 func (a *app) settle(hash blob.Hash, r ledger.Receipt) {
-	_, known := a.receipts[hash]
-	if !known || r.Code == 0 {
-		a.receipts[hash] = r
+	was, known := a.receipts[hash]
+	if known && was.Code == 0 && r.Code != 0 {
+		r = was
 	}
+	a.receipts[hash] = r
 	if !known {
 		a.order = append(a.order, hash)
 		if len(a.order) > receiptsKept {
@@ -182,14 +182,6 @@ func (a *app) settle(hash blob.Hash, r ledger.Receipt) {
 		c <- r
 	}
 	delete(a.waiting, hash)
-}
-
-// lately is the receipt of a transaction that was done some blocks ago.
-func (a *app) lately(hash blob.Hash) (ledger.Receipt, bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	r, ok := a.receipts[hash]
-	return r, ok && r.Code == 0
 }
 
 // await is a channel that gets the receipt of a transaction when the next block that
@@ -211,6 +203,24 @@ func (a *app) await(hash blob.Hash) (<-chan ledger.Receipt, func()) {
 		}
 		if len(a.waiting[hash]) == 0 {
 			delete(a.waiting, hash)
+		}
+	}
+}
+
+// receiptAt is the receipt of a transaction, once those of a height are there.
+func (a *app) receiptAt(ctx context.Context, height uint64, hash blob.Hash) (ledger.Receipt, bool, error) {
+	for {
+		a.mu.Lock()
+		r, ok := a.receipts[hash]
+		settled, changed := a.settled, a.changed
+		a.mu.Unlock()
+		if ok || settled >= height {
+			return r, ok, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return r, false, ctx.Err()
 		}
 	}
 }
@@ -246,5 +256,3 @@ func (a *app) PrepareProposal(_ context.Context, r *abci.RequestPrepareProposal)
 func (a *app) ProcessProposal(context.Context, *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
 	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
 }
-
-var errHalted = errors.New("no block holds the transaction yet: the ledger may stand still because more than a third of the committee is away; nothing is lost, try again")

@@ -7,27 +7,33 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
 	cfg "github.com/cometbft/cometbft/config"
 	"github.com/cometbft/cometbft/crypto/ed25519"
-	"github.com/cometbft/cometbft/mempool"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/proxy"
 	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/types"
 
-	abci "github.com/cometbft/cometbft/abci/types"
-
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
 
-var errConsensus = errors.New("consensus has failed on this node: see the log above; restart it, and if it fails again restore or wipe its ledger directory (fragments and keys are elsewhere)")
+// ErrFailed is returned where a node cannot take part in the ledger any more.
+var ErrFailed = errors.New("the ledger cannot go on here")
+
+// advice is what an operator can do about a ledger that does not open or go on.
+func (c *Chain) advice() string {
+	return fmt.Sprintf("restart the node; if that fails again move %s away, and the node fetches the ledger anew (its fragments and keys lie elsewhere)", c.options.Dir)
+}
 
 // Options say who a chain's node is.
 type Options struct {
@@ -67,28 +73,51 @@ func Open(o Options) (c *Chain, err error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	db, err := kv.Open(kv.Options{Dir: filepath.Join(o.Dir, "db"), Profile: kv.Small, Logger: o.Log})
-	if err != nil {
+	c = &Chain{options: o, failed: make(chan error, 1)}
+	if c.db, err = kv.Open(kv.Options{Dir: filepath.Join(o.Dir, "db"), Profile: kv.Small, Logger: o.Log}); err != nil {
+		if errors.Is(err, kv.ErrCorrupt) {
+			return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
+		}
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	defer func() {
 		if err != nil {
-			db.Close()
+			c.db.Close()
 		}
 	}()
-	c = &Chain{options: o, db: db, failed: make(chan error, 1)}
-	if c.machine, err = ledger.NewMachine(o.Genesis, stateDisk{db}); err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
+	if c.machine, err = ledger.NewMachine(o.Genesis, stateDisk{c.db}); err != nil {
+		if errors.Is(err, ledger.ErrRules) {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+		return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
 	}
 	c.app = newApp(c.machine, c.fail)
 	if c.guard, err = newGuard(o.Key, o.KeyDir); err != nil {
 		return nil, err
 	}
-	c.states = sm.NewStore(newCometDisk(db, "state"), sm.StoreOptions{DiscardABCIResponses: true})
-	if c.node, err = c.newNode(); err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
+	c.states = sm.NewStore(newCometDisk(c.db, "state"), sm.StoreOptions{DiscardABCIResponses: true})
+	err = c.guarded("open", func() (err error) {
+		c.node, err = c.newNode()
+		return err
+	})
+	return c, err
+}
+
+// guarded calls into CometBFT, which panics on what it finds on a disk, and says
+// what to do when it fails.
+func (c *Chain) guarded(act string, call func() error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("ledger: %s CometBFT: %v: %w: %s", act, r, ErrFailed, c.advice())
+		}
+	}()
+	if err := call(); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), "address already in use") {
+			return fmt.Errorf("ledger: listen on %s: the port is taken: stop what uses it or choose another ledger_listen: %w", c.options.Listen, err)
+		}
+		return fmt.Errorf("ledger: %s CometBFT: %w: %w: %s", act, err, ErrFailed, c.advice())
 	}
-	return c, nil
+	return nil
 }
 
 func (c *Chain) newNode() (*node.Node, error) {
@@ -99,7 +128,7 @@ func (c *Chain) newNode() (*node.Node, error) {
 		genesis.doc,
 		func(ctx *cfg.DBContext) (dbm.DB, error) { return newCometDisk(c.db, ctx.ID), nil },
 		node.DefaultMetricsProvider(&cfg.InstrumentationConfig{}),
-		logger{c.options.Log, c.fail})
+		logger{c.options.Log, c.consensusFailed})
 }
 
 // config is CometBFT's settings for this use; the reasons stand beside each.
@@ -121,10 +150,11 @@ func (c *Chain) config() *cfg.Config {
 	o.P2P.MaxNumInboundPeers, o.P2P.MaxNumOutboundPeers = 200, 200
 	o.P2P.SendRate, o.P2P.RecvRate = 50<<20, 50<<20
 	o.P2P.MaxPacketMsgPayloadSize = 16 << 10
+	o.P2P.DialTimeout, o.P2P.HandshakeTimeout = 2*time.Second, 5*time.Second // ending waits for them
 
 	o.Mempool.Recheck = false // nonces in a window need no order
 	o.Mempool.Size, o.Mempool.CacheSize = 20_000, 100_000
-	o.Mempool.MaxTxBytes = int(p.TxBytes)
+	o.Mempool.MaxTxBytes = int(p.LargestTx())
 	o.Mempool.MaxTxsBytes = 256 << 20
 
 	o.Consensus.WalPath = "cs.wal/wal"
@@ -151,14 +181,19 @@ func (g ledgerGenesis) doc() (*types.GenesisDoc, error) {
 	return doc, doc.ValidateAndComplete()
 }
 
+// consensusFailed is told why consensus is dead: the process lives on, and must not.
+func (c *Chain) consensusFailed(why string) {
+	c.fail(fmt.Errorf("ledger: %w: consensus has failed: %s: %s", ErrFailed, why, c.advice()))
+}
+
 // fail keeps the first reason why the chain cannot go on.
 func (c *Chain) fail(err error) { c.once.Do(func() { c.failed <- err }) }
 
 // Run takes part in the chain until ctx ends or the chain fails here. The database
 // is closed when it returns.
 func (c *Chain) Run(ctx context.Context) error {
-	if err := c.node.Start(); err != nil {
-		return errors.Join(fmt.Errorf("ledger: start CometBFT: %w", err), c.db.Close())
+	if err := c.guarded("start", c.node.Start); err != nil {
+		return errors.Join(err, c.db.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -169,11 +204,14 @@ func (c *Chain) Run(ctx context.Context) error {
 	case err = <-c.failed:
 	}
 	cancel()
-	wg.Wait()
-	if stopped := c.node.Stop(); stopped != nil && err == nil {
-		err = fmt.Errorf("ledger: stop CometBFT: %w", stopped)
+	stopped := c.guarded("stop", c.node.Stop)
+	wg.Wait() // dials end with the switch, or with their own time
+	if stopped == nil {
+		c.node.Wait()
 	}
-	c.node.Wait()
+	if err == nil {
+		err = stopped
+	}
 	return errors.Join(err, c.db.Close())
 }
 
@@ -188,6 +226,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// maxAddr bounds the address a stranger says it listens on.
+const maxAddr = 256
+
 // dialAlways keeps connections to all known peers.
 func (c *Chain) dialAlways(ctx context.Context) {
 	sw, ok := c.node.Switch().(*p2p.Switch)
@@ -198,6 +239,7 @@ func (c *Chain) dialAlways(ctx context.Context) {
 	self := c.node.NodeInfo().ID()
 	var dials sync.WaitGroup
 	defer dials.Wait()
+	var busy sync.Map // of Peer: dials that run. One a peer and address, whatever they say
 	// A network that starts together finds itself in moments; later there is time.
 	const rounds, quick, calm = 100, 50 * time.Millisecond, time.Second
 	for round := 0; ; round++ {
@@ -211,14 +253,20 @@ func (c *Chain) dialAlways(ctx context.Context) {
 		}
 		for _, peer := range c.options.Peers() {
 			id := p2p.PubKeyToID(ed25519.PubKey(peer.Key[:]))
-			if id == self || peer.Addr == "" || sw.Peers().Has(id) {
+			if id == self || peer.Addr == "" || len(peer.Addr) > maxAddr || sw.Peers().Has(id) {
 				continue
 			}
-			addr, err := p2p.NewNetAddressString(p2p.IDAddressString(id, peer.Addr))
-			if err != nil || sw.IsDialingOrExistingAddress(addr) {
+			if _, dialing := busy.LoadOrStore(peer, true); dialing {
 				continue
 			}
-			dials.Go(func() { _ = sw.DialPeerWithAddress(addr) }) // the next round tries again
+			dials.Go(func() {
+				defer busy.Delete(peer)
+				// Looking up a name takes time. What fails, the next round tries again.
+				addr, err := p2p.NewNetAddressString(p2p.IDAddressString(id, peer.Addr))
+				if err == nil && !sw.IsDialingOrExistingAddress(addr) {
+					_ = sw.DialPeerWithAddress(addr)
+				}
+			})
 		}
 	}
 }
@@ -245,38 +293,8 @@ func (c *Chain) Hold(ctx context.Context) (ledger.View, func(), error) {
 // Changed is closed when the next block was applied.
 func (c *Chain) Changed() <-chan struct{} { return c.app.next() }
 
+// BlobsSince is the blobs whose entries blocks after height wrote; see ledger.Machine.
+func (c *Chain) BlobsSince(height uint64) ([]blob.ID, bool) { return c.machine.BlobsSince(height) }
+
 // Machine is the state machine, for reads and proofs.
 func (c *Chain) Machine() *ledger.Machine { return c.machine }
-
-// Submit puts a transaction into the mempool and waits until a block holds it.
-func (c *Chain) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
-	hash := ledger.TxHash(tx)
-	done, stop := c.app.await(hash)
-	defer stop()
-	checked := make(chan *abci.ResponseCheckTx, 1)
-	err := c.node.Mempool().CheckTx(tx, func(r *abci.ResponseCheckTx) { checked <- r }, mempool.TxInfo{})
-	switch {
-	case errors.Is(err, mempool.ErrTxInCache):
-		// Somebody else sent it too: it is on its way, or done.
-		if r, ok := c.app.lately(hash); ok {
-			return r, nil
-		}
-	case err != nil:
-		return ledger.Receipt{}, fmt.Errorf("submit: %w", err)
-	default:
-		select {
-		case r := <-checked:
-			if r.Code != 0 {
-				return ledger.Receipt{Height: c.machine.Height(), Code: ledger.Code(r.Code), Log: r.Log}, nil
-			}
-		case <-ctx.Done():
-			return ledger.Receipt{}, ctx.Err()
-		}
-	}
-	select {
-	case r := <-done:
-		return r, nil
-	case <-ctx.Done():
-		return ledger.Receipt{}, errors.Join(errHalted, ctx.Err())
-	}
-}

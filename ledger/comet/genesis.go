@@ -14,7 +14,7 @@ func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisD
 	params := types.DefaultConsensusParams()
 	params.Block.MaxBytes = int64(g.Params.BlockBytes)
 	params.Evidence.MaxAgeDuration = trustPeriod(g.Params)
-	params.Evidence.MaxAgeNumBlocks = int64(trustPeriod(g.Params) / (time.Duration(g.Params.BlockMs) * time.Millisecond))
+	params.Evidence.MaxAgeNumBlocks = max(1, int64(trustPeriod(g.Params)/(time.Duration(g.Params.BlockMs)*time.Millisecond)))
 	params.Version.App = appVersion
 	doc := &types.GenesisDoc{
 		GenesisTime: time.UnixMilli(g.Time).UTC(), ChainID: string(g.ChainID()), InitialHeight: 1,
@@ -27,10 +27,18 @@ func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisD
 	return doc
 }
 
+// maxTrust bounds the trust period: beyond it numbers would overflow, and no header
+// is worth being trusted.
+const maxTrust = 10 * 365 * 24 * time.Hour
+
 // trustPeriod is how long a header may be trusted without looking again: as long
-// as those who signed it can still be punished, which is UnbondingEpochs epochs
-// less a round.
+// as those who signed it can still be punished, which is UnbondingEpochs epochs,
+// less a round in which the evidence travels, or less half an epoch where that is
+// shorter than a round. It is never zero.
 func trustPeriod(p ledger.Params) time.Duration {
-	blocks := p.Staking.UnbondingEpochs*p.EpochBlocks() - p.RoundBlocks
+	blocks := p.Staking.UnbondingEpochs*p.EpochBlocks() - min(p.RoundBlocks, p.EpochBlocks()/2)
+	if blocks > uint64(maxTrust/time.Millisecond)/p.BlockMs {
+		return maxTrust
+	}
 	return time.Duration(blocks*p.BlockMs) * time.Millisecond
 }

@@ -20,6 +20,10 @@ import (
 // ErrUntrusted is returned for a header that does not lead back to what is trusted.
 var ErrUntrusted = errors.New("the answer does not lead back to the trusted genesis or checkpoint")
 
+// ErrExpired is returned where all that is trusted is older than the trust period:
+// no answer can help, only a checkpoint.
+var ErrExpired = errors.New("what is trusted is too old to lead anywhere: name a recent checkpoint (height and hash from somebody you trust) in network.toml")
+
 // maxClockDrift is how far a header may be ahead of this machine's clock.
 const maxClockDrift = 30 * time.Second
 
@@ -30,13 +34,16 @@ type Checkpoint struct {
 	Hash   blob.Hash
 }
 
+// source is one node that is asked for headers. Whoever's answer is checked also
+// gives the headers it is checked with: what does not fit together is then its fault.
+type source func(ctx context.Context, height int64) (*types.LightBlock, error)
+
 // follower follows the chain's headers from the first or a checkpoint, skipping as
 // far as more than a third of the trusted committee signed.
 type follower struct {
 	genesis ledger.Genesis
 	period  time.Duration
 	anchor  *Checkpoint
-	fetch   func(ctx context.Context, height int64) (*types.LightBlock, error)
 	now     func() time.Time
 
 	mu      sync.Mutex // guards trusted
@@ -46,42 +53,92 @@ type follower struct {
 // trustedKept bounds the verified headers that are remembered, beside the first.
 const trustedKept = 64
 
-// header is the verified header of a height. Nodes may be some blocks apart: a
-// header before the newest is verified from the nearest one below it.
-func (f *follower) header(ctx context.Context, height int64) (*types.LightBlock, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if len(f.trusted) == 0 {
-		first, err := f.begin(ctx)
-		if err != nil {
-			return nil, err
-		}
-		f.trusted = append(f.trusted, first)
+// header is the verified header of a height, as from has it.
+func (f *follower) header(ctx context.Context, height int64, from source) (*types.LightBlock, error) {
+	if b, _ := f.nearest(height); b != nil && b.Height == height {
+		return b, nil
 	}
-	at, found := slices.BinarySearchFunc(f.trusted, height, func(b *types.LightBlock, h int64) int { return cmp.Compare(b.Height, h) })
-	if found {
-		return f.trusted[at], nil
-	}
-	if at == 0 {
-		return nil, fmt.Errorf("header %d is older than what is trusted, %d: %w", height, f.trusted[0].Height, ErrUntrusted)
-	}
-	target, err := f.fetch(ctx, height)
+	target, err := from(ctx, height)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.advance(ctx, f.trusted[at-1], target); err != nil {
+	return f.verify(ctx, target, from)
+}
+
+// verify leads a header back to what is trusted. Nodes may be some blocks apart: one
+// before the newest is verified from the nearest one below it.
+func (f *follower) verify(ctx context.Context, target *types.LightBlock, from source) (*types.LightBlock, error) {
+	base, first := f.nearest(target.Height)
+	if first == 0 {
+		begin, err := f.begin(ctx, from)
+		if err != nil {
+			return nil, err
+		}
+		f.remember(begin)
+		base, first = f.nearest(target.Height)
+	}
+	switch {
+	case base == nil:
+		return nil, fmt.Errorf("header %d is older than what is trusted, %d: %w", target.Height, first, ErrUntrusted)
+	case base.Height == target.Height:
+		if !bytes.Equal(base.Hash(), target.Hash()) {
+			return nil, fmt.Errorf("header %d is %X, another was verified before, %X: %w", target.Height, target.Hash(), base.Hash(), ErrUntrusted)
+		}
+		return base, nil
+	}
+	if err := f.advance(ctx, base, target, from); err != nil {
 		return nil, err
 	}
-	f.trusted = slices.Insert(f.trusted, at, target)
+	f.remember(target)
+	return target, nil
+}
+
+func byHeight(b *types.LightBlock, h int64) int { return cmp.Compare(b.Height, h) }
+
+// nearest is the newest trusted header not above height, and the first height that
+// is trusted, 0 for none.
+func (f *follower) nearest(height int64) (b *types.LightBlock, first int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.trusted) == 0 {
+		return nil, 0
+	}
+	at, found := slices.BinarySearchFunc(f.trusted, height, byHeight)
+	if !found {
+		at--
+	}
+	if at >= 0 {
+		b = f.trusted[at]
+	}
+	return b, f.trusted[0].Height
+}
+
+// newest is the newest verified header, nil for none.
+func (f *follower) newest() *types.LightBlock {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.trusted) == 0 {
+		return nil
+	}
+	return f.trusted[len(f.trusted)-1]
+}
+
+func (f *follower) remember(b *types.LightBlock) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	at, found := slices.BinarySearchFunc(f.trusted, b.Height, byHeight)
+	if found {
+		return
+	}
+	f.trusted = slices.Insert(f.trusted, at, b)
 	if len(f.trusted) > trustedKept {
 		f.trusted = slices.Delete(f.trusted, 1, 2)
 	}
-	return target, nil
 }
 
 // advance verifies target from trusted, by way of headers between where the
 // committee changed too much.
-func (f *follower) advance(ctx context.Context, trusted, target *types.LightBlock) error {
+func (f *follower) advance(ctx context.Context, trusted, target *types.LightBlock, from source) error {
 	const maxSteps = 64 // each halves the distance
 	pending := []*types.LightBlock{target}
 	for step := 0; len(pending) > 0; step++ {
@@ -94,7 +151,7 @@ func (f *follower) advance(ctx context.Context, trusted, target *types.LightBloc
 			trusted = next
 			pending = pending[:len(pending)-1]
 		case errors.As(err, &tooFar) && step < maxSteps && next.Height > trusted.Height+1:
-			between, err := f.fetch(ctx, trusted.Height+(next.Height-trusted.Height)/2)
+			between, err := from(ctx, trusted.Height+(next.Height-trusted.Height)/2)
 			if err != nil {
 				return err
 			}
@@ -109,16 +166,16 @@ func (f *follower) advance(ctx context.Context, trusted, target *types.LightBloc
 func (f *follower) explain(err error) error {
 	var old light.ErrOldHeaderExpired
 	if errors.As(err, &old) {
-		return fmt.Errorf("%w: what is trusted is older than %s: name a recent checkpoint (height and hash from somebody you trust) in network.toml", ErrUntrusted, f.period)
+		return fmt.Errorf("%w (headers are trusted for %s)", ErrExpired, f.period)
 	}
 	return fmt.Errorf("%w (is this machine's clock right? it says %s): %w", ErrUntrusted, f.now().UTC().Format(time.RFC3339), err)
 }
 
 // begin is the first trusted header: the checkpoint's, or block 1 signed by the
 // committee that the genesis names.
-func (f *follower) begin(ctx context.Context) (*types.LightBlock, error) {
+func (f *follower) begin(ctx context.Context, from source) (*types.LightBlock, error) {
 	if f.anchor != nil {
-		b, err := f.fetch(ctx, f.anchor.Height)
+		b, err := from(ctx, f.anchor.Height)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +184,7 @@ func (f *follower) begin(ctx context.Context) (*types.LightBlock, error) {
 		}
 		return b, nil
 	}
-	b, err := f.fetch(ctx, 1)
+	b, err := from(ctx, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 // also listens for the one message that says that consensus is dead.
 type logger struct {
 	log  *slog.Logger
-	fail func(error)
+	fail func(why string) // told when consensus is dead
 }
 
 func (l logger) Debug(string, ...any) {}
@@ -26,7 +27,7 @@ func (l logger) Info(msg string, kv ...any) {
 func (l logger) Error(msg string, kv ...any) {
 	if strings.HasPrefix(msg, "CONSENSUS FAILURE") {
 		l.log.Error(msg, kv...)
-		l.fail(errConsensus)
+		l.fail(reason(kv))
 		return
 	}
 	l.log.Debug(msg, kv...)
@@ -35,3 +36,13 @@ func (l logger) Error(msg string, kv ...any) {
 func (l logger) With(kv ...any) cmtlog.Logger { return logger{l.log.With(kv...), l.fail} }
 
 func (l logger) Warn(msg string, kv ...any) { l.Info(msg, kv...) }
+
+// reason is the error among a message's pairs.
+func reason(kv []any) string {
+	for i := 0; i+1 < len(kv); i += 2 {
+		if kv[i] == "err" {
+			return fmt.Sprint(kv[i+1])
+		}
+	}
+	return "see the log"
+}

@@ -32,8 +32,11 @@ func (o Oracle) Answer(ctx context.Context, _ peer.ID, ask p2p.Ask, body []byte)
 		return o.light(body)
 	case p2p.AskSubmit:
 		r, err := o.c.Submit(ctx, body)
-		if errors.Is(err, errHalted) {
-			err = p2p.Refuse(p2p.CodeBusy, "%v", errHalted)
+		switch {
+		case errors.Is(err, errHalted):
+			err = p2p.Refuse(p2p.CodeWait, "%v", errHalted)
+		case errors.Is(err, errFull):
+			err = p2p.Refuse(p2p.CodeBusy, "%v", err)
 		}
 		return ledger.EncodeReceipt(r), err
 	case p2p.AskList:
@@ -59,12 +62,17 @@ func (o Oracle) get(body []byte) ([]byte, error) {
 		return nil, p2p.Refuse(p2p.CodeBusy, "the chain has no block yet: try again in a moment")
 	}
 	a := getAnswer{Height: height}
+	size := 0
 	for _, k := range q.Keys {
 		p, err := o.c.machine.Prove(k, height-1)
 		if err != nil {
 			return nil, err
 		}
-		a.Proofs = append(a.Proofs, p.Encode())
+		raw := p.Encode()
+		if size += len(raw) + 8; size > p2p.MaxAnswer-64 && len(a.Proofs) > 0 {
+			break // the asker asks for the rest again
+		}
+		a.Proofs = append(a.Proofs, raw)
 	}
 	return canon.Encode(a), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -14,7 +15,6 @@ import (
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
-	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -25,25 +25,36 @@ type RemoteOptions struct {
 	Checkpoint  *Checkpoint   // nil: the genesis
 }
 
+// Asker puts questions of the ledger protocol to nodes; p2p.Host is one.
+type Asker interface {
+	AskLedger(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte) ([]byte, error)
+	Peers() map[peer.ID]p2p.Hello
+	Bootstrap() []peer.AddrInfo
+	Avoided(peer.ID) bool
+	Blame(peer.ID, error)
+}
+
 // Remote is the ledger as seen by a process that runs none: it asks nodes and
 // checks what they say against headers that it follows itself.
 type Remote struct {
-	host    *p2p.Host
+	host    Asker
 	genesis ledger.Genesis
 	options RemoteOptions
 	follow  *follower
 	written atomic.Uint64 // highest block known to hold a transaction of this process
+
+	mu     sync.Mutex // guards looked
+	looked time.Time  // when others were last asked for a newer header
 }
 
 // NewRemote asks the nodes that host is connected to or was told of.
-func NewRemote(host *p2p.Host, g ledger.Genesis, o RemoteOptions) *Remote {
-	r := &Remote{host: host, genesis: g, options: o}
+func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
 	period := o.TrustPeriod
 	if period == 0 {
 		period = trustPeriod(g.Params)
 	}
-	r.follow = &follower{genesis: g, period: period, anchor: o.Checkpoint, fetch: r.lightBlock, now: time.Now}
-	return r
+	return &Remote{host: host, genesis: g, options: o,
+		follow: &follower{genesis: g, period: period, anchor: o.Checkpoint, now: time.Now}}
 }
 
 // FetchGenesis asks a node for the genesis of its network. Whoever gets it shows
@@ -59,29 +70,63 @@ func FetchGenesis(ctx context.Context, host *p2p.Host, from peer.ID) (ledger.Gen
 // ErrNoNode is returned where nobody answers for the ledger.
 var ErrNoNode = errors.New("no node of the network answers: are the bootstrap addresses right, and this machine online?")
 
+// unanswered is a question that got no answer, which is nobody's lie.
+type unanswered struct{ err error }
+
+func (u unanswered) Error() string { return u.err.Error() }
+func (u unanswered) Unwrap() error { return u.err }
+
+// patience is how long one node is waited for while there are others to ask.
+const patience = 5 * time.Second
+
 // ask puts a question to one node after the other until one answers. What a node
 // says is checked by accept; who fails it is blamed and the next is asked.
-func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func([]byte) error) error {
+func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(context.Context, peer.ID, []byte) error) error {
 	var failures []error
-	for _, p := range r.candidates() {
-		answer, err := r.host.AskLedger(ctx, p, ask, body)
-		if err == nil {
-			if err = accept(answer); err == nil {
-				return nil
-			}
-			if errors.Is(err, ErrUntrusted) || errors.Is(err, blob.ErrMismatch) {
-				r.host.Blame(p, err)
-			}
-		}
-		if ctx.Err() != nil {
+	silent := true // no node has said a word
+	candidates := r.candidates()
+	for i, p := range candidates {
+		err := r.askOne(ctx, p, ask, body, i < len(candidates)-1, accept)
+		var none unanswered
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if p2p.IsRefusal(err, p2p.CodeBadRequest) {
+		case errors.Is(err, ErrExpired):
+			return err // the best of nodes could not help
+		case p2p.IsRefusal(err, p2p.CodeBadRequest):
 			return err // nobody else will take it
+		case !errors.As(err, &none):
+			r.host.Blame(p, err)
 		}
+		var refusal *p2p.Refusal
+		silent = silent && errors.As(err, &none) && !errors.As(err, &refusal)
 		failures = append(failures, err)
 	}
-	return fmt.Errorf("%w: %w", ErrNoNode, errors.Join(failures...))
+	err := errors.Join(failures...)
+	if silent {
+		return fmt.Errorf("%w: %w", ErrNoNode, errors.Join(failures...))
+	}
+	return err
+}
+
+func (r *Remote) askOne(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte, others bool, accept func(context.Context, peer.ID, []byte) error) error {
+	if others {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, patience, fmt.Errorf("node %s did not answer within %s", p, patience))
+		defer cancel()
+	}
+	answer, err := r.host.AskLedger(ctx, p, ask, body)
+	if err == nil {
+		err = accept(ctx, p, answer)
+	} else {
+		err = unanswered{err}
+	}
+	if err != nil && ctx.Err() != nil {
+		err = unanswered{context.Cause(ctx)}
+	}
+	return err
 }
 
 // candidates is whom to ask: those we are connected to that run a ledger, then the
@@ -111,36 +156,144 @@ func (r *Remote) candidates() []peer.ID {
 	return append(good, rest...)
 }
 
-// header is the header of a height: verified, or on a node's word if that is to do.
-func (r *Remote) header(ctx context.Context, height int64) (*types.LightBlock, error) {
-	if r.options.TrustNode {
-		return r.lightBlock(ctx, height)
+// lightBlock is a light block as one node has it, in form; height 0 is its newest.
+func (r *Remote) lightBlock(ctx context.Context, from peer.ID, height int64) (*types.LightBlock, error) {
+	answer, err := r.host.AskLedger(ctx, from, p2p.AskLight, canon.Encode(lightQuestion{Height: uint64(height)}))
+	if err != nil {
+		return nil, unanswered{err}
 	}
-	return r.follow.header(ctx, height)
+	b, err := decodeLightBlock(answer, string(r.genesis.ChainID()))
+	if err == nil && height != 0 && b.Height != height {
+		err = fmt.Errorf("light block %d, asked for %d: %w", b.Height, height, blob.ErrMismatch)
+	}
+	return b, err
 }
 
-func (r *Remote) lightBlock(ctx context.Context, height int64) (out *types.LightBlock, err error) {
-	err = r.ask(ctx, p2p.AskLight, canon.Encode(lightQuestion{Height: uint64(height)}), func(b []byte) error {
-		out, err = decodeLightBlock(b, string(r.genesis.ChainID()))
-		if err == nil && height != 0 && out.Height != height {
-			err = fmt.Errorf("light block %d, asked for %d: %w", out.Height, height, blob.ErrMismatch)
-		}
-		return err
-	})
-	return out, err
+func (r *Remote) source(from peer.ID) source {
+	return func(ctx context.Context, height int64) (*types.LightBlock, error) {
+		return r.lightBlock(ctx, from, height)
+	}
 }
+
+// header is the header of a height that one node's answer leads to: verified, or on
+// the node's word if that is to do.
+func (r *Remote) header(ctx context.Context, from peer.ID, height int64) (*types.LightBlock, error) {
+	if height < 1 {
+		return nil, fmt.Errorf("header %d: %w", height, blob.ErrMismatch)
+	}
+	if r.options.TrustNode {
+		return r.lightBlock(ctx, from, height)
+	}
+	b, err := r.follow.header(ctx, height, r.source(from))
+	if err == nil {
+		err = r.current(ctx, from, b)
+	}
+	return b, err
+}
+
+// How old an answer may be. An old one is true, but of the past: it is shown where
+// the ledger stands still, not where one node has fallen behind or holds it back.
+const (
+	maxBehind  = 10               // blocks behind the newest verified header
+	staleAfter = 20               // blocks' time after which others are asked for a newer header
+	lookEvery  = 10 * time.Second // and how often
+	lookLimit  = 2 * time.Second
+)
+
+// current refuses a header that is far behind the newest. One that is old by the
+// clock is compared with what other nodes have first: of those who answer, one
+// honest node suffices to know that the ledger has moved.
+func (r *Remote) current(ctx context.Context, from peer.ID, b *types.LightBlock) error {
+	stale := staleAfter * time.Duration(r.genesis.Params.BlockMs) * time.Millisecond
+	if r.follow.now().Sub(b.Time) > max(stale, lookEvery) {
+		r.look(ctx, from)
+	}
+	if newest := r.follow.newest(); newest != nil && b.Height+maxBehind < newest.Height {
+		return unanswered{fmt.Errorf("node %s is behind: it answers at height %d, the ledger is at %d", from, b.Height, newest.Height)}
+	}
+	return nil
+}
+
+// look asks others than one for their newest headers. What they say is verified.
+func (r *Remote) look(ctx context.Context, beside peer.ID) {
+	r.mu.Lock()
+	recently := time.Since(r.looked) < lookEvery
+	if !recently {
+		r.looked = time.Now()
+	}
+	r.mu.Unlock()
+	if recently {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	var asked sync.WaitGroup
+	for _, p := range r.candidates() {
+		if p == beside {
+			continue
+		}
+		asked.Go(func() {
+			b, err := r.lightBlock(ctx, p, 0)
+			if err == nil {
+				_, err = r.follow.verify(ctx, b, r.source(p))
+			}
+			var none unanswered
+			if err != nil && !errors.As(err, &none) && ctx.Err() == nil && !errors.Is(err, ErrExpired) {
+				r.host.Blame(p, err)
+			}
+		})
+	}
+	asked.Wait()
+}
+
+// errUnknown is returned where a transaction may have been done.
+var errUnknown = errors.New("a node was lost while it held the transaction, and its nonce is used now: it was probably done; look at the account before sending it again")
 
 // Submit hands a transaction to a node and waits until a block holds it.
 func (r *Remote) Submit(ctx context.Context, tx []byte) (receipt ledger.Receipt, err error) {
-	err = r.ask(ctx, p2p.AskSubmit, tx, func(b []byte) (err error) {
-		receipt, err = ledger.DecodeReceipt(b)
-		return err
-	})
-	if err == nil && receipt.Code == 0 {
-		for seen := r.written.Load(); seen < receipt.Height && !r.written.CompareAndSwap(seen, receipt.Height); seen = r.written.Load() {
+	var failures []error
+	lost := false
+	for _, p := range r.candidates() {
+		answer, err := r.host.AskLedger(ctx, p, p2p.AskSubmit, tx)
+		if err == nil {
+			if receipt, err = ledger.DecodeReceipt(answer); err == nil {
+				if lost && errors.Is(receipt.Err(), ledger.ErrNonce) {
+					return receipt, errUnknown
+				}
+				if receipt.Code == 0 {
+					r.wrote(receipt.Height)
+				}
+				return receipt, nil
+			}
+			r.host.Blame(p, err)
 		}
+		var refusal *p2p.Refusal
+		refused := errors.As(err, &refusal)
+		switch {
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+			return receipt, fmt.Errorf("%w: %w", errHalted, ctx.Err())
+		case ctx.Err() != nil:
+			return receipt, ctx.Err()
+		case refused && refusal.Code == p2p.CodeWait:
+			return receipt, errHalted
+		case refused && refusal.Code == p2p.CodeBadRequest:
+			return receipt, err
+		}
+		lost = lost || !refused
+		failures = append(failures, err)
+	}
+	err = errors.Join(failures...)
+	var refusal *p2p.Refusal
+	if !errors.As(err, &refusal) {
+		err = fmt.Errorf("%w: %w", ErrNoNode, err)
 	}
 	return receipt, err
+}
+
+// wrote notes a block that holds a transaction of this process.
+func (r *Remote) wrote(height uint64) {
+	for seen := r.written.Load(); seen < height && !r.written.CompareAndSwap(seen, height); seen = r.written.Load() {
+	}
 }
 
 // settleBlocks is how many blocks Settle waits at most: a ledger may stand still.
@@ -170,112 +323,8 @@ func (r *Remote) Settle(ctx context.Context) error {
 
 // Standing is where the ledger stands, on the word of the node that is asked.
 func (r *Remote) Standing(ctx context.Context) (s Standing, err error) {
-	err = r.ask(ctx, p2p.AskStatus, nil, func(b []byte) error { return decodeAnswer(b, &s) })
+	err = r.ask(ctx, p2p.AskStatus, nil, func(_ context.Context, _ peer.ID, b []byte) error { return decodeAnswer(b, &s) })
 	return s, err
-}
-
-// View reads the ledger as of now. It is for one task: it remembers what it has
-// read, and the end of ctx ends it.
-func (r *Remote) View(ctx context.Context) (ledger.View, error) {
-	if err := ctx.Err(); err != nil {
-		return ledger.View{}, err
-	}
-	return ledger.View{R: &reader{ctx: ctx, r: r, read: map[string]value{}}}, nil
-}
-
-// reader is a state.Lister over proven answers. The interface has no room for a
-// context; a reader lives no longer than the one it was made with.
-type reader struct {
-	ctx  context.Context
-	r    *Remote
-	read map[string]value
-}
-
-type value struct {
-	bytes []byte
-	ok    bool
-}
-
-var _ state.Lister = (*reader)(nil)
-
-// Get reads a key, proven present or absent.
-func (v *reader) Get(key []byte) ([]byte, bool, error) {
-	if got, ok := v.read[string(key)]; ok {
-		return got.bytes, got.ok, nil
-	}
-	if err := v.Prefetch([][]byte{key}); err != nil {
-		return nil, false, err
-	}
-	got := v.read[string(key)]
-	return got.bytes, got.ok, nil
-}
-
-// Prefetch reads many keys with few questions.
-func (v *reader) Prefetch(keys [][]byte) error {
-	const perQuestion = 256
-	for len(keys) > 0 {
-		part := keys[:min(len(keys), perQuestion)]
-		keys = keys[len(part):]
-		err := v.r.ask(v.ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: part}), func(b []byte) error { return v.accept(part, b) })
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (v *reader) accept(keys [][]byte, answer []byte) error {
-	var a getAnswer
-	if err := decodeAnswer(answer, &a); err != nil {
-		return err
-	}
-	if len(a.Proofs) != len(keys) {
-		return fmt.Errorf("%d proofs for %d keys: %w", len(a.Proofs), len(keys), blob.ErrMismatch)
-	}
-	header, err := v.r.header(v.ctx, int64(a.Height))
-	if err != nil {
-		return err
-	}
-	for i, k := range keys {
-		p, err := state.DecodeProof(a.Proofs[i])
-		if err != nil {
-			return fmt.Errorf("%w: %w", blob.ErrMismatch, err)
-		}
-		got, ok, err := v.r.genesis.Verify(p, blob.Hash(header.AppHash), k)
-		if err != nil {
-			return fmt.Errorf("%w: %w", blob.ErrMismatch, err)
-		}
-		v.read[string(k)] = value{got, ok}
-	}
-	return nil
-}
-
-// Each lists keys on the word of the node, and proves every value it hands on. That
-// none is left out is not proven.
-func (v *reader) Each(prefix []byte, fn func(key, value []byte) error) error {
-	q := listQuestion{Prefix: prefix}
-	for {
-		var a listAnswer
-		if err := v.r.ask(v.ctx, p2p.AskList, canon.Encode(q), func(b []byte) error { return decodeAnswer(b, &a) }); err != nil {
-			return err
-		}
-		if len(a.Keys) > 0 {
-			if err := v.Prefetch(a.Keys); err != nil {
-				return err
-			}
-		}
-		for _, k := range a.Keys {
-			if got := v.read[string(k)]; got.ok {
-				if err := fn(k, got.bytes); err != nil {
-					return err
-				}
-			}
-		}
-		if !a.More || len(a.Keys) == 0 {
-			return nil
-		}
-		q.After = a.Keys[len(a.Keys)-1]
-	}
 }
 
 // AppHashOf asks one node for the app hash in its header of a height, on its word:

@@ -14,7 +14,7 @@ import (
 const (
 	maxKeys     = 1024
 	maxListed   = 512
-	maxListSize = 1 << 20
+	maxListSize = 128 << 10
 )
 
 // getQuestion asks for the values of keys.
@@ -23,7 +23,8 @@ type getQuestion struct {
 	Keys [][]byte
 }
 
-// getAnswer has a proof for each key, in order. They lead to the app hash in the
+// getAnswer has a proof for each key, in order, up to the first that does not fit any
+// more. They lead to the app hash in the
 // header of Height, which is the root of the state one block before.
 type getAnswer struct {
 	_      struct{} `cbor:",toarray"`

@@ -1,0 +1,90 @@
+package client
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/token"
+)
+
+// seenAfter is how long is waited before an account without a free nonce is read again.
+const seenAfter = 100 * time.Millisecond
+
+// nonces is which nonces this process is using, so that those who send from one
+// wallet at the same time do not take each other's.
+type nonces struct {
+	mu    sync.Mutex                        // guards the fields below
+	held  map[token.Address]map[uint64]bool // true: spent, and not seen as used yet
+	freed chan struct{}                     // closed when one is given back
+}
+
+// take finds an unused nonce that nobody here holds, and holds it. The first try
+// takes the lowest; later ones, after another process was quicker, any: processes
+// that began alike must not stay alike. Where all in the window are held it waits,
+// and asks for the account again.
+func (n *nonces) take(ctx context.Context, a token.Address, account func() (ledger.Account, error), try int) (uint64, error) {
+	for {
+		acc, err := account()
+		if err != nil {
+			return 0, err
+		}
+		nonce, ok, freed := n.hold(a, acc, try > 0)
+		if ok {
+			return nonce, nil
+		}
+		select {
+		case <-freed:
+		case <-time.After(seenAfter): // a block may show what is spent
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+func (n *nonces) hold(a token.Address, acc ledger.Account, any bool) (nonce uint64, ok bool, freed <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.held == nil {
+		n.held, n.freed = map[token.Address]map[uint64]bool{}, make(chan struct{})
+	}
+	for i, spent := range n.held[a] {
+		if spent && !acc.Unused(i) {
+			delete(n.held[a], i)
+		}
+	}
+	var free []uint64
+	for i := acc.Nonce; i-acc.Nonce <= ledger.NonceWindow; i++ {
+		if _, held := n.held[a][i]; !held && acc.Unused(i) {
+			free = append(free, i)
+		}
+	}
+	if len(free) == 0 {
+		return 0, false, n.freed
+	}
+	nonce = free[0]
+	if any {
+		nonce = free[rand.IntN(min(len(free), 32))]
+	}
+	if n.held[a] == nil {
+		n.held[a] = map[uint64]bool{}
+	}
+	n.held[a][nonce] = false
+	return nonce, true, nil
+}
+
+// give says that a nonce was spent, or that it is free again. A spent one is held
+// until the account shows it: what is read is a block or more behind.
+func (n *nonces) give(a token.Address, nonce uint64, spent bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if spent {
+		n.held[a][nonce] = true
+	} else {
+		delete(n.held[a], nonce)
+	}
+	close(n.freed)
+	n.freed = make(chan struct{})
+}
