@@ -22,6 +22,7 @@ type cluster struct {
 	genesis ledger.Genesis
 	wallet  token.Key
 	members []*member
+	waiting int // see Options
 }
 
 type member struct {
@@ -32,6 +33,7 @@ type member struct {
 	chain  *Chain
 	host   *p2p.Host
 	stop   func()
+	end    func() error // waits for its end
 }
 
 func quiet() *slog.Logger {
@@ -88,7 +90,7 @@ func (c *cluster) start(list ...int) {
 	c.t.Helper()
 	for _, i := range list {
 		m := c.members[i]
-		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), Listen: m.addr, Peers: c.peers, Log: quiet().With("node", i)})
+		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), Listen: m.addr, Peers: c.peers, Waiting: c.waiting, Log: quiet().With("node", i)})
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -102,10 +104,11 @@ func (c *cluster) start(list ...int) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- chain.Run(ctx) }()
+		m.end = func() error { return <-done }
 		m.stop = func() {
 			m.host.Close()
 			cancel()
-			if err := <-done; err != nil {
+			if err := m.end(); err != nil {
 				c.t.Errorf("node %d: %v", i, err)
 			}
 		}
