@@ -42,13 +42,13 @@ var house = map[string]room{
 	"gateway":      {8, nil, "HTTP for blobs"},
 	"testnet":      {9, nil, "processes: starts nodes, is none"},
 	"bench":        {10, nil, "measures; nothing depends on it"},
-	"cmd/walrus":   {11, []string{"github.com/spf13"}, "words typed by people"},
+	"cmd/walrus":   {11, []string{"github.com/spf13", "github.com/schollz/progressbar", "golang.org/x/term"}, "words typed by people"},
 }
 
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state"},
-	"github.com/libp2p/go-libp2p":      {"p2p", "client", "node", "ledger/comet", "testnet"}, // beside p2p: the type of a peer's name
+	"github.com/libp2p/go-libp2p":      {"p2p", "client", "node", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"node", "cmd/walrus"},
 	"google.golang.org/protobuf/proto": {"kv"},

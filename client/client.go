@@ -31,6 +31,7 @@ var (
 	ErrUnknownBlob = errors.New("the ledger knows no such blob")
 	ErrUncertified = errors.New("the blob is registered but was never certified: it may not be complete")
 	ErrEnded       = errors.New("the blob has ended")
+	ErrInvalid     = errors.New("whoever stored the blob encoded it wrongly on purpose: it was proven invalid and is refused for good")
 )
 
 // Client stores and reads blobs.
@@ -99,8 +100,23 @@ func DirectoryOf(v ledger.View, chain token.ChainID) (*Directory, error) {
 	return d, nil
 }
 
-// Find reads what the ledger says of a blob that can be read.
+// settler is a ledger whose reads lag its writes.
+type settler interface {
+	Settle(ctx context.Context) error
+}
+
+// Find reads what the ledger says of a blob that can be read. A blob that this
+// process has just stored is found.
 func (c *Client) Find(ctx context.Context, id blob.ID) (registry.Entry, blob.Commitment, *Directory, error) {
+	e, commitment, d, err := c.find(ctx, id)
+	l, lags := c.ledger.(settler)
+	if lags && (errors.Is(err, ErrUnknownBlob) || errors.Is(err, ErrUncertified)) && l.Settle(ctx) == nil {
+		return c.find(ctx, id)
+	}
+	return e, commitment, d, err
+}
+
+func (c *Client) find(ctx context.Context, id blob.ID) (registry.Entry, blob.Commitment, *Directory, error) {
 	fail := func(err error) (registry.Entry, blob.Commitment, *Directory, error) {
 		return registry.Entry{}, blob.Commitment{}, nil, err
 	}
@@ -113,7 +129,13 @@ func (c *Client) Find(ctx context.Context, id blob.ID) (registry.Entry, blob.Com
 		return fail(err)
 	}
 	if !ok {
-		if t, buried, err := v.Tombstone(id); err == nil && buried {
+		t, buried, err := v.Tombstone(id)
+		switch {
+		case err != nil:
+			return fail(err)
+		case buried && t.Reason == registry.Invalid:
+			return fail(fmt.Errorf("%s: %w", id, ErrInvalid))
+		case buried:
 			return fail(fmt.Errorf("%s: %w: it was %s in epoch %d", id, ErrEnded, t.Reason, t.Ended))
 		}
 		return fail(fmt.Errorf("%s: %w", id, ErrUnknownBlob))

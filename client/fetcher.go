@@ -2,13 +2,16 @@ package client
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/p2p"
 )
 
@@ -53,18 +56,22 @@ func (f *Fetcher) Close() {
 }
 
 // with runs do over a stream to m and keeps the stream for the next call if it
-// ended well. The end of ctx interrupts it.
+// ended well. The end of ctx interrupts it. Whoever fails is asked last for a while;
+// being interrupted says nothing of the peer.
 func (f *Fetcher) with(ctx context.Context, m Member, do func(*p2p.Link) error) error {
 	for {
 		l, reused, err := f.link(ctx, m)
 		if err != nil {
-			f.mark(m.Peer, ctx.Err() == nil)
+			if ctx.Err() == nil {
+				f.mark(m.Peer, true)
+			}
 			return err
 		}
 		stop := context.AfterFunc(ctx, l.Interrupt)
 		before := l.Received()
 		err = do(l)
-		f.received.Add(l.Received() - before)
+		got := l.Received() - before
+		f.received.Add(got)
 		if !stop() && err == nil {
 			err = ctx.Err()
 		}
@@ -74,11 +81,21 @@ func (f *Fetcher) with(ctx context.Context, m Member, do func(*p2p.Link) error) 
 			return nil
 		}
 		l.Close(err)
-		if reused && ctx.Err() == nil && p2p.IsHangup(err) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if reused && got == 0 && p2p.IsHangup(err) && !errors.Is(err, os.ErrDeadlineExceeded) {
 			continue // it had been closed while it lay idle: once more on a new one
 		}
-		f.mark(m.Peer, ctx.Err() == nil && p2p.IsHangup(err))
+		f.mark(m.Peer, true)
 		return err
+	}
+}
+
+// judge blames a member whose answer no honest program gives.
+func (f *Fetcher) judge(m Member, err error) {
+	if errors.Is(err, blob.ErrMismatch) || errors.Is(err, p2p.ErrProtocol) {
+		f.host.Blame(m.Peer, err)
 	}
 }
 

@@ -37,6 +37,11 @@ type gathering[T any] struct {
 	events   chan event[T]
 	failures []string
 	ctx      context.Context // of this gathering: it ends when enough is there
+
+	heard    time.Time     // when anybody last answered
+	launched int           // questions asked
+	landed   int           // of these: answered to the end
+	slowest  time.Duration // that one of these took
 }
 
 type candidate struct {
@@ -49,7 +54,8 @@ type flight struct {
 	member  int
 	places  []blob.Place
 	left    map[blob.Place]int // stripes not answered yet
-	doubled bool               // others were asked in its stead
+	began   time.Time
+	doubled bool // others were asked in its stead
 }
 
 type event[T any] struct {
@@ -101,47 +107,66 @@ func (g *gathering[T]) enqueue(order []blob.Place) {
 }
 
 func (g *gathering[T]) run() error {
+	g.heard = time.Now()
 	g.launch(g.need)
-	hedge := time.NewTimer(g.f.hedge)
-	defer hedge.Stop()
+	tick := time.NewTicker(g.f.hedge / 4)
+	defer tick.Stop()
 	for g.complete < len(g.have) {
 		if len(g.flying) == 0 {
 			if err := g.ctx.Err(); err != nil {
 				return err
 			}
-			return g.unavailable()
+			if g.launch(g.need); len(g.flying) == 0 {
+				return g.unavailable()
+			}
 		}
 		select {
-		case <-hedge.C:
-			g.double()
+		case now := <-tick.C:
+			g.hedge(now)
 		case e := <-g.events:
+			g.heard = time.Now()
 			g.handle(e)
 		}
-		hedge.Reset(g.f.hedge)
 	}
 	return nil
 }
 
-// launch asks the next n candidates, one question per member.
+// launch asks the next n candidates, one question per member. A place that has
+// answered already is not asked again of its shard's other holder.
 func (g *gathering[T]) launch(n int) {
 	byMember := map[int][]blob.Place{}
 	var members []int
-	for ; n > 0 && len(g.queue) > 0; n-- {
+	for n > 0 && len(g.queue) > 0 {
 		c := g.queue[0]
 		g.queue = g.queue[1:]
+		if g.answered(c.place) {
+			continue
+		}
+		n--
 		if byMember[c.member] == nil {
 			members = append(members, c.member)
 		}
 		byMember[c.member] = append(byMember[c.member], c.place)
 	}
 	for _, m := range members {
-		fl := &flight{member: m, places: byMember[m], left: map[blob.Place]int{}}
+		fl := &flight{member: m, places: byMember[m], left: map[blob.Place]int{}, began: time.Now()}
 		for _, p := range fl.places {
 			fl.left[p] = len(g.have)
 		}
 		g.flying[fl] = true
+		g.launched++
 		go g.fly(fl)
 	}
+}
+
+// answered says whether a place has answered for all stripes.
+func (g *gathering[T]) answered(p blob.Place) bool {
+	for _, have := range g.have {
+		if _, ok := have[p]; !ok {
+			return false
+		}
+	}
+	return true
 }
 
 func (g *gathering[T]) fly(fl *flight) {
@@ -167,6 +192,10 @@ func (g *gathering[T]) handle(e event[T]) {
 		return
 	}
 	delete(g.flying, e.flight)
+	if e.err == nil {
+		g.landed++
+		g.slowest = max(g.slowest, time.Since(e.flight.began))
+	}
 	missing := 0
 	for _, left := range e.flight.left {
 		if left > 0 {
@@ -176,9 +205,7 @@ func (g *gathering[T]) handle(e event[T]) {
 	m := g.d.Members[e.flight.member]
 	if e.err != nil && g.ctx.Err() == nil {
 		g.failures = append(g.failures, fmt.Sprintf("%s: %v", m.Peer, e.err))
-		if errors.Is(e.err, blob.ErrMismatch) {
-			g.f.host.Blame(m.Peer, e.err)
-		}
+		g.f.judge(m, e.err)
 	} else if missing > 0 {
 		g.failures = append(g.failures, fmt.Sprintf("%s: lacks fragments of %d of its places", m.Peer, missing))
 	}
@@ -187,14 +214,23 @@ func (g *gathering[T]) handle(e event[T]) {
 	}
 }
 
-// double asks others for what the silent ones owe.
-func (g *gathering[T]) double() {
+// hedge asks others for what some owe: all of them if nobody was heard for a while,
+// else those who take far longer than most have taken, who may answer a byte at a
+// time to look alive. Whoever was waited for in vain is asked last for a while.
+func (g *gathering[T]) hedge(now time.Time) {
+	silence := now.Sub(g.heard) >= g.f.hedge
+	patience := 2*g.slowest + g.f.hedge
 	n := 0
 	for fl := range g.flying {
-		if !fl.doubled {
+		late := 2*g.landed >= g.launched && now.Sub(fl.began) > patience
+		if !fl.doubled && (silence || late) {
 			fl.doubled = true
 			n += len(fl.places)
+			g.f.mark(g.d.Members[fl.member].Peer, true)
 		}
+	}
+	if silence {
+		g.heard = now
 	}
 	g.launch(n)
 }

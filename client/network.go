@@ -168,8 +168,10 @@ func (c *Connection) reachable(ctx context.Context) error {
 	return nil
 }
 
-// Close leaves the network.
+// Close leaves the network. It waits, for a few blocks at most, until what was
+// written here can be read by whoever comes next.
 func (c *Connection) Close() error {
+	_ = c.Remote.Settle(context.Background()) // bounded; a ledger that stands still is left as it is
 	c.Client.Close()
 	return c.Host.Close()
 }

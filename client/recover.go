@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/p2p"
@@ -86,17 +90,26 @@ func (r *recovery) fromSymbols(ctx context.Context) ([][]blob.Possession, error)
 	out := make([][]blob.Possession, len(r.lists))
 	err = inParallel(len(out), func(i int) error {
 		var err error
-		if out[i], err = r.rebuild(i, answers[i]); errors.Is(err, blob.ErrMismatch) {
-			out[i], err = r.proven(ctx, i)
+		if out[i], err = r.rebuild(i, answers[i]); !errors.Is(err, blob.ErrMismatch) {
+			return err
 		}
-		return err
+		if out[i], err = r.proven(ctx, i); err != nil {
+			return err
+		}
+		return r.examine(ctx, i, answers[i], out[i])
 	})
 	return out, err
 }
 
+// plain is symbols without proof, and who gave them.
+type plain struct {
+	data []byte
+	from peer.ID
+}
+
 // plainSymbols asks for the symbols in which a crossing fragment meets the lost ones.
-func (r *recovery) plainSymbols() question[[]byte] {
-	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, []byte) error) error {
+func (r *recovery) plainSymbols() question[plain] {
+	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, plain) error) error {
 		for _, p := range places {
 			err := l.Symbols(r.c.ID, r.axis.Cross(), p, r.indices(), from, to, r.c.Layout.Seg, false, func(got p2p.Symbols) error {
 				if !got.Held() {
@@ -105,7 +118,7 @@ func (r *recovery) plainSymbols() question[[]byte] {
 				if len(got.Data) != len(r.lost)*r.c.Layout.StripeSeg(int(got.Stripe)) {
 					return fmt.Errorf("%d bytes of symbols: %w", len(got.Data), blob.ErrMismatch)
 				}
-				return emit(got.Stripe, p, got.Data)
+				return emit(got.Stripe, p, plain{got.Data, l.Peer()})
 			})
 			if err != nil {
 				return err
@@ -116,14 +129,14 @@ func (r *recovery) plainSymbols() question[[]byte] {
 }
 
 // rebuild computes the lost fragments of stripe i of the run and checks all N leaves of each.
-func (r *recovery) rebuild(i int, answers map[blob.Place][]byte) ([]blob.Possession, error) {
+func (r *recovery) rebuild(i int, answers map[blob.Place]plain) ([]blob.Possession, error) {
 	code, seg := redstuff.For(r.d.Shape), r.c.Layout.StripeSeg(int(r.from)+i)
 	out := make([]blob.Possession, len(r.lost))
 	for n, p := range r.lost {
 		var at []int
 		var symbols [][]byte
-		for from, data := range answers {
-			at, symbols = append(at, int(from)), append(symbols, data[n*seg:(n+1)*seg])
+		for from, a := range answers {
+			at, symbols = append(at, int(from)), append(symbols, a.data[n*seg:(n+1)*seg])
 		}
 		data, err := code.Recover(r.axis, at, symbols, seg)
 		if err != nil {
@@ -146,57 +159,18 @@ func (r *recovery) proven(ctx context.Context, i int) ([]blob.Possession, error)
 	}
 	out := make([]blob.Possession, len(r.lost))
 	for n, p := range r.lost {
+		// In one order: the proof of a bad encoding shows the very symbols that missed.
 		var symbols []blob.Symbol
-		for _, a := range answers[0] {
-			symbols = append(symbols, a[n])
+		var openings []blob.Opening
+		for _, from := range slices.Sorted(maps.Keys(answers[0])) {
+			symbols = append(symbols, answers[0][from][n].Symbol)
+			openings = append(openings, answers[0][from][n].opening)
 		}
-		if out[n], err = redstuff.For(r.d.Shape).RecoverProven(r.lists[i].At(p), r.axis, symbols); err != nil {
-			return nil, err
+		out[n], err = redstuff.For(r.d.Shape).RecoverProven(r.lists[i].At(p), r.axis, symbols)
+		if errors.Is(err, redstuff.ErrInconsistent) {
+			return nil, accuse(redstuff.ProveBadFragment(r.lists[i].evidence(), r.axis, p, openings))
 		}
-	}
-	return out, nil
-}
-
-// provenSymbols asks for the symbols at indices of fragments along axis, each with its proof.
-func provenSymbols(c blob.Commitment, axis blob.Axis, indices []int) question[[]blob.Symbol] {
-	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, []blob.Symbol) error) error {
-		for _, p := range places {
-			err := l.Symbols(c.ID, axis, p, indices, from, to, 0, true, func(got p2p.Symbols) error {
-				if !got.Held() {
-					return nil
-				}
-				symbols, err := openAll(c, p, axis, indices, got)
-				if err != nil {
-					return err
-				}
-				return emit(got.Stripe, p, symbols)
-			})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-}
-
-func openAll(c blob.Commitment, p blob.Place, axis blob.Axis, indices []int, got p2p.Symbols) ([]blob.Symbol, error) {
-	_, roots, err := proveWitness(c, p2p.Piece{Stripe: got.Stripe, Place: p, Witness: got.Witness})
-	if err != nil {
-		return nil, err
-	}
-	if len(got.Openings) != len(indices) {
-		return nil, fmt.Errorf("%d openings for %d symbols: %w", len(got.Openings), len(indices), blob.ErrMismatch)
-	}
-	out := make([]blob.Symbol, len(indices))
-	for i, b := range got.Openings {
-		o, err := blob.DecodeOpening(b)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
-		}
-		if o.Axis != axis || int(o.Index) != indices[i] {
-			return nil, fmt.Errorf("opening of %v symbol %d, asked for %v %d: %w", o.Axis, o.Index, axis, indices[i], blob.ErrMismatch)
-		}
-		if out[i], err = o.Prove(roots); err != nil {
 			return nil, err
 		}
 	}
@@ -213,17 +187,21 @@ func (r *recovery) fromRows(ctx context.Context) ([][]blob.Possession, error) {
 	out := make([][]blob.Possession, len(r.lists))
 	err = inParallel(len(out), func(i int) error {
 		var have []blob.Verified
-		for _, h := range rows[i] {
-			have = append(have, h.fragment)
+		for _, p := range slices.Sorted(maps.Keys(rows[i])) {
+			have = append(have, rows[i][p].fragment)
 		}
+		have = have[:r.d.Shape.K1]
 		for _, p := range r.lost {
 			data, err := code.RebuildFragment(r.lists[i].ProvenStripe, p, r.axis, have)
 			if err != nil {
 				return err
 			}
 			kept, err := r.lists[i].At(p).Possess(r.axis, data, code)
+			if errors.Is(err, blob.ErrMismatch) {
+				return accuse(r.contradiction(i, have, p))
+			}
 			if err != nil {
-				return fmt.Errorf("rebuilt from whole rows: %w: %w", redstuff.ErrInconsistent, err)
+				return err
 			}
 			out[i] = append(out[i], kept)
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
 )
@@ -17,6 +18,9 @@ import (
 type StoreOptions struct {
 	Epochs    uint64 // 0: the network's default
 	Permanent bool   // cannot be deleted or refunded
+	// Progress, if not nil, is told how many of the blob's bytes were encoded and
+	// handed to the nodes so far: first the one grows to Size, then the other.
+	Progress func(encoded, handed int64)
 }
 
 // Stored is what Store did.
@@ -28,6 +32,8 @@ type Stored struct {
 	EndEpoch     uint64  `json:"end_epoch"`  // of the owner's lease
 	Already      bool    `json:"already"`    // it was certified before; nothing was sent
 	Requests     int64   `json:"requests"`   // streams opened and transactions sent
+
+	Price token.Amount `json:"price"` // paid now; what is not certified comes back
 
 	EncodeTime time.Duration `json:"-"` // pass 1
 	UploadTime time.Duration `json:"-"` // first byte read to certificate assembled
@@ -60,27 +66,58 @@ type storing struct {
 	out      Stored
 }
 
+// storeTries bounds how often a blob is offered again because the epoch turned, or
+// because members and client do not stand at the same block.
+const storeTries = 5
+
 func (s *storing) run(ctx context.Context, src Source) error {
+	for try := 1; ; try++ {
+		again, err := s.attempt(ctx, src)
+		if err == nil || !again || try == storeTries {
+			return err
+		}
+		s.c.log.Debug("offer the blob again", "blob", s.p.ID, "err", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(try) * 200 * time.Millisecond): // for the next block
+		}
+	}
+}
+
+// attempt stores with the committee of now. again says that it failed for a reason
+// that another look at the ledger removes.
+func (s *storing) attempt(ctx context.Context, src Source) (again bool, err error) {
 	v, err := s.c.ledger.View(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if s.d, err = DirectoryOf(v, s.c.chain); err != nil {
-		return err
+		return false, err
 	}
-	if s.p, err = prepare(ctx, s.d.Shape, src); err != nil {
-		return err
+	if s.p == nil {
+		if s.p, err = prepare(ctx, s.d.Shape, src, s.options.Progress); err != nil {
+			return false, err
+		}
+		s.manifest = blob.NewManifest(s.p.Layout, s.p.Root)
+		s.out = Stored{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
+		if v, err = s.c.ledger.View(ctx); err != nil { // the first one may be long past
+			return false, err
+		}
+		if s.d, err = DirectoryOf(v, s.c.chain); err != nil {
+			return false, err
+		}
 	}
-	s.manifest = blob.NewManifest(s.p.Layout, s.p.Root)
-	s.out = Stored{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
 	entry, known, err := v.Blob(s.p.ID)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if known && entry.Certified() && entry.Live(s.d.Epoch) {
-		return s.lease(ctx, entry)
+		return false, s.lease(ctx, entry)
 	}
-	return s.upload(ctx, entry, known)
+	err = s.upload(ctx, entry, known)
+	again = errors.Is(err, errTurned) || p2p.IsRefusal(err, p2p.CodeNotDuty) || errors.Is(err, ledger.ErrCertificate)
+	return again, err
 }
 
 // lease is all that is left to do for a blob that somebody has stored already.
@@ -115,14 +152,14 @@ func (s *storing) upload(ctx context.Context, entry registry.Entry, known bool) 
 		registered <- err
 	}()
 	epoch, sigs, err := u.run(ctx)
+	for _, l := range u.lanes {
+		s.out.SentBytes += l.sent
+	}
 	if refused := <-registered; refused != nil {
 		return refused
 	}
 	if err != nil {
 		return err
-	}
-	for _, l := range u.lanes {
-		s.out.SentBytes += l.sent
 	}
 	return s.certify(ctx, epoch, sigs)
 }
@@ -130,26 +167,34 @@ func (s *storing) upload(ctx context.Context, entry registry.Entry, known bool) 
 // register pays. What it pays for is prepaid and refunded should no certificate follow.
 func (s *storing) register(ctx context.Context) error {
 	s.out.Requests++
+	v, err := s.c.ledger.View(ctx)
+	if err != nil {
+		return err
+	}
+	params, err := v.Params()
+	if err != nil {
+		return err
+	}
 	epochs := s.options.Epochs
 	if epochs == 0 {
-		v, err := s.c.ledger.View(ctx)
-		if err != nil {
-			return err
-		}
-		params, err := v.Params()
-		if err != nil {
-			return err
-		}
 		epochs = params.Registry.DefaultEpochs
+	}
+	price, err := params.Registry.PriceOf(s.p.Layout.StoredKiB())
+	if err == nil {
+		price, err = price.Mul(epochs)
+	}
+	if err != nil {
+		return err
 	}
 	body := ledger.RegisterBlob{Manifest: s.manifest, Epochs: epochs, Owner: s.key.Address(), Permanent: s.options.Permanent}
 	receipt, err := s.c.Send(ctx, s.key, body)
 	if errors.Is(err, ledger.ErrLeased) {
-		err = nil // another process of the same owner was quicker
+		err, price = nil, 0 // another process of the same owner was quicker
 	}
 	if err != nil {
 		return fmt.Errorf("register: %w", err)
 	}
+	s.out.Price = price
 	s.out.EndEpoch = s.d.Epoch + epochs
 	s.c.log.Debug("registered", "blob", s.p.ID, "height", receipt.Height)
 	return nil

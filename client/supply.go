@@ -15,7 +15,7 @@ var ErrChanged = errors.New("the input changed while it was being stored")
 
 // keepBytes is how much of the encoded stripes is kept in memory between the pass
 // that computes the ID and the one that sends; the rest is encoded again.
-const keepBytes = 128 << 20
+var keepBytes = 128 << 20 // a test makes it small
 
 // prepared is a blob that was encoded once: its commitment is known.
 type prepared struct {
@@ -24,10 +24,12 @@ type prepared struct {
 	code   *redstuff.Code
 	tree   *blob.Tree
 	kept   []*redstuff.Stripe // the first stripes of the blob
+
+	progress func(encoded, handed int64) // never nil
 }
 
 // prepare is pass 1.
-func prepare(ctx context.Context, shape blob.Shape, src Source) (*prepared, error) {
+func prepare(ctx context.Context, shape blob.Shape, src Source, progress func(encoded, handed int64)) (*prepared, error) {
 	l, err := shape.Layout(src.Size())
 	if err != nil {
 		return nil, err
@@ -37,9 +39,13 @@ func prepare(ctx context.Context, shape blob.Shape, src Source) (*prepared, erro
 		return nil, err
 	}
 	defer r.Close()
-	p := &prepared{source: src, code: redstuff.For(shape)}
+	if progress == nil {
+		progress = func(int64, int64) {}
+	}
+	p := &prepared{source: src, code: redstuff.For(shape), progress: progress}
 	budget := keepBytes
 	p.Commitment, p.tree, err = p.code.Commit(ctx, l, r, 0, func(s *redstuff.Stripe) error {
+		progress(l.StripeOffset(s.Index())+l.StripeBytes(s.Index()), 0)
 		if budget -= s.Bytes(); budget >= 0 {
 			p.kept = append(p.kept, s)
 		} else {
@@ -67,19 +73,29 @@ func (s *shared) done() {
 	}
 }
 
-// stripes is pass 2: it gives every stripe to each, in order.
-func (p *prepared) stripes(ctx context.Context, each func(*shared) error) error {
-	for i, s := range p.kept {
-		p.kept[i] = nil
+// stripes is pass 2: it gives every stripe that is wanted to each, in order. It may
+// be called again; what was kept in memory is encoded again then.
+func (p *prepared) stripes(ctx context.Context, wanted func(stripe uint32) bool, each func(*shared) error) error {
+	kept := p.kept
+	p.kept = nil
+	for i, s := range kept {
+		kept[i] = nil
+		if !wanted(uint32(i)) {
+			s.Release()
+			continue
+		}
 		if err := each(&shared{Stripe: s, number: uint32(i)}); err != nil {
 			return err
 		}
 	}
-	first := len(p.kept)
+	first := len(kept)
+	for first < p.Layout.Stripes && !wanted(uint32(first)) {
+		first++ // already there: neither read nor encoded again
+	}
 	if first == p.Layout.Stripes {
 		return nil
 	}
-	// The stripes that were not kept are a blob of their own with the same symbols.
+	// What is left is a blob of its own with the same symbols.
 	offset := p.Layout.StripeOffset(first)
 	rest, err := p.Layout.Shape.LayoutWith(p.Layout.Size-offset, p.Layout.Seg)
 	if err != nil {
@@ -94,6 +110,10 @@ func (p *prepared) stripes(ctx context.Context, each func(*shared) error) error 
 		number := uint32(first + s.Index())
 		if got, err := blob.Climb(s.Tree().Root(), int(number), p.Layout.Stripes, p.tree.Path(int(number))); err != nil || got != p.Root {
 			return fmt.Errorf("stripe %d: %w", number, ErrChanged)
+		}
+		if !wanted(number) {
+			s.Release()
+			return nil
 		}
 		return each(&shared{Stripe: s, number: number})
 	})

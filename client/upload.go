@@ -56,7 +56,12 @@ type confirmed struct {
 	p2p.Confirmation
 }
 
-// open offers the blob to every member. It fails at once where too few can be reached.
+// errTurned is returned where the members confirm for another epoch than the one
+// whose committee the blob was offered to.
+var errTurned = errors.New("the epoch has turned during the upload")
+
+// open offers the blob to every member. It fails at once where too few can be
+// reached, and does not wait long for who is silent once the others suffice.
 func (f *Fetcher) open(ctx context.Context, d *Directory, p *prepared, m blob.Manifest) (*upload, error) {
 	u := &upload{f: f, d: d, p: p}
 	for i, places := range d.placesOf(p.ID) {
@@ -64,30 +69,62 @@ func (f *Fetcher) open(ctx context.Context, d *Directory, p *prepared, m blob.Ma
 			u.lanes = append(u.lanes, &lane{member: i, places: places, stripes: make(chan *shared, 2), gone: make(chan struct{})})
 		}
 	}
-	var wg sync.WaitGroup
+	began := time.Now()
+	offers, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	offered := make(chan *lane)
 	for _, l := range u.lanes {
-		wg.Go(func() {
-			m2 := d.Members[l.member]
-			f.streams.Add(1)
-			if l.link, l.err = f.host.Fragments(ctx, m2.Peer, m2.Addrs); l.err != nil {
-				return
+		go func() {
+			if l.err = f.offer(offers, d.Members[l.member], l, m); l.err != nil && offers.Err() != nil {
+				l.err = context.Cause(offers)
 			}
-			stop := context.AfterFunc(ctx, l.link.Interrupt)
-			l.out, l.err = l.link.Offer(m, l.places)
-			stop()
-		})
+			offered <- l
+		}()
 	}
-	wg.Wait()
-	for _, l := range u.lanes {
-		if l.err != nil {
-			close(l.gone)
+	taken, lost := 0, 0
+	var enough <-chan time.Time
+	for left := len(u.lanes); left > 0; {
+		select {
+		case l := <-offered:
+			left--
+			if l.err == nil {
+				taken += len(l.places)
+			} else {
+				lost += len(l.places)
+				close(l.gone)
+			}
+			if d.Shape.N-lost < d.Shape.Quorum() {
+				cancel(errors.New("not waited for: too many others cannot be reached"))
+			}
+			if taken >= d.Shape.Quorum() && enough == nil {
+				enough = time.After(max(minGrace, 2*time.Since(began)))
+			}
+		case <-enough:
+			cancel(errors.New("did not answer the offer while the others did"))
 		}
 	}
-	if err := u.possible(); err != nil {
+	err := ctx.Err()
+	if err == nil {
+		err = u.possible()
+	}
+	if err != nil {
 		u.close()
 		return nil, err
 	}
 	return u, nil
+}
+
+func (f *Fetcher) offer(ctx context.Context, m Member, l *lane, of blob.Manifest) (err error) {
+	f.streams.Add(1)
+	if l.link, err = f.host.Fragments(ctx, m.Peer, m.Addrs); err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, l.link.Interrupt)
+	l.out, err = l.link.Offer(of, l.places)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	return err
 }
 
 func (u *upload) close() {
@@ -137,8 +174,22 @@ func (u *upload) shortfall(weight int) error {
 		}
 	}
 	sort.Strings(why)
-	return fmt.Errorf("%d of %d shards, %d are needed: %w: %s", weight, u.d.Shape.N, u.d.Shape.Quorum(), ErrQuorum, strings.Join(why, "; "))
+	err := fmt.Errorf("%d of %d shards, %d are needed: %w: %s", weight, u.d.Shape.N, u.d.Shape.Quorum(), ErrQuorum, strings.Join(why, "; "))
+	for _, l := range u.lanes {
+		if l.failed() && p2p.IsRefusal(l.err, p2p.CodeNotDuty) {
+			return shortfall{err, l.err} // another look at the committee may help
+		}
+	}
+	return err
 }
+
+// shortfall reads as one error and is two: too few, and why.
+type shortfall struct {
+	error
+	because error
+}
+
+func (s shortfall) Unwrap() []error { return []error{s.error, s.because} }
 
 // run sends all stripes and returns the confirmations of one epoch that weigh enough.
 // registered is closed when the registration is on the ledger, or holds its error.
@@ -163,6 +214,7 @@ func (u *upload) run(ctx context.Context) (epoch uint64, sigs map[int]token.BLSS
 	weights := map[uint64]int{}
 	var enough *uint64
 	var graceOver <-chan time.Time
+	elsewhere := 0 // shards that confirmed for another epoch
 	for ended := 0; ended < live; {
 		select {
 		case <-ctx.Done():
@@ -182,10 +234,18 @@ func (u *upload) run(ctx context.Context) (epoch uint64, sigs map[int]token.BLSS
 				}
 				byEpoch[e][c.lane.member] = token.BLSSignature(c.Signature)
 				weights[e] += len(c.lane.places)
+				if e != u.d.Epoch {
+					elsewhere += len(c.lane.places)
+				}
 				if enough == nil && e == u.d.Epoch && weights[e] >= u.d.Shape.Quorum() {
 					enough = &e
 					graceOver = time.After(max(minGrace, time.Since(began)/graceParts))
 				}
+				if enough == nil && u.weight(nil)-elsewhere < u.d.Shape.Quorum() {
+					return 0, nil, errTurned
+				}
+			} else if enough == nil && u.weight(nil) >= u.d.Shape.Quorum() && u.weight(nil)-elsewhere < u.d.Shape.Quorum() {
+				return 0, nil, errTurned
 			} else if enough == nil && u.weight(nil) < u.d.Shape.Quorum() {
 				return 0, nil, u.shortfall(u.weight(nil))
 			}
@@ -205,7 +265,7 @@ func (u *upload) supply(ctx context.Context) error {
 			close(l.stripes)
 		}
 	}()
-	return u.p.stripes(ctx, func(s *shared) error {
+	return u.p.stripes(ctx, u.wanted, func(s *shared) error {
 		s.users.Store(1) // ours
 		defer s.done()
 		for _, l := range u.lanes {
@@ -217,8 +277,20 @@ func (u *upload) supply(ctx context.Context) error {
 				s.done()
 			}
 		}
+		l := u.p.Layout
+		u.p.progress(l.Size, l.StripeOffset(int(s.number))+l.StripeBytes(int(s.number)))
 		return ctx.Err()
 	})
+}
+
+// wanted says whether any lane still lacks a stripe.
+func (u *upload) wanted(stripe uint32) bool {
+	for _, l := range u.lanes {
+		if !l.isGone() && l.out.Wants(stripe) {
+			return true
+		}
+	}
+	return false
 }
 
 func (u *upload) hand(ctx context.Context, l *lane, s *shared) bool {

@@ -42,13 +42,14 @@ var (
 	ErrFullEntry   = &Refusal{28, "the blob has as many leases as it can have"}
 	ErrCertified   = &Refusal{30, "the blob is certified already"}
 	ErrCertificate = &Refusal{31, "the certificate does not hold"}
+	ErrProof       = &Refusal{33, "the proof does not show that the blob is badly encoded"}
 	ErrNotMoving   = &Refusal{32, "the node has no such shard to become ready for"}
 )
 
 var refusals = []*Refusal{
 	ErrMalformed, ErrSignature, ErrNonce, ErrFunds, ErrFee, ErrTooLarge, ErrUnknownNode, ErrNodeExists,
 	ErrNotOperator, ErrStake, ErrNothing, ErrOut, ErrUnknownBlob, ErrLeased, ErrNotOwner, ErrPermanent, ErrCapacity,
-	ErrManifest, ErrEpochs, ErrInvalidBlob, ErrFullEntry, ErrCertified, ErrCertificate, ErrNotMoving,
+	ErrManifest, ErrEpochs, ErrInvalidBlob, ErrFullEntry, ErrCertified, ErrCertificate, ErrNotMoving, ErrProof,
 }
 
 // CodeOf is the number of a refusal, 0 for nil, and that of ErrMalformed for what

@@ -123,17 +123,20 @@ func (x *exec) takeBucket(epoch uint64, a token.Amount) {
 
 // admit validates a transaction against the state: who may pay, and what it does.
 func (x *exec) admit(raw []byte) (Tx, plan, error) {
-	if uint64(len(raw)) > x.p.TxBytes {
-		return Tx{}, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), x.p.TxBytes, ErrTooLarge)
+	if uint64(len(raw)) > x.p.LargestTx() {
+		return Tx{}, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), x.p.LargestTx(), ErrTooLarge)
 	}
 	tx, body, err := DecodeTx(raw)
+	if uint64(len(raw)) > x.p.TxBytes && (err != nil || tx.Kind != KindInvalidate) {
+		return tx, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), x.p.TxBytes, ErrTooLarge)
+	}
 	if err != nil {
 		return tx, plan{}, err
 	}
 	if err := body.check(x.p); err != nil {
 		return tx, plan{}, fmt.Errorf("%s: %w", tx.Kind, err)
 	}
-	if tx.Kind.unsigned() {
+	if tx.Kind.Unsigned() {
 		p, err := body.plan(x, tx)
 		if err != nil {
 			return tx, plan{}, fmt.Errorf("%s: %w", tx.Kind, err)
@@ -192,7 +195,7 @@ func (x *exec) run(raw []byte) (Tx, error) {
 	if err != nil {
 		return tx, err
 	}
-	if !tx.Kind.unsigned() {
+	if !tx.Kind.Unsigned() {
 		payer := tx.Signer.Address()
 		acc := x.account(payer)
 		acc.Balance = must(must(acc.Balance.Sub(tx.Fee)).Sub(p.cost))

@@ -45,7 +45,7 @@ func TestAGenesisThatNoNetworkCanStartFromIsRefused(t *testing.T) {
 		"buckets":         func(g *Genesis) { g.Params.Buckets = 1000 },
 		"epoch":           func(g *Genesis) { g.Params.RoundBlocks, g.Params.RoundsPerEpoch = 1, 3 },
 		"epoch overflows": func(g *Genesis) { g.Params.RoundBlocks, g.Params.RoundsPerEpoch = 1<<32, 1<<32 },
-		"transactions":    func(g *Genesis) { g.Params.TxBytes = g.Params.BlockBytes + 1 },
+		"transactions":    func(g *Genesis) { g.Params.TxBytes = g.Params.BlockBytes },
 		"sweep":           func(g *Genesis) { g.Params.SweepBlobs = 0 },
 		"fees":            func(g *Genesis) { g.Params.Fees.PerByte = 1 << 63 },
 		"staking":         func(g *Genesis) { g.Params.Staking.UnbondingEpochs = 0 },

@@ -108,6 +108,7 @@ func goldenTransactions(line func(string, []byte), w *world, alice token.Key, ch
 	}
 	line("certify", Unsigned(Certify{Blob: m.ID(), Certificate: w.certificate(m.ID(), 0, all)}))
 	line("shard-ready", Unsigned(NewShardReady(chain, node.Key(), 3, 4)))
+	line("invalidate", Unsigned(Invalidate{Blob: m.ID(), Proof: []byte{1, 2, 3}}))
 }
 
 // TestTheStoryOfABlobAndANode is told in testdata/story.txt.

@@ -102,6 +102,9 @@ func (l *Local) Changed() <-chan struct{} {
 	return l.changed
 }
 
+// BlobsSince is the blobs whose entries blocks after height wrote; see Machine.
+func (l *Local) BlobsSince(height uint64) ([]blob.ID, bool) { return l.machine.BlobsSince(height) }
+
 // Machine is the machine, for reads and proofs. Its blocks are Local's to run.
 func (l *Local) Machine() *Machine { return l.machine }
 

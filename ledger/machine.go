@@ -45,10 +45,13 @@ type Machine struct {
 	chain   token.ChainID
 	state   *state.State
 	seen    *seen
+	waiting *waiting
 	pending *state.Update // executed, not committed
+	changed []blob.ID     // blobs whose entries the pending update writes
 
-	mu    sync.RWMutex // guards the fields below
-	rules Rules        // as committed
+	mu      sync.RWMutex // guards the fields below
+	rules   Rules        // as committed
+	touched touched
 }
 
 // NewMachine opens the ledger of a genesis over kv, and lays the genesis at height 0
@@ -61,7 +64,7 @@ func NewMachine(g Genesis, kv state.KV) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen()}
+	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen(), waiting: newWaiting()}
 	if s.Empty() {
 		if err := m.initChain(); err != nil {
 			return nil, fmt.Errorf("lay the genesis of %s: %w", m.chain, err)
@@ -120,8 +123,11 @@ func (m *Machine) Check(tx []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	_, _, err = x.admit(tx)
-	return err
+	t, _, err := x.admit(tx)
+	if err != nil {
+		return err
+	}
+	return m.waiting.admit(t, TxHash(tx), x.head.Height)
 }
 
 // Execute works out a block and keeps the outcome for Commit. It may be called
@@ -141,6 +147,7 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 	for _, raw := range b.Txs {
 		x.o = state.NewOverlay(block)
 		tx, err := x.run(raw)
+		m.waiting.settled(tx)
 		r.Txs = append(r.Txs, resultOf(tx, err))
 		if err == nil {
 			x.o.Merge(block)
@@ -150,7 +157,7 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	m.pending, r.AppHash = u, u.Root()
+	m.pending, m.changed, r.AppHash = u, entriesIn(block.Changes()), u.Root()
 	return r, nil
 }
 
@@ -171,9 +178,21 @@ func (m *Machine) Commit() error {
 	if m.pending == nil {
 		return errors.New("commit: no block was executed")
 	}
-	u := m.pending
-	m.pending = nil
+	u, changed := m.pending, m.changed
+	m.pending, m.changed = nil, nil
+	m.mu.Lock()
+	// First: who sees the new height must find what it wrote.
+	m.touched.add(m.state.Height()+1, changed)
+	m.mu.Unlock()
 	return m.state.Commit(u)
+}
+
+// BlobsSince is the blobs whose entries blocks after height wrote. ok is false where
+// that is not known any more, or not yet: then whoever asks has to look at all.
+func (m *Machine) BlobsSince(height uint64) (ids []blob.ID, ok bool) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.touched.since(height)
 }
 
 // Genesis is what the chain started from.

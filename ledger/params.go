@@ -19,7 +19,7 @@ type Params struct {
 	RoundsPerEpoch uint64
 	Buckets        int    // leaves of the state tree, a power of two
 	BlockBytes     uint64 // of all transactions of a block
-	TxBytes        uint64 // of one transaction
+	TxBytes        uint64 // of one transaction; a proof of bad encoding may be larger
 	SweepBlobs     uint64 // ended blobs and leases that one block works off
 	Fees           Fees
 	Staking        staking.Params
@@ -54,6 +54,10 @@ func Testnet() Params {
 	return p
 }
 
+// LargestTx is the most bytes that a transaction of any kind may have: only a proof
+// that a blob is badly encoded is larger than TxBytes.
+func (p Params) LargestTx() uint64 { return max(p.TxBytes, invalidateBytes) }
+
 // EpochBlocks is the number of blocks in an epoch.
 func (p Params) EpochBlocks() uint64 { return p.RoundBlocks * p.RoundsPerEpoch }
 
@@ -63,6 +67,10 @@ func (p Params) Shape() (blob.Shape, error) { return blob.NewShape(p.Shards) }
 // minEpochBlocks leaves the middle of an epoch its own block, and validator changes
 // (two blocks) time to act before the next.
 const minEpochBlocks = 8
+
+// blockOverhead is room in a block for its header, its commit of up to 1000 validators
+// and evidence beside the largest transaction.
+const blockOverhead = 256 << 10
 
 // Validate refuses numbers that do not fit together.
 func (p Params) Validate() error {
@@ -80,8 +88,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("params: %d rounds of %d blocks make no epoch", p.RoundsPerEpoch, p.RoundBlocks)
 	case p.EpochBlocks() < minEpochBlocks:
 		return fmt.Errorf("params: an epoch of %d blocks is too short: at least %d", p.EpochBlocks(), minEpochBlocks)
-	case p.TxBytes < 4096 || p.TxBytes > 2<<20 || p.TxBytes > p.BlockBytes || p.BlockBytes > 16<<20:
-		return fmt.Errorf("params: TxBytes %d in BlockBytes %d: 4096 <= TxBytes <= 2 MiB, TxBytes <= BlockBytes <= 16 MiB", p.TxBytes, p.BlockBytes)
+	case p.TxBytes < 4096 || p.TxBytes > 2<<20 || p.LargestTx()+blockOverhead > p.BlockBytes || p.BlockBytes > 16<<20:
+		return fmt.Errorf("params: TxBytes %d in BlockBytes %d: 4096 <= TxBytes <= 2 MiB; a block takes the largest transaction (%d) and is at most 16 MiB", p.TxBytes, p.BlockBytes, p.LargestTx())
 	case p.SweepBlobs < 1 || p.SweepBlobs > 100_000:
 		return fmt.Errorf("params: SweepBlobs %d: must be 1 to 100000", p.SweepBlobs)
 	case p.Fees.Base > 1_000_000*token.WAL || p.Fees.PerByte > token.WAL:

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"slices"
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -18,6 +20,7 @@ type player struct {
 	*world
 	r     *rand.Rand
 	blobs []blob.ID
+	bad   []forgery
 	done  map[Kind]int
 }
 
@@ -37,6 +40,15 @@ func (p *player) blob() blob.ID {
 	return p.blobs[max(0, len(p.blobs)-1-p.r.Intn(8))]
 }
 
+// forged is one of some badly encoded blobs.
+func (p *player) forged() forgery {
+	if i := p.r.Intn(24); i < len(p.bad) {
+		return p.bad[i]
+	}
+	p.bad = append(p.bad, forge(p.t, p.g.Params.Shards, 1+p.r.Intn(5000), int64(len(p.bad))))
+	return p.bad[len(p.bad)-1]
+}
+
 func (p *player) amount() token.Amount {
 	return token.Amount(p.r.Int63n(int64(token.WAL))) * token.Amount(1+p.r.Intn(50))
 }
@@ -44,11 +56,14 @@ func (p *player) amount() token.Amount {
 func (p *player) tx() []byte {
 	user := p.users[p.r.Intn(len(p.users))]
 	var body Body
-	switch p.r.Intn(14) {
+	switch p.r.Intn(15) {
 	case 0, 1:
 		body = Transfer{To: p.users[p.r.Intn(len(p.users))].Address(), Amount: p.amount()}
 	case 2, 3, 4:
 		m := p.manifest(p.r.Intn(200), p.r.Intn(50_000))
+		if p.r.Intn(3) == 0 {
+			m = p.forged().manifest
+		}
 		p.blobs = append(p.blobs, m.ID())
 		body = RegisterBlob{Manifest: m, Epochs: 1 + uint64(p.r.Intn(4)), Owner: p.users[p.r.Intn(2)].Address(), Permanent: p.r.Intn(5) == 0}
 	case 5, 6:
@@ -93,6 +108,12 @@ func (p *player) tx() []byte {
 		}
 		body = UpdateNode{Node: p.node(), CapacityKiB: 1 + uint64(p.r.Intn(1<<20)), Name: "x"}
 		user = p.users[0]
+	case 14:
+		tx := p.forged().invalidate(p.t)
+		if p.r.Intn(4) == 0 {
+			tx.Blob = p.blob() // an honest one, most of the time
+		}
+		return Unsigned(tx)
 	}
 	n := p.account(user).Nonce
 	if skip := n + uint64(p.r.Intn(NonceWindow+2)); p.r.Intn(2) == 0 {
@@ -152,6 +173,9 @@ func (p *player) invariants(before Committee) {
 	})
 	if err == nil {
 		err = v.EachTombstone(func(id blob.ID, s registryTombstone) error {
+			if s.Reason == registry.Invalid && !p.isBad(id) {
+				return fmt.Errorf("%s was encoded well and is invalid", id)
+			}
 			if s.Reserved {
 				reserved += s.Units
 			}
@@ -188,6 +212,10 @@ func (p *player) invariants(before Committee) {
 		id := staking.NodeID(secret.Key().Public())
 		p.drawable(v, id, h.Epoch)
 	}
+}
+
+func (p *player) isBad(id blob.ID) bool {
+	return slices.ContainsFunc(p.bad, func(f forgery) bool { return f.manifest.ID() == id })
 }
 
 // drawable checks that what delegators could draw is there.
@@ -262,7 +290,7 @@ func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
 			p.invariants(before)
 			blocks, hashes = append(blocks, b), append(hashes, r.AppHash)
 		}
-		for k := KindTransfer; k <= KindShardReady; k++ {
+		for k := KindTransfer; k <= KindInvalidate; k++ {
 			if k != KindRegisterNode && k != KindUpdateNode && p.done[k] == 0 && seed == 0 {
 				t.Errorf("seed %d: no %s was ever done: the story is too thin", seed, k)
 			}

@@ -17,7 +17,8 @@ const maxTxBytes = 2 << 20
 // Kind numbers what a transaction does.
 type Kind uint8
 
-// All kinds. Certify and ShardReady carry their own proof: no signer, nonce or fee.
+// All kinds. Certify, ShardReady and Invalidate carry their own proof: no signer,
+// nonce or fee.
 const (
 	KindTransfer     Kind = 1
 	KindRegisterNode Kind = 2
@@ -32,13 +33,14 @@ const (
 	KindExtend       Kind = 11
 	KindDelete       Kind = 12
 	KindShardReady   Kind = 13
+	KindInvalidate   Kind = 14
 )
 
 var kindNames = map[Kind]string{
 	KindTransfer: "transfer", KindRegisterNode: "register-node", KindUpdateNode: "update-node", KindBond: "bond",
 	KindUnbond: "unbond", KindWithdraw: "withdraw", KindDelegate: "delegate", KindUndelegate: "undelegate",
 	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
-	KindShardReady: "shard-ready",
+	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
 }
 
 // String is the name.
@@ -49,7 +51,9 @@ func (k Kind) String() string {
 	return fmt.Sprintf("kind %d", uint8(k))
 }
 
-func (k Kind) unsigned() bool { return k == KindCertify || k == KindShardReady }
+// Unsigned says that transactions of this kind carry their own proof: no signer,
+// nonce or fee, so that the same bytes may rightly come twice.
+func (k Kind) Unsigned() bool { return k == KindCertify || k == KindShardReady || k == KindInvalidate }
 
 // Tx is a transaction as it travels.
 type Tx struct {
@@ -107,7 +111,7 @@ func DecodeTx(b []byte) (Tx, Body, error) {
 	if err != nil {
 		return Tx{}, nil, fmt.Errorf("%s: %w: %w", tx.Kind, ErrMalformed, err)
 	}
-	if tx.Kind.unsigned() && (tx.Signer != token.PublicKey{} || tx.Nonce != 0 || tx.Fee != 0 || tx.Signature != token.Signature{}) {
+	if tx.Kind.Unsigned() && (tx.Signer != token.PublicKey{} || tx.Nonce != 0 || tx.Fee != 0 || tx.Signature != token.Signature{}) {
 		return Tx{}, nil, fmt.Errorf("%s has no signer, nonce or fee: %w", tx.Kind, ErrMalformed)
 	}
 	return tx, body, nil
@@ -141,6 +145,8 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[Delete](b)
 	case KindShardReady:
 		return decodeAs[ShardReady](b)
+	case KindInvalidate:
+		return decodeAs[Invalidate](b)
 	}
 	return nil, fmt.Errorf("unknown %s: a newer program may know it", k)
 }

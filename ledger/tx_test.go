@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/token"
 )
@@ -162,4 +163,52 @@ func FuzzReceipt(f *testing.F) {
 			t.Fatal("accepted bytes that are not canonical")
 		}
 	})
+}
+
+func TestOnlyOneTransactionWaitsForANonce(t *testing.T) {
+	w := newWorld(t, small(), 4)
+	m, alice := w.l.machine, w.users[1]
+	sign := func(nonce uint64, n token.Amount) []byte {
+		return Sign(alice, w.l.ChainID(), nonce, fee, Transfer{To: w.users[2].Address(), Amount: n})
+	}
+	for range 2 { // a mempool may ask twice
+		if err := m.Check(sign(0, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.refusedWith(ErrNonce, m.Check(sign(0, 2)))
+	if err := m.Check(sign(1, 2)); err != nil {
+		t.Fatal(err)
+	}
+	// What is refused takes no place.
+	w.refusedWith(ErrFunds, m.Check(sign(2, 1<<60)))
+	if err := m.Check(sign(2, 1)); err != nil {
+		t.Fatal(err)
+	}
+	// Another node let the other one in: the block has the word, and frees the place.
+	tooMuch := sign(1, 1<<60)
+	if _, err := m.Execute(Block{Height: 1, TimeMs: w.g.Time, Txs: [][]byte{sign(0, 2), tooMuch}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	w.refusedWith(ErrNonce, m.Check(sign(0, 1)))
+	if err := m.Check(sign(1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	// What no block takes is given up.
+	w.refusedWith(ErrNonce, m.Check(sign(2, 4)))
+	w.advance(waitingBlocks)
+	if err := m.Check(sign(2, 4)); err != nil {
+		t.Fatal(err)
+	}
+	for n := range uint64(3 * waitingSize) {
+		if err := m.waiting.admit(Tx{Kind: KindBond, Nonce: n}, blob.Hash{}, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(m.waiting.now) + len(m.waiting.old); n > 2*waitingSize {
+		t.Fatalf("%d places are remembered", n)
+	}
 }

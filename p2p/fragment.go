@@ -37,6 +37,7 @@ const (
 
 	maxRequests     = 1 << 16   // requests on one stream
 	maxUploads      = 64        // uploads taken at once
+	maxPeerUploads  = 16        // of them from one peer
 	maxStripeUpload = 256 << 20 // bytes of one stripe for all places of one node
 	maxAnswers      = 1 << 16   // answers to one request
 )
@@ -97,7 +98,7 @@ type getSymbols struct {
 	Blob    blob.ID
 	Axis    blob.Axis
 	Place   blob.Place
-	Indices []uint16 // 0..N-1, source or parity
+	Indices []uint16 // 0..N-1, source or parity, ascending
 	From    uint32
 	To      uint32 // exclusive
 	Proven  bool   // with a proof each
@@ -147,7 +148,7 @@ type Keeper interface {
 
 // ServeFragments answers the fragment protocol with k.
 func (h *Host) ServeFragments(k Keeper) {
-	uploads := make(chan struct{}, maxUploads)
+	uploads := newSlots(maxUploads, maxPeerUploads)
 	h.serve(FragmentProtocol, func(ctx context.Context, s *session) error {
 		for range maxRequests {
 			what, body, err := s.receive(2 * idleLimit)
@@ -168,16 +169,15 @@ func (h *Host) ServeFragments(k Keeper) {
 	})
 }
 
-func serveFragmentRequest(ctx context.Context, s *session, k Keeper, what kind, body []byte, uploads chan struct{}) error {
+func serveFragmentRequest(ctx context.Context, s *session, k Keeper, what kind, body []byte, uploads *slots) error {
 	switch what {
 	case kindOffer:
-		select {
-		case uploads <- struct{}{}:
-			defer func() { <-uploads }()
-		default:
-			return Refuse(CodeBusy, "%d uploads at once: try again in a moment", maxUploads)
+		release, ok := uploads.take(s.peer())
+		if !ok {
+			return Refuse(CodeBusy, "%d uploads at once, %d of one peer: try again in a moment", maxUploads, maxPeerUploads)
 		}
-		return serveUpload(ctx, s, k, body)
+		defer release()
+		return serveUpload(ctx, s, k, body, release)
 	case kindGetFragments:
 		return serveGetFragments(ctx, s, k, body)
 	case kindGetSymbols:
@@ -230,8 +230,9 @@ func serveGetSymbols(ctx context.Context, s *session, k Keeper, body []byte) err
 	}
 	at := make([]int, len(q.Indices))
 	for i, j := range q.Indices {
-		if j >= blob.MaxShards {
-			return Refuse(CodeBadRequest, "symbol %d", j)
+		// In order and each once, so that no small question has an answer of a gigabyte.
+		if j >= blob.MaxShards || i > 0 && j <= q.Indices[i-1] {
+			return Refuse(CodeBadRequest, "symbol %d: ask for symbols in order, each once", j)
 		}
 		at[i] = int(j)
 	}
@@ -336,7 +337,7 @@ func (l *Link) answers(k kind, places []blob.Place, from, to uint32, limit int, 
 				return err
 			}
 			if f.Stripe != stripe || f.Place != p || int64(f.Bytes) > int64(limit) {
-				return fmt.Errorf("answer for stripe %d place %d (%d bytes) where stripe %d place %d was due", f.Stripe, f.Place, f.Bytes, stripe, p)
+				return fmt.Errorf("answer for stripe %d place %d (%d bytes) where stripe %d place %d was due: %w", f.Stripe, f.Place, f.Bytes, stripe, p, ErrProtocol)
 			}
 			data, err := l.s.payload(int(f.Bytes))
 			if err != nil {
@@ -350,7 +351,7 @@ func (l *Link) answers(k kind, places []blob.Place, from, to uint32, limit int, 
 	return nil
 }
 
-// Symbols asks for symbols of a place's fragments in stripes [from, to) and calls
+// Symbols asks for symbols of a place's fragments, at ascending indices, in stripes [from, to) and calls
 // each with every stripe's answer, in order, held or not. limit bounds the bytes of
 // one symbol.
 func (l *Link) Symbols(id blob.ID, axis blob.Axis, p blob.Place, indices []int, from, to uint32, limit int, proven bool,
@@ -368,7 +369,7 @@ func (l *Link) Symbols(id blob.ID, axis blob.Axis, p blob.Place, indices []int, 
 			return err
 		}
 		if f.Stripe != stripe || int64(f.Bytes) > int64(limit)*int64(len(indices)) {
-			return fmt.Errorf("answer for stripe %d (%d bytes) where stripe %d was due", f.Stripe, f.Bytes, stripe)
+			return fmt.Errorf("answer for stripe %d (%d bytes) where stripe %d was due: %w", f.Stripe, f.Bytes, stripe, ErrProtocol)
 		}
 		data, err := l.s.payload(int(f.Bytes))
 		if err != nil {

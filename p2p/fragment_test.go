@@ -174,7 +174,7 @@ func TestUploadComesBackAndIsNotSentTwice(t *testing.T) {
 		t.Errorf("got %d, %v", got, err)
 	}
 	// The same stream serves the next requests.
-	err = link.Symbols(r.m.ID(), blob.Column, 0, []int{1, 0}, 1, 3, 1, false, func(got Symbols) error {
+	err = link.Symbols(r.m.ID(), blob.Column, 0, []int{0, 1}, 1, 3, 1, false, func(got Symbols) error {
 		if len(got.Data) != 2 {
 			t.Errorf("stripe %d: %d bytes", got.Stripe, len(got.Data))
 		}
@@ -264,7 +264,7 @@ func FuzzFragmentRequests(f *testing.F) {
 		if u, err := readOffer(nil, b); err == nil && len(u.places) > u.layout.N {
 			t.Fatal("more places than there are")
 		}
-		for _, v := range []any{new(getFragments), new(getSymbols), new(getWitnesses), new(fragmentFrame), new(symbolsFrame), new(stripeFrame), new(wanted), new(Confirmation), new(Refusal), new(Hello), new(askFrame)} {
+		for _, v := range []any{new(getFragments), new(getSymbols), new(getWitnesses), new(fragmentFrame), new(symbolsFrame), new(stripeFrame), new(wanted), new(Confirmation), new(Refusal), new(Hello), new(askFrame), new(copyFrame)} {
 			if canon.Decode(b, v) == nil && !bytes.Equal(canon.Encode(v), b) {
 				t.Fatalf("%T: two spellings", v)
 			}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -23,12 +24,23 @@ const (
 	maxFrame   = 256 << 10        // bytes of CBOR in a frame: the largest is a root list of 1000 places
 	idleLimit  = 30 * time.Second // a peer that neither sends nor takes a byte for so long is gone
 	writerSize = 256 << 10        // small writes cost twice the CPU on the wire
+	readerSize = 4 << 10          // for frames; payload goes past the buffer
 )
+
+// ErrProtocol is wrapped by the error for a peer whose bytes no correct program sends.
+var ErrProtocol = errors.New("the peer broke the protocol")
+
+// writers lends buffers to the sessions that have something to send: most streams
+// wait, and must not cost what one costs that works.
+var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writerSize) }}
 
 // kind tells what a frame holds. 0 is a refusal in every protocol.
 type kind uint8
 
 const kindRefusal kind = 0
+
+// maxRefusalText bounds how many words of a stranger end up in a log.
+const maxRefusalText = 1024
 
 // Code says why a peer refused, for whom branches on it.
 type Code uint16
@@ -69,13 +81,14 @@ func IsRefusal(err error, code Code) bool {
 type session struct {
 	stream   network.Stream
 	r        *bufio.Reader
-	w        *bufio.Writer
-	received int64 // bytes read from the stream, framing included
+	w        *bufio.Writer // nil while nothing waits to be sent
+	received int64         // bytes read from the stream, framing included
+	now      func() time.Time
 }
 
 func newSession(stream network.Stream) *session {
-	s := &session{stream: stream, w: bufio.NewWriterSize(stream, writerSize)}
-	s.r = bufio.NewReaderSize(counted{s}, 64<<10)
+	s := &session{stream: stream, now: time.Now}
+	s.r = bufio.NewReaderSize(counted{s}, readerSize)
 	return s
 }
 
@@ -116,6 +129,10 @@ func (s *session) send(k kind, v any, payload ...[]byte) error {
 // write pushes the deadline forward with every piece that moves, so that a large
 // payload may take long while a stalled peer may not.
 func (s *session) write(b []byte) error {
+	if s.w == nil {
+		s.w = writers.Get().(*bufio.Writer)
+		s.w.Reset(s.stream)
+	}
 	for len(b) > 0 {
 		n := min(len(b), 1<<20)
 		if err := s.stream.SetWriteDeadline(time.Now().Add(idleLimit)); err != nil {
@@ -130,10 +147,19 @@ func (s *session) write(b []byte) error {
 }
 
 func (s *session) flush() error {
+	if s.w == nil {
+		return nil
+	}
 	if err := s.stream.SetWriteDeadline(time.Now().Add(idleLimit)); err != nil {
 		return err
 	}
-	return s.w.Flush()
+	if err := s.w.Flush(); err != nil {
+		return err
+	}
+	s.w.Reset(nil)
+	writers.Put(s.w)
+	s.w = nil
+	return nil
 }
 
 // receive reads the next frame within wait. A refusal comes back as an error.
@@ -147,7 +173,7 @@ func (s *session) receive(wait time.Duration) (kind, []byte, error) {
 	}
 	n := binary.BigEndian.Uint32(head[1:])
 	if n > maxFrame {
-		return 0, nil, fmt.Errorf("frame of %d bytes: at most %d", n, maxFrame)
+		return 0, nil, fmt.Errorf("frame of %d bytes, at most %d: %w", n, maxFrame, ErrProtocol)
 	}
 	body, err := s.payload(int(n))
 	if err != nil {
@@ -156,8 +182,9 @@ func (s *session) receive(wait time.Duration) (kind, []byte, error) {
 	if kind(head[0]) == kindRefusal {
 		r := new(Refusal)
 		if err := canon.Decode(body, r); err != nil {
-			return 0, nil, err
+			return 0, nil, fmt.Errorf("refusal: %w: %w", ErrProtocol, err)
 		}
+		r.Text = r.Text[:min(len(r.Text), maxRefusalText)]
 		return 0, nil, r
 	}
 	return kind(head[0]), body, nil
@@ -170,9 +197,12 @@ func (s *session) expect(k kind, v any, wait time.Duration) error {
 		return err
 	}
 	if got != k {
-		return fmt.Errorf("frame of kind %d where %d was due", got, k)
+		return fmt.Errorf("frame of kind %d where %d was due: %w", got, k, ErrProtocol)
 	}
-	return canon.Decode(body, v)
+	if err := canon.Decode(body, v); err != nil {
+		return fmt.Errorf("frame of kind %d: %w: %w", got, ErrProtocol, err)
+	}
+	return nil
 }
 
 // payload reads n raw bytes; n was checked against what may come.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -14,6 +15,9 @@ import (
 const HelloProtocol protocol.ID = "/walrus/hello/1"
 
 const kindHello kind = 1
+
+// helloLimit is how long either side waits for the other's hello.
+const helloLimit = 10 * time.Second
 
 // Hello is how two processes find out that they belong to the same network.
 type Hello struct {
@@ -81,7 +85,11 @@ func (h *Host) Greet(ctx context.Context, p peer.ID) (Hello, error) {
 		return Hello{}, fmt.Errorf("say hello to %s: %w", p, err)
 	}
 	s := newSession(stream)
+	stop := context.AfterFunc(ctx, func() { stream.Reset() }) // who is silent holds nobody up
 	answer, err := h.sayHello(s)
+	if !stop() && err != nil {
+		err = ctx.Err()
+	}
 	s.close(err)
 	if err != nil {
 		if IsRefusal(err, CodeWrongNetwork) {
@@ -100,7 +108,7 @@ func (h *Host) sayHello(s *session) (answer Hello, err error) {
 	if err := s.flush(); err != nil {
 		return Hello{}, err
 	}
-	if err := s.expect(kindHello, &answer, idleLimit); err != nil {
+	if err := s.expect(kindHello, &answer, helloLimit); err != nil {
 		return Hello{}, err
 	}
 	return answer, answer.check(h.hello.Chain)
@@ -109,17 +117,20 @@ func (h *Host) sayHello(s *session) (answer Hello, err error) {
 func (h *Host) serveHello(stream network.Stream) {
 	s := newSession(stream)
 	var theirs Hello
-	err := s.expect(kindHello, &theirs, idleLimit)
-	if err == nil {
-		err = theirs.check(h.hello.Chain)
-		if err != nil {
-			s.refuse(err)
-		} else if err = s.send(kindHello, h.hello); err == nil {
-			err = s.flush()
-		}
+	if err := s.expect(kindHello, &theirs, helloLimit); err != nil {
+		s.close(err)
+		return
 	}
-	if err == nil {
-		h.greeted.set(s.peer(), theirs)
+	if err := theirs.check(h.hello.Chain); err != nil {
+		s.refuse(err)
+		s.close(nil) // a reset would overtake the words
+		return
 	}
-	s.close(nil)
+	// Before the answer: with it the peer may open its next stream at once.
+	h.greeted.set(s.peer(), theirs)
+	err := s.send(kindHello, h.hello)
+	if err == nil {
+		err = s.flush()
+	}
+	s.close(err)
 }

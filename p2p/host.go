@@ -307,7 +307,9 @@ func (h *Host) tracked(serve func(network.Stream)) network.StreamHandler {
 func (h *Host) serve(id protocol.ID, answer func(context.Context, *session) error) {
 	h.libp2p.SetStreamHandler(id, h.tracked(func(stream network.Stream) {
 		s := newSession(stream)
-		if _, ok := h.greeted.get(s.peer()); !ok {
+		// A peer that knew this host before it started anew believes that the hello was
+		// said: it is asked for it.
+		if _, err := h.Greet(h.closing, s.peer()); err != nil {
 			s.refuse(Refuse(CodeBadRequest, "say hello first (%s)", HelloProtocol))
 			s.close(nil)
 			return

@@ -16,8 +16,8 @@ var allProtocols = []protocol.ID{HelloProtocol, FragmentProtocol, LedgerProtocol
 func newLimits() (network.ResourceManager, error) {
 	defaults := rcmgr.DefaultLimits
 	libp2p.SetDefaultServiceLimits(&defaults)
-	streams := rcmgr.BaseLimit{Streams: 4096, StreamsInbound: 2048, StreamsOutbound: 4096, Memory: 256 << 20}
-	perPeer := rcmgr.BaseLimit{Streams: 512, StreamsInbound: 256, StreamsOutbound: 512, Memory: 64 << 20}
+	streams := rcmgr.BaseLimit{Streams: 4096, StreamsInbound: 1024, StreamsOutbound: 4096, Memory: 256 << 20}
+	perPeer := rcmgr.BaseLimit{Streams: 512, StreamsInbound: 128, StreamsOutbound: 512, Memory: 64 << 20}
 	for _, p := range allProtocols {
 		defaults.AddProtocolLimit(p, streams, rcmgr.BaseLimitIncrease{})
 		defaults.AddProtocolPeerLimit(p, perPeer, rcmgr.BaseLimitIncrease{})

@@ -12,6 +12,7 @@ import (
 const (
 	firstAvoid = time.Minute
 	maxAvoid   = 24 * time.Hour
+	maxScores  = 4096 // a name costs a liar nothing: what is remembered of them is bounded
 )
 
 type scores struct {
@@ -31,6 +32,7 @@ func (h *Host) Blame(p peer.ID, what error) {
 	defer h.scores.mu.Unlock()
 	s := h.scores.peers[p]
 	if s == nil {
+		h.scores.makeRoom()
 		s = &score{}
 		h.scores.peers[p] = s
 	}
@@ -38,6 +40,24 @@ func (h *Host) Blame(p peer.ID, what error) {
 	s.faults++
 	s.until = h.scores.now().Add(wait)
 	h.log.Warn("peer sent wrong bytes", "peer", p, "err", what, "avoided_for", wait)
+}
+
+// makeRoom forgets who may be asked again anyway, or else the one who may be soonest.
+func (s *scores) makeRoom() {
+	if len(s.peers) < maxScores {
+		return
+	}
+	var first peer.ID
+	for p, of := range s.peers {
+		if s.now().After(of.until) {
+			delete(s.peers, p)
+		} else if first == "" || of.until.Before(s.peers[first].until) {
+			first = p
+		}
+	}
+	if len(s.peers) >= maxScores {
+		delete(s.peers, first)
+	}
 }
 
 // Avoided says whether a peer is to be asked only when nobody else is left.

@@ -21,7 +21,20 @@ type Upload struct {
 	wanted   []byte
 	left     int
 	next     uint32
+	taken    func() // called when all of it is here
+	began    time.Time
+	before   int64 // bytes that had come over the stream when it began
 }
+
+const (
+	// An upload that is slower than this, after a start, is not one: it only keeps
+	// others from theirs.
+	slowestPace = 16 << 10 // bytes a second
+	slowStart   = time.Minute
+
+	// maxUploadStripes is how many stripes a list of the wanted ones has room for.
+	maxUploadStripes = 8 * (maxFrame - 16)
+)
 
 // Manifest is the blob's; it was checked to be the one for its size.
 func (u *Upload) Manifest() blob.Manifest { return u.manifest }
@@ -38,11 +51,20 @@ type IncomingStripe struct {
 	Cols   [][]byte
 }
 
-func serveUpload(ctx context.Context, s *session, k Keeper, body []byte) error {
+// Bytes is what the stripe's fragments take in memory.
+func (s IncomingStripe) Bytes() (n int64) {
+	for i := range s.Rows {
+		n += int64(len(s.Rows[i]) + len(s.Cols[i]))
+	}
+	return n
+}
+
+func serveUpload(ctx context.Context, s *session, k Keeper, body []byte, taken func()) error {
 	u, err := readOffer(s, body)
 	if err != nil {
 		return badRequest(err)
 	}
+	u.taken, u.began, u.before = taken, s.now(), s.received
 	confirmation, err := k.Receive(ctx, s.peer(), u)
 	if err != nil {
 		return err
@@ -62,6 +84,9 @@ func readOffer(s *session, body []byte) (*Upload, error) {
 	l, err := m.Layout()
 	if err != nil {
 		return nil, err
+	}
+	if l.Stripes > maxUploadStripes {
+		return nil, fmt.Errorf("%d stripes: an upload has at most %d", l.Stripes, maxUploadStripes)
 	}
 	seen := map[blob.Place]bool{}
 	for _, p := range o.Places {
@@ -100,7 +125,11 @@ func (u *Upload) Next() (IncomingStripe, error) {
 		if err := u.s.expect(kindStored, &end, idleLimit); err != nil {
 			return IncomingStripe{}, err
 		}
+		u.taken()
 		return IncomingStripe{}, io.EOF
+	}
+	if err := u.pace(); err != nil {
+		return IncomingStripe{}, err
 	}
 	for u.wanted[u.next/8]&(1<<(u.next%8)) == 0 {
 		u.next++
@@ -132,6 +161,15 @@ func (u *Upload) Next() (IncomingStripe, error) {
 		in.Rows, in.Cols = append(in.Rows, r), append(in.Cols, c)
 	}
 	return in, nil
+}
+
+// pace refuses to go on with an upload that never ends.
+func (u *Upload) pace() error {
+	took := u.s.now().Sub(u.began)
+	if least := int64((took - slowStart).Seconds() * slowestPace); u.s.received-u.before < least {
+		return Refuse(CodeBusy, "%d bytes in %s: an upload brings at least %d a second", u.s.received-u.before, took.Round(time.Second), slowestPace)
+	}
+	return nil
 }
 
 // Outgoing is an upload as the client sees it.

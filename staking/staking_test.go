@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand"
+	"strings"
 	"testing"
 
 	"github.com/walrus-network/walrus/token"
@@ -307,4 +308,13 @@ func TestTheFirstDepositorCannotRobTheSecond(t *testing.T) {
 	if lost := 100_000*token.WAL - worth; lost > 100_000 {
 		t.Fatalf("the victim lost %s by rounding", lost)
 	}
+}
+
+func FuzzParseNodeID(f *testing.F) {
+	f.Add(id(1).String())
+	f.Fuzz(func(t *testing.T, s string) {
+		if n, err := ParseNodeID(s); err == nil && n.String() != strings.TrimSpace(s) {
+			t.Fatalf("%q is read as %s", s, n)
+		}
+	})
 }

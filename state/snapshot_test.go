@@ -73,3 +73,30 @@ func TestARestoredStateIsTheState(t *testing.T) {
 		}
 	}
 }
+
+func FuzzRestore(f *testing.F) {
+	s, err := Open(NewMemory(), testSalt, testBuckets)
+	if err != nil {
+		f.Fatal(err)
+	}
+	commit(f, s, 1, []Change{{Key: []byte("a"), Value: []byte{1}}, {Key: []byte("b"), Value: []byte{2}}})
+	if err := s.Snapshot(1, func(c []byte) error { f.Add(c); return nil }); err != nil {
+		f.Fatal(err)
+	}
+	root := s.Root()
+	f.Fuzz(func(t *testing.T, chunk []byte) {
+		kv := NewMemory()
+		if Restore(kv, testSalt, testBuckets, 1, root, feed([][]byte{chunk})) != nil {
+			return
+		}
+		back := open(t, kv)
+		at, err := back.At(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		if err := at.Each(nil, func(k, v []byte) error { n++; return nil }); err != nil || n != 2 {
+			t.Fatalf("%d keys restored under the root of two: %v", n, err)
+		}
+	})
+}

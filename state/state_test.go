@@ -281,6 +281,61 @@ func TestACrashBetweenAnyTwoWritesLeavesAllOrNothing(t *testing.T) {
 	}
 }
 
+// forgetful is a KV that remembers the order of its batches, so that a crash can
+// lose any of those after the last that was synced.
+type forgetful struct {
+	*Memory
+	batches [][]Change
+	synced  int
+}
+
+func (f *forgetful) Batch() Batch { return &forgetfulBatch{memoryBatch{of: f.Memory}, f} }
+
+type forgetfulBatch struct {
+	memoryBatch
+	in *forgetful
+}
+
+func (b *forgetfulBatch) Commit(sync bool) error {
+	if b.in.batches = append(b.in.batches, b.changes); sync {
+		b.in.synced = len(b.in.batches)
+	}
+	return b.memoryBatch.Commit(sync)
+}
+
+// after is what is left when the batches from the n-th on are lost.
+func (f *forgetful) after(n int) *Memory {
+	m := NewMemory()
+	for _, changes := range f.batches[:n] {
+		(&memoryBatch{of: m, changes: changes}).Commit(false)
+	}
+	return m
+}
+
+func TestACommitThatReturnedSurvivesTheLossOfAllThatWasNotSynced(t *testing.T) {
+	r := rand.New(rand.NewSource(4))
+	kv := &forgetful{Memory: NewMemory()}
+	s := open(t, kv)
+	now := model{}
+	for h := range uint64(12) {
+		before := now.clone()
+		commit(t, s, h, now.mutate(r))
+		if kv.synced == len(kv.batches) {
+			t.Fatal("nothing was left unsynced: this shows nothing")
+		}
+		for n := kv.synced; n <= len(kv.batches); n++ {
+			back := open(t, kv.after(n))
+			if back.Height() != h || back.Root() != s.Root() {
+				t.Fatalf("height %d of %d after losing %d batches", back.Height(), h, len(kv.batches)-n)
+			}
+			now.check(t, back, h)
+			if h > 0 {
+				before.check(t, back, h-1)
+			}
+		}
+	}
+}
+
 func TestReadersOfAVersionSeeItWhileCommitsGoOn(t *testing.T) {
 	s := open(t, NewMemory())
 	value := func(h uint64) []Change {

@@ -75,6 +75,16 @@ func (a Amount) String() string {
 	return fmt.Sprintf("%d.%sWAL", whole, strings.TrimRight(fmt.Sprintf("%09d", part), "0"))
 }
 
+// MarshalText and UnmarshalText make an amount its text form in JSON and TOML: a
+// number there would be read as WAL by one and as FROST by another.
+func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
+
+// UnmarshalText reads the text form.
+func (a *Amount) UnmarshalText(b []byte) (err error) {
+	*a, err = ParseAmount(string(b))
+	return err
+}
+
 // ParseAmount reads 1.5WAL or 1500000000FROST. A bare number is refused: nobody
 // shall lose money to a unit that was guessed.
 func ParseAmount(s string) (Amount, error) {

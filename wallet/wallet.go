@@ -39,8 +39,7 @@ const maxFile = 64 << 10
 // Save writes a key to a new file, readable by its owner only. An empty passphrase
 // leaves it plain.
 func Save(path string, key token.Key, passphrase string) error {
-	seed := key.Seed()
-	text := []byte(header + hex.EncodeToString(seed[:]) + "\n")
+	text := []byte(Text(key))
 	if passphrase != "" {
 		var err error
 		if text, err = encrypt(text, passphrase); err != nil {
@@ -108,10 +107,25 @@ func Load(path string, passphrase func() (string, error)) (token.Key, error) {
 			return fail(err)
 		}
 	}
-	digits, ok := strings.CutPrefix(string(text), header)
+	key, err := Parse(string(text))
+	if err != nil {
+		return fail(err)
+	}
+	return key, nil
+}
+
+// Text is the plain form of a key: whoever has it has the money.
+func Text(key token.Key) string {
+	seed := key.Seed()
+	return header + hex.EncodeToString(seed[:]) + "\n"
+}
+
+// Parse reads the plain form of a key.
+func Parse(text string) (token.Key, error) {
+	digits, ok := strings.CutPrefix(strings.TrimSpace(text), header)
 	seed, err := hex.DecodeString(strings.TrimSpace(digits))
 	if !ok || err != nil || len(seed) != 32 {
-		return fail(ErrForm)
+		return token.Key{}, ErrForm
 	}
 	return token.KeyFromSeed([32]byte(seed)), nil
 }

@@ -17,9 +17,7 @@ import (
 const defaultNodeDir = "walrus-node"
 
 func (a *app) nodeCommand() *cobra.Command {
-	c := &cobra.Command{Use: "node", Short: "Run a node: keep others' blobs and earn"}
-	c.AddCommand(a.nodeRun(), a.nodeStatus())
-	return c
+	return a.group("node", "Run a node: keep others' blobs and earn", a.nodeInit(), a.nodeRegister(), a.nodeRun(), a.nodeStatus())
 }
 
 func (a *app) nodeRun() *cobra.Command {
@@ -49,11 +47,7 @@ func (a *app) runNode(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	path := file.Network
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	network, err := client.LoadNetwork(path)
+	network, err := loadNodeNetwork(dir, file)
 	if err != nil {
 		return err
 	}
@@ -70,6 +64,15 @@ func (a *app) runNode(ctx context.Context, dir string) error {
 	}
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
 	return node.RunDaemon(ctx, config, network.Genesis, log)
+}
+
+// loadNodeNetwork reads the network file that node.toml names.
+func loadNodeNetwork(dir string, file node.File) (client.Network, error) {
+	path := file.Network
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	return client.LoadNetwork(path)
 }
 
 func (a *app) nodeStatus() *cobra.Command {
@@ -93,8 +96,24 @@ func printStatus(w io.Writer, s node.Status) error {
 	if s.AtTip {
 		tip = "at the tip"
 	}
-	_, err := fmt.Fprintf(w, "node        %s\nchain       %s, height %d, epoch %d, %s\nshards      %v\npossession  %d fragments of %d blobs, %d bytes\nrecovery    lacks %d bytes of %d blobs; rebuilt %d bytes, moved %d since the start\npeers       %d\n",
-		s.ID, s.Chain, s.Height, s.Epoch, tip, s.Shards, s.Possession.Fragments, s.Possession.Blobs, s.Possession.Bytes,
-		s.Recovery.BacklogBytes, s.Recovery.BacklogBlobs, s.Recovery.HealedBytes, s.Recovery.MovedBytes, s.Peers)
-	return err
+	t := newTable(w)
+	t.row("node", s.ID)
+	t.row("ledger", fmt.Sprintf("%s, block %d, epoch %d, %s", s.Chain, s.Height, s.Epoch, tip))
+	shards := fmt.Sprint(s.Shards)
+	if len(s.Moving) > 0 {
+		shards += fmt.Sprintf(", of which %v are not complete yet", s.Moving)
+	}
+	t.row("shards", shards)
+	room := ""
+	if s.Possession.Capacity > 0 {
+		room = " of " + bytesText(s.Possession.Capacity)
+	}
+	t.row("holds", fmt.Sprintf("%s%s in %d fragments of %d blobs", bytesText(s.Possession.Bytes), room, s.Possession.Fragments, s.Possession.Blobs))
+	t.row("lacks", fmt.Sprintf("%s of %d blobs", bytesText(s.Recovery.BacklogBytes), s.Recovery.BacklogBlobs))
+	t.row("repaired", fmt.Sprintf("%s since the start, with %s moved", bytesText(s.Recovery.HealedBytes), bytesText(s.Recovery.MovedBytes)))
+	t.row("peers", s.Peers)
+	for _, a := range s.Addrs {
+		t.row("address", a)
+	}
+	return t.flush()
 }

@@ -3,21 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-)
-
-// Exit codes. The help of the root command lists them.
-const (
-	exitOK    = 0
-	exitFail  = 1 // what was asked for could not be done
-	exitUsage = 2 // the words typed make no sense
+	"github.com/spf13/pflag"
 )
 
 // streams is where a command reads and writes.
@@ -30,15 +25,13 @@ type streams struct {
 // app is what all commands share.
 type app struct {
 	streams
-	began time.Time
-	json  bool
-	debug bool
+	began   time.Time
+	json    bool
+	debug   bool
+	flags   *pflag.FlagSet // of the command that runs
+	running bool           // the words typed made sense
+	printed bool           // the result is out
 }
-
-// errUsage marks an error of the words typed.
-type errUsage struct{ error }
-
-func (e errUsage) Unwrap() error { return e.error }
 
 // run is the program: words in, an exit code out.
 func run(ctx context.Context, args []string, s streams) int {
@@ -52,33 +45,80 @@ func run(ctx context.Context, args []string, s streams) int {
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil {
-		err = errors.Join(errors.New("interrupted"), err)
+	if !a.running {
+		err = errUsage{err}
+		a.json = slices.Contains(args, "--json") // flags may not have been read
 	}
-	fmt.Fprintf(s.err, "walrus: %v\n", err)
-	var usage errUsage
-	if errors.As(err, &usage) {
-		return exitUsage
+	code := exitCode(ctx, err)
+	text := err.Error()
+	if code == exitInterrupted {
+		text = "interrupted"
 	}
-	return exitFail
+	if a.json && !a.printed {
+		json.NewEncoder(s.out).Encode(failure{Error: text, Exit: code})
+	}
+	fmt.Fprintf(s.err, "walrus: %s\n", text)
+	return code
 }
 
+// failure is the JSON object of a command that has no result.
+type failure struct {
+	Error string `json:"error"`
+	Exit  int    `json:"exit"`
+}
+
+const rootHelp = `walrus stores and reads blobs, runs nodes, and starts networks on one machine.
+
+A network to try it on:  eval "$(walrus testnet up)"
+
+Exit codes:
+` + exitHelp + `
+With --json standard output gets exactly one JSON object, also when the command
+fails: then it has a member "error".`
+
 func (a *app) root() *cobra.Command {
-	root := &cobra.Command{
-		Use:           "walrus",
-		Short:         "Keep blobs available on a network in which nodes are assumed to fail",
-		Long:          "walrus stores and reads blobs, runs nodes, and starts networks on one machine.\n\nExit codes: 0 done; 1 it could not be done, and the message says why; 2 the words typed make no sense.",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.NoArgs,
-	}
+	root := a.group("walrus", "Keep blobs available on a network in which nodes are assumed to fail",
+		a.storeCommand(), a.readCommand(), a.statusCommand(), a.extendCommand(), a.deleteCommand(), a.listCommand(), a.idCommand(),
+		a.infoCommand(), a.nodesCommand(), a.walletCommand(), a.stakeCommand(), a.nodeCommand(), a.testnetCommand(),
+		a.benchCommand(), a.configCommand(), a.versionCommand())
+	root.Long = rootHelp
+	root.SilenceUsage, root.SilenceErrors = true, true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return errUsage{fmt.Errorf("%w (see %s --help)", err, c.CommandPath())}
+		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
 	})
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "print one JSON object instead of text")
-	root.PersistentFlags().BoolVar(&a.debug, "debug", false, "say on standard error what goes on")
-	root.AddCommand(a.nodeCommand(), a.testnetCommand(), a.versionCommand())
+	root.PersistentPreRun = func(c *cobra.Command, _ []string) { a.flags, a.running = c.Flags(), true }
+	f := root.PersistentFlags()
+	f.BoolVar(&a.json, "json", false, "print one JSON object instead of text")
+	f.BoolVar(&a.debug, "debug", false, "say on standard error what goes on")
+	for _, s := range settings {
+		if s.truth {
+			f.Bool(s.flag(), false, s.help)
+		} else {
+			f.String(s.flag(), "", s.help)
+		}
+	}
+	f.String(configFlag, "", "the config file (default "+configName+" in the user's config directory)")
 	return root
+}
+
+// group is a command that only has others under it. Without a word it shows them;
+// a word that is none of them is an error.
+func (a *app) group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short}
+	c.Args = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		text := fmt.Sprintf("unknown command %q for %q", args[0], c.CommandPath())
+		c.SuggestionsMinimumDistance = 2
+		if like := c.SuggestionsFor(args[0]); len(like) > 0 {
+			text += ", did you mean " + strings.Join(like, " or ") + "?"
+		}
+		return fmt.Errorf("%s (see %s --help)", text, c.CommandPath())
+	}
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+	c.AddCommand(commands...)
+	return c
 }
 
 // log is the program's log. A command that works is quiet.
@@ -91,10 +131,18 @@ func (a *app) log() *slog.Logger {
 
 // print writes a result: as JSON if that was asked for, else as text gives it.
 func (a *app) print(v any, text func(io.Writer) error) error {
+	a.printed = true
 	if !a.json {
 		return text(a.out)
 	}
 	return json.NewEncoder(a.out).Encode(v)
+}
+
+// say tells a person what goes on. With --json nobody reads along.
+func (a *app) say(format string, args ...any) {
+	if !a.json {
+		fmt.Fprintf(a.err, format+"\n", args...)
+	}
 }
 
 // version is what the build knows of itself.

@@ -1,87 +1,203 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/testnet"
+	"github.com/walrus-network/walrus/token"
 )
 
+// upLimit is how long a testnet may take until a blob can be stored.
+const upLimit = 90 * time.Second
+
 func (a *app) testnetCommand() *cobra.Command {
-	c := &cobra.Command{Use: "testnet", Short: "A network of processes on this machine"}
-	c.AddCommand(a.testnetDemo())
+	c := a.group("testnet", "A network of processes on this machine",
+		a.testnetUp(), a.testnetStatus(), a.testnetKill(), a.testnetStart(), a.testnetWipe(), a.testnetFaucet(), a.testnetDown(), a.testnetDemo())
+	c.PersistentFlags().String("dir", testnet.Default().Dir, "the testnet's directory")
 	return c
 }
 
-// nodeProgram is how the testnet starts a node: this program again. Tests, whose
-// program is the test binary, put what makes it a walrus into the environment.
-func (a *app) nodeProgram() (testnet.Command, error) { return testnet.Self() }
+// testnetDir is what --dir says. Its commands all have it.
+func (a *app) testnetDir() string { return a.flags.Lookup("dir").Value.String() }
 
-func (a *app) testnetDemo() *cobra.Command {
+// openTestnet finds the testnet in --dir.
+func (a *app) openTestnet() (*testnet.Testnet, error) {
+	program, err := testnet.Self()
+	if err != nil {
+		return nil, err
+	}
+	return testnet.Open(a.testnetDir(), program)
+}
+
+type testnetUp struct {
+	Dir     string  `json:"dir"`
+	Chain   string  `json:"chain"`
+	Network string  `json:"network"`
+	Wallet  string  `json:"wallet"`
+	Nodes   int     `json:"nodes"`
+	Shards  int     `json:"shards"`
+	Ready   float64 `json:"ready_seconds"`
+}
+
+func (a *app) testnetUp() *cobra.Command {
+	o := testnet.Default()
+	c := &cobra.Command{
+		Use:   "up",
+		Short: "Start a network that stays, with a funded wallet",
+		Long: `Starts a network of processes on this machine and leaves it running. If a stopped
+one lies in the directory it is started again. Standard output gets one line for
+the shell; after it every command of walrus works on this network:
+
+  eval "$(walrus testnet up)"
+  walrus store FILE`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.Dir = a.testnetDir()
+			return a.up(c.Context(), o)
+		},
+	}
+	c.Flags().IntVar(&o.Nodes, "nodes", o.Nodes, "number of nodes")
+	c.Flags().IntVar(&o.Shards, "shards", o.Shards, "number of shards")
+	c.Flags().DurationVar(&o.Block, "block-time", o.Block, "time between blocks")
+	c.Flags().DurationVar(&o.Epoch, "epoch", o.Epoch, "length of an epoch")
+	return c
+}
+
+func (a *app) up(ctx context.Context, o testnet.Options) error {
+	program, err := testnet.Self()
+	if err != nil {
+		return err
+	}
+	t, err := a.createOrOpen(o, program)
+	if err != nil {
+		return err
+	}
+	shards := t.Network.Genesis.Params.Shards
+	a.say("start %d nodes with %d shards in %s", t.Nodes, shards, t.Dir)
+	ctx, cancel := context.WithTimeoutCause(ctx, upLimit, fmt.Errorf("not ready after %s", upLimit))
+	defer cancel()
+	if err := t.Up(ctx, a.log()); err != nil {
+		return fmt.Errorf("testnet in %s: %w; no node runs now, their logs are %s", t.Dir, err, filepath.Join(t.Dir, "nodes", "*", "node.log"))
+	}
+	out := testnetUp{t.Dir, string(t.Network.Genesis.ChainID()), t.NetworkFile(), t.WalletFile(), t.Nodes, shards, time.Since(a.began).Seconds()}
+	a.say("ready after %.1f s; walrus testnet down --dir %s ends it. For this and every other terminal:", out.Ready, shellWord(t.Dir))
+	return a.print(out, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "export WALRUS_NETWORK=%s WALRUS_WALLET=%s\n", shellWord(out.Network), shellWord(out.Wallet))
+		return err
+	})
+}
+
+// createOrOpen makes a new testnet, or finds the one that lies stopped in the directory.
+func (a *app) createOrOpen(o testnet.Options, program testnet.Command) (*testnet.Testnet, error) {
+	t, err := testnet.Open(o.Dir, program)
+	if errors.Is(err, testnet.ErrNone) {
+		return testnet.Create(o, program)
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"nodes", "shards", "block-time", "epoch"} {
+		if a.flags.Changed(name) {
+			return nil, errUsage{fmt.Errorf("%s: %w, and its form is fixed: start it without --%s, or remove it with walrus testnet down --wipe --dir %s", t.Dir, testnet.ErrExists, name, shellWord(t.Dir))}
+		}
+	}
+	for i := range t.Nodes {
+		if t.Running(i) {
+			return nil, fmt.Errorf("a testnet runs in %s already: walrus testnet status shows it, start N starts a node that is down, down ends it all; or choose another --dir", t.Dir)
+		}
+	}
+	return t, nil
+}
+
+// shellWord is text as a shell reads it back.
+func shellWord(s string) string {
+	plain := strings.IndexFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+=:,@%", r))
+	}) < 0
+	if plain && s != "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+func (a *app) testnetFaucet() *cobra.Command {
+	const gift = 1000 * token.WAL
 	return &cobra.Command{
-		Use:   "demo [FILE]",
-		Short: "Show on seven real processes that a blob survives",
-		Long:  "Starts 7 nodes, stores FILE (64 MiB of random bytes if none is named), kills two nodes, stores again, kills two more, reads the first blob back, starts all again with one disk wiped, waits until the network has healed itself, and checks what must always hold.",
-		Args:  cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			dir, err := os.MkdirTemp("", "walrus-demo-")
+		Use:   "faucet ADDRESS [AMOUNT]",
+		Short: "Give money to an address, " + gift.String() + " unless AMOUNT is given",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			amount := gift.String()
+			if len(args) == 2 {
+				amount = args[1]
+			}
+			to, sum, err := parsePayment(args[0], amount)
 			if err != nil {
 				return err
 			}
-			o := testnet.Default()
-			o.Dir = filepath.Join(dir, "net")
-			program, err := a.nodeProgram()
+			t, err := a.openTestnet()
 			if err != nil {
 				return err
 			}
-			t, err := testnet.Create(o, program)
+			s, err := a.openOn(c.Context(), t.Network)
 			if err != nil {
-				return errors.Join(err, os.RemoveAll(dir))
+				return err
 			}
-			story := testnet.DemoOptions{Began: a.began, Out: a.out, Log: a.log()}
-			if a.json {
-				story.Out = io.Discard
-			}
-			if len(args) == 1 {
-				story.File = args[0]
-			}
-			result, err := t.Demo(cmd.Context(), story)
-			if err == nil {
-				err = os.Remove(dir)
-			}
-			return errors.Join(a.print(result, func(w io.Writer) error { return printDemo(w, result) }), err)
+			defer s.Close()
+			s.key = t.Wallet
+			return a.send(c.Context(), s, to, sum)
 		},
 	}
 }
 
-func printDemo(w io.Writer, r testnet.DemoResult) error {
-	row := func(what string, format string, args ...any) {
-		fmt.Fprintf(w, "  %-28s %s\n", what, fmt.Sprintf(format, args...))
+func (a *app) testnetDown() *cobra.Command {
+	var wipe bool
+	c := &cobra.Command{
+		Use:   "down",
+		Short: "End the network; it can be started again",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			t, err := a.openTestnet()
+			if err != nil {
+				return err
+			}
+			running := 0
+			for i := range t.Nodes {
+				if t.Running(i) {
+					running++
+				}
+			}
+			if err := t.Down(c.Context()); err != nil {
+				return err
+			}
+			if wipe {
+				if err := t.Remove(); err != nil {
+					return err
+				}
+			}
+			out := struct {
+				Dir     string `json:"dir"`
+				Ended   int    `json:"ended"`
+				Removed bool   `json:"removed"`
+			}{t.Dir, running, wipe}
+			return a.print(out, func(w io.Writer) error {
+				what := "what they hold stays in " + t.Dir
+				if wipe {
+					what = t.Dir + " is removed"
+				}
+				_, err := fmt.Fprintf(w, "ended %d nodes; %s\n", running, what)
+				return err
+			})
+		},
 	}
-	fmt.Fprintln(w)
-	row("ready", "%.1f s", r.ReadySeconds)
-	if s := r.Store; s != nil {
-		row("first blob stored", "%.1f s, %d requests", s.Seconds, s.Requests)
-	}
-	if s := r.Degraded; s != nil {
-		row("second, two nodes down", "%.1f s", s.Seconds)
-	}
-	if r.Read != nil {
-		row("first read, four nodes down", "%.1f s from %d nodes", r.Read.Seconds, r.Read.NodesUp)
-	}
-	if h := r.Heal; h != nil {
-		row("healed", "%.1f s, lost %d bytes, moved %d (%.3f)", h.Seconds, h.LostBytes, h.MovedBytes, float64(h.MovedBytes)/float64(max(h.LostBytes, 1)))
-	}
-	if c := r.Check; c != nil {
-		row("invariants", "supply %v, app hashes %v, blobs readable %v", c.Supply, c.AppHashes, c.BlobsReadable)
-	}
-	if r.Failed != nil {
-		row("FAILED", "step %d: %s", r.Failed.Step, r.Failed.Why)
-	}
-	return nil
+	c.Flags().BoolVar(&wipe, "wipe", false, "remove the directory with everything in it")
+	return c
 }

@@ -37,6 +37,12 @@ type app struct {
 	waiting  map[blob.Hash][]chan ledger.Receipt
 }
 
+// forget is set in the code of a transaction without a nonce when CometBFT is told
+// what became of it. It remembers the bytes of what was done and drops them when
+// they come again; but a certificate may rightly come again, byte for byte, when a
+// blob was deleted and is stored once more in the same epoch.
+const forget = 1 << 31
+
 // executed is a transaction of the block that is about to be committed.
 type executed struct {
 	hash   blob.Hash
@@ -101,7 +107,11 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	block := make([]executed, len(r.Txs))
 	for i, t := range result.Txs {
 		block[i] = executed{ledger.TxHash(r.Txs[i]), t}
-		out.TxResults = append(out.TxResults, &abci.ExecTxResult{Code: uint32(t.Code)})
+		code := uint32(t.Code)
+		if t.Kind.Unsigned() {
+			code |= forget
+		}
+		out.TxResults = append(out.TxResults, &abci.ExecTxResult{Code: code})
 	}
 	a.mu.Lock()
 	a.block = block
@@ -153,12 +163,15 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	return &abci.ResponseCommit{}, nil // all blocks are kept: who joins late starts from the first
 }
 
-// settle needs mu held. A transaction may be in several blocks; it is done in one of
-// them at most, and that receipt stays.
+// settle needs mu held. A transaction may be in several blocks: the last time that
+// it was done is what its sender asks for.
 func (a *app) settle(hash blob.Hash, r ledger.Receipt) {
-	if was, known := a.receipts[hash]; known && was.Code == 0 {
+	was, known := a.receipts[hash]
+	if known && was.Code == 0 && r.Code != 0 {
 		r = was
-	} else if a.receipts[hash] = r; !known {
+	}
+	a.receipts[hash] = r
+	if !known {
 		a.order = append(a.order, hash)
 		if len(a.order) > receiptsKept {
 			delete(a.receipts, a.order[0])
@@ -171,16 +184,12 @@ func (a *app) settle(hash blob.Hash, r ledger.Receipt) {
 	delete(a.waiting, hash)
 }
 
-// await is a channel that gets the receipt of a transaction, and what to call when
-// it is no longer waited for. What was committed lately is answered at once.
+// await is a channel that gets the receipt of a transaction when the next block that
+// holds it is committed, and what to call when it is no longer waited for.
 func (a *app) await(hash blob.Hash) (<-chan ledger.Receipt, func()) {
 	c := make(chan ledger.Receipt, 1)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if r, ok := a.receipts[hash]; ok && r.Code == 0 {
-		c <- r
-		return c, func() {}
-	}
 	a.waiting[hash] = append(a.waiting[hash], c)
 	return c, func() {
 		a.mu.Lock()

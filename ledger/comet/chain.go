@@ -22,6 +22,7 @@ import (
 	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/types"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
@@ -155,7 +156,7 @@ func (c *Chain) config() *cfg.Config {
 
 	o.Mempool.Recheck = false // nonces in a window need no order
 	o.Mempool.Size, o.Mempool.CacheSize = cmp.Or(c.options.Waiting, 20_000), 100_000
-	o.Mempool.MaxTxBytes = int(p.TxBytes)
+	o.Mempool.MaxTxBytes = int(p.LargestTx())
 	o.Mempool.MaxTxsBytes = 256 << 20
 
 	o.Consensus.WalPath = "cs.wal/wal"
@@ -293,6 +294,9 @@ func (c *Chain) Hold(ctx context.Context) (ledger.View, func(), error) {
 
 // Changed is closed when the next block was applied.
 func (c *Chain) Changed() <-chan struct{} { return c.app.next() }
+
+// BlobsSince is the blobs whose entries blocks after height wrote; see ledger.Machine.
+func (c *Chain) BlobsSince(height uint64) ([]blob.ID, bool) { return c.machine.BlobsSince(height) }
 
 // Machine is the state machine, for reads and proofs.
 func (c *Chain) Machine() *ledger.Machine { return c.machine }

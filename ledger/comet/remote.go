@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cometbft/cometbft/types"
@@ -40,6 +41,7 @@ type Remote struct {
 	genesis ledger.Genesis
 	options RemoteOptions
 	follow  *follower
+	written atomic.Uint64 // highest block known to hold a transaction of this process
 
 	mu     sync.Mutex // guards looked
 	looked time.Time  // when others were last asked for a newer header
@@ -258,6 +260,9 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (receipt ledger.Receipt,
 				if lost && errors.Is(receipt.Err(), ledger.ErrNonce) {
 					return receipt, errUnknown
 				}
+				if receipt.Code == 0 {
+					r.wrote(receipt.Height)
+				}
 				return receipt, nil
 			}
 			r.host.Blame(p, err)
@@ -283,6 +288,37 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (receipt ledger.Receipt,
 		err = fmt.Errorf("%w: %w", ErrNoNode, err)
 	}
 	return receipt, err
+}
+
+// wrote notes a block that holds a transaction of this process.
+func (r *Remote) wrote(height uint64) {
+	for seen := r.written.Load(); seen < height && !r.written.CompareAndSwap(seen, height); seen = r.written.Load() {
+	}
+}
+
+// settleBlocks is how many blocks Settle waits at most: a ledger may stand still.
+const settleBlocks = 6
+
+// Settle waits until what this process has written can be proven to whoever asks: a
+// block's effects are named by the header after it.
+func (r *Remote) Settle(ctx context.Context) error {
+	block := time.Duration(r.genesis.Params.BlockMs) * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, settleBlocks*block)
+	defer cancel()
+	for written := r.written.Load(); written > 0; {
+		s, err := r.Standing(ctx)
+		if err != nil {
+			return err
+		}
+		if s.Height > written {
+			r.written.CompareAndSwap(written, 0)
+			return nil
+		}
+		if !sleep(ctx, block/10) {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // Standing is where the ledger stands, on the word of the node that is asked.

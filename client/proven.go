@@ -1,0 +1,81 @@
+package client
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/p2p"
+)
+
+// shown is a symbol with the opening that showed it.
+type shown struct {
+	blob.Symbol
+	opening blob.Opening
+}
+
+// openedBytes bounds the openings that one answer carries: they travel in a frame.
+const openedBytes = 192 << 10
+
+// openingOverhead is what an opening has beside its symbol, at most.
+const openingOverhead = 1024
+
+// provenSymbols asks for the symbols at indices, ascending, of fragments along axis
+// in one stripe, each with its proof.
+func provenSymbols(c blob.Commitment, axis blob.Axis, indices []int) question[[]shown] {
+	each := max(1, openedBytes/(c.Layout.Seg+openingOverhead))
+	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, []shown) error) error {
+		if to != from+1 {
+			return fmt.Errorf("proven symbols of %d stripes at once", to-from)
+		}
+		for _, p := range places {
+			var all []shown
+			for rest := indices; len(rest) > 0; rest = rest[min(each, len(rest)):] {
+				part := rest[:min(each, len(rest))]
+				err := l.Symbols(c.ID, axis, p, part, from, to, 0, true, func(got p2p.Symbols) error {
+					if !got.Held() {
+						return nil
+					}
+					symbols, err := openAll(c, p, axis, part, got)
+					all = append(all, symbols...)
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			if len(all) != len(indices) {
+				continue // not held, or not any more
+			}
+			if err := emit(from, p, all); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func openAll(c blob.Commitment, p blob.Place, axis blob.Axis, indices []int, got p2p.Symbols) ([]shown, error) {
+	_, roots, err := proveWitness(c, p2p.Piece{Stripe: got.Stripe, Place: p, Witness: got.Witness})
+	if err != nil {
+		return nil, err
+	}
+	if len(got.Openings) != len(indices) {
+		return nil, fmt.Errorf("%d openings for %d symbols: %w", len(got.Openings), len(indices), blob.ErrMismatch)
+	}
+	out := make([]shown, len(indices))
+	for i, b := range got.Openings {
+		o, err := blob.DecodeOpening(b)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
+		}
+		if o.Axis != axis || int(o.Index) != indices[i] {
+			return nil, fmt.Errorf("opening of %v symbol %d, asked for %v %d: %w", o.Axis, o.Index, axis, indices[i], blob.ErrMismatch)
+		}
+		s, err := o.Prove(roots)
+		if err != nil {
+			return nil, err
+		}
+		out[i] = shown{s, o}
+	}
+	return out, nil
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/wallet"
+)
+
+// network reads the network file that is to be used.
+func (a *app) network() (client.Network, error) {
+	h, err := a.setting(setNetwork)
+	if err != nil {
+		return client.Network{}, err
+	}
+	n, err := client.LoadNetwork(h.Value)
+	if errors.Is(err, fs.ErrNotExist) {
+		return n, fmt.Errorf("no network: %s (%s) is missing: name a network.toml with --network or WALRUS_NETWORK, or start a network on this machine with walrus testnet up", h.Value, h.Source)
+	}
+	return n, err
+}
+
+// connect joins a network as a client.
+func (a *app) connect(ctx context.Context, n client.Network) (*client.Connection, error) {
+	trust, err := a.trusting()
+	if err != nil {
+		return nil, err
+	}
+	return client.Connect(ctx, n, client.ConnectOptions{TrustNode: trust, Version: version(), Log: a.log()})
+}
+
+func (a *app) trusting() (bool, error) {
+	h, err := a.setting(setTrust)
+	if err != nil {
+		return false, err
+	}
+	return strconv.ParseBool(h.Value)
+}
+
+// key opens the wallet, and asks for its passphrase if it has one.
+func (a *app) key(ctx context.Context) (token.Key, error) {
+	h, err := a.setting(setWallet)
+	if err != nil {
+		return token.Key{}, err
+	}
+	return wallet.Load(h.Value, func() (string, error) { return a.passphrase(ctx, "Passphrase of "+h.Value+": ") })
+}
+
+// session is a connection, a wallet, and the ledger as it stands.
+type session struct {
+	*client.Connection
+	key token.Key
+	now
+}
+
+// now is the ledger as it stands, as far as every command wants to know.
+type now struct {
+	view   ledger.View
+	head   ledger.Head
+	params ledger.Params
+}
+
+// look reads where the ledger stands.
+func look(ctx context.Context, c *client.Connection) (n now, err error) {
+	if n.view, err = c.Remote.View(ctx); err != nil {
+		return n, err
+	}
+	if n.head, err = n.view.Head(); err != nil {
+		return n, err
+	}
+	n.params, err = n.view.Params()
+	return n, err
+}
+
+// send signs with the wallet and waits until a block holds the transaction.
+func (s *session) send(ctx context.Context, body ledger.Body) (ledger.Receipt, error) {
+	return s.Send(ctx, s.key, body)
+}
+
+// open opens the wallet, joins the network and looks at the ledger. The caller closes it.
+func (a *app) open(ctx context.Context) (*session, error) {
+	key, err := a.key(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.openWithout(ctx)
+	if err == nil {
+		s.key = key
+	}
+	return s, err
+}
+
+// openWithout is open without a wallet.
+func (a *app) openWithout(ctx context.Context) (*session, error) {
+	n, err := a.network()
+	if err != nil {
+		return nil, err
+	}
+	return a.openOn(ctx, n)
+}
+
+// openOn is open on a network that is known, without a wallet.
+func (a *app) openOn(ctx context.Context, network client.Network) (*session, error) {
+	c, err := a.connect(ctx, network)
+	if err != nil {
+		return nil, err
+	}
+	n, err := look(ctx, c)
+	if err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return &session{Connection: c, now: n}, nil
+}
+
+// prefetch reads many keys of the view with few questions.
+func (n now) prefetch(keys [][]byte) error {
+	if r, ok := n.view.R.(interface{ Prefetch([][]byte) error }); ok && len(keys) > 0 {
+		return r.Prefetch(keys)
+	}
+	return nil
+}

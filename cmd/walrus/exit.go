@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/comet"
+)
+
+// Exit codes. exitHelp lists them for people.
+const (
+	exitOK          = 0
+	exitFail        = 1
+	exitUsage       = 2
+	exitMissing     = 3
+	exitLater       = 4
+	exitInterrupted = 130 // as a shell has it: 128 + SIGINT
+)
+
+const exitHelp = `  0    done
+  1    it could not be done; the message says why
+  2    the words typed make no sense
+  3    there is no such blob: unknown, never certified, or ended
+  4    too few nodes answer: nothing is lost, try again later
+  130  interrupted
+`
+
+// errUsage marks an error of the words typed.
+type errUsage struct{ error }
+
+func (e errUsage) Unwrap() error { return e.error }
+
+func exitCode(ctx context.Context, err error) int {
+	var usage errUsage
+	is := func(targets ...error) bool {
+		for _, t := range targets {
+			if errors.Is(err, t) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case ctx.Err() != nil && is(context.Canceled):
+		return exitInterrupted
+	case errors.As(err, &usage):
+		return exitUsage
+	case is(client.ErrUnknownBlob, client.ErrEnded, client.ErrUncertified, ledger.ErrUnknownBlob):
+		return exitMissing
+	case is(client.ErrQuorum, client.ErrUnavailable, comet.ErrNoNode):
+		return exitLater
+	}
+	return exitFail
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/token"
+)
+
+// own finds a blob on which the wallet has a lease.
+func (s *session) own(id blob.ID) (registry.Entry, uint64, error) {
+	e, known, err := s.view.Blob(id)
+	if err != nil {
+		return e, 0, err
+	}
+	if !known || !e.Live(s.head.Epoch) {
+		return e, 0, fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
+	}
+	end, ok := e.OwnedBy(s.key.Address(), s.head.Epoch)
+	if !ok {
+		return e, 0, fmt.Errorf("%s: %s has no lease on it: walrus status %s shows who has", id, s.key.Address(), id)
+	}
+	return e, end, nil
+}
+
+type extended struct {
+	Blob     blob.ID      `json:"blob"`
+	EndEpoch uint64       `json:"end_epoch"`
+	Price    token.Amount `json:"price"`
+	Height   uint64       `json:"height"`
+}
+
+func (a *app) extendCommand() *cobra.Command {
+	var epochs uint64
+	c := &cobra.Command{
+		Use:   "extend ID --epochs N",
+		Short: "Pay for a blob for more epochs",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			if epochs == 0 && a.flags.Changed("epochs") {
+				return errUsage{errors.New("--epochs 0: extend by at least one epoch")}
+			}
+			s, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			return a.extend(c.Context(), s, id, epochs)
+		},
+	}
+	c.Flags().Uint64Var(&epochs, "epochs", 0, "how many epochs more (default: the network's)")
+	return c
+}
+
+func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64) error {
+	if epochs == 0 {
+		epochs = s.params.Registry.DefaultEpochs
+	}
+	e, end, err := s.own(id)
+	if err != nil {
+		return err
+	}
+	price, err := priceOf(s.params.Registry, e.Units, epochs)
+	if err != nil {
+		return err
+	}
+	receipt, err := s.send(ctx, ledger.Extend{Blob: id, Epochs: epochs})
+	if err != nil {
+		return fmt.Errorf("extend blob %s: %w", id, err)
+	}
+	out := extended{id, end + epochs, price, receipt.Height}
+	return a.print(out, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "%s is kept until epoch %d begins (about %s); paid %s\n", id, out.EndEpoch, timeText(s.begins(out.EndEpoch)), price)
+		return err
+	})
+}
+
+type deletedBlobs struct {
+	Deleted []deleted `json:"deleted"`
+	Error   string    `json:"error,omitempty"`
+}
+
+type deleted struct {
+	Blob   blob.ID      `json:"blob"`
+	Refund token.Amount `json:"refund"`
+	Others int          `json:"other_leases"` // for whose sake the network keeps it
+	Height uint64       `json:"height"`
+}
+
+func (a *app) deleteCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "delete ID...",
+		Short: "Give up your leases on blobs",
+		Long:  "Gives up the wallet's leases on each blob. What they paid for epochs that have not begun when the bytes may go comes back, less a fee. The network forgets the bytes when no lease of anybody is left. Deleting does not make secret what was readable: others may have copies.",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			var ids []blob.ID
+			for _, arg := range args {
+				id, err := parseID(arg)
+				if err != nil {
+					return err
+				}
+				ids = append(ids, id)
+			}
+			s, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			var out deletedBlobs
+			var errs []error
+			for _, id := range ids {
+				one, err := s.delete(c.Context(), id)
+				if err != nil {
+					errs = append(errs, err)
+					continue
+				}
+				out.Deleted = append(out.Deleted, one)
+			}
+			err = errors.Join(errs...)
+			if err != nil {
+				out.Error = err.Error()
+			}
+			return errors.Join(err, a.print(out, out.print))
+		},
+	}
+}
+
+func (s *session) delete(ctx context.Context, id blob.ID) (deleted, error) {
+	e, _, err := s.own(id)
+	if err != nil {
+		return deleted{}, err
+	}
+	out := deleted{Blob: id}
+	for _, l := range e.Leases {
+		if l.Owner != s.key.Address() || l.Permanent {
+			out.Others++
+			continue
+		}
+		if l.Payer != s.key.Address() {
+			continue // it goes back to who paid
+		}
+		back := l.Unused(registry.FreeFrom(registry.Deleted, s.head.Epoch))
+		if !e.Certified() {
+			back = l.Total()
+		}
+		out.Refund += back - s.params.Registry.Fee(back)
+	}
+	receipt, err := s.send(ctx, ledger.Delete{Blob: id})
+	if err != nil {
+		return deleted{}, fmt.Errorf("delete blob %s: %w", id, err)
+	}
+	out.Height = receipt.Height
+	return out, nil
+}
+
+func (d deletedBlobs) print(w io.Writer) error {
+	for _, one := range d.Deleted {
+		text := fmt.Sprintf("%s deleted; %s came back", one.Blob, one.Refund)
+		if one.Others > 0 {
+			text += fmt.Sprintf("; %d other leases keep it", one.Others)
+		}
+		if _, err := fmt.Fprintln(w, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}

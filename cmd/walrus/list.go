@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/token"
+)
+
+type ownBlobs struct {
+	Owner  token.Address `json:"owner"`
+	Blobs  []blobStatus  `json:"blobs"`
+	Ledger ledgerState   `json:"ledger"`
+}
+
+func (a *app) listCommand() *cobra.Command {
+	var owner string
+	c := &cobra.Command{
+		Use:   "list",
+		Short: "List the blobs on which the wallet has a lease",
+		Long:  "Lists the blobs on which the wallet has a lease. What is said of each is proven; that none is left out is the word of the node that was asked.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			address, err := a.addressOr(c, owner)
+			if err != nil {
+				return err
+			}
+			s, err := a.openWithout(c.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			out, err := s.owned(address)
+			if err != nil {
+				return err
+			}
+			if out.Ledger, err = a.ledgerState(s); err != nil {
+				return err
+			}
+			return a.print(out, func(w io.Writer) error { return s.printOwned(w, out) })
+		},
+	}
+	c.Flags().StringVar(&owner, "owner", "", "list the blobs of this address instead")
+	return c
+}
+
+// addressOr is an address that was typed, or the wallet's.
+func (a *app) addressOr(c *cobra.Command, typed string) (token.Address, error) {
+	if typed != "" {
+		address, err := token.ParseAddress(typed)
+		if err != nil {
+			return address, errUsage{err}
+		}
+		return address, nil
+	}
+	key, err := a.key(c.Context())
+	if err != nil {
+		return token.Address{}, err
+	}
+	return key.Address(), nil
+}
+
+func (s *session) owned(owner token.Address) (ownBlobs, error) {
+	out := ownBlobs{Owner: owner, Blobs: []blobStatus{}}
+	var ids []blob.ID
+	if err := s.view.EachOwned(owner, func(id blob.ID) error { ids = append(ids, id); return nil }); err != nil {
+		return out, err
+	}
+	var keys [][]byte
+	for _, id := range ids {
+		keys = append(keys, ledger.KeyBlob(id))
+	}
+	if err := s.prefetch(keys); err != nil {
+		return out, err
+	}
+	for _, id := range ids {
+		st, err := s.statusOf(id)
+		if err != nil {
+			return out, err
+		}
+		out.Blobs = append(out.Blobs, st)
+	}
+	return out, nil
+}
+
+func (s *session) printOwned(w io.Writer, out ownBlobs) error {
+	if len(out.Blobs) == 0 {
+		_, err := fmt.Fprintf(w, "no blobs of %s\n", out.Owner)
+		return err
+	}
+	t := newTable(w)
+	t.row("BLOB", "SIZE", "STATE", "UNTIL EPOCH", "ABOUT")
+	for _, b := range out.Blobs {
+		end := uint64(0)
+		for _, l := range b.Leases {
+			if l.Owner == out.Owner {
+				end = max(end, l.End)
+			}
+		}
+		t.row(b.Blob, bytesText(b.Bytes), b.State, end, timeText(s.begins(end)))
+	}
+	return t.flush()
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
+)
+
+// networkCopy is the network's file in a node's directory.
+const networkCopy = "network.toml"
+
+// initing is one `walrus node init`.
+type initing struct {
+	a       *app
+	dir     string
+	genesis string // the hash that whoever typed it has seen
+	file    node.File
+}
+
+type initedNode struct {
+	Dir     string         `json:"dir"`
+	Node    staking.NodeID `json:"node"`
+	Chain   token.ChainID  `json:"chain"`
+	Genesis string         `json:"genesis_hash"`
+}
+
+func (a *app) nodeInit() *cobra.Command {
+	w := &initing{a: a, file: node.DefaultFile()}
+	c := &cobra.Command{
+		Use:   "init --network FILE|ADDRESS",
+		Short: "Make a node's directory: its keys, node.toml and network.toml",
+		Long: `Makes the directory of a new node. The network is named by its network.toml, or
+by the address of any node of it: then its genesis is fetched and its hash shown.
+Compare the hash with one from somebody you trust: whoever gives you a genesis
+decides what network you are on. In a script say --genesis HASH.
+
+The next steps are walrus node run and walrus node register.`,
+		Example: "  walrus node init --dir n1 --network /ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…",
+		Args:    cobra.NoArgs,
+		RunE:    func(c *cobra.Command, _ []string) error { return w.run(c.Context()) },
+	}
+	f := c.Flags()
+	f.StringVar(&w.dir, "dir", defaultNodeDir, "the node's directory")
+	f.StringVar(&w.genesis, "genesis", "", "hash of the genesis that you expect: do not ask")
+	f.StringSliceVar(&w.file.Listen, "listen", w.file.Listen, "where it listens, as multiaddrs")
+	f.StringVar(&w.file.LedgerListen, "ledger-listen", w.file.LedgerListen, "host:port where its ledger listens")
+	f.StringVar(&w.file.Capacity, "capacity", w.file.Capacity, "most it keeps, like 500GB (default: what the disk takes)")
+	f.BoolVar(&w.file.Reachable, "reachable", w.file.Reachable, "get through the router: AutoNAT, hole punching, relay, UPnP")
+	return c
+}
+
+func (w *initing) run(ctx context.Context) error {
+	if _, err := os.Lstat(filepath.Join(w.dir, node.FileName)); err == nil {
+		return fmt.Errorf("a node lies in %s already: choose another --dir", w.dir)
+	}
+	if _, err := w.file.Daemon(w.dir, nil, version()); err != nil {
+		return errUsage{err}
+	}
+	network, err := w.network(ctx)
+	if err != nil {
+		return err
+	}
+	secret, err := node.CreateSecret(w.dir)
+	if err != nil {
+		return err
+	}
+	if err := network.Save(filepath.Join(w.dir, networkCopy)); err != nil {
+		return err
+	}
+	w.file.Network = networkCopy
+	if err := w.file.Save(w.dir); err != nil {
+		return err
+	}
+	g := network.Genesis
+	out := initedNode{w.dir, staking.NodeID(secret.Key().Public()), g.ChainID(), g.Hash().String()}
+	return w.a.print(out, func(io.Writer) error {
+		_, err := fmt.Fprintf(w.a.out, "node %s of %s\n", out.Node, out.Chain)
+		w.a.say("its key is its stake: keep a copy of %s\nnext: walrus node run --dir %s, and walrus node register --dir %s", filepath.Join(w.dir, node.KeysDir), shellWord(w.dir), shellWord(w.dir))
+		return err
+	})
+}
+
+// network is the network that was named, once its genesis is known to be the right one.
+func (w *initing) network(ctx context.Context) (client.Network, error) {
+	h, err := w.a.setting(setNetwork)
+	if err != nil {
+		return client.Network{}, err
+	}
+	if !strings.Contains(h.Value, "/p2p/") {
+		n, err := w.a.network()
+		if err != nil {
+			return n, err
+		}
+		if hash := n.Genesis.Hash().String(); w.genesis != "" && w.genesis != hash {
+			return n, fmt.Errorf("the genesis in %s is %s, you expect %s", h.Value, hash, w.genesis)
+		}
+		return n, nil
+	}
+	n, err := w.fetch(ctx, h.Value)
+	if err != nil {
+		return n, err
+	}
+	return n, w.confirm(ctx, n)
+}
+
+// fetch asks the node at an address for the genesis of its network.
+func (w *initing) fetch(ctx context.Context, address string) (client.Network, error) {
+	infos, err := p2p.ParseAddrs([]string{address})
+	if err != nil {
+		return client.Network{}, errUsage{err}
+	}
+	key, err := token.NewKey(rand.Reader)
+	if err != nil {
+		return client.Network{}, err
+	}
+	host, err := p2p.New(p2p.Config{Key: key.Ed25519(), Bootstrap: []string{address}, Log: w.a.log(), Hello: p2p.Hello{Version: version()}})
+	if err != nil {
+		return client.Network{}, err
+	}
+	g, err := comet.FetchGenesis(ctx, host, infos[0].ID)
+	if err = errors.Join(err, host.Close()); err != nil {
+		return client.Network{}, fmt.Errorf("fetch the genesis from %s: %w", address, err)
+	}
+	return client.Network{Genesis: g, Bootstrap: []string{address}}, nil
+}
+
+func (w *initing) confirm(ctx context.Context, n client.Network) error {
+	hash := n.Genesis.Hash().String()
+	if w.genesis != "" {
+		if w.genesis != hash {
+			return fmt.Errorf("the node's genesis is %s, you expect %s: it belongs to another network, or lies", hash, w.genesis)
+		}
+		return nil
+	}
+	prompt := fmt.Sprintf("chain    %s\nshards   %d\ngenesis  %s\nIs this hash what others of this network have? Type yes: ", n.Genesis.ChainID(), n.Genesis.Params.Shards, hash)
+	word, err := w.a.ask(ctx, prompt)
+	if errors.Is(err, errNoTerminal) {
+		return fmt.Errorf("the genesis of %s is %s: compare it with one from somebody you trust, then say --genesis %s", n.Genesis.ChainID(), hash, hash)
+	}
+	if err != nil {
+		return err
+	}
+	if word != "yes" {
+		return errors.New("nothing was written")
+	}
+	return nil
+}

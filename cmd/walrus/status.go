@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/token"
+)
+
+// The states of a blob, beside the reasons for which one ends.
+const (
+	stateCertified  = "certified"
+	stateRegistered = "registered"
+	stateUnknown    = "unknown"
+)
+
+// blobStatus is what the ledger says of a blob.
+type blobStatus struct {
+	Blob           blob.ID      `json:"blob"`
+	State          string       `json:"state"` // certified, registered, expired, lapsed, deleted, invalid, unknown
+	Bytes          int64        `json:"bytes,omitempty"`
+	StoredKiB      uint64       `json:"stored_kib,omitempty"`
+	CertifiedEpoch *uint64      `json:"certified_epoch,omitempty"`
+	EndEpoch       uint64       `json:"end_epoch,omitempty"`   // when the last lease ends
+	EndedEpoch     *uint64      `json:"ended_epoch,omitempty"` // when it was known to have ended
+	Leases         []lease      `json:"leases,omitempty"`
+	Ledger         *ledgerState `json:"ledger,omitempty"`
+	Error          string       `json:"error,omitempty"`
+}
+
+type lease struct {
+	Owner     token.Address `json:"owner"`
+	Payer     token.Address `json:"payer"`
+	Start     uint64        `json:"start_epoch"`
+	End       uint64        `json:"end_epoch"` // the first it does not pay for
+	Price     token.Amount  `json:"price_per_epoch"`
+	Permanent bool          `json:"permanent"`
+}
+
+// parseID reads a blob ID that was typed.
+func parseID(s string) (blob.ID, error) {
+	id, err := blob.ParseID(s)
+	if err != nil {
+		return id, errUsage{fmt.Errorf("%w: walrus store prints IDs like bafy…, walrus list shows yours", err)}
+	}
+	return id, nil
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status ID",
+		Short: "Show what the ledger says of a blob",
+		Long:  "Shows what the ledger says of a blob: proven against the network's genesis, whoever answers; also while the ledger stands still. Exits with 3 if the blob cannot be read: it is unknown, was never certified, or has ended.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			id, err := parseID(args[0])
+			if err != nil {
+				return err
+			}
+			s, err := a.openWithout(c.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			return a.blobStatus(s, id)
+		},
+	}
+}
+
+func (a *app) blobStatus(s *session, id blob.ID) error {
+	st, err := s.statusOf(id)
+	if err != nil {
+		return err
+	}
+	at, err := a.ledgerState(s)
+	if err != nil {
+		return err
+	}
+	st.Ledger = &at
+	switch st.State {
+	case stateCertified:
+	case stateUnknown:
+		err = fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
+	case stateRegistered:
+		err = fmt.Errorf("%s: %w", id, client.ErrUncertified)
+	default:
+		err = fmt.Errorf("%s: %w: %s", id, client.ErrEnded, st.State)
+	}
+	if err != nil {
+		st.Error = err.Error()
+	}
+	if printed := a.print(st, func(w io.Writer) error { return s.printStatus(w, st) }); printed != nil {
+		return printed
+	}
+	return err
+}
+
+// statusOf reads what the ledger says of a blob.
+func (s *session) statusOf(id blob.ID) (blobStatus, error) {
+	st := blobStatus{Blob: id, State: stateUnknown}
+	e, known, err := s.view.Blob(id)
+	if err != nil {
+		return st, err
+	}
+	if known {
+		st.fill(e, s.head.Epoch)
+		return st, nil
+	}
+	t, buried, err := s.view.Tombstone(id)
+	if buried {
+		st.State, st.EndedEpoch = t.Reason.String(), &t.Ended
+	}
+	return st, err
+}
+
+func (st *blobStatus) fill(e registry.Entry, epoch uint64) {
+	st.Bytes, st.StoredKiB, st.EndEpoch = int64(e.Manifest.Size), e.Units, e.End()
+	switch {
+	case e.Invalid:
+		st.State = registry.Invalid.String()
+	case !e.Live(epoch):
+		st.State = registry.Expired.String()
+	case e.Certified():
+		st.State = stateCertified
+	default:
+		st.State = stateRegistered
+	}
+	if e.Certified() {
+		st.CertifiedEpoch = &e.CertifiedEpoch
+	}
+	for _, l := range e.Leases {
+		st.Leases = append(st.Leases, lease{l.Owner, l.Payer, l.Start, l.End, l.Price, l.Permanent})
+	}
+}
+
+func (s *session) printStatus(w io.Writer, st blobStatus) error {
+	t := newTable(w)
+	t.row("blob", st.Blob)
+	state := st.State
+	if st.CertifiedEpoch != nil && st.State == stateCertified {
+		state = fmt.Sprintf("certified in epoch %d: the network keeps it", *st.CertifiedEpoch)
+	}
+	if st.EndedEpoch != nil {
+		state = fmt.Sprintf("%s, in epoch %d", st.State, *st.EndedEpoch)
+	}
+	t.row("state", state)
+	if st.StoredKiB > 0 {
+		t.row("size", fmt.Sprintf("%s, %s in the network", bytesText(st.Bytes), bytesText(st.StoredKiB<<10)))
+	}
+	for _, l := range st.Leases {
+		text := fmt.Sprintf("%s, until epoch %d begins (about %s)", l.Owner, l.End, timeText(s.begins(l.End)))
+		if l.Permanent {
+			text += ", permanent"
+		}
+		t.row("lease", text)
+	}
+	t.row("ledger", st.Ledger)
+	return t.flush()
+}

@@ -1,0 +1,337 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/token"
+)
+
+// developer is somebody with a testnet of four nodes and seven shards.
+type developer struct {
+	*testing.T
+	dir string // of files
+	net string // of the testnet
+}
+
+// startTestnet does what the README says: testnet up, and the line it prints.
+func startTestnet(t *testing.T) *developer {
+	home(t)
+	d := &developer{t, t.TempDir(), filepath.Join(t.TempDir(), "net")}
+	t.Cleanup(func() { // also when up failed half way
+		if got := walrus(t, "testnet", "down", "--wipe", "--dir", d.net); got.code != exitOK {
+			t.Errorf("testnet down: %s", got.err)
+		}
+	})
+	d.use(ok(t, "testnet", "up", "--dir", d.net, "--nodes", "4", "--shards", "7", "--block-time", "200ms"))
+	return d
+}
+
+// use does what a shell does with the line.
+func (d *developer) use(line string) {
+	d.Helper()
+	words := strings.Fields(line)
+	if len(words) != 3 || words[0] != "export" {
+		d.Fatalf("not a line for a shell: %q", line)
+	}
+	for _, w := range words[1:] {
+		name, value, _ := strings.Cut(w, "=")
+		d.Setenv(name, value)
+	}
+}
+
+// file makes a file of random bytes.
+func (d *developer) file(name string, size int, seed byte) (path string, content []byte) {
+	d.Helper()
+	content = make([]byte, size)
+	rand.NewChaCha8([32]byte{seed}).Read(content)
+	return write(d.T, filepath.Join(d.dir, name), string(content)), content
+}
+
+func (d *developer) store(args ...string) client.Stored {
+	d.Helper()
+	r := okJSON[storeResult](d.T, append([]string{"store"}, args...)...)
+	if len(r.Blobs) != 1 || r.Blobs[0].Stored == nil {
+		d.Fatalf("stored: %+v", r)
+	}
+	return *r.Blobs[0].Stored
+}
+
+func (d *developer) certified(id fmt.Stringer) blobStatus {
+	d.Helper()
+	st := okJSON[blobStatus](d.T, "status", id.String())
+	if st.State != stateCertified || !st.Ledger.Verified {
+		d.Fatalf("%s is %s, proven %v", id, st.State, st.Ledger.Verified)
+	}
+	return st
+}
+
+func (d *developer) reads(id fmt.Stringer, want []byte) {
+	d.Helper()
+	if got := ok(d.T, "read", id.String()); got != string(want) {
+		d.Errorf("%s: %d bytes came back, %d were stored", id, len(got), len(want))
+	}
+}
+
+// TestADeveloperOnATestnet is one story, told in order: starting a network costs more
+// than all its steps.
+func TestADeveloperOnATestnet(t *testing.T) {
+	d := startTestnet(t)
+	for _, step := range []struct {
+		name string
+		run  func(*developer)
+	}{
+		{"it can be looked at", (*developer).look},
+		{"what is stored can be read", (*developer).storeAndRead},
+		{"leases", (*developer).leases},
+		{"a blob deleted and stored again in one epoch is certified again", (*developer).again},
+		{"two stores at once from one wallet", (*developer).together},
+		{"money", (*developer).money},
+		{"another network is refused", (*developer).stranger},
+		{"a node that lost its disk heals", (*developer).lostDisk},
+		{"while the ledger stands still blobs can be read and not stored", (*developer).halted},
+		{"down and up again", (*developer).downAndUp},
+	} {
+		t.Run(step.name, func(t *testing.T) { step.run(&developer{t, d.dir, d.net}) })
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func (d *developer) look() {
+	refused(d.T, exitFail, []string{"runs in", "testnet status"}, "testnet", "up", "--dir", d.net)
+	i := okJSON[networkInfo](d.T, "info")
+	if i.Nodes != 4 || i.Shards != 7 || i.Faults != 2 || i.Balance == nil || *i.Balance == 0 || !i.Ledger.Verified {
+		d.Errorf("info: %+v", i)
+	}
+	for _, n := range okJSON[nodeList](d.T, "nodes").Nodes {
+		if !n.Answers || n.Shards == 0 {
+			d.Errorf("node %+v", n)
+		}
+	}
+	for _, n := range okJSON[testnetStatus](d.T, "testnet", "status", "--dir", d.net).Nodes {
+		if !n.Running || n.Status == nil {
+			d.Errorf("node %+v", n)
+		}
+	}
+	for _, args := range [][]string{{"info"}, {"nodes"}, {"testnet", "status", "--dir", d.net}, {"wallet", "show"}, {"stake", "show"}, {"node", "status", "--dir", filepath.Join(d.net, "nodes", "0")}} {
+		if out := ok(d.T, args...); strings.Contains(out, "%!") || out == "" {
+			d.Errorf("walrus %s: %q", strings.Join(args, " "), out)
+		}
+	}
+}
+
+func (d *developer) storeAndRead() {
+	path, content := d.file("first", 300_000, 1)
+	plan := okJSON[storeResult](d.T, "store", "--dry-run", path).Blobs[0].DryRun
+	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	one := d.store(path)
+	if plan.Blob != one.ID || plan.Price != one.Price || plan.Already || one.Already {
+		d.Errorf("planned %+v, done %+v", plan, one)
+	}
+	if after := *okJSON[walletShown](d.T, "wallet", "show").Balance; before-after < one.Price || before-after > one.Price+token.WAL/1000 {
+		d.Errorf("the price is %s, the balance went from %s to %s", one.Price, before, after)
+	}
+	if id := okJSON[identity](d.T, "id", path, "--shards", "7"); id.Blob != one.ID {
+		d.Errorf("offline the ID is %s", id.Blob)
+	}
+	if st := d.certified(one.ID); st.EndEpoch != one.EndEpoch || st.Bytes != one.Size {
+		d.Errorf("status: %+v", st)
+	}
+	d.reads(one.ID, content)
+	for span, want := range map[string][]byte{"0-0": nil, "0-1": content[:1], "1000-290000": content[1000:290000], "299999-": content[299999:]} {
+		if got := ok(d.T, "read", one.ID.String(), "--range", span); got != string(want) {
+			d.Errorf("range %s: %d bytes", span, len(got))
+		}
+	}
+	refused(d.T, exitFail, []string{"range outside the blob"}, "read", one.ID.String(), "--range", "0-300001", "-o", filepath.Join(d.dir, "out"))
+	got := okJSON[readResult](d.T, "read", one.ID.String(), "-o", filepath.Join(d.dir, "out"))
+	if b, err := os.ReadFile(filepath.Join(d.dir, "out")); err != nil || !bytes.Equal(b, content) || got.Bytes != int64(len(content)) {
+		d.Errorf("read -o: %+v, %v", got, err)
+	}
+	if again := d.store(path); !again.Already || again.Price != 0 || again.SentBytes != 0 {
+		d.Errorf("stored twice: %+v", again)
+	}
+
+	empty, _ := d.file("empty", 0, 0)
+	odd, oddly := d.file("odd\xff", 10, 2)
+	result := walrus(d.T, "store", empty, d.dir, odd, "--json")
+	list := object[storeResult](d.T, result.out)
+	if result.code != exitFail || len(list.Blobs) != 3 || list.Blobs[0].Stored == nil || list.Blobs[1].Stored != nil || !strings.Contains(list.Error, "is a directory") {
+		d.Fatalf("exit %d: %s", result.code, result.out)
+	}
+	d.reads(list.Blobs[0].ID, nil)
+	d.reads(list.Blobs[2].ID, oddly)
+
+	piped := input(d.T, bytes.NewReader(content[:1000]), "store", "-", "--epochs", "1")
+	id, name, _ := strings.Cut(strings.TrimSpace(piped.out), "  ")
+	if piped.code != exitOK || name != "-" {
+		d.Fatalf("store -: exit %d: %s%s", piped.code, piped.out, piped.err)
+	}
+	if got := ok(d.T, "read", id); got != string(content[:1000]) {
+		d.Errorf("store -: %d bytes came back", len(got))
+	}
+	if n := len(okJSON[ownBlobs](d.T, "list").Blobs); n != 4 {
+		d.Errorf("%d blobs are listed, 4 were stored", n)
+	}
+	refused(d.T, exitMissing, []string{"knows no such blob"}, "read", "bafyr4if4tbsvdd5ysntuhhenlofjprbnsaapnmqonj2aybuxuv634qr74u", "-o", filepath.Join(d.dir, "none"))
+	refused(d.T, exitMissing, []string{"knows no such blob"}, "status", "bafyr4if4tbsvdd5ysntuhhenlofjprbnsaapnmqonj2aybuxuv634qr74u")
+	fresh, _ := d.file("fresh", 10, 11)
+	refused(d.T, exitFail, []string{"105 epochs", "104"}, "store", fresh, "--epochs", "105")
+}
+
+func (d *developer) leases() {
+	path, _ := d.file("leased", 5000, 3)
+	one := d.store(path, "--epochs", "2")
+	if out := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3"); out.EndEpoch != one.EndEpoch+3 || out.Price == 0 {
+		d.Errorf("extended: %+v", out)
+	}
+	if st := d.certified(one.ID); st.EndEpoch != one.EndEpoch+3 {
+		d.Errorf("it ends in epoch %d", st.EndEpoch)
+	}
+	refused(d.T, exitFail, []string{"at most"}, "extend", one.ID.String(), "--epochs", "104")
+	lasting, _ := d.file("lasting", 50, 4)
+	two := d.store(lasting, "--permanent")
+	refused(d.T, exitFail, []string{"permanent"}, "delete", two.ID.String())
+	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	gone := okJSON[deletedBlobs](d.T, "delete", one.ID.String()).Deleted[0]
+	after := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	if after > before+gone.Refund || after+token.WAL/1000 < before+gone.Refund || gone.Refund == 0 {
+		d.Errorf("%s were to come back, the balance went from %s to %s", gone.Refund, before, after)
+	}
+	refused(d.T, exitMissing, []string{"has ended", "deleted"}, "status", one.ID.String())
+	refused(d.T, exitMissing, []string{"has ended"}, "read", one.ID.String(), "-o", filepath.Join(d.dir, "none"))
+	refused(d.T, exitMissing, nil, "delete", one.ID.String())
+}
+
+func (d *developer) again() {
+	path, content := d.file("again", 4000, 5)
+	for range 2 {
+		id := d.store(path).ID
+		d.certified(id)
+		d.reads(id, content)
+		ok(d.T, "delete", id.String())
+	}
+}
+
+func (d *developer) together() {
+	var wg sync.WaitGroup
+	var out [2]typed
+	for i := range out {
+		path, _ := d.file(fmt.Sprint("together", i), 20_000, byte(6+i))
+		wg.Go(func() { out[i] = walrus(d.T, "store", path, "--json") })
+	}
+	wg.Wait()
+	for _, got := range out {
+		if got.code != exitOK {
+			d.Errorf("exit %d: %s", got.code, got.err)
+			continue
+		}
+		d.certified(object[storeResult](d.T, got.out).Blobs[0].ID)
+	}
+}
+
+func (d *developer) money() {
+	second := filepath.Join(d.dir, "second")
+	address := okJSON[walletFile](d.T, "wallet", "new", "--no-passphrase", "--wallet", second).Address.String()
+	path, _ := d.file("poor", 100, 8)
+	refused(d.T, exitFail, []string{"not enough money", "wallet show"}, "store", path, "--wallet", second)
+	ok(d.T, "testnet", "faucet", address, "--dir", d.net)
+	ok(d.T, "wallet", "send", address, "0.5WAL")
+	if has := *okJSON[walletShown](d.T, "wallet", "show", "--wallet", second).Balance; has != 1000*token.WAL+token.WAL/2 {
+		d.Errorf("the second wallet has %s", has)
+	}
+	one := d.store(path, "--wallet", second)
+	refused(d.T, exitFail, []string{"has no lease"}, "delete", one.ID.String())
+	node := okJSON[nodeList](d.T, "nodes", "--no-call").Nodes[0].ID.String()
+	ok(d.T, "stake", "delegate", node, "5WAL", "--wallet", second)
+	if s := okJSON[stakeShown](d.T, "stake", "show", "--wallet", second); len(s.Delegations) != 1 || s.Delegations[0].Joining != 5*token.WAL {
+		d.Errorf("stake show: %+v", s)
+	}
+	refused(d.T, exitFail, []string{"becomes shares when the next"}, "stake", "undelegate", node, "--wallet", second)
+	ok(d.T, "stake", "bond", node, "1WAL")
+	ok(d.T, "stake", "unbond", node, "1WAL")
+	refused(d.T, exitFail, []string{"operator"}, "stake", "bond", node, "1WAL", "--wallet", second)
+}
+
+func (d *developer) stranger() {
+	n, err := client.LoadNetwork(os.Getenv("WALRUS_NETWORK"))
+	if err != nil {
+		d.Fatal(err)
+	}
+	address, hash := n.Bootstrap[0], n.Genesis.Hash().String()
+	n.Genesis.Time++
+	other := filepath.Join(d.dir, "other.toml")
+	if err := n.Save(other); err != nil {
+		d.Fatal(err)
+	}
+	refused(d.T, exitLater, []string{"network", string(n.Genesis.ChainID())}, "info", "--network", other)
+	dir := filepath.Join(d.dir, "node")
+	refused(d.T, exitFail, []string{hash, "--genesis"}, "node", "init", "--dir", dir, "--network", address)
+	refused(d.T, exitFail, []string{hash, "you expect"}, "node", "init", "--dir", dir, "--network", address, "--genesis", n.Genesis.Hash().String())
+	made := okJSON[initedNode](d.T, "node", "init", "--dir", dir, "--network", address, "--genesis", hash, "--listen", "/ip4/127.0.0.1/tcp/4001", "--ledger-listen", "127.0.0.1:4002", "--capacity", "1GB")
+	if got := okJSON[registeredNode](d.T, "node", "register", "--dir", dir, "--name", "new"); got.Node != made.Node || got.Addresses[0] != "/ip4/127.0.0.1/tcp/4001/p2p/"+made.Node.String() {
+		d.Errorf("registered: %+v", got)
+	}
+	refused(d.T, exitFail, []string{"registered already"}, "node", "register", "--dir", dir)
+}
+
+func (d *developer) lostDisk() {
+	refused(d.T, exitFail, []string{"kill it first"}, "testnet", "wipe", "3", "--dir", d.net)
+	refused(d.T, exitUsage, []string{"0 to 3"}, "testnet", "kill", "4", "--dir", d.net)
+	held := func() int64 {
+		n := okJSON[testnetStatus](d.T, "testnet", "status", "--dir", d.net).Nodes[3]
+		if n.Status == nil || n.Status.Recovery.BacklogBytes > 0 {
+			return 0
+		}
+		return n.Status.Possession.Bytes
+	}
+	before := held()
+	ok(d.T, "testnet", "kill", "3", "--dir", d.net)
+	path, content := d.file("degraded", 10_000, 9)
+	d.reads(d.store(path).ID, content)
+	ok(d.T, "testnet", "wipe", "3", "--dir", d.net)
+	ok(d.T, "testnet", "start", "3", "--dir", d.net)
+	d.until("node 3 holds what it held", func() bool { return held() >= before && before > 0 })
+}
+
+// until asks again and again, with an end.
+func (d *developer) until(what string, true func() bool) {
+	d.Helper()
+	for end := time.Now().Add(30 * time.Second); !true(); <-time.After(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			d.Fatalf("it does not come true that %s", what)
+		}
+	}
+}
+
+func (d *developer) halted() {
+	path, content := d.file("first", 300_000, 1)
+	id := okJSON[identity](d.T, "id", path).Blob
+	ok(d.T, "testnet", "kill", "1", "3", "--dir", d.net)
+	d.certified(id)
+	d.reads(id, content)
+	other, _ := d.file("late", 100, 10)
+	refused(d.T, exitLater, []string{"shards"}, "store", other)
+	ok(d.T, "testnet", "start", "1", "3", "--dir", d.net)
+	d.until("a blob can be stored again", func() bool { return walrus(d.T, "store", other).code == exitOK })
+}
+
+func (d *developer) downAndUp() {
+	path, content := d.file("first", 300_000, 1)
+	id := okJSON[identity](d.T, "id", path).Blob
+	ok(d.T, "testnet", "down", "--dir", d.net)
+	refused(d.T, exitLater, []string{"no node of the network answers"}, "info")
+	refused(d.T, exitUsage, []string{"its form is fixed"}, "testnet", "up", "--dir", d.net, "--nodes", "5")
+	d.use(ok(d.T, "testnet", "up", "--dir", d.net))
+	d.reads(id, content)
+}

@@ -1,0 +1,93 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/redstuff"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Invalidate shows that a blob contradicts its own commitments. Anybody may send it,
+// from the registration on and also after the blob has ended: it is refused for good
+// then. Nothing goes back to those who paid; what the leases have paid for epochs in
+// which nobody keeps the blob any more is burned, so that a network has nothing to
+// gain from taking a bad blob and finding it out later.
+type Invalidate struct {
+	_     struct{} `cbor:",toarray"`
+	Blob  blob.ID
+	Proof []byte // a redstuff.BadEncoding
+}
+
+// invalidateBytes bounds the transaction: the proof and what surrounds it.
+const invalidateBytes = redstuff.MaxBadEncodingBytes + 1024
+
+func (Invalidate) kind() Kind { return KindInvalidate }
+
+func (b Invalidate) check(Params) error {
+	if len(b.Proof) > redstuff.MaxBadEncodingBytes {
+		return fmt.Errorf("proof of %d bytes: %w", len(b.Proof), ErrTooLarge)
+	}
+	return nil
+}
+
+func (b Invalidate) plan(x *exec, _ Tx) (plan, error) {
+	e, registered := x.entry(b.Blob)
+	grave, buried := x.tombstone(b.Blob)
+	switch {
+	case buried && grave.Reason == registry.Invalid:
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrInvalidBlob)
+	case !registered && !buried:
+		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrUnknownBlob)
+	}
+	// A proof that held for this blob once holds for good.
+	if hash := TxHash(Unsigned(b)); !x.seen.has(hash) {
+		if err := b.verify(); err != nil {
+			return plan{}, err
+		}
+		x.seen.add(hash)
+	}
+	return plan{apply: func() {
+		if !registered {
+			grave.Reason = registry.Invalid
+			x.putTombstone(b.Blob, grave)
+			return
+		}
+		from := registry.FreeFrom(registry.Invalid, x.epoch())
+		for _, l := range e.Leases {
+			x.burn(e, l, from)
+		}
+		x.keepLeases(b.Blob, e, nil, registry.Invalid)
+	}}, nil
+}
+
+func (b Invalidate) verify() error {
+	p, err := redstuff.DecodeBadEncoding(b.Proof)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	if p.Manifest.ID() != b.Blob {
+		return fmt.Errorf("it is about another blob than %s: %w", b.Blob, ErrProof)
+	}
+	if err := p.Check(p.Manifest); err != nil {
+		return fmt.Errorf("%w: %w", ErrProof, err)
+	}
+	return nil
+}
+
+// burn destroys what a lease has paid for the epochs from one on, or all of it if
+// the blob was never certified.
+func (x *exec) burn(e registry.Entry, l registry.Lease, from uint64) {
+	lost := token.Amount(0)
+	if e.Certified() {
+		lost = l.Unused(from)
+		for epoch := max(from, l.Start); epoch < l.End; epoch++ {
+			x.takeBucket(epoch, l.Price)
+		}
+	} else {
+		lost = l.Total()
+		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(lost)) })
+	}
+	x.supply(func(s *Supply) { s.Burned = must(s.Burned.Add(lost)) })
+}
