@@ -101,9 +101,9 @@ type Usage struct {
 	StagedBytes int64 // of Staged blobs: fragments, witnesses and manifests, each position counted
 	// StagedCapacity is the bound on StagedBytes; zero: none.
 	StagedCapacity int64
-	Capacity    int64 // the bound on Bytes + Proofs; zero: none
-	DiskBytes   int64 // blocks on the disk; -1 if they cannot be counted
-	Rotten      int64 // positions lost to rot since opening
+	Capacity       int64 // the bound on Bytes + Proofs; zero: none
+	DiskBytes      int64 // blocks on the disk; -1 if they cannot be counted
+	Rotten         int64 // positions lost to rot since opening
 }
 
 // Usage is what the store holds now. All but DiskBytes and Rotten is changed in the

@@ -87,6 +87,10 @@ func Open(o Options) (c *Chain, err error) {
 			c.db.Close()
 		}
 	}()
+	newLedger, err := stateDisk{c.db}.empty()
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
 	if c.machine, err = ledger.NewMachine(o.Genesis, stateDisk{c.db}); err != nil {
 		if errors.Is(err, ledger.ErrRules) {
 			return nil, fmt.Errorf("ledger: %w", err)
@@ -94,7 +98,7 @@ func Open(o Options) (c *Chain, err error) {
 		return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
 	}
 	c.app = newApp(c.machine, c.fail)
-	if c.guard, err = newGuard(o.Key, o.KeyDir); err != nil {
+	if c.guard, err = newGuard(o.Key, o.KeyDir, newLedger); err != nil {
 		return nil, err
 	}
 	c.states = sm.NewStore(newCometDisk(c.db, "state"), sm.StoreOptions{DiscardABCIResponses: true})

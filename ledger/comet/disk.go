@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -28,6 +29,13 @@ func (d stateDisk) Get(key []byte) ([]byte, bool, error) { return d.db.Get(d.key
 // Each walks the keys that begin with prefix, in order.
 func (d stateDisk) Each(prefix []byte, fn func(key, value []byte) error) error {
 	return d.db.Each(d.key(prefix), func(k, v []byte) error { return fn(k[len(prefixState):], v) })
+}
+
+// empty says whether nothing was ever written.
+func (d stateDisk) empty() (bool, error) {
+	i := d.db.Iterate([]byte(prefixState), nil, false)
+	some := i.Valid() && bytes.HasPrefix(i.Key(), []byte(prefixState))
+	return !some, errors.Join(i.Error(), i.Close())
 }
 
 // Batch starts a batch.

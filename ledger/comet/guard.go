@@ -35,20 +35,34 @@ const quietBlocks = 2
 type guard struct {
 	*privval.FilePV
 
-	blank bool // there was no record when the process began
+	blank  bool // nothing is on record when the process begins
+	unborn bool // and nothing was lost: this node has never signed
 
 	mu   sync.Mutex // guards from
 	from int64      // with blank: the first height that may be signed; 0: not known yet
 }
 
-// newGuard reads what was signed last from dir, or begins a new record.
-func newGuard(key token.Key, dir string) (*guard, error) {
+// newGuard reads what was signed last from dir. Without a record it begins one only
+// if the ledger here is new too: a node that has lost the record alone has had
+// another life, which it does not remember.
+func newGuard(key token.Key, dir string, newLedger bool) (*guard, error) {
 	path := filepath.Join(dir, lastSignName)
 	pv := privval.NewFilePV(ed25519.PrivKey(key.Ed25519()), "", path)
 	raw, err := os.ReadFile(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && !newLedger:
 		return &guard{FilePV: pv, blank: true}, nil
+	case errors.Is(err, fs.ErrNotExist):
+		// An empty record says: never signed. Whoever is stopped before its first vote
+		// may come back and give it; a network that all waited in would never begin.
+		b, err := cmtjson.Marshal(pv.LastSignState)
+		if err == nil {
+			err = os.WriteFile(path, b, 0o600)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("record of what was signed: %w", err)
+		}
+		return &guard{FilePV: pv, blank: true, unborn: true}, nil
 	case err != nil:
 		return nil, err
 	}
@@ -59,7 +73,8 @@ func newGuard(key token.Key, dir string) (*guard, error) {
 	}
 	pv.LastSignState.Height, pv.LastSignState.Round, pv.LastSignState.Step = last.Height, last.Round, last.Step
 	pv.LastSignState.Signature, pv.LastSignState.SignBytes = last.Signature, last.SignBytes
-	return &guard{FilePV: pv}, nil
+	never := last.Height == 0
+	return &guard{FilePV: pv, blank: never, unborn: never}, nil
 }
 
 var errQuiet = errors.New("not signing yet: this node has no record of what it signed last and waits until the chain is two blocks further")
@@ -70,7 +85,7 @@ func (g *guard) may(height int64) error {
 	if g.blank && g.from == 0 {
 		// Nobody is asked to sign before the node has caught up: this is the tip.
 		g.from = height + quietBlocks
-		if height == 1 {
+		if height == 1 && g.unborn {
 			g.from = 1 // at the genesis nobody has signed anything
 		}
 	}

@@ -22,7 +22,7 @@ func TestADamagedRecordOfWhatWasSignedIsAClearError(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, lastSignName), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := newGuard(token.KeyFromSeed([32]byte{1}), dir)
+		_, err := newGuard(token.KeyFromSeed([32]byte{1}), dir, true)
 		if !errors.Is(err, ErrLastSign) || !strings.Contains(err.Error(), "restore it from a backup") {
 			t.Errorf("%q: %v", content, err)
 		}
@@ -35,14 +35,14 @@ func TestWhatWasSignedIsRememberedAcrossLives(t *testing.T) {
 		id := types.BlockID{Hash: append(make([]byte, 31), hash), PartSetHeader: types.PartSetHeader{Total: 1, Hash: make([]byte, 32)}}
 		return (&types.Vote{Type: cmtproto.PrevoteType, Height: height, BlockID: id, ValidatorAddress: ed25519.PrivKey(key.Ed25519()).PubKey().Address(), Timestamp: time.Now()}).ToProto()
 	}
-	g, err := newGuard(key, dir)
+	g, err := newGuard(key, dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := g.SignVote("chain", vote(1, 1)); err != nil {
 		t.Fatalf("the first height of a network: %v", err)
 	}
-	if g, err = newGuard(key, dir); err != nil {
+	if g, err = newGuard(key, dir, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := g.SignVote("chain", vote(1, 2)); err == nil {
@@ -54,7 +54,7 @@ func TestWhatWasSignedIsRememberedAcrossLives(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, lastSignName)); err != nil {
 		t.Fatal(err)
 	}
-	if g, err = newGuard(key, dir); err != nil {
+	if g, err = newGuard(key, dir, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {
@@ -67,6 +67,29 @@ func TestWhatWasSignedIsRememberedAcrossLives(t *testing.T) {
 	}
 }
 
+// A node that was stopped before its first vote may still give it; one that lost its
+// record may have given it.
+func TestOnlyAnUnbornNodeSignsAtTheGenesisWithoutARecord(t *testing.T) {
+	key := token.KeyFromSeed([32]byte{1})
+	dir := t.TempDir()
+	for _, newLedger := range []bool{true, false} {
+		g, err := newGuard(key, dir, newLedger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.may(1); err != nil {
+			t.Errorf("never signed, ledger new %v: %v", newLedger, err)
+		}
+	}
+	g, err := newGuard(key, t.TempDir(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.may(1); !errors.Is(err, errQuiet) {
+		t.Errorf("lost its record: %v", err)
+	}
+}
+
 // A node whose record of what it signed is gone comes back to a chain that goes on:
 // no commit holds its signature before two blocks above the tip it first met, and
 // later ones do.
@@ -75,8 +98,10 @@ func TestANodeWithoutItsRecordWaitsTwoBlocks(t *testing.T) {
 	ctx := within(t)
 	c.start(0, 1, 2, 3)
 	c.pay(ctx, 0, 0)
+	record := filepath.Join(c.members[3].dir, lastSignName)
+	c.reach(ctx, 3, c.members[3].chain.machine.Height()+2) // it has signed by then
 	c.stop(3)
-	if err := os.Remove(filepath.Join(c.members[3].dir, lastSignName)); err != nil {
+	if err := os.Remove(record); err != nil {
 		t.Fatal(err)
 	}
 	c.pay(ctx, 0, 1)

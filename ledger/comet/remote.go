@@ -83,7 +83,8 @@ const patience = 5 * time.Second
 // says is checked by accept; who fails it is blamed and the next is asked.
 func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(context.Context, peer.ID, []byte) error) error {
 	var failures []error
-	silent := true // no node has said a word
+	var strangers error // a node of another network answered
+	silent := true      // no node has said a word
 	candidates := r.candidates()
 	for i, p := range candidates {
 		err := r.askOne(ctx, p, ask, body, i < len(candidates)-1, accept)
@@ -100,13 +101,17 @@ func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(
 		case !errors.As(err, &none):
 			r.host.Blame(p, err)
 		}
+		if p2p.IsRefusal(err, p2p.CodeWrongNetwork) {
+			strangers = err // no word of a node of this network; all say the same
+			continue
+		}
 		var refusal *p2p.Refusal
 		silent = silent && errors.As(err, &none) && !errors.As(err, &refusal)
 		failures = append(failures, err)
 	}
-	err := errors.Join(failures...)
+	err := errors.Join(append(failures, strangers)...)
 	if silent {
-		return fmt.Errorf("%w: %w", ErrNoNode, errors.Join(failures...))
+		return fmt.Errorf("%w: %w", ErrNoNode, err)
 	}
 	return err
 }
