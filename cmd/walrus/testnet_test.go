@@ -274,7 +274,7 @@ func (d *developer) stranger() {
 	if err := n.Save(other); err != nil {
 		d.Fatal(err)
 	}
-	refused(d.T, exitLater, []string{"network", string(n.Genesis.ChainID())}, "info", "--network", other)
+	refused(d.T, exitFail, []string{"peer of the network", string(n.Genesis.ChainID())}, "info", "--network", other)
 	dir := filepath.Join(d.dir, "node")
 	refused(d.T, exitFail, []string{hash, "--genesis"}, "node", "init", "--dir", dir, "--network", address)
 	refused(d.T, exitFail, []string{hash, "you expect"}, "node", "init", "--dir", dir, "--network", address, "--genesis", n.Genesis.Hash().String())
