@@ -144,7 +144,7 @@ func (d *developer) storeAndRead() {
 	if id := okJSON[identity](d.T, "id", path, "--shards", "7"); id.Blob != one.ID {
 		d.Errorf("offline the ID is %s", id.Blob)
 	}
-	if st := d.certified(one.ID); st.EndEpoch != one.EndEpoch || st.Bytes != one.Size {
+	if st := d.certified(one.ID); st.EndEpoch != one.EndEpoch || st.Bytes != one.Size || st.Nodes != 4 || st.Needed != 3 {
 		d.Errorf("status: %+v", st)
 	}
 	d.reads(one.ID, content)
