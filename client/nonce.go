@@ -13,12 +13,16 @@ import (
 // seenAfter is how long is waited before an account without a free nonce is read again.
 const seenAfter = 100 * time.Millisecond
 
+// spentFor is how long a nonce is taken for spent though the account does not show
+// it: a node may have refused it that was behind.
+const spentFor = 10 * time.Second
+
 // nonces is which nonces this process is using, so that those who send from one
 // wallet at the same time do not take each other's.
 type nonces struct {
-	mu    sync.Mutex                        // guards the fields below
-	held  map[token.Address]map[uint64]bool // true: spent, and not seen as used yet
-	freed chan struct{}                     // closed when one is given back
+	mu    sync.Mutex                             // guards the fields below
+	held  map[token.Address]map[uint64]time.Time // zero: in use; else spent, and held until then or seen as used
+	freed chan struct{}                          // closed when one is given back
 }
 
 // take finds an unused nonce that nobody here holds, and holds it. The first try
@@ -48,10 +52,10 @@ func (n *nonces) hold(a token.Address, acc ledger.Account, any bool) (nonce uint
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.held == nil {
-		n.held, n.freed = map[token.Address]map[uint64]bool{}, make(chan struct{})
+		n.held, n.freed = map[token.Address]map[uint64]time.Time{}, make(chan struct{})
 	}
-	for i, spent := range n.held[a] {
-		if spent && !acc.Unused(i) {
+	for i, until := range n.held[a] {
+		if !until.IsZero() && (!acc.Unused(i) || time.Now().After(until)) {
 			delete(n.held[a], i)
 		}
 	}
@@ -69,19 +73,20 @@ func (n *nonces) hold(a token.Address, acc ledger.Account, any bool) (nonce uint
 		nonce = free[rand.IntN(min(len(free), 32))]
 	}
 	if n.held[a] == nil {
-		n.held[a] = map[uint64]bool{}
+		n.held[a] = map[uint64]time.Time{}
 	}
-	n.held[a][nonce] = false
+	n.held[a][nonce] = time.Time{}
 	return nonce, true, nil
 }
 
-// give says that a nonce was spent, or that it is free again. A spent one is held
-// until the account shows it: what is read is a block or more behind.
+// give says that a nonce was spent, by us or somebody else, or that it is free again.
+// A spent one is held until the account shows it: what is read is a block or more
+// behind.
 func (n *nonces) give(a token.Address, nonce uint64, spent bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if spent {
-		n.held[a][nonce] = true
+		n.held[a][nonce] = time.Now().Add(spentFor)
 	} else {
 		delete(n.held[a], nonce)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
@@ -48,13 +49,20 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 	if err == nil {
 		err = receipt.Err()
 	}
-	c.nonces.give(key.Address(), nonce, err == nil)
+	c.nonces.give(key.Address(), nonce, err == nil || errors.Is(err, ledger.ErrNonce))
 	return receipt, err
 }
 
-// sign signs with the least fee. The fee's own bytes count: it is found by signing once without.
+// feeSpread is what a fee is above the least at most, at random: two processes that
+// pay the same from one wallet at the same moment make two transactions, not one
+// that both are told of as theirs.
+const feeSpread = 4096
+
+// sign signs with the least fee and a little. The fee's own bytes count: it is found
+// by signing once without.
 func sign(key token.Key, chain token.ChainID, nonce uint64, fees ledger.Fees, body ledger.Body) []byte {
 	const feeBytes = 8
 	size := len(ledger.Sign(key, chain, nonce, 0, body)) + feeBytes
-	return ledger.Sign(key, chain, nonce, fees.Of(size), body)
+	fee := fees.Of(size) + token.Amount(rand.IntN(feeSpread))
+	return ledger.Sign(key, chain, nonce, fee, body)
 }

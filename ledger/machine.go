@@ -180,13 +180,11 @@ func (m *Machine) Commit() error {
 	}
 	u, changed := m.pending, m.changed
 	m.pending, m.changed = nil, nil
-	if err := m.state.Commit(u); err != nil {
-		return err
-	}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.touched.add(m.state.Height(), changed)
-	return nil
+	// First: who sees the new height must find what it wrote.
+	m.touched.add(m.state.Height()+1, changed)
+	m.mu.Unlock()
+	return m.state.Commit(u)
 }
 
 // BlobsSince is the blobs whose entries blocks after height wrote. ok is false where

@@ -15,7 +15,8 @@ const (
 // touched remembers which blobs the last blocks wrote, so that who follows the ledger
 // need not read all of it for every block. It is no part of the state.
 //
-// Invariant: the blocks are consecutive, the last is the newest committed.
+// Invariant: the blocks are consecutive, the last is the newest committed or the one
+// that is being committed.
 type touched struct {
 	first  uint64 // height of blocks[0]
 	blocks [][]blob.ID
@@ -23,8 +24,13 @@ type touched struct {
 }
 
 func (t *touched) add(height uint64, ids []blob.ID) {
-	if len(t.blocks) == 0 {
-		t.first = height
+	if next := t.first + uint64(len(t.blocks)); len(t.blocks) == 0 || height > next || height < t.first {
+		*t = touched{first: height}
+	} else if height < next { // a commit that failed is tried again
+		for _, ids := range t.blocks[height-t.first:] {
+			t.blobs -= len(ids)
+		}
+		t.blocks = t.blocks[:height-t.first]
 	}
 	t.blocks = append(t.blocks, ids)
 	t.blobs += len(ids)

@@ -22,6 +22,10 @@ import (
 // what the kernel counts beside the heap it runs in 512 MB.
 const memoryLimit = 320 << 20
 
+// stagedCapacity bounds what strangers who have paid nothing may fill of a node that
+// keeps as much as its disk takes.
+const stagedCapacity = 4 << 30
+
 // DaemonConfig is a whole node process: where it lies, where it listens, and how
 // much it keeps.
 type DaemonConfig struct {
@@ -75,7 +79,11 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	key := d.secret.Key()
-	if d.store, err = store.Open(store.Options{Dir: filepath.Join(c.Dir, FragmentsDir), Capacity: c.Capacity, ScrubRate: c.ScrubRate, Logger: log}); err != nil {
+	options := store.Options{Dir: filepath.Join(c.Dir, FragmentsDir), Capacity: c.Capacity, ScrubRate: c.ScrubRate, Logger: log}
+	if c.Capacity == 0 {
+		options.StagedCapacity = stagedCapacity
+	}
+	if d.store, err = store.Open(options); err != nil {
 		return fmt.Errorf("fragments: %w", err)
 	}
 	address := c.LedgerAddress

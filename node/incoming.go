@@ -7,34 +7,65 @@ import (
 	"github.com/walrus-network/walrus/blob"
 )
 
-// incomingPatience is how long repair leaves a blob alone that a client is sending:
-// long enough to end an upload, too short to hold up repair for good.
-const incomingPatience = 30 * time.Second
+// incomingPatience is how long repair leaves a blob alone of which a client sends
+// nothing more, though its upload has not ended.
+const incomingPatience = 10 * time.Second
 
 // incoming is which blobs are being uploaded right now.
 type incoming struct {
-	mu    sync.Mutex // guards began
-	began map[blob.ID]time.Time
+	mu    sync.Mutex // guards blobs
+	blobs map[blob.ID]*arriving
+}
+
+// arriving is a blob's uploads: several clients may send it at once.
+type arriving struct {
+	uploads int
+	last    time.Time // when a part of it came
 }
 
 // begin notes an upload; the returned function ends it.
-func (i *incoming) begin(id blob.ID) func() {
+func (i *incoming) begin(id blob.ID) (end func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.began == nil {
-		i.began = map[blob.ID]time.Time{}
+	if i.blobs == nil {
+		i.blobs = map[blob.ID]*arriving{}
 	}
-	i.began[id] = time.Now()
+	a := i.blobs[id]
+	if a == nil {
+		a = &arriving{}
+		i.blobs[id] = a
+	}
+	a.uploads++
+	a.last = time.Now()
 	return func() {
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		delete(i.began, id)
+		if a.uploads--; a.uploads == 0 {
+			delete(i.blobs, id)
+		}
 	}
 }
 
+// progress notes that a part of a blob came.
+func (i *incoming) progress(id blob.ID) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if a := i.blobs[id]; a != nil {
+		a.last = time.Now()
+	}
+}
+
+// any says whether an upload of the blob has not ended.
+func (i *incoming) any(id blob.ID) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.blobs[id] != nil
+}
+
+// underWay says whether an upload of the blob goes on.
 func (i *incoming) underWay(id blob.ID) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	at, ok := i.began[id]
-	return ok && time.Since(at) < incomingPatience
+	a := i.blobs[id]
+	return a != nil && time.Since(a.last) < incomingPatience
 }

@@ -22,6 +22,12 @@ import (
 // that shows its registration.
 const registrationWait = 45 * time.Second
 
+// intakeBytes bounds the stripes of all uploads that are being verified and written.
+const intakeBytes = 64 << 20
+
+// maxStaged bounds how many blobs wait in the corner: their records cost too.
+const maxStaged = 4096
+
 // keeper answers the fragment protocol for a node.
 type keeper struct{ n *Node }
 
@@ -42,7 +48,7 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 		}
 	}
 	defer k.n.incoming.begin(c.ID)()
-	if err := k.n.store.Stage(ctx, in.Manifest(), time.Now()); err != nil {
+	if err := k.admit(ctx, c, in.Manifest()); err != nil {
 		return p2p.Confirmation{}, refuseFull(err)
 	}
 	lacks, err := k.lacking(c, in.Places())
@@ -56,6 +62,28 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 		return p2p.Confirmation{}, refuseFull(err)
 	}
 	return k.confirm(ctx, c)
+}
+
+// admit makes a place for a blob: what is paid for among what is kept, else in the
+// corner. There whoever came first and is not being sent any more makes room: nothing
+// was promised for it, and a stranger must not fill the corner for an hour.
+func (k keeper) admit(ctx context.Context, c blob.Commitment, m blob.Manifest) error {
+	d, entry, known, err := k.registration(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	if known && entry.Live(d.epoch) {
+		return k.n.store.Keep(ctx, m)
+	}
+	k.n.drops.Lock()
+	defer k.n.drops.Unlock()
+	usage := k.n.store.Counts()
+	if usage.Staged >= maxStaged || usage.StagedCapacity > 0 && usage.StagedBytes > usage.StagedCapacity/2 {
+		if err := k.n.dropOldestStaged(ctx); err != nil {
+			return err
+		}
+	}
+	return k.n.store.Stage(ctx, m, time.Now())
 }
 
 // mine is the places of a blob that this node has the duty to keep.
@@ -74,16 +102,11 @@ func (k keeper) mine(ctx context.Context, c blob.Commitment) (map[blob.Place]boo
 	return out, nil
 }
 
-func (k keeper) lacking(c blob.Commitment, places []blob.Place) (map[uint32]bool, error) {
-	missing, err := k.n.store.Missing(c, places)
-	if err != nil {
-		return nil, err
-	}
-	stripes := map[uint32]bool{}
-	for _, at := range missing {
-		stripes[at.Stripe] = true
-	}
-	return stripes, nil
+// lacking is the stripes of which something is not held, a bool each.
+func (k keeper) lacking(c blob.Commitment, places []blob.Place) ([]bool, error) {
+	stripes := make([]bool, c.Layout.Stripes)
+	err := k.n.store.EachMissing(c, places, func(at blob.Position) { stripes[at.Stripe] = true })
+	return stripes, err
 }
 
 // take verifies and writes stripes while the next ones come in.
@@ -98,14 +121,21 @@ func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p
 		if stripe, err = in.Next(); err != nil {
 			break
 		}
+		k.n.incoming.progress(c.ID)
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 			continue
 		}
+		// All uploads share what their stripes may take; one stripe always goes.
+		weight := min(stripe.Bytes(), intakeBytes)
+		if err = k.n.intake.Acquire(ctx, weight); err != nil {
+			<-slots
+			continue
+		}
 		wg.Go(func() {
-			defer func() { <-slots }()
+			defer func() { k.n.intake.Release(weight); <-slots }()
 			if err := k.keep(ctx, c, in.Places(), stripe); err != nil {
 				if errors.Is(err, blob.ErrMismatch) {
 					k.n.host.Blame(from, err)
@@ -146,39 +176,65 @@ func (k keeper) keep(ctx context.Context, c blob.Commitment, places []blob.Place
 		w := tree.Witness(p, blob.Roots{Row: row.Parity(), Column: column.Parity()}, in.Path)
 		pieces = append(pieces, store.Piece{Fragment: row, Witness: w}, store.Piece{Fragment: column, Witness: w})
 	}
+	err = k.n.store.Put(ctx, c.ID, pieces...)
+	if !errors.Is(err, store.ErrStagedFull) {
+		return err
+	}
+	// The corner is too small for it: what is paid for needs none.
+	if err := k.promote(ctx, c.ID); err != nil {
+		return err
+	}
 	return k.n.store.Put(ctx, c.ID, pieces...)
+}
+
+// promote waits until the blob is registered and keeps it then.
+func (k keeper) promote(ctx context.Context, id blob.ID) error {
+	_, entry, err := k.registered(ctx, id)
+	if err != nil {
+		return err
+	}
+	return k.n.store.Keep(ctx, entry.Manifest)
 }
 
 // confirm signs once all of the node's places are held and a block that it has
 // applied shows a live registration. The signature binds the node to keep the bytes
 // to the end of the next epoch, whatever becomes of the lease.
 func (k keeper) confirm(ctx context.Context, c blob.Commitment) (p2p.Confirmation, error) {
+	d, entry, err := k.registered(ctx, c.ID)
+	if err != nil {
+		return p2p.Confirmation{}, err
+	}
+	// Kept before it is looked at, and nothing is dropped meanwhile.
+	k.n.drops.RLock()
+	defer k.n.drops.RUnlock()
+	if err := k.n.store.Keep(ctx, entry.Manifest); err != nil {
+		return p2p.Confirmation{}, err
+	}
+	missing, err := k.n.store.Missing(c, d.places(c.ID, d.shards))
+	if err != nil {
+		return p2p.Confirmation{}, err
+	}
+	if len(missing) > 0 {
+		return p2p.Confirmation{}, p2p.Refuse(p2p.CodeNotDuty, "%d fragments of this node's are missing, %v first: send all places the committee of epoch %d gives it", len(missing), missing[0], d.epoch)
+	}
+	sig := k.n.bls.Sign(registry.ConfirmMessage(k.n.chain, d.epoch, c.ID))
+	return p2p.Confirmation{Epoch: d.epoch, Signature: sig}, nil
+}
+
+// registered waits for a block that shows a live registration.
+func (k keeper) registered(ctx context.Context, id blob.ID) (duty, registry.Entry, error) {
 	ctx, cancel := context.WithTimeout(ctx, registrationWait)
 	defer cancel()
 	for {
 		changed := k.n.ledger.Changed()
-		d, entry, known, err := k.registration(ctx, c.ID)
-		if err != nil {
-			return p2p.Confirmation{}, err
-		}
-		if known && entry.Live(d.epoch) {
-			missing, err := k.n.store.Missing(c, d.places(c.ID, d.shards))
-			if err != nil {
-				return p2p.Confirmation{}, err
-			}
-			if len(missing) > 0 {
-				return p2p.Confirmation{}, p2p.Refuse(p2p.CodeBadRequest, "%d fragments of this node's are missing, %v first: send all places the committee gives it", len(missing), missing[0])
-			}
-			if err := k.n.store.Keep(ctx, entry.Manifest); err != nil {
-				return p2p.Confirmation{}, err
-			}
-			sig := k.n.bls.Sign(registry.ConfirmMessage(k.n.chain, d.epoch, c.ID))
-			return p2p.Confirmation{Epoch: d.epoch, Signature: sig}, nil
+		d, entry, known, err := k.registration(ctx, id)
+		if err != nil || known && entry.Live(d.epoch) {
+			return d, entry, err
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return p2p.Confirmation{}, p2p.Refuse(p2p.CodeBusy, "no registration of %s on the ledger within %s: was it paid?", c.ID, registrationWait)
+			return d, entry, p2p.Refuse(p2p.CodeBusy, "no registration of %s on the ledger within %s: was it paid?", id, registrationWait)
 		}
 	}
 }

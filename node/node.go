@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 	"golang.org/x/time/rate"
 
 	"github.com/walrus-network/walrus/blob"
@@ -28,6 +30,9 @@ type Ledger interface {
 	Changed() <-chan struct{}
 	// AtTip says whether the ledger is as new as the network's, as far as it can know.
 	AtTip() bool
+	// BlobsSince is the blobs whose entries blocks after height wrote; ok is false
+	// where that is not known.
+	BlobsSince(height uint64) (ids []blob.ID, ok bool)
 }
 
 // Config is what an operator may choose of how a node keeps.
@@ -55,7 +60,10 @@ type Node struct {
 
 	progress progress
 	incoming incoming
-	tries    map[blob.ID]int // of the recovery loop alone: repairs that failed
+	intake   *semaphore.Weighted // bytes of stripes that uploads have brought
+	drops    sync.RWMutex        // who drops a blob writes, who signs for one reads
+	pending  *pending            // of the recovery loop alone
+	swept    sweep               // of the garbage loop alone
 }
 
 // New wires a node from its parts; it serves from Run on. The parts belong to the
@@ -65,7 +73,7 @@ func New(c Config, secret token.Secret, chain token.ChainID, host *p2p.Host, s *
 	return &Node{
 		config: c, id: staking.NodeID(key.Public()), key: key, bls: secret.BLSKey(), chain: chain,
 		host: host, store: s, ledger: l, fetcher: client.NewFetcher(host, log), rate: newRate(c.RepairRate),
-		log: log, tries: map[blob.ID]int{},
+		log: log, intake: semaphore.NewWeighted(intakeBytes), pending: newPending(),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -33,9 +34,12 @@ type network struct {
 }
 
 // local is a ledger.Local as a node wants it.
-type local struct{ *ledger.Local }
+type local struct {
+	*ledger.Local
+	behind *atomic.Bool
+}
 
-func (local) AtTip() bool { return true }
+func (l local) AtTip() bool { return l.behind == nil || !l.behind.Load() }
 
 func (l local) Hold(context.Context) (ledger.View, func(), error) { return l.Machine().Hold() }
 
@@ -84,7 +88,7 @@ func startNetwork(t *testing.T, nodes, shards int) *network {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.ledger = local{l}
+	n.ledger = local{l, new(atomic.Bool)}
 	for i := range n.nodes {
 		n.start(i)
 	}

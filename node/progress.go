@@ -18,13 +18,13 @@ type Recovery struct {
 	LookedAt         uint64 `json:"looked_at"`    // height of the ledger when duty and possession were last compared
 }
 
-func (p *progress) backlog(height uint64, list []work) {
+func (p *progress) backlog(height uint64, list *pending) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state.BacklogBlobs, p.state.BacklogFragments, p.state.BacklogBytes = len(list), 0, 0
-	for _, w := range list {
-		p.state.BacklogFragments += len(w.missing)
-		p.state.BacklogBytes += w.bytes()
+	p.state.BacklogBlobs, p.state.BacklogFragments, p.state.BacklogBytes = len(list.blobs), 0, 0
+	for _, w := range list.blobs {
+		p.state.BacklogFragments += w.missing
+		p.state.BacklogBytes += w.bytes
 	}
 	p.state.LookedAt = height
 }

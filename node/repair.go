@@ -1,10 +1,8 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -13,7 +11,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/store"
 )
 
@@ -23,6 +21,10 @@ const (
 	restBetween = time.Second
 	// lookAgain is when the loop looks even if nothing has changed.
 	lookAgain = 15 * time.Second
+	// lookWhileBusy is how long repairs go on without a look at the ledger.
+	lookWhileBusy = 5 * time.Second
+	// accuseLimit is how long the report of a bad encoding waits for a block.
+	accuseLimit = 30 * time.Second
 	// patientTries is how often a row waits for k2 columns to be reachable before it is
 	// rebuilt from whole rows, which moves several times more: those who restart
 	// together are back in a moment.
@@ -30,13 +32,6 @@ const (
 	// repairBatch bounds the fragment bytes that are rebuilt at a time.
 	repairBatch = 16 << 20
 )
-
-// work is what a node lacks of one blob.
-type work struct {
-	c       blob.Commitment
-	missing []blob.Position
-	tries   int // that failed so far
-}
 
 // recoverAlways is the loop: duty minus possession is work.
 func (n *Node) recoverAlways(ctx context.Context) error {
@@ -71,103 +66,94 @@ func wait(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
 
 // recoverOnce repairs what it can. clean is true when nothing is missing.
 func (n *Node) recoverOnce(ctx context.Context) (clean bool, err error) {
-	d, directory, backlog, err := n.look(ctx)
+	looked := time.Now()
+	d, directory, err := n.look(ctx, looked)
 	if err != nil {
 		return false, err
 	}
-	if len(backlog) > 0 {
-		for _, w := range backlog {
-			if err := n.repair(ctx, directory, w); err != nil {
-				if ctx.Err() != nil {
-					return false, nil
-				}
-				n.tries[w.c.ID]++
-				n.log.Info("cannot repair yet", "blob", w.c.ID, "missing", len(w.missing), "err", err)
-				continue
-			}
-			delete(n.tries, w.c.ID)
+	for _, w := range n.pending.due(looked) {
+		if ctx.Err() != nil || time.Since(looked) > lookWhileBusy {
+			return false, nil // who holds what may have changed
 		}
-		if d, _, backlog, err = n.look(ctx); err != nil {
-			return false, err
+		if n.incoming.underWay(w.c.ID) {
+			continue
 		}
+		err := n.repair(ctx, d, directory, w)
+		switch bad := (*client.BadEncodingError)(nil); {
+		case err == nil:
+			delete(n.pending.blobs, w.c.ID)
+			continue
+		case ctx.Err() != nil:
+			return false, nil
+		case errors.As(err, &bad):
+			n.accuse(ctx, w.c.ID, bad.Proof)
+		default:
+			n.log.Info("cannot repair yet", "blob", w.c.ID, "missing", w.missing, "err", err)
+		}
+		w.failed(time.Now())
+		w.checked = false // some of it may be here now
 	}
-	if len(backlog) == 0 {
+	n.progress.backlog(d.height, n.pending)
+	if clean = len(n.pending.blobs) == 0; clean {
 		n.reportReady(ctx, d)
 	}
-	return len(backlog) == 0, nil
+	return clean, nil
 }
 
 // look compares duty and possession as of the newest block.
-func (n *Node) look(ctx context.Context) (duty, *client.Directory, []work, error) {
+func (n *Node) look(ctx context.Context, now time.Time) (d duty, directory *client.Directory, err error) {
 	v, release, err := n.ledger.Hold(ctx)
 	if err != nil {
-		return duty{}, nil, nil, err
+		return d, nil, err
 	}
 	defer release()
-	d, err := dutyOf(v, n.id)
-	if err != nil {
-		return duty{}, nil, nil, err
+	if d, err = dutyOf(v, n.id); err != nil {
+		return d, nil, err
 	}
-	directory, err := client.DirectoryOf(v, n.chain)
-	if err != nil {
-		return duty{}, nil, nil, err
+	changed, known := n.ledger.BlobsSince(n.pending.looked)
+	if err := n.pending.gather(v, d, changed, known, n.store.Counts().Rotten, now); err != nil {
+		return d, nil, err
 	}
-	backlog, err := n.backlog(v, d)
-	if err != nil {
-		return duty{}, nil, nil, err
+	if err := n.check(v, d); err != nil {
+		return d, nil, err
 	}
-	n.progress.backlog(d.height, backlog)
-	return d, directory, backlog, nil
+	n.progress.backlog(d.height, n.pending)
+	if len(n.pending.blobs) > 0 {
+		directory, err = client.DirectoryOf(v, n.chain)
+	}
+	return d, directory, err
 }
 
-// backlog subtracts possession from duty. Blobs nearest to loss come first: those
-// with the largest part missing here, since what this node lacks is what it can
-// know; a blob that could not be repaired just now waits for the others.
-func (n *Node) backlog(v ledger.View, d duty) ([]work, error) {
-	var out []work
-	err := v.EachBlob(func(id blob.ID, e registry.Entry) error {
-		if !e.Certified() || !e.Live(d.epoch) || n.incoming.underWay(id) {
-			return nil
-		}
-		c, err := e.Manifest.Commitment()
-		if err != nil {
-			return fmt.Errorf("blob %s: %w", id, err)
-		}
-		missing, err := n.store.Missing(c, d.places(id, d.shards))
-		if err != nil {
-			return err
-		}
-		if len(missing) > 0 {
-			out = append(out, work{c: c, missing: missing, tries: n.tries[id]})
-		}
-		return nil
-	})
-	slices.SortStableFunc(out, func(a, b work) int {
-		return cmp.Or(cmp.Compare(a.tries, b.tries), cmp.Compare(b.part(), a.part()))
-	})
-	return out, err
-}
-
-// part is how much of the node's fragments of the blob is missing, in thousandths of a stripe.
-func (w work) part() int { return 1000 * len(w.missing) / w.c.Layout.Stripes }
-
-// bytes is what the missing fragments weigh.
-func (w work) bytes() (sum int64) {
-	for _, at := range w.missing {
-		sum += int64(w.c.Layout.FragmentBytes(int(at.Stripe), at.Axis))
+// accuse shows the ledger that a blob is badly encoded: it then ends for good, and
+// nobody tries to repair it any more.
+func (n *Node) accuse(ctx context.Context, id blob.ID, proof redstuff.BadEncoding) {
+	ctx, cancel := context.WithTimeout(ctx, accuseLimit)
+	defer cancel()
+	receipt, err := n.ledger.Submit(ctx, ledger.Unsigned(ledger.Invalidate{Blob: id, Proof: proof.Encode()}))
+	if err == nil {
+		err = receipt.Err()
 	}
-	return sum
+	switch {
+	case err == nil:
+		n.log.Warn("proved that a blob is badly encoded", "blob", id, "height", receipt.Height)
+	case !errors.Is(err, ledger.ErrInvalidBlob): // else another was quicker
+		n.log.Warn("report a badly encoded blob", "blob", id, "err", err)
+	}
 }
 
 // repair rebuilds all that is missing of a blob, some stripes at a time, columns
 // before rows: a column needs the fewest others.
-func (n *Node) repair(ctx context.Context, d *client.Directory, w work) error {
+func (n *Node) repair(ctx context.Context, of duty, d *client.Directory, w *work) error {
+	missing, err := n.store.Missing(w.c, of.places(w.c.ID, of.shards))
+	if err != nil || len(missing) == 0 {
+		return err
+	}
 	manifest := blob.NewManifest(w.c.Layout, w.c.Root)
 	if err := n.store.Keep(ctx, manifest); err != nil {
 		return err
 	}
 	stripes := map[uint32]bool{}
-	for _, at := range w.missing {
+	for _, at := range missing {
 		stripes[at.Stripe] = true
 	}
 	var order []uint32
@@ -175,14 +161,14 @@ func (n *Node) repair(ctx context.Context, d *client.Directory, w work) error {
 		order = append(order, s)
 	}
 	slices.Sort(order)
-	perStripe := len(w.missing) / len(order) * (w.c.Layout.K1 + w.c.Layout.K2) / 2 * w.c.Layout.Seg
+	perStripe := len(missing) / len(order) * (w.c.Layout.K1 + w.c.Layout.K2) / 2 * w.c.Layout.Seg
 	most := max(1, repairBatch/max(perStripe, 1))
 	for len(order) > 0 {
 		run := 1
 		for run < len(order) && run < most && order[run] == order[0]+uint32(run) {
 			run++
 		}
-		if err := n.repairRun(ctx, d, w, order[0], order[0]+uint32(run)); err != nil {
+		if err := n.repairRun(ctx, d, w, missing, order[0], order[0]+uint32(run)); err != nil {
 			return err
 		}
 		order = order[run:]
@@ -191,7 +177,7 @@ func (n *Node) repair(ctx context.Context, d *client.Directory, w work) error {
 }
 
 // repairRun rebuilds what is missing of stripes [from, to).
-func (n *Node) repairRun(ctx context.Context, d *client.Directory, w work, from, to uint32) error {
+func (n *Node) repairRun(ctx context.Context, d *client.Directory, w *work, missing []blob.Position, from, to uint32) error {
 	before := n.fetcher.Received()
 	defer func() { n.progress.moved(n.fetcher.Received() - before) }()
 	lists, err := n.fetcher.Lists(ctx, d, w.c, from, to)
@@ -199,7 +185,7 @@ func (n *Node) repairRun(ctx context.Context, d *client.Directory, w work, from,
 		return err
 	}
 	for _, axis := range []blob.Axis{blob.Column, blob.Row} {
-		lost := lostPlaces(w.missing, axis, from, to)
+		lost := lostPlaces(missing, axis, from, to)
 		if len(lost) == 0 {
 			continue
 		}

@@ -51,6 +51,14 @@ type IncomingStripe struct {
 	Cols   [][]byte
 }
 
+// Bytes is what the stripe's fragments take in memory.
+func (s IncomingStripe) Bytes() (n int64) {
+	for i := range s.Rows {
+		n += int64(len(s.Rows[i]) + len(s.Cols[i]))
+	}
+	return n
+}
+
 func serveUpload(ctx context.Context, s *session, k Keeper, body []byte, taken func()) error {
 	u, err := readOffer(s, body)
 	if err != nil {

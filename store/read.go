@@ -82,10 +82,15 @@ func (s *Store) Has(at blob.Position) (held bool, err error) {
 
 // Missing is what is not held of the blob's fragments at places, in the order of
 // place, stripe, axis: one pass over the blob's entries.
-func (s *Store) Missing(c blob.Commitment, places []blob.Place) ([]blob.Position, error) {
+func (s *Store) Missing(c blob.Commitment, places []blob.Place) (gone []blob.Position, err error) {
+	err = s.EachMissing(c, places, func(at blob.Position) { gone = append(gone, at) })
+	return gone, err
+}
+
+// EachMissing is Missing without a list: a blob can have hundreds of millions of fragments.
+func (s *Store) EachMissing(c blob.Commitment, places []blob.Place, fn func(blob.Position)) error {
 	places = slices.Compact(slices.Sorted(slices.Values(places)))
 	want := expected{blob: c.ID, places: places, stripes: uint32(c.Layout.Stripes)}
-	var gone []blob.Position
 	err := s.db.Each(entriesOf(c.ID), func(k, v []byte) error {
 		at, ok := parseEntry(k)
 		if !ok {
@@ -99,7 +104,7 @@ func (s *Store) Missing(c blob.Commitment, places []blob.Place) ([]blob.Position
 			return nil
 		}
 		for !want.done() && before(want.position(), at) {
-			gone = append(gone, want.position())
+			fn(want.position())
 			want.next()
 		}
 		if want.done() {
@@ -111,12 +116,12 @@ func (s *Store) Missing(c blob.Commitment, places []blob.Place) ([]blob.Position
 		return nil
 	})
 	if err != nil && !errors.Is(err, errStop) {
-		return nil, fmt.Errorf("missing of %s: %w", c.ID, err)
+		return fmt.Errorf("missing of %s: %w", c.ID, err)
 	}
 	for ; !want.done(); want.next() {
-		gone = append(gone, want.position())
+		fn(want.position())
 	}
-	return gone, nil
+	return nil
 }
 
 // expected walks over the positions that should be held, in the order of the keys.

@@ -99,6 +99,8 @@ type Usage struct {
 	Blobs       int64 // manifests held
 	Staged      int64 // blobs of these that are only staged
 	StagedBytes int64 // of Staged blobs: fragments, witnesses and manifests, each position counted
+	// StagedCapacity is the bound on StagedBytes; zero: none.
+	StagedCapacity int64
 	Capacity    int64 // the bound on Bytes + Proofs; zero: none
 	DiskBytes   int64 // blocks on the disk; -1 if they cannot be counted
 	Rotten      int64 // positions lost to rot since opening
@@ -111,13 +113,18 @@ func (s *Store) Usage() Usage {
 	if err != nil {
 		disk = -1
 	}
-	s.mu.Lock()
-	u := s.usage
-	s.mu.Unlock()
+	u := s.Counts()
+	u.DiskBytes = disk
+	return u
+}
+
+// Counts is Usage without DiskBytes, which costs a walk over the directory.
+func (s *Store) Counts() Usage {
+	u := s.totals()
 	return Usage{
 		Bytes: int64(u.Bytes), Proofs: int64(u.Proofs), Fragments: int64(u.Fragments), Blobs: int64(u.Blobs),
-		Staged: int64(u.Staged), StagedBytes: int64(u.StagedBytes),
-		Capacity: s.opt.Capacity, DiskBytes: disk, Rotten: s.rotten.Load(),
+		Staged: int64(u.Staged), StagedBytes: int64(u.StagedBytes), StagedCapacity: s.opt.StagedCapacity,
+		Capacity: s.opt.Capacity, DiskBytes: -1, Rotten: s.rotten.Load(),
 	}
 }
 

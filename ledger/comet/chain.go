@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,8 +44,9 @@ type Options struct {
 	Key     token.Key
 	Listen  string // host:port of CometBFT's transport
 	// Peers gives who else may be connected to, now: called every second or so.
-	Peers func() []Peer
-	Log   *slog.Logger
+	Peers   func() []Peer
+	Waiting int // transactions that may wait for a block; 0: 20,000
+	Log     *slog.Logger
 }
 
 // Peer is where a node's CometBFT listens.
@@ -150,10 +152,10 @@ func (c *Chain) config() *cfg.Config {
 	o.P2P.MaxNumInboundPeers, o.P2P.MaxNumOutboundPeers = 200, 200
 	o.P2P.SendRate, o.P2P.RecvRate = 50<<20, 50<<20
 	o.P2P.MaxPacketMsgPayloadSize = 16 << 10
-	o.P2P.DialTimeout, o.P2P.HandshakeTimeout = 2*time.Second, 5*time.Second // ending waits for them
+	o.P2P.DialTimeout, o.P2P.HandshakeTimeout = 2*time.Second, 2*time.Second // ending waits for them
 
 	o.Mempool.Recheck = false // nonces in a window need no order
-	o.Mempool.Size, o.Mempool.CacheSize = 20_000, 100_000
+	o.Mempool.Size, o.Mempool.CacheSize = cmp.Or(c.options.Waiting, 20_000), 100_000
 	o.Mempool.MaxTxBytes = int(p.LargestTx())
 	o.Mempool.MaxTxsBytes = 256 << 20
 

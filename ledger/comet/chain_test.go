@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,10 +20,14 @@ import (
 
 // cluster is real CometBFT nodes on loopback.
 type cluster struct {
-	t       *testing.T
+	t       testing.TB
 	genesis ledger.Genesis
 	wallet  token.Key
 	members []*member
+	waiting int    // see Options
+	others  []Peer // beside the members
+
+	mu sync.Mutex // guards the members' addr
 }
 
 type member struct {
@@ -32,6 +38,7 @@ type member struct {
 	chain  *Chain
 	host   *p2p.Host
 	stop   func()
+	end    func() error // waits for its end
 }
 
 func quiet() *slog.Logger {
@@ -41,7 +48,7 @@ func quiet() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -51,7 +58,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func newCluster(t *testing.T, members int) *cluster {
+func newCluster(t testing.TB, members int) *cluster {
 	t.Helper()
 	c := &cluster{t: t, wallet: token.KeyFromSeed([32]byte{7})}
 	c.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
@@ -77,18 +84,26 @@ func newCluster(t *testing.T, members int) *cluster {
 }
 
 func (c *cluster) peers() []Peer {
-	var out []Peer
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	out := slices.Clone(c.others)
 	for _, m := range c.members {
 		out = append(out, Peer{Key: m.secret.Key().Public(), Addr: m.addr})
 	}
 	return out
 }
 
+func (c *cluster) setAddr(i int, addr string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.members[i].addr = addr
+}
+
 func (c *cluster) start(list ...int) {
 	c.t.Helper()
 	for _, i := range list {
 		m := c.members[i]
-		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), Listen: m.addr, Peers: c.peers, Log: quiet().With("node", i)})
+		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), Listen: m.addr, Peers: c.peers, Waiting: c.waiting, Log: quiet().With("node", i)})
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -102,10 +117,11 @@ func (c *cluster) start(list ...int) {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- chain.Run(ctx) }()
+		m.end = func() error { return <-done }
 		m.stop = func() {
 			m.host.Close()
 			cancel()
-			if err := <-done; err != nil {
+			if err := m.end(); err != nil {
 				c.t.Errorf("node %d: %v", i, err)
 			}
 		}

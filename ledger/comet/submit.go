@@ -36,7 +36,7 @@ func (c *Chain) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
 // check puts a transaction into the mempool. decided says that there is nothing to
 // wait for.
 func (c *Chain) check(ctx context.Context, tx []byte) (r ledger.Receipt, decided bool, err error) {
-	if len(tx) > int(c.options.Genesis.Params.TxBytes) {
+	if len(tx) > int(c.options.Genesis.Params.LargestTx()) {
 		return refused(c.machine.Height(), c.machine.Check(tx))
 	}
 	checked := make(chan *abci.ResponseCheckTx, 1)

@@ -1,0 +1,102 @@
+package comet
+
+import (
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/p2p"
+)
+
+// Whatever bytes come as a light block: an error, or a block that is well formed.
+func FuzzLightBlocksOfStrangers(f *testing.F) {
+	w := newWorld(f, "test", 2)
+	f.Add(encodeLight(w.blocks[1]))
+	f.Add(encodeLight(w.blocks[2])[:100])
+	f.Add([]byte{})
+	chain := string(w.genesis.ChainID())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := decodeLightBlock(b, chain)
+		if err != nil {
+			return
+		}
+		if err := l.ValidateBasic(chain); err != nil {
+			t.Error(err)
+		}
+		follow := &follower{genesis: w.genesis, period: maxTrust, now: NewRemote(&town{}, w.genesis, RemoteOptions{}).follow.now}
+		got, err := follow.verify(t.Context(), l, NewRemote(&town{nodes: []oracle{w.honest}}, w.genesis, RemoteOptions{}).source("node-0"))
+		if err == nil && string(got.Hash()) != string(w.blocks[l.Height].Hash()) {
+			t.Error("verified a header that the committee never signed")
+		}
+	})
+}
+
+// Whatever bytes come as proofs: the true value or an error.
+func FuzzProofsOfStrangers(f *testing.F) {
+	w := newWorld(f, "test", 4)
+	owner := w.genesis.Accounts[0].Address
+	key := ledger.KeyAccount(owner)
+	answer, err := w.get(w.tip(), [][]byte{key})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(answer)
+	f.Add(canon.Encode(getAnswer{Height: 1, Proofs: [][]byte{{}}}))
+	truth, _, err := must(w.local.View(f.Context())).R.Get(key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	remote := NewRemote(&town{nodes: []oracle{w.honest}}, w.genesis, RemoteOptions{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v := &reader{ctx: t.Context(), r: remote, read: map[string]value{}}
+		if _, err := v.accept(t.Context(), peer.ID("node-0"), [][]byte{key}, b); err != nil {
+			if len(v.read) > 0 {
+				t.Error("kept a part of what was refused")
+			}
+			return
+		}
+		if got := v.read[string(key)]; !got.ok || string(got.bytes) != string(truth) {
+			t.Errorf("got %x through", got.bytes)
+		}
+	})
+}
+
+// Whatever is asked: an answer or a refusal, and lists that end.
+func FuzzQuestionsOfStrangers(f *testing.F) {
+	c := newFuzzChain(f)
+	f.Add(uint8(p2p.AskGet), canon.Encode(getQuestion{Keys: [][]byte{[]byte("k")}}))
+	f.Add(uint8(p2p.AskLight), canon.Encode(lightQuestion{Height: 1}))
+	f.Add(uint8(p2p.AskLight), canon.Encode(lightQuestion{Height: 1 << 63}))
+	f.Add(uint8(p2p.AskList), canon.Encode(listQuestion{Prefix: []byte{}}))
+	f.Fuzz(func(t *testing.T, ask uint8, body []byte) {
+		if p2p.Ask(ask) == p2p.AskSubmit {
+			return // FuzzTransactions of package ledger, and it waits for a block
+		}
+		answer, err := c.Oracle().Answer(t.Context(), "", p2p.Ask(ask), body)
+		if err == nil && len(answer) > p2p.MaxAnswer {
+			t.Errorf("answer of %d bytes", len(answer))
+		}
+	})
+}
+
+// newFuzzChain is a chain with blocks that has stopped moving.
+func newFuzzChain(f *testing.F) *Chain {
+	w := newWorld(f, "test", 0)
+	key := worldSecret(0).Key()
+	c, err := Open(Options{Dir: f.TempDir(), KeyDir: f.TempDir(), Genesis: w.genesis, Key: key, Listen: "127.0.0.1:0", Peers: func() []Peer { return nil }, Log: quiet()})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { c.db.Close() })
+	for h := uint64(1); h < 4; h++ {
+		if _, err := c.machine.Execute(ledger.Block{Height: h, TimeMs: w.genesis.Time}); err != nil {
+			f.Fatal(err)
+		}
+		if err := c.machine.Commit(); err != nil {
+			f.Fatal(err)
+		}
+	}
+	return c
+}

@@ -1,0 +1,165 @@
+package comet
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/walrus-network/walrus/token"
+)
+
+func TestADamagedRecordOfWhatWasSignedIsAClearError(t *testing.T) {
+	for _, content := range []string{"", "{", "noise", `{"height":"x"}`} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, lastSignName), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := newGuard(token.KeyFromSeed([32]byte{1}), dir)
+		if !errors.Is(err, ErrLastSign) || !strings.Contains(err.Error(), "restore it from a backup") {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+}
+
+func TestWhatWasSignedIsRememberedAcrossLives(t *testing.T) {
+	dir, key := t.TempDir(), token.KeyFromSeed([32]byte{1})
+	vote := func(height int64, hash byte) *cmtproto.Vote {
+		id := types.BlockID{Hash: append(make([]byte, 31), hash), PartSetHeader: types.PartSetHeader{Total: 1, Hash: make([]byte, 32)}}
+		return (&types.Vote{Type: cmtproto.PrevoteType, Height: height, BlockID: id, ValidatorAddress: ed25519.PrivKey(key.Ed25519()).PubKey().Address(), Timestamp: time.Now()}).ToProto()
+	}
+	g, err := newGuard(key, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.SignVote("chain", vote(1, 1)); err != nil {
+		t.Fatalf("the first height of a network: %v", err)
+	}
+	if g, err = newGuard(key, dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.SignVote("chain", vote(1, 2)); err == nil {
+		t.Error("signed two blocks at one height")
+	}
+	if err := g.SignVote("chain", vote(2, 2)); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(filepath.Join(dir, lastSignName)); err != nil {
+		t.Fatal(err)
+	}
+	if g, err = newGuard(key, dir); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		height int64
+		want   error
+	}{{7, errQuiet}, {8, errQuiet}, {9, nil}} {
+		if err := g.SignVote("chain", vote(step.height, 1)); !errors.Is(err, step.want) {
+			t.Errorf("height %d: %v, want %v", step.height, err, step.want)
+		}
+	}
+}
+
+// A node whose record of what it signed is gone comes back to a chain that goes on:
+// no commit holds its signature before two blocks above the tip it first met, and
+// later ones do.
+func TestANodeWithoutItsRecordWaitsTwoBlocks(t *testing.T) {
+	c := newCluster(t, 4)
+	ctx := within(t)
+	c.start(0, 1, 2, 3)
+	c.pay(ctx, 0, 0)
+	c.stop(3)
+	if err := os.Remove(filepath.Join(c.members[3].dir, lastSignName)); err != nil {
+		t.Fatal(err)
+	}
+	c.pay(ctx, 0, 1)
+	c.start(3)
+	back := c.members[3].chain
+	address := ed25519.PrivKey(c.members[3].secret.Key().Ed25519()).PubKey().Address()
+	signs := func(height uint64) bool {
+		commit := c.members[0].chain.node.BlockStore().LoadBlockCommit(int64(height))
+		if commit == nil {
+			t.Fatalf("no commit of %d", height)
+		}
+		for _, s := range commit.Signatures {
+			if s.BlockIDFlag == types.BlockIDFlagCommit && string(s.ValidatorAddress) == string(address) {
+				return true
+			}
+		}
+		return false
+	}
+	var from uint64
+	for from == 0 {
+		c.reach(ctx, 0, c.members[0].chain.machine.Height()+1)
+		back.guard.mu.Lock()
+		from = uint64(back.guard.from)
+		back.guard.mu.Unlock()
+	}
+	c.reach(ctx, 0, from+6)
+	for h := from - quietBlocks; h < from; h++ {
+		if signs(h) {
+			t.Errorf("signed %d, it may from %d", h, from)
+		}
+	}
+	signed := 0
+	for h := from; h < from+5; h++ {
+		if signs(h) {
+			signed++
+		}
+	}
+	if signed == 0 {
+		t.Errorf("never signs again after %d", from)
+	}
+}
+
+// Two processes run with one key, each with its own record: the ledger hears of it.
+func TestTwoNodesWithOneKeyAreFoundOut(t *testing.T) {
+	c := newCluster(t, 4)
+	ctx := within(t)
+	c.start(0, 1, 2, 3)
+	r := c.pay(ctx, 0, 0)
+	// The other life of member 3: it signs, for the same height, another block.
+	key := ed25519.PrivKey(c.members[3].secret.Key().Ed25519())
+	c.reach(ctx, 0, r.Height+1)
+	at := int64(r.Height)
+	chain := c.members[0].chain
+	validators, err := chain.states.LoadValidators(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, v := validators.GetByAddress(key.PubKey().Address())
+	vote := func(hash byte) *types.Vote {
+		id := types.BlockID{Hash: append(make([]byte, 31), hash), PartSetHeader: types.PartSetHeader{Total: 1, Hash: make([]byte, 32)}}
+		w := &types.Vote{Type: cmtproto.PrecommitType, Height: at, BlockID: id, ValidatorAddress: v.Address, ValidatorIndex: index, Timestamp: time.Now()}
+		w.Signature, _ = key.Sign(types.VoteSignBytes(string(c.genesis.ChainID()), w.ToProto()))
+		return w
+	}
+	block := chain.node.BlockStore().LoadBlockMeta(at)
+	evidence, err := types.NewDuplicateVoteEvidence(vote(1), vote(2), block.Header.Time, validators)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := chain.node.EvidencePool().AddEvidence(evidence); err != nil {
+		t.Fatal(err)
+	}
+	id := c.genesis.Nodes[3].ID
+	for {
+		view, err := chain.View(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, ok, err := view.Node(id); err != nil || !ok {
+			t.Fatal(fmt.Errorf("node 3: %v", err))
+		} else if n.Out {
+			return
+		}
+		c.reach(ctx, 0, chain.machine.Height()+1)
+	}
+}
