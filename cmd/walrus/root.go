@@ -57,8 +57,21 @@ func run(ctx context.Context, args []string, s streams) int {
 	if a.json && !a.printed {
 		json.NewEncoder(s.out).Encode(failure{Error: text, Exit: code})
 	}
+	if !a.debug {
+		text = brief(text)
+	}
 	fmt.Fprintf(s.err, "walrus: %s\n", text)
 	return code
+}
+
+// brief cuts a text in which every node of a network says the same.
+func brief(text string) string {
+	const most, shown = 7, 3
+	lines := strings.Split(text, "\n")
+	if len(lines) <= most {
+		return text
+	}
+	return fmt.Sprintf("%s\n(and %d lines more: --debug shows them)", strings.Join(lines[:shown], "\n"), len(lines)-shown)
 }
 
 // failure is the JSON object of a command that has no result.

@@ -28,6 +28,9 @@ type blobStatus struct {
 	CertifiedEpoch *uint64      `json:"certified_epoch,omitempty"`
 	EndEpoch       uint64       `json:"end_epoch,omitempty"`   // when the last lease ends
 	EndedEpoch     *uint64      `json:"ended_epoch,omitempty"` // when it was known to have ended
+	Nodes          int          `json:"nodes,omitempty"`       // that keep its fragments, while it is certified
+	Shards         int          `json:"shards,omitempty"`      // over which these are spread
+	Needed         int          `json:"needed,omitempty"`      // shards that bring it back
 	Leases         []lease      `json:"leases,omitempty"`
 	Ledger         *ledgerState `json:"ledger,omitempty"`
 	Error          string       `json:"error,omitempty"`
@@ -84,6 +87,9 @@ func (a *app) blobStatus(s *session, id blob.ID) error {
 	st.Ledger = &at
 	switch st.State {
 	case stateCertified:
+		if err := s.keepers(&st); err != nil {
+			return err
+		}
 	case stateUnknown:
 		err = fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
 	case stateRegistered:
@@ -116,6 +122,17 @@ func (s *session) statusOf(id blob.ID) (blobStatus, error) {
 		st.State, st.EndedEpoch = t.Reason.String(), &t.Ended
 	}
 	return st, err
+}
+
+// keepers says who keeps a certified blob: every shard has a place in every blob.
+func (s *session) keepers(st *blobStatus) error {
+	committee, err := s.view.Committee(s.head.Epoch)
+	if err != nil {
+		return err
+	}
+	shape, err := s.params.Shape()
+	st.Nodes, st.Shards, st.Needed = len(committee.Validators()), shape.N, shape.K1
+	return err
 }
 
 func (st *blobStatus) fill(e registry.Entry, epoch uint64) {
@@ -151,6 +168,9 @@ func (s *session) printStatus(w io.Writer, st blobStatus) error {
 	t.row("state", state)
 	if st.StoredKiB > 0 {
 		t.row("size", fmt.Sprintf("%s, %s in the network", bytesText(st.Bytes), bytesText(st.StoredKiB<<10)))
+	}
+	if st.Nodes > 0 {
+		t.row("kept by", fmt.Sprintf("%d nodes with %d shards; any %d shards bring it back", st.Nodes, st.Shards, st.Needed))
 	}
 	for _, l := range st.Leases {
 		text := fmt.Sprintf("%s, until epoch %d begins (about %s)", l.Owner, l.End, timeText(s.begins(l.End)))

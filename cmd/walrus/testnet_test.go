@@ -144,7 +144,7 @@ func (d *developer) storeAndRead() {
 	if id := okJSON[identity](d.T, "id", path, "--shards", "7"); id.Blob != one.ID {
 		d.Errorf("offline the ID is %s", id.Blob)
 	}
-	if st := d.certified(one.ID); st.EndEpoch != one.EndEpoch || st.Bytes != one.Size {
+	if st := d.certified(one.ID); st.EndEpoch != one.EndEpoch || st.Bytes != one.Size || st.Nodes != 4 || st.Needed != 3 {
 		d.Errorf("status: %+v", st)
 	}
 	d.reads(one.ID, content)
@@ -274,7 +274,7 @@ func (d *developer) stranger() {
 	if err := n.Save(other); err != nil {
 		d.Fatal(err)
 	}
-	refused(d.T, exitLater, []string{"network", string(n.Genesis.ChainID())}, "info", "--network", other)
+	refused(d.T, exitFail, []string{"peer of the network", string(n.Genesis.ChainID())}, "info", "--network", other)
 	dir := filepath.Join(d.dir, "node")
 	refused(d.T, exitFail, []string{hash, "--genesis"}, "node", "init", "--dir", dir, "--network", address)
 	refused(d.T, exitFail, []string{hash, "you expect"}, "node", "init", "--dir", dir, "--network", address, "--genesis", n.Genesis.Hash().String())
