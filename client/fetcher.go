@@ -43,6 +43,10 @@ func NewFetcher(host *p2p.Host, log *slog.Logger) *Fetcher {
 // Received is how many bytes were fetched so far, framing included.
 func (f *Fetcher) Received() int64 { return f.received.Load() }
 
+// Avoids says whether a peer is asked only when nobody else is left, because it sent
+// wrong bytes.
+func (f *Fetcher) Avoids(p peer.ID) bool { return f.host.Avoided(p) }
+
 // Close ends the streams that are kept open.
 func (f *Fetcher) Close() {
 	f.mu.Lock()

@@ -31,6 +31,7 @@ type network struct {
 	ledger  local
 	wallet  token.Key
 	nodes   []*running
+	staged  int64 // of the stores that are opened from now on
 }
 
 // local is a ledger.Local as a node wants it.
@@ -113,7 +114,7 @@ func (n *network) start(i int) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	if r.store, err = store.Open(store.Options{Dir: filepath.Join(r.dir, "fragments"), Logger: quiet()}); err != nil {
+	if r.store, err = store.Open(store.Options{Dir: filepath.Join(r.dir, "fragments"), StagedCapacity: n.staged, Logger: quiet()}); err != nil {
 		n.t.Fatal(err)
 	}
 	r.node = New(DefaultConfig(), r.secret, n.ledger.ChainID(), r.host, r.store, n.ledger, quiet().With("node", i))
@@ -135,6 +136,15 @@ func (n *network) stop(i int) {
 	if r := n.nodes[i]; r.stop != nil {
 		r.stop()
 		r.stop = nil
+	}
+}
+
+// wipe stops a node and takes its fragments away.
+func (n *network) wipe(i int) {
+	n.t.Helper()
+	n.stop(i)
+	if err := os.RemoveAll(filepath.Join(n.nodes[i].dir, "fragments")); err != nil {
+		n.t.Fatal(err)
 	}
 }
 
