@@ -172,20 +172,6 @@ func (t *Testnet) layNode(i int, chain string, port, ledgerPort int) (ledger.Gen
 	}, nil
 }
 
-// freePorts finds ports that nobody uses. All are held until all are found.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
-}
-
 // Open finds the testnet in dir.
 func Open(dir string, c Command) (*Testnet, error) {
 	abs, err := filepath.Abs(dir)

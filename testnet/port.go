@@ -1,0 +1,36 @@
+package testnet
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+// Ports are taken from below those that the system hands out to outgoing
+// connections: a node that is away for a while must find its own free again.
+const (
+	firstPort = 20_000
+	lastPort  = 32_000
+	portTries = 1000
+)
+
+// freePorts finds ports that nobody uses. All are held until all are found.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	var last error
+	for range portTries {
+		if len(ports) == n {
+			return ports, nil
+		}
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			last = err
+			continue
+		}
+		defer l.Close()
+		ports = append(ports, port)
+	}
+	return nil, fmt.Errorf("find %d free ports between %d and %d: %w", n, firstPort, lastPort, last)
+}
