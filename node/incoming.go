@@ -23,7 +23,7 @@ type arriving struct {
 	last    time.Time // when a part of it came
 }
 
-// begin notes an upload; the returned function ends it.
+// begin notes an upload; the returned function ends it, once.
 func (i *incoming) begin(id blob.ID) (end func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -37,13 +37,13 @@ func (i *incoming) begin(id blob.ID) (end func()) {
 	}
 	a.uploads++
 	a.last = time.Now()
-	return func() {
+	return sync.OnceFunc(func() {
 		i.mu.Lock()
 		defer i.mu.Unlock()
 		if a.uploads--; a.uploads == 0 {
 			delete(i.blobs, id)
 		}
-	}
+	})
 }
 
 // progress notes that a part of a blob came.

@@ -47,7 +47,8 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 			return p2p.Confirmation{}, p2p.Refuse(p2p.CodeNotDuty, "place %d of %s is not this node's: ask the ledger for the committee again", p, c.ID)
 		}
 	}
-	defer k.n.incoming.begin(c.ID)()
+	end := k.n.incoming.begin(c.ID)
+	defer end()
 	if err := k.admit(ctx, c, in.Manifest()); err != nil {
 		return p2p.Confirmation{}, refuseFull(err)
 	}
@@ -61,6 +62,8 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 	if err := k.take(ctx, from, c, in); err != nil {
 		return p2p.Confirmation{}, refuseFull(err)
 	}
+	// While it waits to be paid for it is worth no more than any other in the corner.
+	end()
 	return k.confirm(ctx, c)
 }
 
