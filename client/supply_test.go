@@ -40,7 +40,7 @@ func prepared4(t *testing.T, budget int, src Source) *prepared {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prepare(context.Background(), shape, src)
+	p, err := prepare(context.Background(), shape, src, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

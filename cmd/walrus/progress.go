@@ -43,9 +43,6 @@ func (b *bar) end() {
 	}
 }
 
-// through counts what is written to w.
-func (b *bar) through(w io.Writer) io.Writer { return &counted{w: w, bar: b} }
-
 type counted struct {
 	w    io.Writer
 	bar  *bar
