@@ -19,13 +19,12 @@ import (
 
 // crooked is a one-stripe blob as a malicious client commits to it.
 type crooked struct {
-	manifest  blob.Manifest
-	list      blob.RootList
-	path      []blob.Hash
-	row, col  func(blob.Place) []byte
-	places    []blob.Place // to offer instead of the node's own
-	stripes   int          // to send; the rest never comes
-	unclaimed bool         // not registered
+	manifest blob.Manifest
+	list     blob.RootList
+	path     []blob.Hash
+	row, col func(blob.Place) []byte
+	places   []blob.Place // to offer instead of the node's own
+	stripes  int          // to send; the rest never comes
 }
 
 func encoded(t testing.TB, shape blob.Shape, content []byte) *redstuff.Stripe {
@@ -205,13 +204,20 @@ func TestABadlyEncodedBlobIsProvenByWhoRepairsIt(t *testing.T) {
 // until waits for what other goroutines bring about.
 func (n *network) until(ctx context.Context, done func() bool) {
 	n.t.Helper()
+	if !comesAbout(ctx, done) {
+		n.t.Fatal("it does not come about")
+	}
+}
+
+func comesAbout(ctx context.Context, done func() bool) bool {
 	for !done() {
 		select {
 		case <-ctx.Done():
-			n.t.Fatal("it does not come about")
+			return false
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+	return true
 }
 
 func (n *network) holds(i int, id blob.ID) bool {

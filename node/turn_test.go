@@ -176,7 +176,7 @@ func TestAnInterruptedStoreGoesOnWhereItStopped(t *testing.T) {
 	c := n.client()
 	data := random(3_000_000, 8)
 	ctx, cancel := context.WithCancel(within(t))
-	go n.until(within(t), func() bool {
+	go comesAbout(within(t), func() bool {
 		if n.nodes[1].store.Counts().Fragments < 6 {
 			return false
 		}
