@@ -102,7 +102,7 @@ func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(
 			r.host.Blame(p, err)
 		}
 		if p2p.IsRefusal(err, p2p.CodeWrongNetwork) {
-			strangers = err // no word of a node of this network; all say the same
+			strangers = err // to try later will not help; all say the same
 			continue
 		}
 		var refusal *p2p.Refusal
@@ -110,7 +110,7 @@ func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(
 		failures = append(failures, err)
 	}
 	err := errors.Join(append(failures, strangers)...)
-	if silent {
+	if silent && strangers == nil {
 		return fmt.Errorf("%w: %w", ErrNoNode, err)
 	}
 	return err
