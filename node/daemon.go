@@ -60,7 +60,7 @@ func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.
 	if err := d.open(g, log); err != nil {
 		return errors.Join(err, d.close())
 	}
-	log.Info("node starts", "node", d.node.ID(), "chain", g.ChainID(), "addresses", d.host.Addrs(), "height", d.chain.Machine().Height())
+	log.Info("node starts", "node", d.node.ID(), "chain", g.ChainID(), "addresses", d.host.Addrs(), "memory_limit", debug.SetMemoryLimit(-1), "height", d.chain.Machine().Height())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.chain.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx) })

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -28,6 +30,8 @@ type Ledger interface {
 	Hold(ctx context.Context) (v ledger.View, release func(), err error)
 	// Changed is closed when a block after this call was applied.
 	Changed() <-chan struct{}
+	// AppHash is the root of the newest state.
+	AppHash() blob.Hash
 	// AtTip says whether the ledger is as new as the network's, as far as it can know.
 	AtTip() bool
 	// BlobsSince is the blobs whose entries blocks after height wrote; ok is false
@@ -104,17 +108,32 @@ func (n *Node) duty(ctx context.Context) (duty, error) {
 	return dutyOf(v, n.id)
 }
 
+// Memory is what the process takes, in bytes, and what it keeps below. What the
+// kernel counts beside it (mapped files) is not in it.
+type Memory struct {
+	Used  uint64 `json:"used"`
+	Limit int64  `json:"limit"` // GOMEMLIMIT, or what the node set for itself
+}
+
+func memoryNow() Memory {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return Memory{Used: m.Sys - m.HeapReleased, Limit: debug.SetMemoryLimit(-1)}
+}
+
 // Status is how the node is.
 type Status struct {
 	ID         staking.NodeID `json:"id"`
 	Chain      token.ChainID  `json:"chain"`
 	Height     uint64         `json:"height"`
 	Epoch      uint64         `json:"epoch"`
+	AppHash    string         `json:"app_hash"` // of the newest state, in hex
 	AtTip      bool           `json:"at_tip"`
 	Shards     []blob.Shard   `json:"shards"`
 	Moving     []blob.Shard   `json:"moving"` // of these: not complete yet
 	Possession store.Usage    `json:"possession"`
 	Recovery   Recovery       `json:"recovery"`
+	Memory     Memory         `json:"memory"`
 	Peers      int            `json:"peers"`
 	Addrs      []string       `json:"addresses"`
 }
@@ -134,8 +153,8 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	return Status{
-		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AtTip: n.ledger.AtTip(),
+		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AppHash: n.ledger.AppHash().String(), AtTip: n.ledger.AtTip(),
 		Shards: d.shards, Moving: d.moving, Possession: n.store.Usage(), Recovery: n.progress.get(),
-		Peers: len(n.host.Peers()), Addrs: n.host.Addrs(),
+		Memory: memoryNow(), Peers: len(n.host.Peers()), Addrs: n.host.Addrs(),
 	}, nil
 }

@@ -111,6 +111,8 @@ func printStatus(w io.Writer, s node.Status) error {
 	t.row("holds", fmt.Sprintf("%s%s in %d fragments of %d blobs", bytesText(s.Possession.Bytes), room, s.Possession.Fragments, s.Possession.Blobs))
 	t.row("lacks", fmt.Sprintf("%s of %d blobs", bytesText(s.Recovery.BacklogBytes), s.Recovery.BacklogBlobs))
 	t.row("repaired", fmt.Sprintf("%s since the start, with %s moved", bytesText(s.Recovery.HealedBytes), bytesText(s.Recovery.MovedBytes)))
+	t.row("app hash", s.AppHash)
+	t.row("memory", fmt.Sprintf("%s, kept below %s", bytesText(int64(s.Memory.Used)), bytesText(s.Memory.Limit)))
 	t.row("peers", s.Peers)
 	for _, a := range s.Addrs {
 		t.row("address", a)

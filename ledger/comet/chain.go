@@ -302,5 +302,8 @@ func (c *Chain) Changed() <-chan struct{} { return c.app.next() }
 // BlobsSince is the blobs whose entries blocks after height wrote; see ledger.Machine.
 func (c *Chain) BlobsSince(height uint64) ([]blob.ID, bool) { return c.machine.BlobsSince(height) }
 
+// AppHash is the root of the newest state.
+func (c *Chain) AppHash() blob.Hash { return c.machine.AppHash() }
+
 // Machine is the state machine, for reads and proofs.
 func (c *Chain) Machine() *ledger.Machine { return c.machine }
