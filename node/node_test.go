@@ -8,8 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"math/rand"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,6 +64,28 @@ func quiet() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
+// ports is those that freeListen gave: no two nodes of a run get the same.
+var ports sync.Map
+
+// freeListen is an address whose port nobody uses and the system does not hand out to
+// outgoing connections: a node that is stopped finds it again.
+func freeListen(t testing.TB) string {
+	t.Helper()
+	for range 1000 {
+		port := strconv.Itoa(4_000 + rand.Intn(6_000))
+		if _, given := ports.LoadOrStore(port, true); given {
+			continue
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			l.Close()
+			return "/ip4/127.0.0.1/tcp/" + port
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}
+
 func startNetwork(t *testing.T, nodes, shards int) *network {
 	t.Helper()
 	n := &network{t: t, wallet: token.KeyFromSeed([32]byte{42})}
@@ -69,21 +94,14 @@ func startNetwork(t *testing.T, nodes, shards int) *network {
 	n.genesis.Params.Shards = shards
 	for i := range nodes {
 		secret := token.Secret{byte(i + 1), 77}
-		// A host is opened once to learn a free port, which the genesis then names.
-		probe, err := p2p.New(p2p.Config{Key: secret.Key().Ed25519(), Listen: []string{"/ip4/127.0.0.1/tcp/0"}, Log: quiet()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		addr := probe.Addrs()[0]
-		probe.Close()
 		id := staking.NodeID(secret.Key().Public())
-		bls := secret.BLSKey()
+		bls, listen := secret.BLSKey(), freeListen(t)
 		n.genesis.Nodes = append(n.genesis.Nodes, ledger.GenesisNode{
 			ID: id, Operator: n.wallet.Address(), BLS: bls.Public(),
 			Possession: bls.ProvePossession(ledger.PossessionMessage("test", id, bls.Public())),
-			Addresses:  []string{addr}, Name: fmt.Sprintf("node-%d", i), CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
+			Addresses:  []string{listen + "/p2p/" + id.String()}, Name: fmt.Sprintf("node-%d", i), CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
 		})
-		n.nodes = append(n.nodes, &running{secret: secret, dir: t.TempDir(), listen: addr[:len(addr)-len("/p2p/")-len(id.String())]})
+		n.nodes = append(n.nodes, &running{secret: secret, dir: t.TempDir(), listen: listen})
 	}
 	l, err := ledger.NewLocal(n.genesis, state.NewMemory(), func() int64 { return time.Now().UnixMilli() })
 	if err != nil {
