@@ -50,12 +50,19 @@ func quiet() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
+// ports is those that freeAddr gave: no two of a run are the same.
+var ports sync.Map
+
 // freeAddr finds a port below those that the system hands out to outgoing
 // connections: who is stopped for a while must find it free again.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	for {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(10_000+rand.IntN(10_000))))
+		port := strconv.Itoa(10_000 + rand.IntN(10_000))
+		if _, given := ports.LoadOrStore(port, true); given {
+			continue
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
 		if err != nil {
 			continue // taken
 		}
