@@ -203,16 +203,23 @@ func serveGetFragments(ctx context.Context, s *session, k Keeper, body []byte) e
 	if err := canon.Decode(body, &q); err != nil {
 		return badRequest(err)
 	}
-	if err := checkRange(q.From, q.To, len(q.Places)); err != nil {
+	return eachPlace(q.From, q.To, q.Places, func(stripe uint32, p blob.Place) error {
+		data, witness, err := k.Fragment(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: p, Axis: q.Axis})
+		if err != nil && !errors.Is(err, ErrNotHeld) {
+			return err
+		}
+		return s.send(kindFragment, fragmentFrame{Stripe: stripe, Place: p, Witness: witness, Bytes: uint32(len(data))}, data)
+	})
+}
+
+// eachPlace answers a bounded request stripe by stripe, place by place.
+func eachPlace(from, to uint32, places []blob.Place, answer func(uint32, blob.Place) error) error {
+	if err := checkRange(from, to, len(places)); err != nil {
 		return err
 	}
-	for stripe := q.From; stripe < q.To; stripe++ {
-		for _, p := range q.Places {
-			data, witness, err := k.Fragment(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: p, Axis: q.Axis})
-			if err != nil && !errors.Is(err, ErrNotHeld) {
-				return err
-			}
-			if err := s.send(kindFragment, fragmentFrame{Stripe: stripe, Place: p, Witness: witness, Bytes: uint32(len(data))}, data); err != nil {
+	for stripe := from; stripe < to; stripe++ {
+		for _, p := range places {
+			if err := answer(stripe, p); err != nil {
 				return err
 			}
 		}
@@ -254,21 +261,13 @@ func serveGetWitnesses(ctx context.Context, s *session, k Keeper, body []byte) e
 	if err := canon.Decode(body, &q); err != nil {
 		return badRequest(err)
 	}
-	if err := checkRange(q.From, q.To, len(q.Places)); err != nil {
-		return err
-	}
-	for stripe := q.From; stripe < q.To; stripe++ {
-		for _, p := range q.Places {
-			witness, err := k.Witness(ctx, q.Blob, stripe, p)
-			if err != nil && !errors.Is(err, ErrNotHeld) {
-				return err
-			}
-			if err := s.send(kindWitness, fragmentFrame{Stripe: stripe, Place: p, Witness: witness}); err != nil {
-				return err
-			}
+	return eachPlace(q.From, q.To, q.Places, func(stripe uint32, p blob.Place) error {
+		witness, err := k.Witness(ctx, q.Blob, stripe, p)
+		if err != nil && !errors.Is(err, ErrNotHeld) {
+			return err
 		}
-	}
-	return nil
+		return s.send(kindWitness, fragmentFrame{Stripe: stripe, Place: p, Witness: witness})
+	})
 }
 
 // Link is an open fragment stream to a peer, for one goroutine at a time.
