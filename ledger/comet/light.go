@@ -20,6 +20,9 @@ import (
 // ErrUntrusted is returned for a header that does not lead back to what is trusted.
 var ErrUntrusted = errors.New("the answer does not lead back to the trusted genesis or checkpoint")
 
+// ErrClock is returned where a committee that is trusted signed a time to come.
+var ErrClock = errors.New("this machine's clock is behind the network's: set it right (NTP does)")
+
 // ErrExpired is returned where all that is trusted is older than the trust period:
 // no answer can help, only a checkpoint.
 var ErrExpired = errors.New("what is trusted is too old to lead anywhere: name a recent checkpoint (height and hash from somebody you trust) in network.toml")
@@ -52,6 +55,9 @@ type follower struct {
 
 // trustedKept bounds the verified headers that are remembered, beside the first.
 const trustedKept = 64
+
+// ours says whether an error is no fault of who answered, and nobody else could help.
+func ours(err error) bool { return errors.Is(err, ErrExpired) || errors.Is(err, ErrClock) }
 
 // header is the verified header of a height, as from has it.
 func (f *follower) header(ctx context.Context, height int64, from source) (*types.LightBlock, error) {
@@ -157,18 +163,24 @@ func (f *follower) advance(ctx context.Context, trusted, target *types.LightBloc
 			}
 			pending = append(pending, between)
 		default:
-			return f.explain(err)
+			return f.explain(err, trusted, next)
 		}
 	}
 	return nil
 }
 
-func (f *follower) explain(err error) error {
+// explain tells the fault of this process (its trust, its clock) from that of who answered.
+func (f *follower) explain(err error, trusted, next *types.LightBlock) error {
 	var old light.ErrOldHeaderExpired
 	if errors.As(err, &old) {
 		return fmt.Errorf("%w (headers are trusted for %s)", ErrExpired, f.period)
 	}
-	return fmt.Errorf("%w (is this machine's clock right? it says %s): %w", ErrUntrusted, f.now().UTC().Format(time.RFC3339), err)
+	now := f.now()
+	if ahead := next.Time.Sub(now); ahead > maxClockDrift && light.Verify(trusted.SignedHeader, trusted.ValidatorSet,
+		next.SignedHeader, next.ValidatorSet, f.period, next.Time, maxClockDrift, light.DefaultTrustLevel) == nil {
+		return fmt.Errorf("%w: it says %s, the network %s", ErrClock, now.UTC().Format(time.RFC3339), next.Time.UTC().Format(time.RFC3339))
+	}
+	return fmt.Errorf("%w: %w", ErrUntrusted, err)
 }
 
 // begin is the first trusted header: the checkpoint's, or block 1 signed by the

@@ -187,6 +187,21 @@ func TestWhatIsTrustedTooLongAgoNeedsACheckpoint(t *testing.T) {
 	}
 }
 
+func TestAClockThatIsBehindIsNamedAndNobodyBlamed(t *testing.T) {
+	const blocks = 20
+	w := newWorld(t, "test", blocks)
+	only := &town{nodes: []oracle{w.honest}}
+	r := NewRemote(only, w.genesis, RemoteOptions{})
+	r.follow.now = func() time.Time { return w.began.Add(-10 * time.Minute) }
+	_, err := readAccount(within(t), r, w.genesis.Accounts[0].Address)
+	if !errors.Is(err, ErrClock) || !strings.Contains(err.Error(), "clock") {
+		t.Errorf("got %v", err)
+	}
+	if len(only.blamed) > 0 {
+		t.Errorf("blamed for our clock: %v", only.blamed)
+	}
+}
+
 // In every tenth block a member of the committee is replaced: nobody of the first is
 // left in the end.
 func TestAChangingCommitteeIsFollowedBySkipping(t *testing.T) {

@@ -94,7 +94,7 @@ func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, ErrExpired):
+		case ours(err):
 			return err // the best of nodes could not help
 		case p2p.IsRefusal(err, p2p.CodeBadRequest):
 			return err // nobody else will take it
@@ -243,7 +243,7 @@ func (r *Remote) look(ctx context.Context, beside peer.ID) {
 				_, err = r.follow.verify(ctx, b, r.source(p))
 			}
 			var none unanswered
-			if err != nil && !errors.As(err, &none) && ctx.Err() == nil && !errors.Is(err, ErrExpired) {
+			if err != nil && !errors.As(err, &none) && ctx.Err() == nil && !ours(err) {
 				r.host.Blame(p, err)
 			}
 		})
