@@ -93,6 +93,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.host.Run(ctx) })
 	g.Go(func() error { return n.recoverAlways(ctx) })
 	g.Go(func() error { return n.collectAlways(ctx) })
+	g.Go(func() error { return n.watchClock(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
