@@ -1,49 +1,17 @@
 package ledger
 
 import (
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/internal/golden"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew: only for a change that is meant")
-
-// golden compares text with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, b := strings.Split(string(want), "\n"), strings.Split(got, "\n")
-	for i := range max(len(a), len(b)) {
-		x, y := "", ""
-		if i < len(a) {
-			x = a[i]
-		}
-		if i < len(b) {
-			y = b[i]
-		}
-		if x != y {
-			t.Fatalf("%s, line %d:\nwant %s\ngot  %s", path, i+1, x, y)
-		}
-	}
-}
 
 // TestGoldenFormats pins the bytes of keys, records, transactions and messages.
 func TestGoldenFormats(t *testing.T) {
@@ -92,7 +60,7 @@ func TestGoldenFormats(t *testing.T) {
 	line("committee", c.encode())
 	fmt.Fprintln(&out, "# transactions")
 	goldenTransactions(line, w, alice, chain, m, id)
-	golden(t, "formats.txt", out.String())
+	golden.Check(t, "formats.txt", out.String())
 }
 
 func goldenTransactions(line func(string, []byte), w *world, alice token.Key, chain token.ChainID, m blob.Manifest, id staking.NodeID) {
@@ -170,5 +138,5 @@ func TestTheStoryOfABlobAndANode(t *testing.T) {
 	}
 	say("epoch 4: the blob has %s; its bytes may go from epoch %d on", grave.Reason, grave.Free)
 	state()
-	golden(t, "story.txt", out.String())
+	golden.Check(t, "story.txt", out.String())
 }
