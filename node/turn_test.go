@@ -176,17 +176,17 @@ func TestAnInterruptedStoreGoesOnWhereItStopped(t *testing.T) {
 	c := n.client()
 	data := random(3_000_000, 8)
 	ctx, cancel := context.WithCancel(within(t))
-	go comesAbout(within(t), func() bool {
-		if n.nodes[1].store.Counts().Fragments < 6 {
-			return false
+	// Half of it is on its way and some of that is durable: the rest is never handed out.
+	half := func(_, handed int64) {
+		if handed < int64(len(data))/2 || ctx.Err() != nil {
+			return
+		}
+		if !comesAbout(ctx, func() bool { return n.nodes[1].store.Counts().Fragments >= 6 }) {
+			t.Error("nothing was kept of half a blob")
 		}
 		cancel()
-		return true
-	})
-	first, err := c.Store(ctx, n.wallet, data, client.StoreOptions{Epochs: 5})
-	if err == nil {
-		t.Skip("it was stored before it could be interrupted")
 	}
+	first, err := c.Store(ctx, n.wallet, data, client.StoreOptions{Epochs: 5, Progress: half})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
