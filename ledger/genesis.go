@@ -43,6 +43,8 @@ type GenesisNode struct {
 	_             struct{} `cbor:",toarray"`
 	ID            staking.NodeID
 	Operator      token.Address
+	Governance    token.Address // the operator where it is zero; so with Payout
+	Payout        token.Address
 	BLS           token.BLSPublicKey
 	Possession    token.BLSSignature // see PossessionMessage
 	Addresses     []string
@@ -151,7 +153,7 @@ func (g Genesis) Validate() error {
 }
 
 func (n GenesisNode) validate(g Genesis) error {
-	details := nodeDetails{n.Addresses, n.Comet, n.CapacityKiB, n.Name}
+	details := nodeDetails{addresses: n.Addresses, comet: n.Comet, capacityKiB: n.CapacityKiB, name: n.Name}
 	if err := details.check(); err != nil {
 		return err
 	}
@@ -186,7 +188,7 @@ func (g Genesis) lay(o *state.Overlay) error {
 		}
 		x.put(KeyPool(n.ID), pool)
 		x.put(keyBLS(n.BLS), n.ID)
-		x.put(KeyNode(n.ID), NodeRecord{ID: n.ID, Operator: n.Operator, BLS: n.BLS, Addresses: n.Addresses, Comet: n.Comet, CapacityKiB: n.CapacityKiB, Name: n.Name})
+		x.put(KeyNode(n.ID), NodeRecord{ID: n.ID, Operator: n.Operator, Governance: or(n.Governance, n.Operator), Payout: or(n.Payout, n.Operator), BLS: n.BLS, Addresses: n.Addresses, Comet: n.Comet, CapacityKiB: n.CapacityKiB, Name: n.Name})
 	}
 	first, err := staking.First(g.Params.Shards, x.candidates())
 	if err != nil {

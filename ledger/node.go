@@ -14,6 +14,8 @@ const (
 	maxAddresses   = 16
 	maxAddressText = 256
 	maxNameText    = 64
+	maxURLText     = 256
+	maxAboutText   = 512
 	maxCapacityKiB = 1 << 50 // a zettabyte
 )
 
@@ -23,6 +25,8 @@ type nodeDetails struct {
 	comet       string
 	capacityKiB uint64
 	name        string
+	url         string
+	about       string
 }
 
 func (d nodeDetails) check() error {
@@ -36,6 +40,12 @@ func (d nodeDetails) check() error {
 	}
 	if len(d.name) > maxNameText || !utf8.ValidString(d.name) {
 		return fmt.Errorf("name %.40q is longer than %d bytes or no text", d.name, maxNameText)
+	}
+	if len(d.url) > maxURLText || !utf8.ValidString(d.url) {
+		return fmt.Errorf("URL %.40q is longer than %d bytes or no text", d.url, maxURLText)
+	}
+	if len(d.about) > maxAboutText || !utf8.ValidString(d.about) {
+		return fmt.Errorf("about %.40q is longer than %d bytes or no text", d.about, maxAboutText)
 	}
 	if d.capacityKiB == 0 || d.capacityKiB > maxCapacityKiB {
 		return fmt.Errorf("capacity of %d KiB", d.capacityKiB)
@@ -54,8 +64,19 @@ type RegisterNode struct {
 	Comet         string
 	CapacityKiB   uint64
 	Name          string
+	URL           string
+	About         string
+	Governance    token.Address // the signer where it is zero; so with Payout
+	Payout        token.Address
 	Bond          token.Amount
 	CommissionBps uint64
+}
+
+func or(a, b token.Address) token.Address {
+	if a == (token.Address{}) {
+		return b
+	}
+	return a
 }
 
 // NodeMessage is what a node's own key signs so that an operator may register it.
@@ -74,7 +95,7 @@ func (b RegisterNode) Prove(chain token.ChainID, chainName string, operator toke
 func (RegisterNode) kind() Kind { return KindRegisterNode }
 
 func (b RegisterNode) check(p Params) error {
-	if err := (nodeDetails{b.Addresses, b.Comet, b.CapacityKiB, b.Name}).check(); err != nil {
+	if err := (nodeDetails{b.Addresses, b.Comet, b.CapacityKiB, b.Name, b.URL, b.About}).check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	if b.CommissionBps > p.Staking.MaxCommissionBps {
@@ -105,8 +126,9 @@ func (b RegisterNode) plan(x *exec, tx Tx) (plan, error) {
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
 	}
-	record := NodeRecord{ID: b.Node, Operator: tx.Signer.Address(), BLS: b.BLS, Addresses: b.Addresses, Comet: b.Comet,
-		CapacityKiB: b.CapacityKiB, Name: b.Name, RegisteredEpoch: x.epoch()}
+	operator := tx.Signer.Address()
+	record := NodeRecord{ID: b.Node, Operator: operator, Governance: or(b.Governance, operator), Payout: or(b.Payout, operator),
+		BLS: b.BLS, Addresses: b.Addresses, Comet: b.Comet, CapacityKiB: b.CapacityKiB, Name: b.Name, URL: b.URL, About: b.About, RegisteredEpoch: x.epoch()}
 	return plan{cost: b.Bond, apply: func() {
 		x.put(KeyNode(b.Node), record)
 		x.put(KeyPool(b.Node), pool)
@@ -122,12 +144,14 @@ type UpdateNode struct {
 	Comet       string
 	CapacityKiB uint64
 	Name        string
+	URL         string
+	About       string
 }
 
 func (UpdateNode) kind() Kind { return KindUpdateNode }
 
 func (b UpdateNode) check(Params) error {
-	if err := (nodeDetails{b.Addresses, b.Comet, b.CapacityKiB, b.Name}).check(); err != nil {
+	if err := (nodeDetails{b.Addresses, b.Comet, b.CapacityKiB, b.Name, b.URL, b.About}).check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return nil
@@ -139,7 +163,7 @@ func (b UpdateNode) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, err
 	}
 	more := b.CapacityKiB > n.CapacityKiB
-	n.Addresses, n.Comet, n.CapacityKiB, n.Name = b.Addresses, b.Comet, b.CapacityKiB, b.Name
+	n.Addresses, n.Comet, n.CapacityKiB, n.Name, n.URL, n.About = b.Addresses, b.Comet, b.CapacityKiB, b.Name, b.URL, b.About
 	return plan{apply: func() {
 		x.put(KeyNode(b.Node), n)
 		if more {

@@ -64,12 +64,16 @@ type Usage struct {
 type NodeRecord struct {
 	_               struct{} `cbor:",toarray"`
 	ID              staking.NodeID
-	Operator        token.Address
+	Operator        token.Address // moves the bond, changes the record and its keys
+	Governance      token.Address // votes for the node
+	Payout          token.Address // is paid what the operator draws
 	BLS             token.BLSPublicKey
 	Addresses       []string // libp2p multiaddrs
 	Comet           string   // host:port of its CometBFT
 	CapacityKiB     uint64
 	Name            string
+	URL             string // where the operator can be read about
+	About           string // in the operator's words
 	RegisteredEpoch uint64
 	Out             bool // signed two blocks at one height: no new shards
 }
