@@ -38,6 +38,7 @@ func (x *exec) turn() []Validator {
 	x.head.EpochEnd += x.p.EpochBlocks()
 	x.turnPools()
 	after := x.activate(before)
+	x.votes(before)
 	x.weighRoom()
 	return diff(before.Validators(), after.Validators())
 }

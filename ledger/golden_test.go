@@ -32,6 +32,7 @@ func TestGoldenFormats(t *testing.T) {
 		{"blob", KeyBlob(m.ID())}, {"tombstone", KeyTombstone(m.ID())}, {"owned", KeyOwned(addr, m.ID())}, {"committee 258", KeyCommittee(258)},
 		{"node", KeyNode(id)}, {"pool", KeyPool(id)}, {"delegation", KeyDelegation(addr, id)}, {"rate 3", KeyRate(id, 3)}, {"bucket 3", KeyBucket(3)},
 		{"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
+		{"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
 	} {
 		line(k.name, k.key)
 	}
@@ -53,7 +54,12 @@ func TestGoldenFormats(t *testing.T) {
 	line("delegation", canon.Encode(staking.Delegation{Shares: 1, Joining: []staking.Deposit{{Amount: 2, Epoch: 3}}, Leaving: []staking.ShareExit{{Shares: 4, Epoch: 5}}}))
 	line("rate", canon.Encode(staking.Rate{Balance: 1, Shares: 2}))
 	line("node", canon.Encode(NodeRecord{ID: id, Operator: addr, BLS: node.BLSKey().Public(), Addresses: []string{"a", "b"}, Comet: "c", CapacityKiB: 1, Name: "n", RegisteredEpoch: 2}))
-	line("rules", canon.Encode(Rules{Version: 1, Params: Testnet()}))
+	changes := []ParamChange{{Name: "fees.base", Value: 2}}
+	line("rules", canon.Encode(Rules{Version: 1, Params: Testnet(), Planned: []Planned{{Epoch: 3, Version: 2, Changes: changes}}}))
+	line("ballot", canon.Encode(Ballot{Price: 1, WritePrice: 2, Version: 3, Changes: changes, Height: 4}))
+	line("price record", canon.Encode(PriceRecord{Epoch: 1, Shards: 2, BoundBps: 3, Nodes: []staking.NodeID{id}, Held: []uint16{4},
+		Prices: []token.Amount{5}, Writes: []token.Amount{6}, Before: 7, After: 8, WriteBefore: 9, WriteAfter: 10}))
+	line("rule record", canon.Encode(RuleRecord{Epoch: 1, Version: 2, Changes: changes, Dropped: true}))
 	line("params of a real network", canon.Encode(Default()))
 	c := w.committee()
 	c.From[3] = c.Holder[0]
@@ -71,6 +77,7 @@ func goldenTransactions(line func(string, []byte), w *world, alice token.Key, ch
 		UpdateNode{Node: id, Addresses: []string{"a"}, Comet: "c", CapacityKiB: 1, Name: "n"},
 		Bond{Node: id, Amount: 1}, Unbond{Node: id, Amount: 1}, Withdraw{Node: id}, Delegate{Node: id, Amount: 1}, Undelegate{Node: id, Shares: 1},
 		RegisterBlob{Manifest: m, Epochs: 2, Owner: addr, Permanent: true}, Extend{Blob: m.ID(), Epochs: 1}, Delete{Blob: m.ID()},
+		Vote{Node: id, Price: 1, WritePrice: 2, Version: 3, Changes: []ParamChange{{Name: "fees.base", Value: 4}}},
 	} {
 		line(b.kind().String(), Sign(alice, chain, 1, fee, b))
 	}

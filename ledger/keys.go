@@ -26,7 +26,9 @@ const (
 	letterSupply     = 's'
 	letterTombstone  = 't' // blob ID
 	letterUsage      = 'u'
-	letterRules      = 'v'
+	letterRules      = 'v' // alone: the rules; epoch: what was voted for it
+	letterBallot     = 'w' // node
+	letterPrice      = 'z' // epoch
 )
 
 func key(letter byte, parts ...[]byte) []byte {
@@ -82,6 +84,18 @@ func KeyRate(id staking.NodeID, epoch uint64) []byte { return key(letterRate, id
 
 // KeyBucket is the key of what was prepaid for an epoch.
 func KeyBucket(epoch uint64) []byte { return key(letterBucket, number(epoch)) }
+
+// KeyRuleRecord is the key of the RuleRecord of an epoch.
+func KeyRuleRecord(epoch uint64) []byte { return key(letterRules, number(epoch)) }
+
+// KeyBallot is the key of a node's Ballot.
+func KeyBallot(id staking.NodeID) []byte { return key(letterBallot, id[:]) }
+
+// KeyPriceRecord is the key of the PriceRecord of an epoch.
+func KeyPriceRecord(epoch uint64) []byte { return key(letterPrice, number(epoch)) }
+
+// PrefixBallots begins the keys of all ballots.
+func PrefixBallots() []byte { return key(letterBallot) }
 
 // PrefixBlobs begins the keys of all entries.
 func PrefixBlobs() []byte { return key(letterBlob) }

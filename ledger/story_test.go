@@ -56,7 +56,7 @@ func (p *player) amount() token.Amount {
 func (p *player) tx() []byte {
 	user := p.users[p.r.Intn(len(p.users))]
 	var body Body
-	switch p.r.Intn(15) {
+	switch p.r.Intn(16) {
 	case 0, 1:
 		body = Transfer{To: p.users[p.r.Intn(len(p.users))].Address(), Amount: p.amount()}
 	case 2, 3, 4:
@@ -114,6 +114,8 @@ func (p *player) tx() []byte {
 			tx.Blob = p.blob() // an honest one, most of the time
 		}
 		return Unsigned(tx)
+	case 15:
+		user, body = p.users[0], randomVote(p.r, p.node(), p.head().Epoch)
 	}
 	n := p.account(user).Nonce
 	if skip := n + uint64(p.r.Intn(NonceWindow+2)); p.r.Intn(2) == 0 {
@@ -188,6 +190,7 @@ func (p *player) invariants(before Committee) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.priced(before, c)
 	u, err := v.Usage()
 	s, err2 := v.Supply()
 	if err := errors.Join(err, err2); err != nil {
@@ -294,6 +297,9 @@ func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
 			if k != KindRegisterNode && k != KindUpdateNode && p.done[k] == 0 && seed == 0 {
 				t.Errorf("seed %d: no %s was ever done: the story is too thin", seed, k)
 			}
+		}
+		if p.done[KindVote] == 0 || w.rules().Params == w.g.Params {
+			t.Errorf("seed %d: %d votes changed nothing", seed, p.done[KindVote])
 		}
 		replay(t, w.g, blocks, hashes)
 	}

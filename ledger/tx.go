@@ -34,6 +34,7 @@ const (
 	KindDelete       Kind = 12
 	KindShardReady   Kind = 13
 	KindInvalidate   Kind = 14
+	KindVote         Kind = 16
 )
 
 var kindNames = map[Kind]string{
@@ -41,6 +42,7 @@ var kindNames = map[Kind]string{
 	KindUnbond: "unbond", KindWithdraw: "withdraw", KindDelegate: "delegate", KindUndelegate: "undelegate",
 	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
 	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
+	KindVote: "vote",
 }
 
 // String is the name.
@@ -147,6 +149,8 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[ShardReady](b)
 	case KindInvalidate:
 		return decodeAs[Invalidate](b)
+	case KindVote:
+		return decodeAs[Vote](b)
 	}
 	return nil, fmt.Errorf("unknown %s: a newer program may know it", k)
 }

@@ -10,6 +10,7 @@ import (
 type Params struct {
 	_               struct{}     `cbor:",toarray"`
 	Price           token.Amount // of a stored KiB, for an epoch
+	WritePrice      token.Amount // of a stored KiB, once, at registration
 	MaxEpochs       uint64       // longest lease, from the epoch it is paid in
 	DefaultEpochs   uint64       // what a client asks for when told nothing
 	MaxLeases       uint64       // of one blob
@@ -19,7 +20,7 @@ type Params struct {
 
 // Default is for a real network.
 func Default() Params {
-	return Params{Price: 1000, MaxEpochs: 104, DefaultEpochs: 13, MaxLeases: 128, RefundFeeBps: 100, TombstoneEpochs: 26}
+	return Params{Price: 1000, WritePrice: 500, MaxEpochs: 104, DefaultEpochs: 13, MaxLeases: 128, RefundFeeBps: 100, TombstoneEpochs: 26}
 }
 
 // Validate refuses numbers that do not fit together.

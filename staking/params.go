@@ -13,11 +13,12 @@ type Params struct {
 	MinDelegation    token.Amount // least deposit of a delegator; also what a new pool sets aside for good
 	UnbondingEpochs  uint64       // whole epochs from asking for stake back to getting it
 	MaxCommissionBps uint64       // of what a node earns, to its operator, in 1/10000
+	PriceBoundBps    uint64       // most that a price moves from one epoch to the next, in 1/10000
 }
 
 // Default is for a real network.
 func Default() Params {
-	return Params{MinBond: 1000 * token.WAL, MinDelegation: token.WAL, UnbondingEpochs: 2, MaxCommissionBps: 10000}
+	return Params{MinBond: 1000 * token.WAL, MinDelegation: token.WAL, UnbondingEpochs: 2, MaxCommissionBps: 10000, PriceBoundBps: 2000}
 }
 
 // Validate refuses numbers that do not fit together.
@@ -31,6 +32,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("staking: UnbondingEpochs %d: must be 1 to 100", p.UnbondingEpochs)
 	case p.MaxCommissionBps > 10000:
 		return fmt.Errorf("staking: MaxCommissionBps %d is more than everything", p.MaxCommissionBps)
+	case p.PriceBoundBps > 10000:
+		return fmt.Errorf("staking: PriceBoundBps %d: a price cannot fall by more than all of it", p.PriceBoundBps)
 	}
 	return nil
 }
