@@ -111,11 +111,12 @@ func (e *Explanation) price(what string, r PriceRecord, votes []token.Amount, be
 	}
 	slices.SortStableFunc(list, func(a, b voice) int { return cmp.Compare(a.price, b.price) })
 	sum, lowest, found := 0, before, false
-	for _, l := range list {
+	for i, l := range list {
 		was := sum
 		sum += l.shards
 		e.step(fmt.Sprintf("%d + %d = %d of %d shards", was, l.shards, sum, r.Shards), "%s: %s %s, and accepts all above", what, l.who, frost(l.price))
-		if !found && staking.Carried(sum, r.Shards) {
+		last := i+1 == len(list) || list[i+1].price != l.price
+		if last && !found && staking.Carried(sum, r.Shards) {
 			lowest, found = l.price, true
 			e.step(frost(lowest), "%s: with these it is more than two thirds: the lowest price that enough accept", what)
 		}

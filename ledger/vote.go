@@ -78,7 +78,7 @@ func (b Vote) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, err
 	}
 	if n.Governance != tx.Signer.Address() {
-		return plan{}, fmt.Errorf("%s: it is %s: %w", b.Node, n.Governance, ErrNotGovernance)
+		return plan{}, fmt.Errorf("%s is voted for with the key of %s: %w", b.Node, n.Governance, ErrNotGovernance)
 	}
 	if n.Out {
 		return plan{}, fmt.Errorf("%s: %w", b.Node, ErrOut)

@@ -28,7 +28,7 @@ func TestTheStoryOfAVoteThatTriesToJumpThePrice(t *testing.T) {
 	}
 	vote := func(i int, price token.Amount) {
 		err := w.try(w.users[0], Vote{Node: w.g.Nodes[i].ID, Price: price})
-		say("%s votes for %d FROST: %s.", names[i], price, map[bool]string{true: "her ballot stands until she replaces it", false: fmt.Sprint(err)}[err == nil])
+		say("%s votes for %d FROST: %s.", names[i], price, map[bool]string{true: "the ballot stands until it is replaced", false: fmt.Sprint(err)}[err == nil])
 	}
 	next := func() {
 		w.toEpoch(w.head().Epoch + 1)
@@ -62,24 +62,24 @@ func TestTheStoryOfAVoteThatTriesToJumpThePrice(t *testing.T) {
 		}
 	}
 	say("")
-	say("The other two had been silent. A vote for less does not help them: three of ten,")
-	say("or four, are not enough to accept a price alone, as two thirds must.")
+	say("The other two had been silent. A vote for less does not help them:")
+	say("a lower price needs seven shards of ten, and they have five.")
 	vote(2, 900)
 	vote(3, 900)
 	next()
-	say("    So a third of the shards can raise a price that nobody else defends with more")
-	say("    than two thirds; what it cannot do is raise it fast.")
+	say("    Whoever has a third of the shards or more can push the price up, but not fast:")
+	say("    no price is fair that one in three of the keepers does not accept.")
 	say("")
-	say("Her friend has seen customers leave, and changes her mind.")
+	say("Ben has seen customers leave, and changes his mind.")
 	vote(1, 1000)
 	next()
 	next()
 	next()
 	say("    Down again by a fifth each time, and it stays where seven shards agree.")
 	say("")
-	say("Could somebody else vote in her name?")
+	say("Could somebody else vote in Ben's name?")
 	err = w.try(w.users[1], Vote{Node: w.g.Nodes[1].ID, Price: 100_000})
-	say("A stranger signs a vote for %s's node: %s.", names[1], strings.ReplaceAll(tell(strings.ReplaceAll(err.Error(), w.g.Nodes[1].ID.String(), "node "+w.g.Nodes[1].ID.String())), w.users[0].Address().String(), "another key"))
+	say("A stranger signs a vote for his node: %s.", strings.NewReplacer(w.g.Nodes[1].ID.String(), names[1], w.users[0].Address().String(), "somebody else").Replace(err.Error()))
 	w.balanced()
 	golden.Check(t, "vote.txt", out.String())
 }
