@@ -2,11 +2,14 @@ package comet
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/crypto/ed25519"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/walrus-network/walrus/blob"
@@ -27,6 +30,8 @@ type app struct {
 	abci.BaseApplication
 	machine *ledger.Machine
 	fail    func(error) // told once, when the machine cannot go on
+	// catchingUp says that blocks come from CometBFT's block sync. Set by Chain.
+	catchingUp func() bool
 
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
@@ -50,7 +55,7 @@ type executed struct {
 }
 
 func newApp(m *ledger.Machine, fail func(error)) *app {
-	return &app{machine: m, fail: fail, changed: make(chan struct{}),
+	return &app{machine: m, fail: fail, catchingUp: func() bool { return false }, changed: make(chan struct{}),
 		settled: m.Height(), receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
 }
 
@@ -101,9 +106,15 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	}
 	result, err := a.machine.Execute(b)
 	if err != nil {
-		return nil, a.broken(fmt.Errorf("block %d: %w", r.Height, err))
+		err = a.broken(fmt.Errorf("block %d: %w", r.Height, err))
+		if errors.Is(err, ledger.ErrRules) && a.catchingUp() {
+			// CometBFT would end the process with a trace, in a goroutine that nobody can
+			// guard. It ends alone; Chain.Run, which was told, ends the rest.
+			runtime.Goexit()
+		}
+		return nil, err
 	}
-	out := &abci.ResponseFinalizeBlock{AppHash: result.AppHash[:], ValidatorUpdates: updatesOf(result.Validators)}
+	out := &abci.ResponseFinalizeBlock{AppHash: result.AppHash[:], ValidatorUpdates: updatesOf(result.Validators), ConsensusParamUpdates: a.paramUpdates(result.Params)}
 	block := make([]executed, len(r.Txs))
 	for i, t := range result.Txs {
 		block[i] = executed{ledger.TxHash(r.Txs[i]), t}
@@ -117,6 +128,16 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	a.block = block
 	a.mu.Unlock()
 	return out, nil
+}
+
+// paramUpdates is how long evidence counts, where a vote has changed it: as long as
+// stake is held back. params is nil but at the start of an epoch.
+func (a *app) paramUpdates(params *ledger.Params) *cmtproto.ConsensusParams {
+	if params == nil || evidenceParams(*params) == evidenceParams(a.machine.Rules().Params) {
+		return nil
+	}
+	e := evidenceParams(*params)
+	return &cmtproto.ConsensusParams{Evidence: &cmtproto.EvidenceParams{MaxAgeNumBlocks: e.MaxAgeNumBlocks, MaxAgeDuration: e.MaxAgeDuration, MaxBytes: e.MaxBytes}}
 }
 
 // doubleSigners turns CometBFT's addresses into nodes. The committees of this and

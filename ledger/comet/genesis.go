@@ -13,8 +13,7 @@ import (
 func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisDoc {
 	params := types.DefaultConsensusParams()
 	params.Block.MaxBytes = int64(g.Params.BlockBytes)
-	params.Evidence.MaxAgeDuration = trustPeriod(g.Params)
-	params.Evidence.MaxAgeNumBlocks = max(1, int64(trustPeriod(g.Params)/(time.Duration(g.Params.BlockMs)*time.Millisecond)))
+	params.Evidence = evidenceParams(g.Params)
 	params.Version.App = appVersion
 	doc := &types.GenesisDoc{
 		GenesisTime: time.UnixMilli(g.Time).UTC(), ChainID: string(g.ChainID()), InitialHeight: 1,
@@ -25,6 +24,14 @@ func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisD
 		doc.Validators = append(doc.Validators, types.GenesisValidator{Address: key.Address(), PubKey: key, Power: v.Power})
 	}
 	return doc
+}
+
+// evidenceParams are how long evidence counts: while what it is about can be punished.
+func evidenceParams(p ledger.Params) types.EvidenceParams {
+	e := types.DefaultEvidenceParams()
+	e.MaxAgeDuration = trustPeriod(p)
+	e.MaxAgeNumBlocks = max(1, int64(e.MaxAgeDuration/(time.Duration(p.BlockMs)*time.Millisecond)))
+	return e
 }
 
 // maxTrust bounds the trust period: beyond it numbers would overflow, and no header
