@@ -22,6 +22,8 @@ type Block struct {
 	TimeMs        int64 // Unix milliseconds, not before the last block's
 	Txs           [][]byte
 	DoubleSigners []staking.NodeID // proven to have signed two blocks at one height
+	Rounds        []staking.Round  // that this block closes, in a network that is challenged
+	Faults        []Fault          // proven
 }
 
 // Result is what a block does.

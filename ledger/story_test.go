@@ -231,16 +231,13 @@ func (p *player) drawable(v View, id staking.NodeID, epoch uint64) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		rate := func(e uint64) staking.Rate {
-			r, ok, err := v.Rate(id, e)
-			if err != nil || !ok {
-				p.t.Fatalf("no rate of epoch %d: %v", e, err)
-			}
-			return r
-		}
 		trial := pool
-		worth += trial.Settle(&d, epoch, rate)
-		now := staking.Rate{Balance: pool.Balance, Shares: pool.Shares}
+		settled, err := v.Settle(id, &trial, &d)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		worth += settled.Out
+		now := pool.Rate()
 		worth += now.Worth(d.Shares)
 		for _, j := range d.Joining {
 			worth += j.Amount
@@ -249,7 +246,7 @@ func (p *player) drawable(v View, id staking.NodeID, epoch uint64) {
 			worth += now.Worth(x.Shares)
 		}
 	}
-	if there := pool.Balance + pool.Joining + pool.Owed; worth > there {
+	if there := pool.Total() - pool.OwnBond() - pool.Earned - pool.Held.Total(); worth > there {
 		p.t.Fatalf("node %s: delegators could draw %s of %s", id, worth, there)
 	}
 }

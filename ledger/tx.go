@@ -34,6 +34,9 @@ const (
 	KindDelete       Kind = 12
 	KindShardReady   Kind = 13
 	KindInvalidate   Kind = 14
+
+	KindSetCommission Kind = 17
+	KindSetNodeKeys   Kind = 18
 )
 
 var kindNames = map[Kind]string{
@@ -41,6 +44,7 @@ var kindNames = map[Kind]string{
 	KindUnbond: "unbond", KindWithdraw: "withdraw", KindDelegate: "delegate", KindUndelegate: "undelegate",
 	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
 	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
+	KindSetCommission: "set-commission", KindSetNodeKeys: "set-node-keys",
 }
 
 // String is the name.
@@ -147,6 +151,10 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[ShardReady](b)
 	case KindInvalidate:
 		return decodeAs[Invalidate](b)
+	case KindSetCommission:
+		return decodeAs[SetCommission](b)
+	case KindSetNodeKeys:
+		return decodeAs[SetNodeKeys](b)
 	}
 	return nil, fmt.Errorf("unknown %s: a newer program may know it", k)
 }
