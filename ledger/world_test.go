@@ -225,4 +225,3 @@ type (
 )
 
 func (w *world) idOf(s token.Secret) staking.NodeID { return staking.NodeID(s.Key().Public()) }
-
