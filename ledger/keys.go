@@ -27,6 +27,7 @@ const (
 	letterTombstone  = 't' // blob ID
 	letterUsage      = 'u'
 	letterRules      = 'v'
+	letterDoubleSign = 'x' // node
 )
 
 func key(letter byte, parts ...[]byte) []byte {
@@ -79,6 +80,9 @@ func KeyDelegation(a token.Address, id staking.NodeID) []byte {
 
 // KeyRate is the key of the staking.Rate of a pool at the turn into an epoch.
 func KeyRate(id staking.NodeID, epoch uint64) []byte { return key(letterRate, id[:], number(epoch)) }
+
+// KeyDoubleSign is the key of a DoubleSignRecord.
+func KeyDoubleSign(id staking.NodeID) []byte { return key(letterDoubleSign, id[:]) }
 
 // KeyBucket is the key of what was prepaid for an epoch.
 func KeyBucket(epoch uint64) []byte { return key(letterBucket, number(epoch)) }

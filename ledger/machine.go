@@ -8,7 +8,6 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
-	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
 )
@@ -18,10 +17,10 @@ var ErrRules = errors.New("the network follows newer rules: install a newer vers
 
 // Block is what was agreed on.
 type Block struct {
-	Height        uint64
-	TimeMs        int64 // Unix milliseconds, not before the last block's
-	Txs           [][]byte
-	DoubleSigners []staking.NodeID // proven to have signed two blocks at one height
+	Height      uint64
+	TimeMs      int64 // Unix milliseconds, not before the last block's
+	Txs         [][]byte
+	DoubleSigns []DoubleSign // evidence that the block carries
 }
 
 // Result is what a block does.

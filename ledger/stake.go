@@ -45,7 +45,7 @@ func (b Unbond) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, err
 	}
 	p := x.pool(b.Node)
-	if err := p.Unbond(b.Amount, x.epoch()+x.p.Staking.UnbondingEpochs+1); err != nil {
+	if err := p.Unbond(b.Amount, x.counted()+x.p.Staking.UnbondingEpochs+1); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
 	}
 	return plan{apply: func() { x.put(KeyPool(b.Node), p) }}, nil
@@ -93,7 +93,7 @@ func (b Undelegate) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, err
 	}
 	s := x.stakeOf(tx.Signer.Address(), b.Node)
-	if err := s.pool.Undelegate(&s.part, b.Shares, x.epoch(), x.p.Staking); err != nil {
+	if err := s.pool.Undelegate(&s.part, b.Shares, x.counted(), x.p.Staking); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
 	}
 	return plan{apply: func() { x.putStake(s) }}, nil
@@ -137,6 +137,15 @@ func (x *exec) released(id staking.NodeID, p staking.Pool) bool {
 		return false
 	}
 	return x.p.Staking.Seated(p) || len(c.Duty(id)) == 0
+}
+
+// counted is the last epoch whose committee was chosen by the stake of before this
+// transaction: from the middle on that is the next.
+func (x *exec) counted() uint64 {
+	if x.head.Height >= x.head.Middle() {
+		return x.epoch() + 1
+	}
+	return x.epoch()
 }
 
 // stake is one account's part of a pool, settled up to now, and the money that came out.

@@ -269,7 +269,7 @@ func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
 				b.Txs = append(b.Txs, p.tx())
 			}
 			if h == 90 {
-				b.DoubleSigners = []staking.NodeID{p.node()}
+				b.DoubleSigns = []DoubleSign{{Node: p.node(), Height: h - 1, Power: 2}}
 			}
 			before := w.committee()
 			r, err := m.Execute(b)

@@ -44,12 +44,13 @@ func (p *Pool) Delegate(d *Delegation, a token.Amount, now uint64, params Params
 }
 
 // Undelegate sends shares on their way out. They become money at the start of
-// epoch now + UnbondingEpochs + 1, and share in what happens to the pool until then.
-func (p *Pool) Undelegate(d *Delegation, s Shares, now uint64, params Params) error {
+// epoch counted + UnbondingEpochs + 1, and share in what happens to the pool until
+// then; counted is the last epoch whose committee they were counted for.
+func (p *Pool) Undelegate(d *Delegation, s Shares, counted uint64, params Params) error {
 	if s == 0 || s > d.Shares {
 		return fmt.Errorf("undelegate %d of %d shares: %w", s, d.Shares, ErrTooMuch)
 	}
-	epoch := now + params.UnbondingEpochs + 1
+	epoch := counted + params.UnbondingEpochs + 1
 	d.Shares -= s
 	d.Leaving = addExit(d.Leaving, s, epoch)
 	p.Leaving = addExit(p.Leaving, s, epoch)

@@ -13,11 +13,12 @@ type Params struct {
 	MinDelegation    token.Amount // least deposit of a delegator; also what a new pool sets aside for good
 	UnbondingEpochs  uint64       // whole epochs from asking for stake back to getting it
 	MaxCommissionBps uint64       // of what a node earns, to its operator, in 1/10000
+	DoubleSignBps    uint64       // least part of the stake that a double sign costs, in 1/10000
 }
 
 // Default is for a real network.
 func Default() Params {
-	return Params{MinBond: 1000 * token.WAL, MinDelegation: token.WAL, UnbondingEpochs: 2, MaxCommissionBps: 10000}
+	return Params{MinBond: 1000 * token.WAL, MinDelegation: token.WAL, UnbondingEpochs: 2, MaxCommissionBps: whole, DoubleSignBps: 500}
 }
 
 // Validate refuses numbers that do not fit together.
@@ -29,8 +30,10 @@ func (p Params) Validate() error {
 		return fmt.Errorf("staking: MinBond %s is below MinDelegation %s", p.MinBond, p.MinDelegation)
 	case p.UnbondingEpochs < 1 || p.UnbondingEpochs > 100:
 		return fmt.Errorf("staking: UnbondingEpochs %d: must be 1 to 100", p.UnbondingEpochs)
-	case p.MaxCommissionBps > 10000:
+	case p.MaxCommissionBps > whole:
 		return fmt.Errorf("staking: MaxCommissionBps %d is more than everything", p.MaxCommissionBps)
+	case p.DoubleSignBps > whole:
+		return fmt.Errorf("staking: DoubleSignBps %d is more than everything: at most %d", p.DoubleSignBps, whole)
 	}
 	return nil
 }
