@@ -11,16 +11,19 @@ import (
 var errEnough = errors.New("enough")
 
 // begin does what a block does before its transactions: the turn of an epoch, the
-// choice of the next committee, and what is due. It returns changes of validators.
+// punishment of who signed twice, the choice of the next committee, and what is due.
+// It returns changes of validators, one for each at most.
 func (x *exec) begin(b Block) (updates []Validator) {
 	x.head.Height, x.head.TimeMs = b.Height, b.TimeMs
-	if b.Height > x.head.EpochEnd {
-		updates = x.turn()
+	if turn := b.Height > x.head.EpochEnd; turn || len(b.DoubleSigns) > 0 {
+		before := x.committee().Validators()
+		if turn {
+			x.turn()
+		}
+		x.expel(b.DoubleSigns)
+		updates = diff(before, x.committee().Validators())
 	}
 	x.put(KeyHead(), x.head)
-	for _, id := range b.DoubleSigners {
-		x.expel(id)
-	}
 	for _, f := range b.Faults {
 		x.note(f)
 	}
@@ -34,7 +37,7 @@ func (x *exec) begin(b Block) (updates []Validator) {
 
 // turn ends an epoch and begins the next. The order is a rule: who is slashed is
 // slashed before anybody leaves, and who joins earns nothing of what was.
-func (x *exec) turn() []Validator {
+func (x *exec) turn() {
 	before := x.committee()
 	s := x.openBooks(before)
 	s.punish()
@@ -45,27 +48,24 @@ func (x *exec) turn() []Validator {
 	x.head.EpochEnd += x.p.EpochBlocks()
 	s.turnPools()
 	s.close()
-	after := x.activate(before)
+	x.activate(before)
 	x.weighRoom()
-	return diff(before.Validators(), after.Validators())
 }
 
 // choose fixes the committee of the next epoch by the stake of now.
 func (x *exec) choose() {
 	now := x.committee()
 	next := sure(staking.Next(now.Assignment, x.candidates(), x.badness))
-	x.putCommittee(newCommittee(x.epoch()+1, next, x.blsOf))
+	x.putCommittee(x.convene(x.epoch()+1, next))
 }
 
 // activate puts the chosen committee in force and forgets the one before last.
-func (x *exec) activate(before Committee) Committee {
+func (x *exec) activate(before Committee) {
 	next := sure(x.view().Committee(x.epoch()))
-	after := newCommittee(x.epoch(), staking.Activate(before.Assignment, next.Assignment), x.blsOf)
-	x.putCommittee(after)
+	x.putCommittee(x.convene(x.epoch(), staking.Activate(before.Assignment, next.Assignment)))
 	if x.epoch() >= 2 {
 		x.o.Delete(KeyCommittee(x.epoch() - 2))
 	}
-	return after
 }
 
 func (x *exec) nodes() (out []NodeRecord) {
@@ -139,16 +139,6 @@ func (x *exec) weighRoom() {
 	slices.Sort(most)
 	shape := sure(x.p.Shape())
 	x.usage(func(u *Usage) { u.ShardKiB = most[shape.F] })
-}
-
-// expel marks a node that signed two blocks at one height: no new shards, and those
-// it has move away within the bound. Doing it twice does it once.
-func (x *exec) expel(id staking.NodeID) {
-	n, ok, err := x.view().Node(id)
-	if sure(ok, err) && !n.Out {
-		n.Out = true
-		x.put(KeyNode(id), n)
-	}
 }
 
 // diff is what changed from one list of validators, sorted by ID, to another.

@@ -196,7 +196,7 @@ func (g Genesis) lay(o *state.Overlay) error {
 	if err != nil {
 		return err
 	}
-	x.putCommittee(newCommittee(0, first, x.blsOf))
+	x.putCommittee(x.convene(0, first))
 	x.weighRoom()
 	return nil
 }

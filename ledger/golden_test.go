@@ -32,7 +32,7 @@ func TestGoldenFormats(t *testing.T) {
 		{"blob", KeyBlob(m.ID())}, {"tombstone", KeyTombstone(m.ID())}, {"owned", KeyOwned(addr, m.ID())}, {"committee 258", KeyCommittee(258)},
 		{"node", KeyNode(id)}, {"pool", KeyPool(id)}, {"delegation", KeyDelegation(addr, id)}, {"joined 3", KeyJoined(id, 3)}, {"left 3", KeyLeft(id, 3)}, {"standing", KeyStanding(id)}, {"tally 3", KeyTally(3)},
 		{"statement 3", KeyStatement(3, id)}, {"books 3", KeyBooks(3)}, {"fault", KeyFault(Fault{Node: id, Kind: Lie, Epoch: 3, Round: 4})}, {"bucket 3", KeyBucket(3)},
-		{"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
+		{"double sign", KeyDoubleSign(id)}, {"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
 	} {
 		line(k.name, k.key)
 	}
@@ -54,6 +54,7 @@ func TestGoldenFormats(t *testing.T) {
 	line("delegation", canon.Encode(staking.Delegation{Shares: 1, Joining: []staking.Deposit{{Amount: 2, Epoch: 3}}, Leaving: []staking.ShareExit{{Shares: 4, Epoch: 5}}}))
 	line("rate", canon.Encode(OpenRate{Rate: staking.Rate{Balance: 1, Shares: 2, Returned: true}, Open: 3}))
 	line("node", canon.Encode(NodeRecord{ID: id, Operator: addr, Governance: addr, Payout: addr, BLS: node.BLSKey().Public(), Addresses: []string{"a", "b"}, Comet: "c", CapacityKiB: 1, Name: "n", URL: "u", About: "w", RegisteredEpoch: 2}))
+	line("double sign", canon.Encode(DoubleSignRecord{Height: 1, Found: 2, Epoch: 3, Power: 4, TakenBps: 5}))
 	line("rules", canon.Encode(Rules{Version: 1, Params: Testnet()}))
 	line("params of a real network", canon.Encode(Default()))
 	c := w.committee()

@@ -33,6 +33,7 @@ const (
 	letterUsage      = 'u'
 	letterRules      = 'v'
 	letterBooks      = 'y' // epoch
+	letterDoubleSign = 'x' // node
 )
 
 func key(letter byte, parts ...[]byte) []byte {
@@ -109,6 +110,9 @@ func KeyBooks(epoch uint64) []byte { return key(letterBooks, number(epoch)) }
 func KeyFault(f Fault) []byte {
 	return key(letterFault, f.Node[:], number(f.Epoch), number(f.Round), []byte{byte(f.Kind)})
 }
+
+// KeyDoubleSign is the key of a DoubleSignRecord.
+func KeyDoubleSign(id staking.NodeID) []byte { return key(letterDoubleSign, id[:]) }
 
 // KeyBucket is the key of what was prepaid for an epoch.
 func KeyBucket(epoch uint64) []byte { return key(letterBucket, number(epoch)) }

@@ -18,12 +18,12 @@ var ErrRules = errors.New("the network follows newer rules: install a newer vers
 
 // Block is what was agreed on.
 type Block struct {
-	Height        uint64
-	TimeMs        int64 // Unix milliseconds, not before the last block's
-	Txs           [][]byte
-	DoubleSigners []staking.NodeID // proven to have signed two blocks at one height
-	Rounds        []staking.Round  // that this block closes, in a network that is challenged
-	Faults        []Fault          // proven
+	Height      uint64
+	TimeMs      int64 // Unix milliseconds, not before the last block's
+	Txs         [][]byte
+	DoubleSigns []DoubleSign    // evidence that the block carries
+	Rounds      []staking.Round // that this block closes, in a network that is challenged
+	Faults      []Fault         // proven
 }
 
 // Result is what a block does.

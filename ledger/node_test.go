@@ -108,8 +108,8 @@ func TestAnExpelledNodeLosesItsShardsWithinTheBound(t *testing.T) {
 	w := newWorld(t, small(), 6)
 	bad := w.g.Nodes[2].ID
 	m := w.l.machine
-	block := func(signers ...staking.NodeID) Result {
-		r, err := m.Execute(Block{Height: m.Height() + 1, TimeMs: w.g.Time, DoubleSigners: signers})
+	block := func(signers ...DoubleSign) Result {
+		r, err := m.Execute(Block{Height: m.Height() + 1, TimeMs: w.g.Time, DoubleSigns: signers})
 		if err == nil {
 			err = m.Commit()
 		}
@@ -118,8 +118,8 @@ func TestAnExpelledNodeLosesItsShardsWithinTheBound(t *testing.T) {
 		}
 		return r
 	}
-	block(bad, bad)
-	block(bad, staking.NodeID{5})
+	block(DoubleSign{Node: bad, Power: 1}, DoubleSign{Node: bad, Power: 2})
+	block(DoubleSign{Node: bad}, DoubleSign{Node: staking.NodeID{5}})
 	if n, _, err := w.view().Node(bad); err != nil || !n.Out {
 		t.Fatalf("%+v %v", n, err)
 	}

@@ -67,6 +67,19 @@ func (p Params) EpochBlocks() uint64 { return p.RoundBlocks * p.RoundsPerEpoch }
 // Shape is the code's shape for the network's shards.
 func (p Params) Shape() (blob.Shape, error) { return blob.NewShape(p.Shards) }
 
+// agreementLag is how many blocks of an epoch may still be signed by the committee
+// before it, until the validators' change acts; and one, by which an age is counted
+// from the block before.
+const agreementLag = 3
+
+// EvidenceBlocks is how many blocks a fault may be old to be punished still:
+// UnbondingEpochs epochs less a round in which the evidence travels, or less half an
+// epoch where that is shorter. Stake that counted at the fault is then in its pool,
+// and stays there until the settlement of the epoch that holds the evidence.
+func (p Params) EvidenceBlocks() uint64 {
+	return p.Staking.UnbondingEpochs*p.EpochBlocks() - max(agreementLag, min(p.RoundBlocks, p.EpochBlocks()/2))
+}
+
 // minEpochBlocks leaves the middle of an epoch its own block, and validator changes
 // (two blocks) time to act before the next.
 const minEpochBlocks = 8

@@ -260,5 +260,3 @@ type OpenRate struct {
 	Rate staking.Rate
 	Open uint64
 }
-
-func (s *settlement) doubleSlash(staking.NodeID) uint64 { return 0 }

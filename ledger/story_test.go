@@ -265,8 +265,8 @@ func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
 			for range p.r.Intn(6) {
 				b.Txs = append(b.Txs, p.tx())
 			}
-			if h == 90 {
-				b.DoubleSigners = []staking.NodeID{p.node()}
+			if h == 31 || h == 81 || h == 90 { // a middle, a turn, neither
+				b.DoubleSigns = []DoubleSign{{Node: p.node(), Height: h - 1, Power: 2}}
 			}
 			before := w.committee()
 			r, err := m.Execute(b)

@@ -1,7 +1,5 @@
 package staking
 
-import "math/bits"
-
 // Conduct is what is known of a node at the end of an epoch.
 type Conduct struct {
 	Credit
@@ -10,7 +8,7 @@ type Conduct struct {
 	Lies        uint64 // proven in this epoch: signed proofs or answers that are false
 	RecentLies  uint64 // in the LieEpochs up to this one
 	FalseVotes  uint64 // votes for shards that a dispute showed unproven
-	DoubleSlash uint64 // what double signing costs it, in 1/10000: see DoubleSignBps
+	DoubleSlash uint64 // what double signing costs it, in 1/10000: see Ladder.DoubleSignBps
 }
 
 // Verdict is what an epoch's conduct leads to. The worst rung counts: rungs do not
@@ -81,17 +79,4 @@ func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung f
 			}
 		}
 	}
-}
-
-// DoubleSignBps is what signing two blocks at one height costs: the square of three
-// times the power that did so within two epochs, as a part of N, and all of it from a
-// third of N on. Who does it alone made a mistake; who do it together attack.
-func (l Ladder) DoubleSignBps(power, shards int) uint64 {
-	k, n := uint64(3*max(power, 0)), uint64(max(shards, 1))
-	if k >= n {
-		return whole
-	}
-	hi, lo := bits.Mul64(k*k, whole)
-	bps, _ := bits.Div64(hi, lo, n*n)
-	return max(l.DoubleSign, bps)
 }
