@@ -190,13 +190,13 @@ func diff(before, after []Validator) (out []Validator) {
 // Audit adds up all the money of the ledger. It reads every account and pool, and
 // is for checkers, not for blocks.
 type Audit struct {
-	Accounts, Pools, Buckets, Carry, Escrow, Burned, Total token.Amount
+	Accounts, Pools, Buckets, Carry, Escrow, Allowances, Burned, Total token.Amount
 }
 
 // Balanced says that no FROST was made or lost.
 func (a Audit) Balanced() bool {
 	sum := token.Amount(0)
-	for _, part := range []token.Amount{a.Accounts, a.Pools, a.Buckets, a.Carry, a.Escrow, a.Burned} {
+	for _, part := range []token.Amount{a.Accounts, a.Pools, a.Buckets, a.Carry, a.Escrow, a.Allowances, a.Burned} {
 		var err error
 		if sum, err = sum.Add(part); err != nil {
 			return false
@@ -211,7 +211,7 @@ func (v View) Audit() (a Audit, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.Carry, a.Escrow, a.Burned, a.Total = s.Carry, s.Escrow, s.Burned, s.Total
+	a.Carry, a.Escrow, a.Allowances, a.Burned, a.Total = s.Carry, s.Escrow, s.Allowances, s.Burned, s.Total
 	err = each(v, key(letterAccount), func(_ []byte, acc Account) (err error) {
 		a.Accounts, err = a.Accounts.Add(acc.Balance)
 		return err

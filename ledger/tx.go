@@ -34,6 +34,7 @@ const (
 	KindDelete       Kind = 12
 	KindShardReady   Kind = 13
 	KindInvalidate   Kind = 14
+	KindSetRenewal   Kind = 15
 )
 
 var kindNames = map[Kind]string{
@@ -41,6 +42,7 @@ var kindNames = map[Kind]string{
 	KindUnbond: "unbond", KindWithdraw: "withdraw", KindDelegate: "delegate", KindUndelegate: "undelegate",
 	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
 	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
+	KindSetRenewal: "set-renewal",
 }
 
 // String is the name.
@@ -147,6 +149,8 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[ShardReady](b)
 	case KindInvalidate:
 		return decodeAs[Invalidate](b)
+	case KindSetRenewal:
+		return decodeAs[SetRenewal](b)
 	}
 	return nil, fmt.Errorf("unknown %s: a newer program may know it", k)
 }

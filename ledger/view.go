@@ -45,11 +45,12 @@ type Rules struct {
 
 // Supply is the money that is nobody's account, pool or bucket.
 type Supply struct {
-	_      struct{}     `cbor:",toarray"`
-	Total  token.Amount // all there is, since genesis
-	Burned token.Amount
-	Carry  token.Amount // fees and dust, for the next rewards
-	Escrow token.Amount // paid by registrations that are not certified
+	_          struct{}     `cbor:",toarray"`
+	Total      token.Amount // all there is, since genesis
+	Burned     token.Amount
+	Carry      token.Amount // fees and dust, for the next rewards
+	Escrow     token.Amount // paid by registrations that are not certified
+	Allowances token.Amount // left with leases to renew them
 }
 
 // Usage is how full the network is.
