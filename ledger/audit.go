@@ -8,13 +8,13 @@ import (
 // Audit adds up all the money of the ledger. It reads every account and pool, and
 // is for checkers, not for blocks.
 type Audit struct {
-	Accounts, Pools, Buckets, Carry, Escrow, Subsidy, Insurance, Repair, Burned, Total token.Amount
+	Accounts, Pools, Buckets, Carry, Escrow, Allowances, Subsidy, Insurance, Repair, Burned, Total token.Amount
 }
 
 // Balanced says that no FROST was made or lost.
 func (a Audit) Balanced() bool {
 	sum := token.Amount(0)
-	for _, part := range []token.Amount{a.Accounts, a.Pools, a.Buckets, a.Carry, a.Escrow, a.Subsidy, a.Insurance, a.Repair, a.Burned} {
+	for _, part := range []token.Amount{a.Accounts, a.Pools, a.Buckets, a.Carry, a.Escrow, a.Allowances, a.Subsidy, a.Insurance, a.Repair, a.Burned} {
 		var err error
 		if sum, err = sum.Add(part); err != nil {
 			return false
@@ -29,7 +29,7 @@ func (v View) Audit() (a Audit, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.Carry, a.Escrow, a.Burned, a.Total = s.Carry, s.Escrow, s.Burned, s.Total
+	a.Carry, a.Escrow, a.Allowances, a.Burned, a.Total = s.Carry, s.Escrow, s.Allowances, s.Burned, s.Total
 	a.Subsidy, a.Insurance, a.Repair = s.Subsidy, s.Insurance, s.Repair
 	err = each(v, key(letterAccount), func(_ []byte, acc Account) (err error) {
 		a.Accounts, err = a.Accounts.Add(acc.Balance)

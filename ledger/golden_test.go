@@ -44,10 +44,10 @@ func TestGoldenFormats(t *testing.T) {
 	fmt.Fprintln(&out, "# records")
 	line("head", canon.Encode(Head{Height: 1, TimeMs: 2, Epoch: 3, EpochStart: 4, EpochEnd: 5, RuleVersion: 1}))
 	line("account", canon.Encode(Account{Balance: 1, Nonce: 2, Used: 3}))
-	line("supply", canon.Encode(Supply{Total: 1, Burned: 2, Carry: 3, Escrow: 4, Subsidy: 5, Insurance: 6, Repair: 7}))
+	line("supply", canon.Encode(Supply{Total: 1, Burned: 2, Carry: 3, Escrow: 4, Allowances: 5, Subsidy: 6, Insurance: 7, Repair: 8}))
 	line("usage", canon.Encode(Usage{ReservedKiB: 1, ShardKiB: 2, Swept: 3}))
 	line("entry", canon.Encode(registry.Entry{Manifest: m, Units: 1, RegisteredEpoch: 2, RegisteredHeight: 3, CertifiedEpoch: 4, CertifiedHeight: 5,
-		Leases: []registry.Lease{{Owner: addr, Payer: addr, Start: 6, End: 7, Price: 8, Permanent: true}}}))
+		Leases: []registry.Lease{{Owner: addr, Payer: addr, Start: 6, End: 7, Price: 8, Write: 9, Permanent: true, Renewal: registry.Renewal{Payer: addr, Left: 10, Highest: 11}}}}))
 	line("tombstone", canon.Encode(registry.Tombstone{Reason: registry.Deleted, Ended: 1, Free: 2, Units: 3, Reserved: true}))
 	line("pool", canon.Encode(staking.Pool{Bond: 1, BondLeaving: []staking.Deposit{{Amount: 2, Epoch: 3}}, Balance: 4, Shares: 5, Joining: []staking.Deposit{{Amount: 6, Epoch: 7}},
 		Leaving: []staking.ShareExit{{Shares: 7, Epoch: 8}}, Owed: 9, Earned: 10, Held: staking.Held{First: []token.Amount{11}, Late: []token.Amount{12}}, CommissionBps: 13, NextCommission: []staking.Commission{{Bps: 14, Epoch: 15}}}))
@@ -72,13 +72,13 @@ func goldenTransactions(line func(string, []byte), w *world, alice token.Key, ch
 		RegisterNode{Addresses: []string{"/ip4/1.2.3.4/tcp/5"}, Comet: "1.2.3.4:6", CapacityKiB: 7, Name: "n", Bond: token.WAL, CommissionBps: 8}.Prove(chain, worldName, addr, node.Key(), node.BLSKey()),
 		UpdateNode{Node: id, Addresses: []string{"a"}, Comet: "c", CapacityKiB: 1, Name: "n"},
 		SetCommission{Node: id, Bps: 1}, SetNodeKeys{Node: id, Operator: addr, Governance: addr, Payout: addr}, Bond{Node: id, Amount: 1}, Unbond{Node: id, Amount: 1}, Withdraw{Node: id}, Delegate{Node: id, Amount: 1, Least: 2}, Undelegate{Node: id, Shares: 1},
-		RegisterBlob{Manifest: m, Epochs: 2, Owner: addr, Permanent: true}, Extend{Blob: m.ID(), Epochs: 1}, Delete{Blob: m.ID()},
+		RegisterBlob{Manifest: m, Epochs: 2, Owner: addr, Permanent: true, Allowance: 3, HighestPrice: 4}, Extend{Blob: m.ID(), Epochs: 1}, Delete{Blob: m.ID()}, SetRenewal{Blob: m.ID(), Allowance: 1, HighestPrice: 2},
 	} {
 		line(b.kind().String(), Sign(alice, chain, 1, fee, b))
 	}
 	line("certify", Unsigned(Certify{Blob: m.ID(), Certificate: w.certificate(m.ID(), 0, all)}))
 	line("shard-ready", Unsigned(NewShardReady(chain, node.Key(), 3, 4)))
-	line("invalidate", Unsigned(Invalidate{Blob: m.ID(), Proof: []byte{1, 2, 3}}))
+	line("invalidate", Unsigned(Invalidate{Blob: m.ID(), Proof: []byte{1, 2, 3}, Finder: addr}))
 }
 
 // TestTheStoryOfABlobAndANode is told in testdata/story.txt.

@@ -45,14 +45,15 @@ type Rules struct {
 
 // Supply is the money that is nobody's account, pool or bucket.
 type Supply struct {
-	_         struct{}     `cbor:",toarray"`
-	Total     token.Amount // all there is, since genesis
-	Burned    token.Amount
-	Carry     token.Amount // fees and dust, for the next rewards
-	Escrow    token.Amount // paid by registrations that are not certified
-	Subsidy   token.Amount // not yet handed out
-	Insurance token.Amount // fund, fed by fees up to a part of all stake
-	Repair    token.Amount // fund, fed by slashes and by what nobody earned
+	_          struct{}     `cbor:",toarray"`
+	Total      token.Amount // all there is, since genesis
+	Burned     token.Amount
+	Carry      token.Amount // fees and dust, for the next rewards
+	Escrow     token.Amount // paid by registrations that are not certified
+	Allowances token.Amount // left with leases to renew them
+	Subsidy    token.Amount // not yet handed out
+	Insurance  token.Amount // fund, fed by fees up to a part of all stake
+	Repair     token.Amount // fund, fed by slashes and by what nobody earned
 }
 
 // Usage is how full the network is.
