@@ -49,6 +49,7 @@ func (x *exec) turn() {
 	s.turnPools()
 	s.close()
 	x.activate(before)
+	x.votes(before)
 	x.weighRoom()
 }
 

@@ -15,9 +15,6 @@ import (
 // ErrGenesis is returned for a genesis that no network can start from.
 var ErrGenesis = errors.New("not a usable genesis")
 
-// RuleVersion is the version of the rules of this package.
-const RuleVersion = 1
-
 // maxGenesis bounds the bytes of a genesis from a stranger.
 const maxGenesis = 8 << 20
 
@@ -175,9 +172,9 @@ func (g Genesis) lay(o *state.Overlay) error {
 		return err
 	}
 	x := &exec{o: o, p: g.Params, chain: g.ChainID(), name: g.Name}
-	x.head = Head{TimeMs: g.Time, EpochStart: 1, EpochEnd: g.Params.EpochBlocks(), RuleVersion: RuleVersion}
+	x.head = Head{TimeMs: g.Time, EpochStart: 1, EpochEnd: g.Params.EpochBlocks(), RuleVersion: FirstRules}
 	x.put(KeyHead(), x.head)
-	x.put(KeyRules(), Rules{Version: RuleVersion, Params: g.Params})
+	x.put(KeyRules(), Rules{Version: FirstRules, Params: g.Params})
 	x.put(KeySupply(), Supply{Total: supply, Subsidy: g.Subsidy})
 	x.put(KeyUsage(), Usage{})
 	for _, a := range g.Accounts {

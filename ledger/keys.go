@@ -31,9 +31,11 @@ const (
 	letterSupply     = 's'
 	letterTombstone  = 't' // blob ID
 	letterUsage      = 'u'
-	letterRules      = 'v'
 	letterBooks      = 'y' // epoch
 	letterDoubleSign = 'x' // node
+	letterRules      = 'v' // alone: the rules; epoch: what was voted for it
+	letterBallot     = 'w' // node
+	letterPrice      = 'z' // epoch
 )
 
 func key(letter byte, parts ...[]byte) []byte {
@@ -116,6 +118,18 @@ func KeyDoubleSign(id staking.NodeID) []byte { return key(letterDoubleSign, id[:
 
 // KeyBucket is the key of what was prepaid for an epoch.
 func KeyBucket(epoch uint64) []byte { return key(letterBucket, number(epoch)) }
+
+// KeyRuleRecord is the key of the RuleRecord of an epoch.
+func KeyRuleRecord(epoch uint64) []byte { return key(letterRules, number(epoch)) }
+
+// KeyBallot is the key of a node's Ballot.
+func KeyBallot(id staking.NodeID) []byte { return key(letterBallot, id[:]) }
+
+// KeyPriceRecord is the key of the PriceRecord of an epoch.
+func KeyPriceRecord(epoch uint64) []byte { return key(letterPrice, number(epoch)) }
+
+// PrefixBallots begins the keys of all ballots.
+func PrefixBallots() []byte { return key(letterBallot) }
 
 // PrefixBlobs begins the keys of all entries.
 func PrefixBlobs() []byte { return key(letterBlob) }

@@ -1,8 +1,6 @@
 package ledger
 
 import (
-	"slices"
-
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -220,7 +218,7 @@ func (s *settlement) turnPools() {
 	}
 }
 
-// close writes what the steps have made, and forgets what is too old.
+// close writes what the steps have made.
 func (s *settlement) close() {
 	for _, b := range s.nodes {
 		s.put(KeyPool(b.node.ID), b.pool)
@@ -230,27 +228,11 @@ func (s *settlement) close() {
 		}
 	}
 	s.o.Delete(KeyTally(s.c.Epoch))
-	if old := s.c.Epoch; old >= s.p.HistoryEpochs {
-		s.forget(old - s.p.HistoryEpochs)
-	}
 }
 
 // matters says that there is anything to explain.
 func (o Statement) matters() bool {
 	return o.Shards > 0 || o.Verdict.Rung > 0 || o.Released > 0 || o.Deferred > 0 || o.Lost > 0 || o.HeldAfter > 0
-}
-
-func (x *exec) forget(epoch uint64) {
-	var old [][]byte
-	prefix := key(letterStatement, number(epoch))
-	err := x.o.Each(prefix, func(k, _ []byte) error {
-		old = append(old, slices.Clone(k))
-		return nil
-	})
-	for _, k := range sure(old, err) {
-		x.o.Delete(k)
-	}
-	x.o.Delete(KeyBooks(epoch))
 }
 
 // OpenRate is a Rate and how much of what waited for it has not been settled: money

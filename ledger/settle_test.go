@@ -337,11 +337,11 @@ func TestRecordsAreForgottenInTime(t *testing.T) {
 	for range 4 {
 		c.epoch()
 	}
-	if _, known, err := c.view().Statement(1, c.g.Nodes[0].ID); err != nil || known {
+	if _, known, err := c.view().Statement(2, c.g.Nodes[0].ID); err != nil || known {
 		t.Fatal("an old statement is kept", err)
 	}
-	c.statement(2, c.g.Nodes[0].ID)
-	if _, known, err := c.view().Books(1); err != nil || known {
+	c.statement(3, c.g.Nodes[0].ID)
+	if _, known, err := c.view().Books(2); err != nil || known {
 		t.Fatal("old books are kept", err)
 	}
 }

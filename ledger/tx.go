@@ -35,6 +35,7 @@ const (
 	KindShardReady    Kind = 13
 	KindInvalidate    Kind = 14
 	KindSetRenewal    Kind = 15
+	KindVote          Kind = 16
 	KindSetCommission Kind = 17
 	KindSetNodeKeys   Kind = 18
 )
@@ -46,6 +47,7 @@ var kindNames = map[Kind]string{
 	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
 	KindSetCommission: "set-commission", KindSetNodeKeys: "set-node-keys",
 	KindSetRenewal: "set-renewal",
+	KindVote:       "vote",
 }
 
 // String is the name.
@@ -158,6 +160,8 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[SetNodeKeys](b)
 	case KindSetRenewal:
 		return decodeAs[SetRenewal](b)
+	case KindVote:
+		return decodeAs[Vote](b)
 	}
 	return nil, fmt.Errorf("unknown %s: a newer program may know it", k)
 }

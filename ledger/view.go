@@ -36,13 +36,6 @@ func (h Head) Middle() uint64 { return h.EpochStart + (h.EpochEnd-h.EpochStart+1
 // Half is the present half epoch.
 func (h Head) Half() registry.Half { return registry.HalfOf(h.Epoch, h.Height >= h.Middle()) }
 
-// Rules are what is in force: the version of the rules and their numbers.
-type Rules struct {
-	_       struct{} `cbor:",toarray"`
-	Version uint64
-	Params  Params
-}
-
 // Supply is the money that is nobody's account, pool or bucket.
 type Supply struct {
 	_          struct{}     `cbor:",toarray"`
@@ -190,6 +183,26 @@ func (v View) Blob(id blob.ID) (registry.Entry, bool, error) {
 // Tombstone says that a blob has ended. Neither entry nor tombstone: unknown.
 func (v View) Tombstone(id blob.ID) (registry.Tombstone, bool, error) {
 	return read[registry.Tombstone](v, "tombstone", KeyTombstone(id))
+}
+
+// Ballot is what a node votes for.
+func (v View) Ballot(id staking.NodeID) (Ballot, bool, error) {
+	return read[Ballot](v, "ballot", KeyBallot(id))
+}
+
+// PriceRecord is how the prices of an epoch came about, while it is kept.
+func (v View) PriceRecord(epoch uint64) (PriceRecord, bool, error) {
+	return read[PriceRecord](v, "price record", KeyPriceRecord(epoch))
+}
+
+// RuleRecord is what was voted for an epoch, if anything was, while it is kept.
+func (v View) RuleRecord(epoch uint64) (RuleRecord, bool, error) {
+	return read[RuleRecord](v, "rule record", KeyRuleRecord(epoch))
+}
+
+// EachBallot walks all ballots in the order of their nodes' IDs.
+func (v View) EachBallot(fn func(staking.NodeID, Ballot) error) error {
+	return each(v, PrefixBallots(), func(k []byte, b Ballot) error { return fn(staking.NodeID(k), b) })
 }
 
 // EachBlob walks all entries in the order of their IDs.
