@@ -127,3 +127,27 @@ func (c *Committee) weigh(out []staking.NodeID) {
 		power, voices, m.Power = power-m.Shards, voices-1, 0
 	}
 }
+
+// doubleSlash is what a node pays at this epoch's end for a double sign of this or the
+// last epoch, in 1/10000: by all the power that did so within the two, less what it
+// has paid before. Who strikes just before the turn pays for company that came after.
+func (x *exec) doubleSlash(id staking.NodeID) uint64 {
+	own, ok, err := x.view().DoubleSign(id)
+	if !sure(ok, err) || own.Epoch+1 < x.epoch() {
+		return 0
+	}
+	power := 0
+	for _, d := range x.doubleSigners() {
+		if d.Epoch+1 >= own.Epoch && d.Epoch <= own.Epoch+1 {
+			power += int(d.Power)
+		}
+	}
+	due := x.p.Staking.Ladder.DoubleSignBps(power, x.p.Shards)
+	if due <= own.TakenBps {
+		return 0
+	}
+	more := due - own.TakenBps
+	own.TakenBps = due
+	x.put(KeyDoubleSign(id), own)
+	return more
+}

@@ -388,7 +388,7 @@ func (c *chainOf) ready(shard int) []byte {
 	committee := c.committee()
 	for _, s := range c.secrets {
 		if c.idOf(s) == committee.Holder[shard] {
-			return Unsigned(NewShardReady(c.l.ChainID(), s.Key(), committee.Epoch, shardOf(shard)))
+			return Unsigned(NewShardReady(c.l.ChainID(), s.Key(), committee.Epoch, blob.Shard(shard)))
 		}
 	}
 	c.t.Fatal(fmt.Errorf("nobody holds shard %d", shard))

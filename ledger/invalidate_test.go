@@ -90,7 +90,7 @@ func TestABadlyEncodedBlobIsBuriedForGoodAndNobodyIsRefunded(t *testing.T) {
 		if certified {
 			w.certify(id)
 		}
-		price, total, before := w.entry(id).Leases[0].Price, w.entry(id).Leases[0].Total(), w.account(alice).Balance
+		price, total, before := w.entry(id).Leases[0].Price, w.entry(id).Leases[0].Escrow(), w.account(alice).Balance
 		if err := w.send(f.invalidate(t)); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestABadlyEncodedBlobIsBuriedForGoodAndNobodyIsRefunded(t *testing.T) {
 		a := w.balanced()
 		burned, left := total, token.Amount(0)
 		if certified { // the epochs in which the bytes have to stay are paid for
-			burned, left = 3*price, 2*price
+			burned, left = 3*price, 2*price+w.writePrice(f.manifest)
 		}
 		if a.Burned != burned || a.Buckets != left || a.Escrow != 0 || w.account(alice).Balance != before {
 			t.Fatalf("certified %v: burned %s of %s, %s left: %+v", certified, a.Burned, total, left, a)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
 )
@@ -20,7 +21,9 @@ type Block struct {
 	Height      uint64
 	TimeMs      int64 // Unix milliseconds, not before the last block's
 	Txs         [][]byte
-	DoubleSigns []DoubleSign // evidence that the block carries
+	DoubleSigns []DoubleSign    // evidence that the block carries
+	Rounds      []staking.Round // that this block closes, in a network that is challenged
+	Faults      []Fault         // proven
 }
 
 // Result is what a block does.

@@ -6,7 +6,7 @@ import (
 )
 
 func TestADoubleSignCostsMoreTheMorePowerSignedTwice(t *testing.T) {
-	p := Default()
+	ladder := Default().Ladder
 	for _, c := range []struct {
 		power, shards int
 		want          uint64
@@ -26,7 +26,7 @@ func TestADoubleSignCostsMoreTheMorePowerSignedTwice(t *testing.T) {
 		{1, 4, 5625}, {2, 4, 10000}, // the smallest network
 		{333, 1000, 9980}, {334, 1000, 10000}, // (999/1000)^2 = 0.998001
 	} {
-		if got := DoubleSignBps(c.power, c.shards, p); got != c.want {
+		if got := ladder.DoubleSignBps(c.power, c.shards); got != c.want {
 			t.Errorf("k = %d of N = %d: %d bps, want %d", c.power, c.shards, got, c.want)
 		}
 	}
@@ -35,8 +35,8 @@ func TestADoubleSignCostsMoreTheMorePowerSignedTwice(t *testing.T) {
 // The formula with fractions that never round, and the order of its values.
 func TestTheCostOfADoubleSignIsExactAndNeverFalls(t *testing.T) {
 	for _, least := range []uint64{0, 1, 500, 10000} {
-		p := Default()
-		p.DoubleSignBps = least
+		ladder := Default().Ladder
+		ladder.DoubleSign = least
 		for _, n := range []int{4, 5, 7, 10, 28, 99, 100, 333, 1000} {
 			last := uint64(0)
 			for k := 0; k <= n+3; k++ {
@@ -47,7 +47,7 @@ func TestTheCostOfADoubleSignIsExactAndNeverFalls(t *testing.T) {
 				}
 				part.Mul(part, big.NewRat(10000, 1))
 				want := max(least, new(big.Int).Quo(part.Num(), part.Denom()).Uint64())
-				got := DoubleSignBps(k, n, p)
+				got := ladder.DoubleSignBps(k, n)
 				if got != want || got < last || got > 10000 {
 					t.Fatalf("k = %d of N = %d, at least %d: %d bps, want %d; before it %d", k, n, least, got, want, last)
 				}
