@@ -96,7 +96,7 @@ func (s *session) listNodes() ([]listedNode, error) {
 			power = committee.Nodes[i].Power
 		}
 		list = append(list, listedNode{Name: n.Name, ID: n.ID, Operator: n.Operator, Shards: len(committee.Duty(n.ID)), Keeping: len(committee.Keeping(n.ID)),
-			Power: power, Stake: pool.Stake(s.head.Epoch+1), CapacityKiB: n.CapacityKiB, Addresses: n.Addresses, Out: n.Out})
+			Power: power, Stake: pool.Stake(s.head.Epoch + 1), CapacityKiB: n.CapacityKiB, Addresses: n.Addresses, Out: n.Out})
 	}
 	return list, nil
 }
