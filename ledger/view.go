@@ -72,7 +72,7 @@ type NodeRecord struct {
 	URL             string // where the operator can be read about
 	About           string // in the operator's words
 	RegisteredEpoch uint64
-	Out             bool // expelled for good: no new shards
+	Out             bool // expelled for good: no new shards, and no power if it can be spared
 }
 
 // View reads the ledger's records from any reader of its keys: the node's own
