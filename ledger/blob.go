@@ -10,13 +10,16 @@ import (
 )
 
 // RegisterBlob asks the network to keep a blob, and pays for it in advance. The
-// money waits until the blob is certified, and comes back if it is not.
+// money waits until the blob is certified, and comes back if it is not. An allowance
+// may be left with it, which renews the lease when it would end.
 type RegisterBlob struct {
-	_         struct{} `cbor:",toarray"`
-	Manifest  blob.Manifest
-	Epochs    uint64 // from the present one on
-	Owner     token.Address
-	Permanent bool // no delete, no refund
+	_            struct{} `cbor:",toarray"`
+	Manifest     blob.Manifest
+	Epochs       uint64 // from the present one on
+	Owner        token.Address
+	Permanent    bool         // no delete, no refund
+	Allowance    token.Amount // 0: the lease ends when it ends
+	HighestPrice token.Amount // of a stored KiB and epoch at which it is renewed
 }
 
 func (RegisterBlob) kind() Kind { return KindRegisterBlob }
@@ -34,7 +37,7 @@ func (b RegisterBlob) check(p Params) error {
 	if b.Owner == (token.Address{}) {
 		return fmt.Errorf("no owner: %w", ErrMalformed)
 	}
-	return nil
+	return checkAllowance(b.Allowance, b.HighestPrice)
 }
 
 func (b RegisterBlob) plan(x *exec, tx Tx) (plan, error) {
@@ -63,18 +66,17 @@ func (b RegisterBlob) plan(x *exec, tx Tx) (plan, error) {
 			return plan{}, err
 		}
 	}
-	price, err := x.p.Registry.PriceOf(e.Units)
+	lease, err := x.newLease(b, tx.Signer.Address(), e)
 	if err != nil {
-		return plan{}, fmt.Errorf("%w: %w", ErrFunds, err)
+		return plan{}, err
 	}
-	cost, err := price.Mul(b.Epochs)
+	cost, err := lease.Escrow().Add(b.Allowance)
 	if err != nil {
-		return plan{}, fmt.Errorf("%d epochs at %s: %w", b.Epochs, price, ErrFunds)
+		return plan{}, fmt.Errorf("%s and an allowance of %s: %w", lease.Escrow(), b.Allowance, ErrFunds)
 	}
-	lease := registry.Lease{Owner: b.Owner, Payer: tx.Signer.Address(), Start: x.epoch(), End: x.epoch() + b.Epochs, Price: price, Permanent: b.Permanent}
 	return plan{cost: cost, apply: func() {
+		x.settle(id)
 		if !live {
-			x.settle(id) // what is left of an earlier life
 			x.exhume(id)
 			x.usage(func(u *Usage) { u.ReservedKiB += e.Units })
 		}
@@ -83,9 +85,28 @@ func (b RegisterBlob) plan(x *exec, tx Tx) (plan, error) {
 		}
 		e.Leases = append(slices.Clone(e.Leases), lease)
 		x.fund(e, lease)
+		x.allow(lease.Renewal)
 		x.putEntry(id, e)
 		x.o.Set(KeyOwned(b.Owner, id), nil)
+		x.settle(id) // it may be due at once: a lease of one epoch in its second half
 	}}, nil
+}
+
+// newLease is what a registration pays for.
+func (x *exec) newLease(b RegisterBlob, payer token.Address, e registry.Entry) (l registry.Lease, err error) {
+	l = registry.Lease{Owner: b.Owner, Payer: payer, Start: x.epoch(), End: x.epoch() + b.Epochs, Permanent: b.Permanent, Renewal: renewalOf(payer, b.Allowance, b.HighestPrice)}
+	cost, err := x.p.Registry.CostOf(e.Units, b.Epochs, e.Certified())
+	if err == nil {
+		_, err = cost.Total()
+	}
+	if err == nil {
+		l.Write = cost.Write
+		l.Price, err = x.p.Registry.PriceOf(e.Units)
+	}
+	if err != nil {
+		return l, fmt.Errorf("%w: %w", ErrFunds, err)
+	}
+	return l, nil
 }
 
 // Certify shows that more than two thirds of the shards hold a blob. Anybody may
@@ -129,18 +150,22 @@ func (b Certify) plan(x *exec, _ Tx) (plan, error) {
 		x.seen.add(hash)
 	}
 	return plan{apply: func() {
-		for _, l := range e.Leases {
-			x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(l.Total())) })
-		}
+		x.settle(b.Blob)
 		e.CertifiedEpoch, e.CertifiedHeight = x.epoch(), x.head.Height
-		for _, l := range e.Leases {
-			x.fund(e, l)
+		e.Leases = slices.Clone(e.Leases)
+		for i := range e.Leases {
+			l := &e.Leases[i]
+			x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(l.Escrow())) })
+			x.fund(e, *l)
+			l.Write = 0 // earned with this epoch
 		}
 		x.putEntry(b.Blob, e)
+		x.settle(b.Blob) // a renewal may be due at once
 	}}, nil
 }
 
-// Extend adds epochs to the end of one's own lease, at the present price.
+// Extend adds epochs to the end of one's own lease, at the present price. A renewal
+// moves to the new end.
 type Extend struct {
 	_      struct{} `cbor:",toarray"`
 	Blob   blob.ID
@@ -169,34 +194,45 @@ func (b Extend) plan(x *exec, tx Tx) (plan, error) {
 	if last := x.epoch() + x.p.Registry.MaxEpochs; end+b.Epochs > last {
 		return plan{}, fmt.Errorf("until epoch %d, at most %d: %w", end+b.Epochs, last, ErrEpochs)
 	}
-	price, err := x.p.Registry.PriceOf(e.Units)
+	cost, err := x.p.Registry.CostOf(e.Units, b.Epochs, true)
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrFunds, err)
 	}
-	cost, err := price.Mul(b.Epochs)
-	if err != nil {
-		return plan{}, fmt.Errorf("%d epochs at %s: %w", b.Epochs, price, ErrFunds)
-	}
-	i := slices.IndexFunc(e.Leases, func(l registry.Lease) bool { return l.Owner == owner && l.End == end })
-	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end + b.Epochs, Price: price, Permanent: e.Leases[i].Permanent}
-	joins := e.Leases[i].Payer == owner && e.Leases[i].Price == price
+	i := lastLease(e, owner)
+	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end + b.Epochs, Price: must(x.p.Registry.PriceOf(e.Units)), Permanent: e.Leases[i].Permanent}
+	joins := e.Leases[i].Payer == owner && e.Leases[i].Price == added.Price
 	if !joins && uint64(len(e.Leases)) >= x.p.Registry.MaxLeases {
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrFullEntry)
 	}
-	return plan{cost: cost, apply: func() {
+	return plan{cost: cost.Lease, apply: func() {
+		x.settle(b.Blob)
 		x.fund(e, added)
 		e.Leases = slices.Clone(e.Leases)
+		last := &e.Leases[i]
 		if joins {
-			e.Leases[i].End = added.End
+			last.End = added.End
 		} else {
+			added.Renewal, last.Renewal = last.Renewal, registry.Renewal{}
 			e.Leases = append(e.Leases, added)
 		}
 		x.putEntry(b.Blob, e)
 	}}, nil
 }
 
+// lastLease is the place of an owner's lease that ends last. There must be one.
+func lastLease(e registry.Entry, owner token.Address) int {
+	last := -1
+	for i, l := range e.Leases {
+		if l.Owner == owner && (last < 0 || l.End > e.Leases[last].End) {
+			last = i
+		}
+	}
+	return last
+}
+
 // Delete gives up all one's own leases on a blob that are not permanent. What they
-// have paid for whole epochs after the bytes may go goes back to who paid, less a fee.
+// have paid for whole epochs after the bytes may go goes back to who paid, less a fee;
+// all of what is left to renew them goes back.
 type Delete struct {
 	_    struct{} `cbor:",toarray"`
 	Blob blob.ID
@@ -227,7 +263,9 @@ func (b Delete) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrPermanent)
 	}
 	return plan{apply: func() {
+		x.settle(b.Blob)
 		for _, l := range given {
+			x.release(l.Renewal)
 			x.refund(e, l, registry.FreeFrom(registry.Deleted, x.epoch()))
 		}
 		x.keepLeases(b.Blob, e, rest, registry.Deleted)

@@ -28,6 +28,14 @@ func (w *world) grave(id blob.ID) registry.Tombstone {
 	return s
 }
 
+// writePrice is what is paid once for a blob, at the price of the genesis.
+func (w *world) writePrice(m blob.Manifest) token.Amount {
+	w.t.Helper()
+	l, err := m.Layout()
+	a, err2 := w.g.Params.Registry.WritePriceOf(ok(w, l, err).StoredKiB())
+	return ok(w, a, err2)
+}
+
 func (w *world) gone(id blob.ID) {
 	w.t.Helper()
 	if _, there, err := w.view().Blob(id); err != nil || there {
@@ -58,9 +66,9 @@ func TestABlobIsPaidForCertifiedAndEnds(t *testing.T) {
 	id := m.ID()
 	before := w.account(alice).Balance
 	w.do(alice, RegisterBlob{Manifest: m, Epochs: 2, Owner: alice.Address()})
-	cost := w.entry(id).Leases[0].Total()
+	cost := w.entry(id).Leases[0].Escrow()
 	layout, err := m.Layout()
-	if err != nil || cost != 2*w.g.Params.Registry.Price*token.Amount(layout.StoredKiB()) {
+	if p := w.g.Params.Registry; err != nil || p.WritePrice == 0 || cost != (2*p.Price+p.WritePrice)*token.Amount(layout.StoredKiB()) {
 		t.Fatalf("cost %s for %d KiB: %v", cost, layout.StoredKiB(), err)
 	}
 	if a := w.balanced(); a.Escrow != cost || a.Buckets != 0 {
@@ -107,7 +115,7 @@ func TestARegistrationThatIsNotCertifiedLapsesAndIsRefunded(t *testing.T) {
 	id := m.ID()
 	before := w.account(alice).Balance
 	w.do(alice, RegisterBlob{Manifest: m, Epochs: 3, Owner: alice.Address()})
-	cost := w.entry(id).Leases[0].Total()
+	cost := w.entry(id).Leases[0].Escrow()
 	w.toMiddle(1)
 	w.gone(id)
 	if s := w.grave(id); s.Reason != registry.Lapsed || s.Free != 3 {
@@ -146,7 +154,8 @@ func TestACertificateCountsInItsEpochAndHalfTheNext(t *testing.T) {
 	if err := w.send(Certify{Blob: ids[0], Certificate: late[0]}); err != nil {
 		t.Fatal(err)
 	}
-	if a := w.balanced(); a.Buckets != w.entry(ids[0]).Leases[0].Total() {
+	l := w.entry(ids[0]).Leases[0]
+	if a := w.balanced(); a.Buckets != l.Total()+w.writePrice(w.manifest(0, 1000)) || l.Write != 0 {
 		t.Fatalf("the first epoch's pay is lost: %+v", a)
 	}
 	w.do(alice, RegisterBlob{Manifest: w.manifest(3, 1000), Epochs: 4, Owner: alice.Address()})
@@ -262,7 +271,7 @@ func TestADeletedBlobIsBuriedAndItsPayerRefunded(t *testing.T) {
 	if s := w.grave(id); s.Reason != registry.Deleted || s.Free != 2 {
 		t.Fatalf("%+v", s)
 	}
-	if a := w.balanced(); a.Buckets != 2*lease.Price {
+	if a := w.balanced(); a.Buckets != 2*lease.Price+w.writePrice(m) {
 		t.Fatalf("%+v", a)
 	}
 }

@@ -30,7 +30,7 @@ var (
 	ErrNotOperator   = &Refusal{12, "only the node's operator may do this"}
 	ErrStake         = &Refusal{13, "stake cannot be moved like that"}
 	ErrNothing       = &Refusal{14, "there is nothing to draw yet"}
-	ErrOut           = &Refusal{15, "the node was expelled for signing two blocks at one height"}
+	ErrOut           = &Refusal{15, "the node was expelled for good"}
 	ErrUnknownBlob   = &Refusal{20, "no such blob is registered, or it has ended"}
 	ErrLeased        = &Refusal{21, "the owner has a lease on this blob: extend it instead"}
 	ErrNotOwner      = &Refusal{22, "the signer has no lease on this blob"}

@@ -11,13 +11,18 @@ import (
 
 // Invalidate shows that a blob contradicts its own commitments. Anybody may send it,
 // from the registration on and also after the blob has ended: it is refused for good
-// then. Nothing goes back to those who paid; what the leases have paid for epochs in
-// which nobody keeps the blob any more is burned, so that a network has nothing to
-// gain from taking a bad blob and finding it out later.
+// then. Nothing goes back to those who paid: what the leases have paid for epochs in
+// which nobody keeps the blob any more, and what would have renewed them, is lost. A
+// small part goes to the finder, who had the work; the rest is burned, so that a network
+// has nothing to gain from taking a bad blob and finding it out later.
+//
+// A proof that waits for a block can be read, and sent again for another finder: the fee
+// is thanks, and not worth waiting for.
 type Invalidate struct {
-	_     struct{} `cbor:",toarray"`
-	Blob  blob.ID
-	Proof []byte // a redstuff.BadEncoding
+	_      struct{} `cbor:",toarray"`
+	Blob   blob.ID
+	Proof  []byte        // a redstuff.BadEncoding
+	Finder token.Address // zero: all is burned
 }
 
 // invalidateBytes bounds the transaction: the proof and what surrounds it.
@@ -41,23 +46,31 @@ func (b Invalidate) plan(x *exec, _ Tx) (plan, error) {
 	case !registered && !buried:
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrUnknownBlob)
 	}
-	// A proof that held for this blob once holds for good.
-	if hash := TxHash(Unsigned(b)); !x.seen.has(hash) {
+	// A proof that held for this blob once holds for good, whoever found it.
+	if hash := TxHash(Unsigned(Invalidate{Blob: b.Blob, Proof: b.Proof})); !x.seen.has(hash) {
 		if err := b.verify(); err != nil {
 			return plan{}, err
 		}
 		x.seen.add(hash)
 	}
 	return plan{apply: func() {
+		if registered {
+			x.settle(b.Blob)
+			if e, registered = x.entry(b.Blob); !registered {
+				grave, _ = x.tombstone(b.Blob) // it had ended
+			}
+		}
 		if !registered {
 			grave.Reason = registry.Invalid
 			x.putTombstone(b.Blob, grave)
 			return
 		}
+		lost := token.Amount(0)
 		from := registry.FreeFrom(registry.Invalid, x.epoch())
 		for _, l := range e.Leases {
-			x.burn(e, l, from)
+			lost = must(lost.Add(x.forfeit(e, l, from)))
 		}
+		x.burn(lost, b.Finder)
 		x.keepLeases(b.Blob, e, nil, registry.Invalid)
 	}}, nil
 }
@@ -76,18 +89,28 @@ func (b Invalidate) verify() error {
 	return nil
 }
 
-// burn destroys what a lease has paid for the epochs from one on, or all of it if
-// the blob was never certified.
-func (x *exec) burn(e registry.Entry, l registry.Lease, from uint64) {
-	lost := token.Amount(0)
+// forfeit takes from a lease what it has paid for the epochs from one on, or all of it
+// if the blob was never certified, and what would have renewed it.
+func (x *exec) forfeit(e registry.Entry, l registry.Lease, from uint64) (lost token.Amount) {
 	if e.Certified() {
 		lost = l.Unused(from)
 		for epoch := max(from, l.Start); epoch < l.End; epoch++ {
 			x.takeBucket(epoch, l.Price)
 		}
 	} else {
-		lost = l.Total()
+		lost = l.Escrow()
 		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(lost)) })
 	}
-	x.supply(func(s *Supply) { s.Burned = must(s.Burned.Add(lost)) })
+	x.supply(func(s *Supply) { s.Allowances = must(s.Allowances.Sub(l.Renewal.Left)) })
+	return must(lost.Add(l.Renewal.Left))
+}
+
+// burn destroys what was lost, but for the finder's part.
+func (x *exec) burn(lost token.Amount, finder token.Address) {
+	fee := token.Amount(0)
+	if finder != (token.Address{}) {
+		fee = x.p.Registry.FindersFee(lost)
+	}
+	x.credit(finder, fee)
+	x.supply(func(s *Supply) { s.Burned = must(s.Burned.Add(lost - fee)) })
 }

@@ -90,7 +90,7 @@ func TestABadlyEncodedBlobIsBuriedForGoodAndNobodyIsRefunded(t *testing.T) {
 		if certified {
 			w.certify(id)
 		}
-		price, total, before := w.entry(id).Leases[0].Price, w.entry(id).Leases[0].Total(), w.account(alice).Balance
+		price, total, before := w.entry(id).Leases[0].Price, w.entry(id).Leases[0].Escrow(), w.account(alice).Balance
 		if err := w.send(f.invalidate(t)); err != nil {
 			t.Fatal(err)
 		}
@@ -101,7 +101,7 @@ func TestABadlyEncodedBlobIsBuriedForGoodAndNobodyIsRefunded(t *testing.T) {
 		a := w.balanced()
 		burned, left := total, token.Amount(0)
 		if certified { // the epochs in which the bytes have to stay are paid for
-			burned, left = 3*price, 2*price
+			burned, left = 3*price, 2*price+w.writePrice(f.manifest)
 		}
 		if a.Burned != burned || a.Buckets != left || a.Escrow != 0 || w.account(alice).Balance != before {
 			t.Fatalf("certified %v: burned %s of %s, %s left: %+v", certified, a.Burned, total, left, a)
@@ -238,4 +238,93 @@ func TestBlobsSinceNamesWhatBlocksWrote(t *testing.T) {
 	if ids, ok := m.BlobsSince(m.Height() - 3); !ok || len(ids) != 0 {
 		t.Errorf("%v %v", ids, ok)
 	}
+}
+
+func TestTheFinderOfABadBlobGetsASmallPartOfWhatIsLost(t *testing.T) {
+	for _, certified := range []bool{true, false} {
+		w := newWorld(t, small(), 4)
+		alice, finder := w.users[1], w.users[3]
+		f := forge(t, w.g.Params.Shards, 5000, 1)
+		id := f.manifest.ID()
+		w.do(alice, RegisterBlob{Manifest: f.manifest, Epochs: 5, Owner: alice.Address(), Allowance: 1_000_001, HighestPrice: 1000})
+		lost := w.entry(id).Leases[0].Escrow() + 1_000_001
+		if certified {
+			w.certify(id)
+			lost = 3*w.entry(id).Leases[0].Price + 1_000_001
+		}
+		hers, before := w.account(alice).Balance, w.account(finder).Balance
+		tx := f.invalidate(t)
+		tx.Finder = finder.Address()
+		if err := w.send(tx); err != nil {
+			t.Fatal(err)
+		}
+		want := lost * 5 / 100 // rounded against the finder
+		if got := w.account(finder).Balance - before; got != want || lost%20 == 0 {
+			t.Errorf("certified %v: of %s the finder got %s, want %s", certified, lost, got, want)
+		}
+		if a := w.balanced(); a.Burned != lost-want || a.Allowances != 0 || w.account(alice).Balance != hers {
+			t.Errorf("certified %v: burned %s of %s: %+v", certified, a.Burned, lost, a)
+		}
+	}
+}
+
+// Who only puts another finder on a proof does not make a node check it again.
+func TestAProofIsCheckedOnceWhoeverItsFinderIs(t *testing.T) {
+	w := newWorld(t, small(), 4)
+	f := forge(t, w.g.Params.Shards, 5000, 1)
+	w.do(w.users[1], RegisterBlob{Manifest: f.manifest, Epochs: 2, Owner: w.users[1].Address()})
+	tx := f.invalidate(t)
+	if err := w.l.machine.Check(Unsigned(tx)); err != nil {
+		t.Fatal(err)
+	}
+	if !w.l.machine.seen.has(TxHash(Unsigned(tx))) {
+		t.Fatal("a proof that holds is not remembered")
+	}
+	before := len(w.l.machine.seen.now)
+	tx.Finder = w.users[2].Address()
+	if err := w.l.machine.Check(Unsigned(tx)); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.l.machine.seen.now) != before {
+		t.Error("the same proof was checked again for another finder")
+	}
+}
+
+// The proof comes when the lease has ended and no sweep has noted it: the blob is
+// buried as any, and for good.
+func TestABadBlobThatHasEndedUnnoticedIsBuriedForGood(t *testing.T) {
+	p := small()
+	p.SweepBlobs = 1
+	w := newWorld(t, p, 4)
+	alice := w.users[1]
+	f := forge(t, p.Shards, 5000, 1)
+	id := f.manifest.ID()
+	txs := [][]byte{w.sign(alice, RegisterBlob{Manifest: f.manifest, Epochs: 1, Owner: alice.Address()})}
+	for i := 0; len(txs) < 6; i++ { // that are swept before
+		if m := w.manifest(i, 1000); bytes.Compare(id[:], blobID(m)) > 0 {
+			w.nonces[alice.Address()]++
+			txs = append(txs, w.sign(alice, RegisterBlob{Manifest: m, Epochs: 1, Owner: alice.Address()}))
+		}
+	}
+	w.block(txs)
+	w.certify(id)
+	units := w.entry(id).Units
+	w.toEpoch(1)
+	if !w.entry(id).Certified() {
+		t.Fatal("swept already: the test shows nothing")
+	}
+	if err := w.send(f.invalidate(t)); err != nil {
+		t.Fatal(err)
+	}
+	if g := w.grave(id); g.Reason != registry.Invalid || g.Units != units || g.Free != 2 || !g.Reserved {
+		t.Fatalf("%+v", g)
+	}
+	if a := w.balanced(); a.Burned != 0 {
+		t.Fatalf("an ended lease was burned: %+v", a)
+	}
+}
+
+func blobID(m blob.Manifest) []byte {
+	id := m.ID()
+	return id[:]
 }

@@ -25,12 +25,17 @@ func (x *exec) tombstone(id blob.ID) (registry.Tombstone, bool) {
 	return t, ok
 }
 
-// live is an entry on which somebody has a claim now. One that has ended and that
-// no sweep has come to yet is as good as gone.
+// live is an entry on which somebody has a claim now, as it stands once what is due
+// was settled: who changes it settles it first. One that has ended and that no sweep
+// has come to yet is as good as gone; one that renews itself has not ended, however
+// late the sweep comes.
 func (x *exec) live(id blob.ID) (registry.Entry, bool) {
 	e, ok := x.entry(id)
-	lapsed := ok && !e.Certified() && x.head.Half() >= e.LapsesAt()
-	return e, ok && e.Live(x.epoch()) && !lapsed
+	if !ok || e.Invalid {
+		return registry.Entry{}, false
+	}
+	s := e.Settle(x.head.Half(), x.p.Registry)
+	return s.Entry, len(s.Entry.Leases) > 0
 }
 
 // putEntry writes an entry and sees to it that it is looked at when it is due.
@@ -44,12 +49,16 @@ func (x *exec) schedule(id blob.ID, at registry.Half) {
 }
 
 // fund puts what a lease paid where it waits: with the registration until there is
-// a certificate, then with the epochs it pays for. An epoch that is over cannot be
+// a certificate, then with the epochs it pays for, and the write price with that of
+// the certificate. An epoch that is over cannot be
 // paid any more: its part goes to the present one, in which the nodes did the work.
 func (x *exec) fund(e registry.Entry, l registry.Lease) {
 	if !e.Certified() {
-		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Add(l.Total())) })
+		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Add(l.Escrow())) })
 		return
+	}
+	if l.Write > 0 {
+		x.addBucket(x.epoch(), l.Write) // the work of writing is done
 	}
 	for epoch := l.Start; epoch < l.End; epoch++ {
 		x.addBucket(max(epoch, x.epoch()), l.Price)
@@ -59,7 +68,7 @@ func (x *exec) fund(e registry.Entry, l registry.Lease) {
 // refund gives back what a lease paid: all of it if the blob was never certified,
 // else what it paid for the epochs from one on; less a fee.
 func (x *exec) refund(e registry.Entry, l registry.Lease, from uint64) {
-	back := l.Total()
+	back := l.Escrow()
 	if e.Certified() {
 		back = l.Unused(from)
 		for epoch := max(from, l.Start); epoch < l.End; epoch++ {
@@ -138,51 +147,22 @@ func (x *exec) settle(id blob.ID) {
 }
 
 func (x *exec) settleEntry(id blob.ID, e registry.Entry) {
-	why := registry.Expired
-	lapsed := !e.Certified() && x.head.Half() >= e.LapsesAt()
-	var rest []registry.Lease
-	for _, l := range e.Leases {
-		switch {
-		case !lapsed && l.End > x.epoch():
-			rest = append(rest, l)
-		case !e.Certified():
-			why = registry.Lapsed
+	s := e.Settle(x.head.Half(), x.p.Registry)
+	for _, bought := range s.Bought {
+		x.supply(func(s *Supply) { s.Allowances = must(s.Allowances.Sub(bought.Total())) })
+		x.fund(e, bought)
+	}
+	for _, l := range s.Over {
+		x.release(l.Renewal)
+		if !e.Certified() {
 			x.refund(e, l, 0)
 		}
 	}
-	x.keepLeases(id, e, rest, why)
-}
-
-// sweep settles what is due, at most so much in a block; the rest waits for the next.
-func (x *exec) sweep() {
-	left := x.p.SweepBlobs
-	u := sure(x.view().Usage())
-	swept := u.Swept
-	for ; swept <= x.head.Half() && left > 0; swept++ {
-		var ids []blob.ID
-		prefix := prefixDue(swept)
-		err := x.o.Each(prefix, func(k, _ []byte) error {
-			if uint64(len(ids)) == left {
-				return errEnough
-			}
-			ids = append(ids, blob.ID(k[len(prefix):]))
-			return nil
-		})
-		if err != nil && err != errEnough {
-			panic(readFailure{fmt.Errorf("sweep: %w", err)})
-		}
-		for _, id := range ids {
-			x.o.Delete(keyDue(swept, id))
-			x.settle(id)
-		}
-		left -= uint64(len(ids))
-		if err == errEnough {
-			break
-		}
+	why := registry.Expired
+	if s.Lapsed {
+		why = registry.Lapsed
 	}
-	if swept != u.Swept {
-		x.usage(func(u *Usage) { u.Swept = swept })
-	}
+	x.keepLeases(id, e, s.Entry.Leases, why)
 }
 
 // room says whether units more can be promised.

@@ -15,17 +15,18 @@ import (
 
 // Block is what was agreed on.
 type Block struct {
-	Height        uint64
-	TimeMs        int64 // Unix milliseconds, not before the last block's
-	Txs           [][]byte
-	DoubleSigners []staking.NodeID // proven to have signed two blocks at one height
+	Height      uint64
+	TimeMs      int64 // Unix milliseconds, not before the last block's
+	Txs         [][]byte
+	DoubleSigns []DoubleSign    // evidence that the block carries
+	Rounds      []staking.Round // that this block closes, in a network that is challenged
+	Faults      []Fault         // proven
 }
 
 // Result is what a block does.
 type Result struct {
 	Txs        []TxResult
 	Validators []Validator // whose power changed; 0: not a validator any more
-	Params     *Params     // in force from this block on, where it begins an epoch; else nil
 	AppHash    blob.Hash
 }
 
@@ -154,7 +155,6 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 	r.Validators = x.begin(b)
 	if x.head.Epoch != epoch {
 		rules = x.rules()
-		r.Params = &rules.Params
 	}
 	block := x.o
 	for _, raw := range b.Txs {

@@ -63,23 +63,6 @@ func TestChangesThatDoNotFitTogetherAreDroppedAndItIsSaid(t *testing.T) {
 	}
 }
 
-func TestTheLengthOfAnEpochChangesAtItsStart(t *testing.T) {
-	w := newWorld(t, small(), 4) // of 20 blocks
-	w.vote(Vote{Changes: []ParamChange{{Name: "round_blocks", Value: 15}}}, 0, 1, 2, 3)
-	w.toEpoch(1)
-	if h := w.head(); h.EpochStart != 21 || h.EpochEnd != 40 {
-		t.Fatalf("%+v", h)
-	}
-	w.toEpoch(2)
-	if h := w.head(); h.EpochStart != 41 || h.EpochEnd != 70 || h.Middle() != 56 {
-		t.Fatalf("%+v", h)
-	}
-	w.toEpoch(3)
-	if h := w.head(); h.EpochStart != 71 || h.EpochEnd != 100 {
-		t.Fatalf("%+v", h)
-	}
-}
-
 // A program that does not know the version that was voted works out the last block
 // before it, not the first with it, whatever it is given and however it is opened.
 func TestAProgramStopsBeforeRulesItDoesNotKnow(t *testing.T) {
@@ -162,7 +145,7 @@ func TestEveryVotableParameterIsItsOwn(t *testing.T) {
 	}
 }
 
-// Blocks with votes, over epochs whose length they change, give the same hashes to
+// Blocks with votes give the same hashes to
 // who replays them and opens the state anew between them.
 func TestVotesReplayAlike(t *testing.T) {
 	w := newWorld(t, small(), 4)
@@ -174,7 +157,7 @@ func TestVotesReplayAlike(t *testing.T) {
 		if h%15 == 3 && h < 90 {
 			for i := range w.g.Nodes[:3] {
 				b.Txs = append(b.Txs, Sign(w.users[0], w.l.ChainID(), w.nonces[w.users[0].Address()], fee,
-					Vote{Node: w.g.Nodes[i].ID, Price: 1010, WritePrice: 400, Changes: []ParamChange{{Name: "rounds_per_epoch", Value: 1 + h%3}}}))
+					Vote{Node: w.g.Nodes[i].ID, Price: 1010, WritePrice: 400, Changes: []ParamChange{{Name: "history_epochs", Value: 1 + h%3}}}))
 				w.nonces[w.users[0].Address()]++
 			}
 		}
@@ -192,7 +175,7 @@ func TestVotesReplayAlike(t *testing.T) {
 		}
 		blocks, hashes = append(blocks, b), append(hashes, r.AppHash)
 	}
-	if r := w.rules(); r.Params.EpochBlocks() == w.g.Params.EpochBlocks() || r.Params.Registry.Price == 1000 {
+	if r := w.rules(); r.Params.HistoryEpochs == w.g.Params.HistoryEpochs || r.Params.Registry.Price == 1000 {
 		t.Fatalf("nothing was voted: %+v", r)
 	}
 	replay(t, w.g, blocks, hashes)

@@ -38,11 +38,15 @@ func (h Head) Half() registry.Half { return registry.HalfOf(h.Epoch, h.Height >=
 
 // Supply is the money that is nobody's account, pool or bucket.
 type Supply struct {
-	_      struct{}     `cbor:",toarray"`
-	Total  token.Amount // all there is, since genesis
-	Burned token.Amount
-	Carry  token.Amount // fees and dust, for the next rewards
-	Escrow token.Amount // paid by registrations that are not certified
+	_          struct{}     `cbor:",toarray"`
+	Total      token.Amount // all there is, since genesis
+	Burned     token.Amount
+	Carry      token.Amount // fees and dust, for the next rewards
+	Escrow     token.Amount // paid by registrations that are not certified
+	Allowances token.Amount // left with leases to renew them
+	Subsidy    token.Amount // not yet handed out
+	Insurance  token.Amount // fund, fed by fees up to a part of all stake
+	Repair     token.Amount // fund, fed by slashes and by what nobody earned
 }
 
 // Usage is how full the network is.
@@ -68,7 +72,7 @@ type NodeRecord struct {
 	URL             string // where the operator can be read about
 	About           string // in the operator's words
 	RegisteredEpoch uint64
-	Out             bool // signed two blocks at one height: no new shards
+	Out             bool // expelled for good: no new shards, and no power if it can be spared
 }
 
 // View reads the ledger's records from any reader of its keys: the node's own
@@ -137,9 +141,32 @@ func (v View) Delegation(a token.Address, id staking.NodeID) (staking.Delegation
 	return read[staking.Delegation](v, "delegation", KeyDelegation(a, id))
 }
 
-// Rate is a pool's rate at the turn into an epoch; it is kept where somebody joined or left.
-func (v View) Rate(id staking.NodeID, epoch uint64) (staking.Rate, bool, error) {
-	return read[staking.Rate](v, "rate", KeyRate(id, epoch))
+// Joined is the rate at which a pool let in what waited for an epoch; it is kept until
+// everybody has his shares.
+func (v View) Joined(id staking.NodeID, epoch uint64) (OpenRate, bool, error) {
+	return read[OpenRate](v, "rate", KeyJoined(id, epoch))
+}
+
+// Left is the rate at which a pool let out what was due for an epoch; it is kept until
+// everybody has his money.
+func (v View) Left(id staking.NodeID, epoch uint64) (OpenRate, bool, error) {
+	return read[OpenRate](v, "rate", KeyLeft(id, epoch))
+}
+
+// Standing is what a node's conduct has brought it to.
+func (v View) Standing(id staking.NodeID) (staking.Standing, error) {
+	s, _, err := read[staking.Standing](v, "standing", KeyStanding(id))
+	return s, err
+}
+
+// Statement is what became of a node's pay and stake at an epoch's end.
+func (v View) Statement(epoch uint64, id staking.NodeID) (Statement, bool, error) {
+	return read[Statement](v, "statement", KeyStatement(epoch, id))
+}
+
+// Books are the money of an epoch that was closed.
+func (v View) Books(epoch uint64) (staking.Books, bool, error) {
+	return read[staking.Books](v, "books", KeyBooks(epoch))
 }
 
 // Bucket is what was prepaid for an epoch.

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -129,9 +128,9 @@ func (x *exec) votes(before Committee) {
 	x.adopt(&r)
 	x.carry(&r, ballots)
 	x.putRules(r)
-	x.head.EpochEnd = x.head.EpochStart + x.p.EpochBlocks() - 1 // whose length may be new
-	x.forget(letterPrice)
-	x.forget(letterRules)
+	for _, letter := range []byte{letterPrice, letterRules, letterStatement, letterBooks} {
+		x.forget(letter)
+	}
 }
 
 // price works out the prices of the epoch that begins, and leaves a record of how.
@@ -201,17 +200,16 @@ func (b Ballot) without(p Planned) Ballot {
 	return b
 }
 
-// forget removes the records under a letter, each of an epoch, that are older than
-// Params.HistoryEpochs.
+// forget removes the records under a letter, whose keys begin with an epoch, that are
+// older than Params.HistoryEpochs.
 func (x *exec) forget(letter byte) {
 	var old [][]byte
 	prefix := key(letter)
 	err := list(x.view(), prefix, func(k, _ []byte) error {
-		epoch := k[len(prefix):]
-		if len(epoch) != len(number(0)) {
+		if len(k) == len(prefix) {
 			return nil // the rules themselves
 		}
-		if binary.BigEndian.Uint64(epoch)+x.p.HistoryEpochs > x.epoch() {
+		if numberAt(k[len(prefix):])+x.p.HistoryEpochs > x.epoch() {
 			return errEnough
 		}
 		old = append(old, bytes.Clone(k))

@@ -129,16 +129,31 @@ func (n *Node) look(ctx context.Context, now time.Time) (d duty, directory *clie
 func (n *Node) accuse(ctx context.Context, id blob.ID, proof redstuff.BadEncoding) {
 	ctx, cancel := context.WithTimeout(ctx, accuseLimit)
 	defer cancel()
-	receipt, err := n.ledger.Submit(ctx, ledger.Unsigned(ledger.Invalidate{Blob: id, Proof: proof.Encode()}))
-	if err == nil {
-		err = receipt.Err()
-	}
+	receipt, err := n.submitProof(ctx, id, proof)
 	switch {
 	case err == nil:
 		n.log.Warn("proved that a blob is badly encoded", "blob", id, "height", receipt.Height)
 	case !errors.Is(err, ledger.ErrInvalidBlob): // else another was quicker
 		n.log.Warn("report a badly encoded blob", "blob", id, "err", err)
 	}
+}
+
+// submitProof sends a proof of bad encoding. The finder's fee is for whom the node's
+// earnings are for.
+func (n *Node) submitProof(ctx context.Context, id blob.ID, proof redstuff.BadEncoding) (ledger.Receipt, error) {
+	v, err := n.ledger.View(ctx)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	record, _, err := v.Node(n.id)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	receipt, err := n.ledger.Submit(ctx, ledger.Unsigned(ledger.Invalidate{Blob: id, Proof: proof.Encode(), Finder: record.Payout}))
+	if err == nil {
+		err = receipt.Err()
+	}
+	return receipt, err
 }
 
 // repair rebuilds all that is missing of a blob, some stripes at a time, columns

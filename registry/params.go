@@ -10,30 +10,33 @@ import (
 type Params struct {
 	_               struct{}     `cbor:",toarray"`
 	Price           token.Amount // of a stored KiB, for an epoch
-	WritePrice      token.Amount // of a stored KiB, once, at registration
+	WritePrice      token.Amount // of a stored KiB, once, for whoever registers what is not certified yet
 	MaxEpochs       uint64       // longest lease, from the epoch it is paid in
 	DefaultEpochs   uint64       // what a client asks for when told nothing
 	MaxLeases       uint64       // of one blob
 	RefundFeeBps    uint64       // kept of what is refunded, in 1/10000: reserving room for nothing has a price
 	TombstoneEpochs uint64       // how long an ended blob is remembered after its bytes may go
+	FinderBps       uint64       // of what a badly encoded blob loses, in 1/10000, for who shows it; the rest is burned
 }
 
 // Default is for a real network.
 func Default() Params {
-	return Params{Price: 1000, WritePrice: 500, MaxEpochs: 104, DefaultEpochs: 13, MaxLeases: 128, RefundFeeBps: 100, TombstoneEpochs: 26}
+	return Params{Price: 1000, WritePrice: 500, MaxEpochs: 104, DefaultEpochs: 13, MaxLeases: 128, RefundFeeBps: 100, TombstoneEpochs: 26, FinderBps: 500}
 }
 
 // Validate refuses numbers that do not fit together.
 func (p Params) Validate() error {
 	switch {
-	case p.MaxEpochs < 1 || p.MaxEpochs > 1<<20:
-		return fmt.Errorf("registry: MaxEpochs %d", p.MaxEpochs)
+	case p.MaxEpochs < 2 || p.MaxEpochs > 1<<20:
+		return fmt.Errorf("registry: MaxEpochs %d: must be 2 to %d: a lease is renewed while its last epoch runs", p.MaxEpochs, 1<<20)
 	case p.DefaultEpochs < 1 || p.DefaultEpochs > p.MaxEpochs:
 		return fmt.Errorf("registry: DefaultEpochs %d: must be 1 to MaxEpochs %d", p.DefaultEpochs, p.MaxEpochs)
 	case p.MaxLeases < 1 || p.MaxLeases > 4096:
 		return fmt.Errorf("registry: MaxLeases %d: must be 1 to 4096", p.MaxLeases)
 	case p.RefundFeeBps > 10000:
 		return fmt.Errorf("registry: RefundFeeBps %d is more than everything", p.RefundFeeBps)
+	case p.FinderBps > 10000:
+		return fmt.Errorf("registry: FinderBps %d is more than everything", p.FinderBps)
 	case p.TombstoneEpochs < 1:
 		return fmt.Errorf("registry: TombstoneEpochs is zero: a node that was away could not tell an ended blob from an unknown one")
 	}

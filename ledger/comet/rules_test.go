@@ -49,32 +49,3 @@ func TestAllStopBeforeRulesTheyDoNotKnow(t *testing.T) {
 		}
 	}
 }
-
-// Evidence counts as long as stake is held back, also when a vote changes that.
-func TestAVotedUnbondingTimeMovesTheAgeOfEvidence(t *testing.T) {
-	c := newCluster(t, 1)
-	c.genesis.Params.RoundBlocks, c.genesis.Params.RoundsPerEpoch = 12, 1
-	c.start(0)
-	m := c.members[0].chain
-	age := func() int64 {
-		s, err := m.states.Load()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.ConsensusParams.Evidence.MaxAgeNumBlocks
-	}
-	ctx := within(t)
-	c.reach(ctx, 0, 2)
-	if got := age(); got != 12-6 {
-		t.Fatalf("%d blocks at first", got)
-	}
-	c.vote(t, ledger.Vote{Changes: []ledger.ParamChange{{Name: "staking.unbonding_epochs", Value: 3}}})
-	c.reach(ctx, 0, 23)
-	if got := age(); got != 12-6 {
-		t.Errorf("%d blocks before the change acts", got)
-	}
-	c.reach(ctx, 0, 27)
-	if got := age(); got != 36-6 {
-		t.Errorf("%d blocks after it", got)
-	}
-}

@@ -1,0 +1,70 @@
+package registry
+
+import "fmt"
+
+// Reason says how a blob ended.
+type Reason uint8
+
+// The ways a blob ends.
+const (
+	Expired Reason = 1 // its last lease ran out
+	Lapsed  Reason = 2 // it was never certified
+	Deleted Reason = 3 // its owners deleted it
+	Invalid Reason = 4 // it was proven badly encoded
+)
+
+// String is one word.
+func (r Reason) String() string {
+	switch r {
+	case Expired:
+		return "expired"
+	case Lapsed:
+		return "lapsed"
+	case Deleted:
+		return "deleted"
+	case Invalid:
+		return "invalid"
+	}
+	return fmt.Sprintf("reason %d", uint8(r))
+}
+
+// Tombstone states that a blob has ended. Only on its word do bytes go.
+type Tombstone struct {
+	_        struct{} `cbor:",toarray"`
+	Reason   Reason
+	Ended    uint64 // epoch
+	Free     uint64 // the first epoch in which the bytes may go
+	Units    uint64
+	Reserved bool // its room is still set aside, until Free
+}
+
+// Bury is the tombstone of an entry that ends in epoch.
+func Bury(e Entry, why Reason, epoch uint64) Tombstone {
+	return Tombstone{Reason: why, Ended: epoch, Free: FreeFrom(why, epoch), Units: e.Units, Reserved: true}
+}
+
+// FreeFrom is the first epoch in which the bytes of a blob that ended in epoch may
+// go: after the end of the following one. A lease that ran out had ended with the
+// epoch before the one that notes it.
+func FreeFrom(why Reason, epoch uint64) uint64 {
+	if why == Expired {
+		return epoch + 1
+	}
+	return epoch + 2
+}
+
+// MayGo says whether a node may drop the bytes in epoch.
+func (t Tombstone) MayGo(epoch uint64) bool { return epoch >= t.Free }
+
+// Due is when the tombstone must be looked at next: to give its room back, or to
+// be forgotten. An invalid blob is refused for good.
+func (t Tombstone) Due(p Params) (Half, bool) {
+	if t.Reserved {
+		return Half(2 * t.Free), true
+	}
+	return Half(2 * (t.Free + p.TombstoneEpochs)), t.Reason != Invalid
+}
+
+// PinnedUntil is the last epoch through which a confirmation binds its signer to
+// keep the bytes, whatever becomes of the lease.
+func PinnedUntil(confirmed uint64) uint64 { return confirmed + 1 }
