@@ -25,7 +25,7 @@ type release struct {
 func build(ctx context.Context, t *testing.T, name, tags string) release {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	cmd := exec.CommandContext(ctx, "go", "build", "-tags", tags, "-o", path, "../cmd/walrus")
+	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-tags", tags, "-o", path, "../cmd/walrus")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", name, err, out)
 	}
