@@ -19,37 +19,40 @@ func (r *Refusal) Error() string { return r.Text }
 
 // All refusals.
 var (
-	ErrMalformed   = &Refusal{1, "transaction is malformed"}
-	ErrSignature   = &Refusal{2, "signature does not match: was it made for another chain?"}
-	ErrNonce       = &Refusal{3, "nonce was used or is too far ahead: ask for the account again"}
-	ErrFunds       = &Refusal{4, "not enough money in the account"}
-	ErrFee         = &Refusal{5, "fee is too low"}
-	ErrTooLarge    = &Refusal{6, "transaction is too large"}
-	ErrUnknownNode = &Refusal{10, "no such node is registered"}
-	ErrNodeExists  = &Refusal{11, "the node or its BLS key is registered already"}
-	ErrNotOperator = &Refusal{12, "only the node's operator may do this"}
-	ErrStake       = &Refusal{13, "stake cannot be moved like that"}
-	ErrNothing     = &Refusal{14, "there is nothing to draw yet"}
-	ErrOut         = &Refusal{15, "the node was expelled for signing two blocks at one height"}
-	ErrUnknownBlob = &Refusal{20, "no such blob is registered, or it has ended"}
-	ErrLeased      = &Refusal{21, "the owner has a lease on this blob: extend it instead"}
-	ErrNotOwner    = &Refusal{22, "the signer has no lease on this blob"}
-	ErrPermanent   = &Refusal{23, "a permanent lease cannot be deleted"}
-	ErrCapacity    = &Refusal{24, "the network has no room for this blob"}
-	ErrManifest    = &Refusal{25, "not the manifest of a blob of this network"}
-	ErrEpochs      = &Refusal{26, "a lease cannot be that long or short"}
-	ErrInvalidBlob = &Refusal{27, "the blob was proven badly encoded and is refused for good"}
-	ErrFullEntry   = &Refusal{28, "the blob has as many leases as it can have"}
-	ErrCertified   = &Refusal{30, "the blob is certified already"}
-	ErrCertificate = &Refusal{31, "the certificate does not hold"}
-	ErrProof       = &Refusal{33, "the proof does not show that the blob is badly encoded"}
-	ErrNotMoving   = &Refusal{32, "the node has no such shard to become ready for"}
+	ErrMalformed     = &Refusal{1, "transaction is malformed"}
+	ErrSignature     = &Refusal{2, "signature does not match: was it made for another chain?"}
+	ErrNonce         = &Refusal{3, "nonce was used or is too far ahead: ask for the account again"}
+	ErrFunds         = &Refusal{4, "not enough money in the account"}
+	ErrFee           = &Refusal{5, "fee is too low"}
+	ErrTooLarge      = &Refusal{6, "transaction is too large"}
+	ErrUnknownNode   = &Refusal{10, "no such node is registered"}
+	ErrNodeExists    = &Refusal{11, "the node or its BLS key is registered already"}
+	ErrNotOperator   = &Refusal{12, "only the node's operator may do this"}
+	ErrStake         = &Refusal{13, "stake cannot be moved like that"}
+	ErrNothing       = &Refusal{14, "there is nothing to draw yet"}
+	ErrOut           = &Refusal{15, "the node was expelled for good"}
+	ErrUnknownBlob   = &Refusal{20, "no such blob is registered, or it has ended"}
+	ErrLeased        = &Refusal{21, "the owner has a lease on this blob: extend it instead"}
+	ErrNotOwner      = &Refusal{22, "the signer has no lease on this blob"}
+	ErrPermanent     = &Refusal{23, "a permanent lease cannot be deleted"}
+	ErrCapacity      = &Refusal{24, "the network has no room for this blob"}
+	ErrManifest      = &Refusal{25, "not the manifest of a blob of this network"}
+	ErrEpochs        = &Refusal{26, "a lease cannot be that long or short"}
+	ErrInvalidBlob   = &Refusal{27, "the blob was proven badly encoded and is refused for good"}
+	ErrFullEntry     = &Refusal{28, "the blob has as many leases as it can have"}
+	ErrCertified     = &Refusal{30, "the blob is certified already"}
+	ErrCertificate   = &Refusal{31, "the certificate does not hold"}
+	ErrProof         = &Refusal{33, "the proof does not show that the blob is badly encoded"}
+	ErrNotMoving     = &Refusal{32, "the node has no such shard to become ready for"}
+	ErrNotGovernance = &Refusal{45, "only the node's governance key may vote for it"}
+	ErrVote          = &Refusal{46, "this cannot be voted"}
 )
 
 var refusals = []*Refusal{
 	ErrMalformed, ErrSignature, ErrNonce, ErrFunds, ErrFee, ErrTooLarge, ErrUnknownNode, ErrNodeExists,
 	ErrNotOperator, ErrStake, ErrNothing, ErrOut, ErrUnknownBlob, ErrLeased, ErrNotOwner, ErrPermanent, ErrCapacity,
 	ErrManifest, ErrEpochs, ErrInvalidBlob, ErrFullEntry, ErrCertified, ErrCertificate, ErrNotMoving, ErrProof,
+	ErrNotGovernance, ErrVote,
 }
 
 // CodeOf is the number of a refusal, 0 for nil, and that of ErrMalformed for what

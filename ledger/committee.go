@@ -26,7 +26,8 @@ type Member struct {
 	_      struct{} `cbor:",toarray"`
 	ID     staking.NodeID
 	BLS    token.BLSPublicKey
-	Shards int // that it has the duty for: its power, and its weight in a certificate
+	Shards int // that it has the duty for: its weight in a certificate
+	Power  int // in the agreement on blocks: Shards, or 0 for a node that is out; see weigh
 }
 
 // Index is the number of a node in the committee.
@@ -63,11 +64,21 @@ func (c Committee) Certifiers() []registry.Member {
 	return out
 }
 
-// Validators are the nodes with power.
-func (c Committee) Validators() (out []Validator) {
+// Holders is the number of nodes with shards, those without power included.
+func (c Committee) Holders() (n int) {
 	for _, m := range c.Nodes {
 		if m.Shards > 0 {
-			out = append(out, Validator{NodeID: m.ID, Power: int64(m.Shards)})
+			n++
+		}
+	}
+	return n
+}
+
+// Validators are the nodes with power, in the order of their IDs.
+func (c Committee) Validators() (out []Validator) {
+	for _, m := range c.Nodes {
+		if m.Power > 0 {
+			out = append(out, Validator{NodeID: m.ID, Power: int64(m.Power)})
 		}
 	}
 	return out
@@ -76,7 +87,7 @@ func (c Committee) Validators() (out []Validator) {
 // Validator is a voice in the agreement on blocks.
 type Validator struct {
 	NodeID staking.NodeID
-	Power  int64 // shards; 0 in an update: not a validator any more
+	Power  int64 // see Member; 0 in an update: not a validator any more
 }
 
 // storedCommittee names nodes by their place in the list.
@@ -127,7 +138,7 @@ func (c Committee) encode() []byte {
 	return canon.Encode(s)
 }
 
-// newCommittee lists the nodes of an assignment.
+// newCommittee lists the nodes of an assignment; their power is left to weigh.
 func newCommittee(epoch uint64, a staking.Assignment, bls func(staking.NodeID) token.BLSPublicKey) Committee {
 	count := a.Count()
 	for _, id := range a.From {

@@ -5,23 +5,29 @@ import (
 	"slices"
 
 	"github.com/walrus-network/walrus/staking"
-	"github.com/walrus-network/walrus/token"
 )
 
 // errEnough ends a walk that has found as much as it wanted.
 var errEnough = errors.New("enough")
 
 // begin does what a block does before its transactions: the turn of an epoch, the
-// choice of the next committee, and what is due. It returns changes of validators.
+// punishment of who signed twice, the choice of the next committee, and what is due.
+// It returns changes of validators, one for each at most.
 func (x *exec) begin(b Block) (updates []Validator) {
 	x.head.Height, x.head.TimeMs = b.Height, b.TimeMs
-	if b.Height > x.head.EpochEnd {
-		updates = x.turn()
+	if turn := b.Height > x.head.EpochEnd; turn || len(b.DoubleSigns) > 0 {
+		before := x.committee().Validators()
+		if turn {
+			x.turn()
+		}
+		x.expel(b.DoubleSigns)
+		updates = diff(before, x.committee().Validators())
 	}
 	x.put(KeyHead(), x.head)
-	for _, id := range b.DoubleSigners {
-		x.expel(id)
+	for _, f := range b.Faults {
+		x.note(f)
 	}
+	x.tally(b.Rounds)
 	if b.Height == x.head.Middle() {
 		x.choose()
 	}
@@ -29,81 +35,38 @@ func (x *exec) begin(b Block) (updates []Validator) {
 	return updates
 }
 
-// turn ends an epoch and begins the next: rewards, rates, committee.
-func (x *exec) turn() []Validator {
+// turn ends an epoch and begins the next. The order is a rule: who is slashed is
+// slashed before anybody leaves, and who joins earns nothing of what was.
+func (x *exec) turn() {
 	before := x.committee()
-	x.reward(before)
+	s := x.openBooks(before)
+	s.punish()
+	s.reward()
+	s.release()
 	x.head.Epoch++
 	x.head.EpochStart = x.head.EpochEnd + 1
 	x.head.EpochEnd += x.p.EpochBlocks()
-	x.turnPools()
-	after := x.activate(before)
+	s.turnPools()
+	s.close()
+	x.activate(before)
+	x.votes(before)
 	x.weighRoom()
-	return diff(before.Validators(), after.Validators())
-}
-
-// credit is how many shards' worth of an epoch's pay each node earned. For now a
-// shard earns when its holder was ready at the epoch's end.
-func credit(c Committee) map[staking.NodeID]uint64 {
-	out := map[staking.NodeID]uint64{}
-	for s, id := range c.Holder {
-		if c.From[s].IsZero() {
-			out[id]++
-		}
-	}
-	return out
-}
-
-// reward pays the epoch's bucket and what was carried. Each node gets its credit's
-// part of all shards, rounded down, so that another's failure never raises it;
-// what nobody earned is carried.
-func (x *exec) reward(c Committee) {
-	supply := sure(x.view().Supply())
-	bucket := sure(x.view().Bucket(c.Epoch))
-	pay := must(supply.Carry.Add(bucket))
-	x.o.Delete(KeyBucket(c.Epoch))
-	earned := credit(c)
-	left := pay
-	for _, m := range c.Nodes {
-		r := must(pay.MulDiv(earned[m.ID], uint64(x.p.Shards)))
-		if r == 0 {
-			continue
-		}
-		p := x.pool(m.ID)
-		p.Reward(r)
-		x.put(KeyPool(m.ID), p)
-		left = must(left.Sub(r))
-	}
-	x.supply(func(s *Supply) { s.Carry = left })
-}
-
-// turnPools lets deposits in and withdrawals out, and notes the rate at which.
-func (x *exec) turnPools() {
-	for _, n := range x.nodes() {
-		p := x.pool(n.ID)
-		if rate, changed := p.Turn(x.epoch()); changed {
-			x.put(KeyRate(n.ID, x.epoch()), rate)
-			x.put(KeyPool(n.ID), p)
-		}
-	}
 }
 
 // choose fixes the committee of the next epoch by the stake of now.
 func (x *exec) choose() {
 	now := x.committee()
-	next := sure(staking.Next(now.Assignment, x.candidates()))
-	x.putCommittee(newCommittee(x.epoch()+1, next, x.blsOf))
+	next := sure(staking.Next(now.Assignment, x.candidates(), x.badness))
+	x.putCommittee(x.convene(x.epoch()+1, next))
 }
 
 // activate puts the chosen committee in force and forgets the one before last.
-func (x *exec) activate(before Committee) Committee {
+func (x *exec) activate(before Committee) {
 	next := sure(x.view().Committee(x.epoch()))
-	after := newCommittee(x.epoch(), staking.Activate(before.Assignment, next.Assignment), x.blsOf)
-	x.putCommittee(after)
+	x.putCommittee(x.convene(x.epoch(), staking.Activate(before.Assignment, next.Assignment)))
 	if x.epoch() >= 2 {
 		x.o.Delete(KeyCommittee(x.epoch() - 2))
 	}
-	return after
 }
 
 func (x *exec) nodes() (out []NodeRecord) {
@@ -114,21 +77,43 @@ func (x *exec) nodes() (out []NodeRecord) {
 	return sure(out, err)
 }
 
-// candidates are the nodes that may be given shards.
+// candidates are the nodes that may have shards in the next epoch.
 func (x *exec) candidates() (out []staking.Candidate) {
 	perShard := x.perShard()
 	for _, n := range x.nodes() {
-		p := x.pool(n.ID)
-		if n.Out || !x.p.Staking.Seated(p) {
+		p, standing := x.pool(n.ID), sure(x.view().Standing(n.ID))
+		if n.Out || standing.Moves(x.epoch()) || !x.p.Staking.Seated(p) {
 			continue
 		}
 		room := x.p.Shards
 		if perShard > 0 {
 			room = int(min(n.CapacityKiB/perShard, uint64(room)))
 		}
-		out = append(out, staking.Candidate{ID: n.ID, Stake: p.Stake(), Capacity: room})
+		out = append(out, staking.Candidate{ID: n.ID, Stake: p.Counted(x.epoch()+1, x.p.Staking), Capacity: room, NoNew: standing.NoNew(x.epoch())})
 	}
 	return out
+}
+
+// badness orders those whose shards are moved away: who is out for good comes first,
+// then who was slashed most.
+func (x *exec) badness(id staking.NodeID) uint64 {
+	n, err := x.node(id)
+	if sure(n, err).Out {
+		return 1 << 20
+	}
+	if s := sure(x.view().Standing(id)); s.Moves(x.epoch()) {
+		return s.Badness
+	}
+	return 0
+}
+
+// counted is the last epoch whose committee is fixed: what joins now counts from the
+// one after it on, what leaves now has counted until then.
+func (x *exec) counted() uint64 {
+	if x.head.Height >= x.head.Middle() {
+		return x.epoch() + 1
+	}
+	return x.epoch()
 }
 
 // perShard is how many KiB are promised for each shard.
@@ -157,16 +142,6 @@ func (x *exec) weighRoom() {
 	x.usage(func(u *Usage) { u.ShardKiB = most[shape.F] })
 }
 
-// expel marks a node that signed two blocks at one height: no new shards, and those
-// it has move away within the bound. Doing it twice does it once.
-func (x *exec) expel(id staking.NodeID) {
-	n, ok, err := x.view().Node(id)
-	if sure(ok, err) && !n.Out {
-		n.Out = true
-		x.put(KeyNode(id), n)
-	}
-}
-
 // diff is what changed from one list of validators, sorted by ID, to another.
 func diff(before, after []Validator) (out []Validator) {
 	power := map[staking.NodeID]int64{}
@@ -185,48 +160,4 @@ func diff(before, after []Validator) (out []Validator) {
 		}
 	}
 	return out
-}
-
-// Audit adds up all the money of the ledger. It reads every account and pool, and
-// is for checkers, not for blocks.
-type Audit struct {
-	Accounts, Pools, Buckets, Carry, Escrow, Allowances, Burned, Total token.Amount
-}
-
-// Balanced says that no FROST was made or lost.
-func (a Audit) Balanced() bool {
-	sum := token.Amount(0)
-	for _, part := range []token.Amount{a.Accounts, a.Pools, a.Buckets, a.Carry, a.Escrow, a.Allowances, a.Burned} {
-		var err error
-		if sum, err = sum.Add(part); err != nil {
-			return false
-		}
-	}
-	return sum == a.Total
-}
-
-// Audit adds up all the money there is.
-func (v View) Audit() (a Audit, err error) {
-	s, err := v.Supply()
-	if err != nil {
-		return a, err
-	}
-	a.Carry, a.Escrow, a.Allowances, a.Burned, a.Total = s.Carry, s.Escrow, s.Allowances, s.Burned, s.Total
-	err = each(v, key(letterAccount), func(_ []byte, acc Account) (err error) {
-		a.Accounts, err = a.Accounts.Add(acc.Balance)
-		return err
-	})
-	if err == nil {
-		err = each(v, key(letterPool), func(_ []byte, p staking.Pool) (err error) {
-			a.Pools, err = a.Pools.Add(p.Total())
-			return err
-		})
-	}
-	if err == nil {
-		err = each(v, key(letterBucket), func(_ []byte, b token.Amount) (err error) {
-			a.Buckets, err = a.Buckets.Add(b)
-			return err
-		})
-	}
-	return a, err
 }

@@ -15,9 +15,6 @@ import (
 // ErrGenesis is returned for a genesis that no network can start from.
 var ErrGenesis = errors.New("not a usable genesis")
 
-// RuleVersion is the version of the rules of this package.
-const RuleVersion = 1
-
 // maxGenesis bounds the bytes of a genesis from a stranger.
 const maxGenesis = 8 << 20
 
@@ -27,6 +24,7 @@ type Genesis struct {
 	Name     string   // of the chain: small letters, digits, dashes
 	Time     int64    // Unix milliseconds
 	Params   Params
+	Subsidy  token.Amount // fund out of which Params.Subsidy is paid each epoch
 	Accounts []GenesisAccount
 	Nodes    []GenesisNode
 }
@@ -100,6 +98,7 @@ func (g Genesis) Salt() [32]byte { return g.Hash() }
 
 // Supply is all the money there will ever be.
 func (g Genesis) Supply() (sum token.Amount, err error) {
+	sum = g.Subsidy
 	for _, a := range g.Accounts {
 		if sum, err = sum.Add(a.Amount); err != nil {
 			return 0, err
@@ -173,10 +172,10 @@ func (g Genesis) lay(o *state.Overlay) error {
 		return err
 	}
 	x := &exec{o: o, p: g.Params, chain: g.ChainID(), name: g.Name}
-	x.head = Head{TimeMs: g.Time, EpochStart: 1, EpochEnd: g.Params.EpochBlocks(), RuleVersion: RuleVersion}
+	x.head = Head{TimeMs: g.Time, EpochStart: 1, EpochEnd: g.Params.EpochBlocks(), RuleVersion: FirstRules}
 	x.put(KeyHead(), x.head)
-	x.put(KeyRules(), Rules{Version: RuleVersion, Params: g.Params})
-	x.put(KeySupply(), Supply{Total: supply})
+	x.put(KeyRules(), Rules{Version: FirstRules, Params: g.Params})
+	x.put(KeySupply(), Supply{Total: supply, Subsidy: g.Subsidy})
 	x.put(KeyUsage(), Usage{})
 	for _, a := range g.Accounts {
 		x.put(KeyAccount(a.Address), Account{Balance: a.Amount})
@@ -194,7 +193,7 @@ func (g Genesis) lay(o *state.Overlay) error {
 	if err != nil {
 		return err
 	}
-	x.putCommittee(newCommittee(0, first, x.blsOf))
+	x.putCommittee(x.convene(0, first))
 	x.weighRoom()
 	return nil
 }

@@ -30,8 +30,10 @@ func TestGoldenFormats(t *testing.T) {
 	}{
 		{"head", KeyHead()}, {"rules", KeyRules()}, {"supply", KeySupply()}, {"usage", KeyUsage()}, {"account", KeyAccount(addr)},
 		{"blob", KeyBlob(m.ID())}, {"tombstone", KeyTombstone(m.ID())}, {"owned", KeyOwned(addr, m.ID())}, {"committee 258", KeyCommittee(258)},
-		{"node", KeyNode(id)}, {"pool", KeyPool(id)}, {"delegation", KeyDelegation(addr, id)}, {"rate 3", KeyRate(id, 3)}, {"bucket 3", KeyBucket(3)},
-		{"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
+		{"node", KeyNode(id)}, {"pool", KeyPool(id)}, {"delegation", KeyDelegation(addr, id)}, {"joined 3", KeyJoined(id, 3)}, {"left 3", KeyLeft(id, 3)}, {"standing", KeyStanding(id)}, {"tally 3", KeyTally(3)},
+		{"statement 3", KeyStatement(3, id)}, {"books 3", KeyBooks(3)}, {"fault", KeyFault(Fault{Node: id, Kind: Lie, Epoch: 3, Round: 4})}, {"bucket 3", KeyBucket(3)},
+		{"double sign", KeyDoubleSign(id)}, {"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
+		{"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
 	} {
 		line(k.name, k.key)
 	}
@@ -43,17 +45,23 @@ func TestGoldenFormats(t *testing.T) {
 	fmt.Fprintln(&out, "# records")
 	line("head", canon.Encode(Head{Height: 1, TimeMs: 2, Epoch: 3, EpochStart: 4, EpochEnd: 5, RuleVersion: 1}))
 	line("account", canon.Encode(Account{Balance: 1, Nonce: 2, Used: 3}))
-	line("supply", canon.Encode(Supply{Total: 1, Burned: 2, Carry: 3, Escrow: 4, Allowances: 5}))
+	line("supply", canon.Encode(Supply{Total: 1, Burned: 2, Carry: 3, Escrow: 4, Allowances: 5, Subsidy: 6, Insurance: 7, Repair: 8}))
 	line("usage", canon.Encode(Usage{ReservedKiB: 1, ShardKiB: 2, Swept: 3}))
 	line("entry", canon.Encode(registry.Entry{Manifest: m, Units: 1, RegisteredEpoch: 2, RegisteredHeight: 3, CertifiedEpoch: 4, CertifiedHeight: 5,
 		Leases: []registry.Lease{{Owner: addr, Payer: addr, Start: 6, End: 7, Price: 8, Write: 9, Permanent: true, Renewal: registry.Renewal{Payer: addr, Left: 10, Highest: 11}}}}))
 	line("tombstone", canon.Encode(registry.Tombstone{Reason: registry.Deleted, Ended: 1, Free: 2, Units: 3, Reserved: true}))
-	line("pool", canon.Encode(staking.Pool{Bond: 1, BondLeaving: []staking.BondExit{{Amount: 2, Epoch: 3}}, Balance: 4, Shares: 5, Joining: 6,
-		Leaving: []staking.ShareExit{{Shares: 7, Epoch: 8}}, Owed: 9, Earned: 10, CommissionBps: 11}))
+	line("pool", canon.Encode(staking.Pool{Bond: 1, BondLeaving: []staking.Deposit{{Amount: 2, Epoch: 3}}, Balance: 4, Shares: 5, Joining: []staking.Deposit{{Amount: 6, Epoch: 7}},
+		Leaving: []staking.ShareExit{{Shares: 7, Epoch: 8}}, Owed: 9, Earned: 10, Held: staking.Held{First: []token.Amount{11}, Late: []token.Amount{12}}, CommissionBps: 13, NextCommission: []staking.Commission{{Bps: 14, Epoch: 15}}}))
 	line("delegation", canon.Encode(staking.Delegation{Shares: 1, Joining: []staking.Deposit{{Amount: 2, Epoch: 3}}, Leaving: []staking.ShareExit{{Shares: 4, Epoch: 5}}}))
-	line("rate", canon.Encode(staking.Rate{Balance: 1, Shares: 2}))
-	line("node", canon.Encode(NodeRecord{ID: id, Operator: addr, BLS: node.BLSKey().Public(), Addresses: []string{"a", "b"}, Comet: "c", CapacityKiB: 1, Name: "n", RegisteredEpoch: 2}))
-	line("rules", canon.Encode(Rules{Version: 1, Params: Testnet()}))
+	line("rate", canon.Encode(OpenRate{Rate: staking.Rate{Balance: 1, Shares: 2, Returned: true}, Open: 3}))
+	line("node", canon.Encode(NodeRecord{ID: id, Operator: addr, Governance: addr, Payout: addr, BLS: node.BLSKey().Public(), Addresses: []string{"a", "b"}, Comet: "c", CapacityKiB: 1, Name: "n", URL: "u", About: "w", RegisteredEpoch: 2}))
+	line("double sign", canon.Encode(DoubleSignRecord{Height: 1, Found: 2, Epoch: 3, Power: 4, TakenBps: 5}))
+	changes := []ParamChange{{Name: "fees.base", Value: 2}}
+	line("rules", canon.Encode(Rules{Version: 1, Params: Testnet(), Planned: []Planned{{Epoch: 3, Version: 2, Changes: changes}}}))
+	line("ballot", canon.Encode(Ballot{Price: 1, WritePrice: 2, Version: 3, Changes: changes, Height: 4}))
+	line("price record", canon.Encode(PriceRecord{Epoch: 1, Shards: 2, BoundBps: 3, Nodes: []staking.NodeID{id}, Held: []uint16{4},
+		Prices: []token.Amount{5}, Writes: []token.Amount{6}, Before: 7, After: 8, WriteBefore: 9, WriteAfter: 10}))
+	line("rule record", canon.Encode(RuleRecord{Epoch: 1, Version: 2, Changes: changes, Dropped: true}))
 	line("params of a real network", canon.Encode(Default()))
 	c := w.committee()
 	c.From[3] = c.Holder[0]
@@ -69,8 +77,8 @@ func goldenTransactions(line func(string, []byte), w *world, alice token.Key, ch
 		Transfer{To: addr, Amount: token.WAL},
 		RegisterNode{Addresses: []string{"/ip4/1.2.3.4/tcp/5"}, Comet: "1.2.3.4:6", CapacityKiB: 7, Name: "n", Bond: token.WAL, CommissionBps: 8}.Prove(chain, worldName, addr, node.Key(), node.BLSKey()),
 		UpdateNode{Node: id, Addresses: []string{"a"}, Comet: "c", CapacityKiB: 1, Name: "n"},
-		Bond{Node: id, Amount: 1}, Unbond{Node: id, Amount: 1}, Withdraw{Node: id}, Delegate{Node: id, Amount: 1}, Undelegate{Node: id, Shares: 1},
-		RegisterBlob{Manifest: m, Epochs: 2, Owner: addr, Permanent: true, Allowance: 3, HighestPrice: 4}, Extend{Blob: m.ID(), Epochs: 1}, Delete{Blob: m.ID()}, SetRenewal{Blob: m.ID(), Allowance: 1, HighestPrice: 2},
+		SetCommission{Node: id, Bps: 1}, SetNodeKeys{Node: id, Operator: addr, Governance: addr, Payout: addr}, Bond{Node: id, Amount: 1}, Unbond{Node: id, Amount: 1}, Withdraw{Node: id}, Delegate{Node: id, Amount: 1, Least: 2}, Undelegate{Node: id, Shares: 1},
+		RegisterBlob{Manifest: m, Epochs: 2, Owner: addr, Permanent: true, Allowance: 3, HighestPrice: 4}, Extend{Blob: m.ID(), Epochs: 1}, Delete{Blob: m.ID()}, Vote{Node: id, Price: 1, WritePrice: 2, Version: 3, Changes: []ParamChange{{Name: "fees.base", Value: 4}}}, SetRenewal{Blob: m.ID(), Allowance: 1, HighestPrice: 2},
 	} {
 		line(b.kind().String(), Sign(alice, chain, 1, fee, b))
 	}

@@ -15,18 +15,27 @@ const (
 	letterBlob       = 'b' // blob ID
 	letterCommittee  = 'c' // epoch
 	letterDelegation = 'd' // address, node
+	letterStatement  = 'e' // epoch, node
+	letterFault      = 'f' // node, epoch, round, kind
 	letterHead       = 'h'
+	letterStanding   = 'i' // node
+	letterTally      = 'j' // epoch
 	letterBLS        = 'k' // BLS key -> node
+	letterLeft       = 'l' // node, epoch
 	letterBucket     = 'm' // epoch
 	letterNode       = 'n' // node
 	letterOwned      = 'o' // address, blob ID
 	letterPool       = 'p' // node
 	letterDue        = 'q' // half epoch, blob ID
-	letterRate       = 'r' // node, epoch
+	letterJoined     = 'r' // node, epoch
 	letterSupply     = 's'
 	letterTombstone  = 't' // blob ID
 	letterUsage      = 'u'
-	letterRules      = 'v'
+	letterBooks      = 'y' // epoch
+	letterDoubleSign = 'x' // node
+	letterRules      = 'v' // alone: the rules; epoch: what was voted for it
+	letterBallot     = 'w' // node
+	letterPrice      = 'z' // epoch
 )
 
 func key(letter byte, parts ...[]byte) []byte {
@@ -77,11 +86,50 @@ func KeyDelegation(a token.Address, id staking.NodeID) []byte {
 	return key(letterDelegation, a[:], id[:])
 }
 
-// KeyRate is the key of the staking.Rate of a pool at the turn into an epoch.
-func KeyRate(id staking.NodeID, epoch uint64) []byte { return key(letterRate, id[:], number(epoch)) }
+// KeyJoined is the key of the OpenRate at which a pool let in what waited for an epoch.
+func KeyJoined(id staking.NodeID, epoch uint64) []byte {
+	return key(letterJoined, id[:], number(epoch))
+}
+
+// KeyLeft is the key of the OpenRate at which a pool let out what was due for an epoch.
+func KeyLeft(id staking.NodeID, epoch uint64) []byte { return key(letterLeft, id[:], number(epoch)) }
+
+// KeyStanding is the key of a node's staking.Standing.
+func KeyStanding(id staking.NodeID) []byte { return key(letterStanding, id[:]) }
+
+// KeyTally is the key of the Tally of the present epoch.
+func KeyTally(epoch uint64) []byte { return key(letterTally, number(epoch)) }
+
+// KeyStatement is the key of a node's Statement of an epoch.
+func KeyStatement(epoch uint64, id staking.NodeID) []byte {
+	return key(letterStatement, number(epoch), id[:])
+}
+
+// KeyBooks is the key of an epoch's Books.
+func KeyBooks(epoch uint64) []byte { return key(letterBooks, number(epoch)) }
+
+// KeyFault is the key of a FaultRecord.
+func KeyFault(f Fault) []byte {
+	return key(letterFault, f.Node[:], number(f.Epoch), number(f.Round), []byte{byte(f.Kind)})
+}
+
+// KeyDoubleSign is the key of a DoubleSignRecord.
+func KeyDoubleSign(id staking.NodeID) []byte { return key(letterDoubleSign, id[:]) }
 
 // KeyBucket is the key of what was prepaid for an epoch.
 func KeyBucket(epoch uint64) []byte { return key(letterBucket, number(epoch)) }
+
+// KeyRuleRecord is the key of the RuleRecord of an epoch.
+func KeyRuleRecord(epoch uint64) []byte { return key(letterRules, number(epoch)) }
+
+// KeyBallot is the key of a node's Ballot.
+func KeyBallot(id staking.NodeID) []byte { return key(letterBallot, id[:]) }
+
+// KeyPriceRecord is the key of the PriceRecord of an epoch.
+func KeyPriceRecord(epoch uint64) []byte { return key(letterPrice, number(epoch)) }
+
+// PrefixBallots begins the keys of all ballots.
+func PrefixBallots() []byte { return key(letterBallot) }
 
 // PrefixBlobs begins the keys of all entries.
 func PrefixBlobs() []byte { return key(letterBlob) }
@@ -100,3 +148,6 @@ func keyBLS(k token.BLSPublicKey) []byte { return key(letterBLS, k[:]) }
 func keyDue(at registry.Half, id blob.ID) []byte { return key(letterDue, number(uint64(at)), id[:]) }
 
 func prefixDue(at registry.Half) []byte { return key(letterDue, number(uint64(at))) }
+
+// numberAt reads a number that a key holds.
+func numberAt(k []byte) uint64 { return binary.BigEndian.Uint64(k) }

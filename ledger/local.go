@@ -71,10 +71,23 @@ func (l *Local) Advance(blocks int) error {
 	return nil
 }
 
+// Run runs a block with what it holds beside its height and time, which are the
+// ledger's own: transactions, and what else was found, for those who drive a ledger
+// without a network.
+func (l *Local) Run(b Block) (Result, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.run(b)
+}
+
 // block needs mu held.
-func (l *Local) block(txs [][]byte) (Result, error) {
+func (l *Local) block(txs [][]byte) (Result, error) { return l.run(Block{Txs: txs}) }
+
+// run needs mu held.
+func (l *Local) run(b Block) (Result, error) {
 	l.last = max(l.last, l.clock())
-	r, err := l.machine.Execute(Block{Height: l.machine.Height() + 1, TimeMs: l.last, Txs: txs})
+	b.Height, b.TimeMs = l.machine.Height()+1, l.last
+	r, err := l.machine.Execute(b)
 	if err != nil {
 		return r, err
 	}

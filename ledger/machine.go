@@ -13,21 +13,21 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// ErrRules is returned when the ledger's state follows rules this program does not know.
-var ErrRules = errors.New("the network follows newer rules: install a newer version")
-
 // Block is what was agreed on.
 type Block struct {
-	Height        uint64
-	TimeMs        int64 // Unix milliseconds, not before the last block's
-	Txs           [][]byte
-	DoubleSigners []staking.NodeID // proven to have signed two blocks at one height
+	Height      uint64
+	TimeMs      int64 // Unix milliseconds, not before the last block's
+	Txs         [][]byte
+	DoubleSigns []DoubleSign    // evidence that the block carries
+	Rounds      []staking.Round // that this block closes, in a network that is challenged
+	Faults      []Fault         // proven
 }
 
 // Result is what a block does.
 type Result struct {
 	Txs        []TxResult
 	Validators []Validator // whose power changed; 0: not a validator any more
+	Params     *Params     // in force from this block on, where it begins an epoch; else nil
 	AppHash    blob.Hash
 }
 
@@ -48,6 +48,7 @@ type Machine struct {
 	waiting *waiting
 	pending *state.Update // executed, not committed
 	changed []blob.ID     // blobs whose entries the pending update writes
+	next    Rules         // in force once the pending update is committed
 
 	mu      sync.RWMutex // guards the fields below
 	rules   Rules        // as committed
@@ -77,8 +78,15 @@ func NewMachine(g Genesis, kv state.KV) (*Machine, error) {
 	if m.rules, err = v.Rules(); err != nil {
 		return nil, err
 	}
-	if m.rules.Version != RuleVersion {
-		return nil, fmt.Errorf("rules %d, this program knows %d: %w", m.rules.Version, RuleVersion, ErrRules)
+	head, err := v.Head()
+	if err != nil {
+		return nil, err
+	}
+	if m.rules.Version > Newest {
+		return nil, UnknownRules{head.Epoch, m.rules.Version}
+	}
+	if err := m.rules.known(head, head.Height+1); err != nil {
+		return nil, err
 	}
 	return m, nil
 }
@@ -110,9 +118,7 @@ func (m *Machine) exec() (*exec, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return &exec{o: state.NewOverlay(base), p: m.rules.Params, chain: m.chain, name: m.genesis.Name, head: head, seen: m.seen}, nil
+	return &exec{o: state.NewOverlay(base), p: m.Rules().Params, chain: m.chain, name: m.genesis.Name, head: head, seen: m.seen}, nil
 }
 
 // Check says whether a transaction could be done on the committed state: the door
@@ -142,7 +148,16 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 	if b.Height != x.head.Height+1 || b.TimeMs < x.head.TimeMs {
 		return r, fmt.Errorf("block %d at %d ms does not follow %d at %d ms", b.Height, b.TimeMs, x.head.Height, x.head.TimeMs)
 	}
+	rules := m.Rules()
+	if err := rules.known(x.head, b.Height); err != nil {
+		return r, err
+	}
+	epoch := x.head.Epoch
 	r.Validators = x.begin(b)
+	if x.head.Epoch != epoch {
+		rules = x.rules()
+		r.Params = &rules.Params
+	}
 	block := x.o
 	for _, raw := range b.Txs {
 		x.o = state.NewOverlay(block)
@@ -157,7 +172,7 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	m.pending, m.changed, r.AppHash = u, entriesIn(block.Changes()), u.Root()
+	m.pending, m.changed, m.next, r.AppHash = u, entriesIn(block.Changes()), rules, u.Root()
 	return r, nil
 }
 
@@ -184,7 +199,20 @@ func (m *Machine) Commit() error {
 	// First: who sees the new height must find what it wrote.
 	m.touched.add(m.state.Height()+1, changed)
 	m.mu.Unlock()
-	return m.state.Commit(u)
+	if err := m.state.Commit(u); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	m.rules = m.next
+	m.mu.Unlock()
+	return nil
+}
+
+// Rules are those in force after the last committed block.
+func (m *Machine) Rules() Rules {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.rules
 }
 
 // BlobsSince is the blobs whose entries blocks after height wrote. ok is false where

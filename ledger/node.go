@@ -122,6 +122,9 @@ func (b RegisterNode) plan(x *exec, tx Tx) (plan, error) {
 	if sure(taken, err) {
 		return plan{}, fmt.Errorf("%s: BLS key: %w", b.Node, ErrNodeExists)
 	}
+	if b.Bond < x.p.Staking.MinBond {
+		return plan{}, fmt.Errorf("bond %s, a new node needs at least %s: %w", b.Bond, x.p.Staking.MinBond, ErrStake)
+	}
 	pool, err := staking.NewPool(b.Bond, x.p.Staking.MinDelegation, b.CommissionBps)
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
@@ -170,6 +173,50 @@ func (b UpdateNode) plan(x *exec, tx Tx) (plan, error) {
 			x.weighRoom()
 		}
 	}}, nil
+}
+
+// SetCommission announces another commission; see staking.Pool.SetCommission.
+type SetCommission struct {
+	_    struct{} `cbor:",toarray"`
+	Node staking.NodeID
+	Bps  uint64
+}
+
+func (SetCommission) kind() Kind { return KindSetCommission }
+
+func (SetCommission) check(Params) error { return nil }
+
+func (b SetCommission) plan(x *exec, tx Tx) (plan, error) {
+	if _, err := x.operated(b.Node, tx); err != nil {
+		return plan{}, err
+	}
+	p := x.pool(b.Node)
+	if err := p.SetCommission(b.Bps, x.epoch(), x.p.Staking); err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
+	}
+	return plan{apply: func() { x.put(KeyPool(b.Node), p) }}, nil
+}
+
+// SetNodeKeys hands a node's rights over. A zero address leaves a key as it is.
+type SetNodeKeys struct {
+	_          struct{} `cbor:",toarray"`
+	Node       staking.NodeID
+	Operator   token.Address
+	Governance token.Address
+	Payout     token.Address
+}
+
+func (SetNodeKeys) kind() Kind { return KindSetNodeKeys }
+
+func (SetNodeKeys) check(Params) error { return nil }
+
+func (b SetNodeKeys) plan(x *exec, tx Tx) (plan, error) {
+	n, err := x.operated(b.Node, tx)
+	if err != nil {
+		return plan{}, err
+	}
+	n.Operator, n.Governance, n.Payout = or(b.Operator, n.Operator), or(b.Governance, n.Governance), or(b.Payout, n.Payout)
+	return plan{apply: func() { x.put(KeyNode(b.Node), n) }}, nil
 }
 
 // ShardReady says that the receiver of a shard holds all of it. From then on the

@@ -20,8 +20,11 @@ func (w *world) newcomer(op token.Key, i int, bond token.Amount) (staking.NodeID
 func TestAFreshNodeThatBondsGetsShards(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	op := w.users[3]
-	id, body := w.newcomer(op, 7, 2*token.WAL)
+	_, body := w.newcomer(op, 6, 9*token.WAL)
+	w.refusedWith(ErrStake, w.try(op, body))
+	id, body := w.newcomer(op, 7, 10*token.WAL)
 	w.do(op, body)
+	w.do(op, Unbond{Node: id, Amount: token.WAL})
 	w.toEpoch(1)
 	if got := w.committee().Duty(id); len(got) != 0 {
 		t.Fatalf("too little bond, and shards %v", got)
@@ -43,7 +46,7 @@ func TestAFreshNodeThatBondsGetsShards(t *testing.T) {
 	if got := c.Duty(id); len(got) != 1 || c.From[s] != old {
 		t.Fatalf("shards %v from %s", got, c.From[s])
 	}
-	if p, _, err := w.view().Pool(id); err != nil || p.Earned != 0 || p.Balance != token.WAL {
+	if p, _, err := w.view().Pool(id); err != nil || p.Earned != token.WAL || p.Balance != token.WAL { // nothing but the bond it took back
 		t.Fatalf("%+v %v", p, err)
 	}
 	key := w.secrets[len(w.secrets)-1].Key()
@@ -105,8 +108,8 @@ func TestAnExpelledNodeLosesItsShardsWithinTheBound(t *testing.T) {
 	w := newWorld(t, small(), 6)
 	bad := w.g.Nodes[2].ID
 	m := w.l.machine
-	block := func(signers ...staking.NodeID) Result {
-		r, err := m.Execute(Block{Height: m.Height() + 1, TimeMs: w.g.Time, DoubleSigners: signers})
+	block := func(signers ...DoubleSign) Result {
+		r, err := m.Execute(Block{Height: m.Height() + 1, TimeMs: w.g.Time, DoubleSigns: signers})
 		if err == nil {
 			err = m.Commit()
 		}
@@ -115,8 +118,8 @@ func TestAnExpelledNodeLosesItsShardsWithinTheBound(t *testing.T) {
 		}
 		return r
 	}
-	block(bad, bad)
-	block(bad, staking.NodeID{5})
+	block(DoubleSign{Node: bad, Power: 1}, DoubleSign{Node: bad, Power: 2})
+	block(DoubleSign{Node: bad}, DoubleSign{Node: staking.NodeID{5}})
 	if n, _, err := w.view().Node(bad); err != nil || !n.Out {
 		t.Fatalf("%+v %v", n, err)
 	}

@@ -17,10 +17,13 @@ type Params struct {
 	BlockMs        uint64   // nominal time between blocks
 	RoundBlocks    uint64   // blocks in a round
 	RoundsPerEpoch uint64
-	Buckets        int    // leaves of the state tree, a power of two
-	BlockBytes     uint64 // of all transactions of a block
-	TxBytes        uint64 // of one transaction; a proof of bad encoding may be larger
-	SweepBlobs     uint64 // ended blobs and leases that one block works off
+	Buckets        int          // leaves of the state tree, a power of two
+	BlockBytes     uint64       // of all transactions of a block
+	TxBytes        uint64       // of one transaction; a proof of bad encoding may be larger
+	SweepBlobs     uint64       // ended blobs and leases that one block works off
+	Challenged     bool         // shards are paid for what challenges find; else for being ready
+	Subsidy        token.Amount // added to each epoch's pay while the genesis' fund lasts
+	HistoryEpochs  uint64       // for which records of pay, slashes and prices are kept
 	Fees           Fees
 	Staking        staking.Params
 	Registry       registry.Params
@@ -40,7 +43,7 @@ func (f Fees) Of(size int) token.Amount { return f.Base + f.PerByte*token.Amount
 func Default() Params {
 	return Params{
 		Shards: 100, BlockMs: 3000, RoundBlocks: 1200, RoundsPerEpoch: 336,
-		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 1000,
+		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 1000, HistoryEpochs: 52,
 		Fees: Fees{Base: 100_000, PerByte: 100}, Staking: staking.Default(), Registry: registry.Default(),
 	}
 }
@@ -50,7 +53,7 @@ func Testnet() Params {
 	p := Default()
 	p.Shards, p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch = 28, 500, 120, 10
 	p.Buckets = 1 << 12
-	p.Staking.UnbondingEpochs = 1
+	p.Staking.UnbondingEpochs, p.Staking.CommissionNotice = 1, 2
 	return p
 }
 
@@ -63,6 +66,19 @@ func (p Params) EpochBlocks() uint64 { return p.RoundBlocks * p.RoundsPerEpoch }
 
 // Shape is the code's shape for the network's shards.
 func (p Params) Shape() (blob.Shape, error) { return blob.NewShape(p.Shards) }
+
+// agreementLag is how many blocks of an epoch may still be signed by the committee
+// before it, until the validators' change acts; and one, by which an age is counted
+// from the block before.
+const agreementLag = 3
+
+// EvidenceBlocks is how many blocks a fault may be old to be punished still:
+// UnbondingEpochs epochs less a round in which the evidence travels, or less half an
+// epoch where that is shorter. Stake that counted at the fault is then in its pool,
+// and stays there until the settlement of the epoch that holds the evidence.
+func (p Params) EvidenceBlocks() uint64 {
+	return p.Staking.UnbondingEpochs*p.EpochBlocks() - max(agreementLag, min(p.RoundBlocks, p.EpochBlocks()/2))
+}
 
 // minEpochBlocks leaves the middle of an epoch its own block, and validator changes
 // (two blocks) time to act before the next.
@@ -92,6 +108,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("params: TxBytes %d in BlockBytes %d: 4096 <= TxBytes <= 2 MiB; a block takes the largest transaction (%d) and is at most 16 MiB", p.TxBytes, p.BlockBytes, p.LargestTx())
 	case p.SweepBlobs < 1 || p.SweepBlobs > 100_000:
 		return fmt.Errorf("params: SweepBlobs %d: must be 1 to 100000", p.SweepBlobs)
+	case p.HistoryEpochs < 1 || p.HistoryEpochs > 10_000:
+		return fmt.Errorf("params: HistoryEpochs %d: must be 1 to 10000", p.HistoryEpochs)
 	case p.Fees.Base > 1_000_000*token.WAL || p.Fees.PerByte > token.WAL:
 		return fmt.Errorf("params: fees %s and %s a byte are beyond reason", p.Fees.Base, p.Fees.PerByte)
 	}

@@ -10,9 +10,22 @@ import (
 
 // setPrice changes the price of storage for the blocks to come, as a vote does.
 func (w *world) setPrice(price token.Amount) {
-	w.l.machine.mu.Lock()
-	defer w.l.machine.mu.Unlock()
-	w.l.machine.rules.Params.Registry.Price = price
+	w.t.Helper()
+	m := w.l.machine
+	x, err := m.exec()
+	ok(w, x, err)
+	x.begin(Block{Height: x.head.Height + 1, TimeMs: x.head.TimeMs})
+	r := x.rules()
+	r.Params.Registry.Price = price
+	x.putRules(r)
+	u, err := m.state.Prepare(x.head.Height, x.o.Changes())
+	ok(w, u, err)
+	if err := m.state.Commit(u); err != nil {
+		w.t.Fatal(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.rules = r
 }
 
 // units is what a blob weighs.

@@ -45,17 +45,19 @@ func (b Unbond) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, err
 	}
 	p := x.pool(b.Node)
-	if err := p.Unbond(b.Amount, x.epoch()+x.p.Staking.UnbondingEpochs+1); err != nil {
+	if err := p.Unbond(b.Amount, x.counted(), x.p.Staking); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
 	}
 	return plan{apply: func() { x.put(KeyPool(b.Node), p) }}, nil
 }
 
-// Delegate puts money behind a node. It becomes shares at the next epoch's start.
+// Delegate puts money behind a node. It becomes shares at the start of the first epoch
+// whose committee it can still count for.
 type Delegate struct {
 	_      struct{} `cbor:",toarray"`
 	Node   staking.NodeID
 	Amount token.Amount
+	Least  staking.Shares // refused if it would buy fewer at the present rate; 0: any number
 }
 
 func (Delegate) kind() Kind { return KindDelegate }
@@ -71,7 +73,7 @@ func (b Delegate) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, fmt.Errorf("%s: %w", b.Node, ErrOut)
 	}
 	s := x.stakeOf(tx.Signer.Address(), b.Node)
-	if err := s.pool.Delegate(&s.part, b.Amount, x.epoch(), x.p.Staking); err != nil {
+	if err := s.pool.Delegate(&s.part, b.Amount, b.Least, x.counted(), x.p.Staking); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
 	}
 	return plan{cost: b.Amount, apply: func() { x.putStake(s) }}, nil
@@ -93,14 +95,15 @@ func (b Undelegate) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, err
 	}
 	s := x.stakeOf(tx.Signer.Address(), b.Node)
-	if err := s.pool.Undelegate(&s.part, b.Shares, x.epoch(), x.p.Staking); err != nil {
+	if err := s.pool.Undelegate(&s.part, b.Shares, x.counted(), x.p.Staking); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
 	}
 	return plan{apply: func() { x.putStake(s) }}, nil
 }
 
-// Withdraw draws what the signer can have of a node: undelegated money whose time
-// has come, and, as its operator, earnings and bond whose time has come.
+// Withdraw draws what the signer can have of a node: undelegated money whose time has
+// come. Where the signer is the node's operator or its payout address, what the node
+// has earned, and bond whose time has come, goes to the payout address.
 type Withdraw struct {
 	_    struct{} `cbor:",toarray"`
 	Node staking.NodeID
@@ -115,37 +118,28 @@ func (b Withdraw) plan(x *exec, tx Tx) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	s := x.stakeOf(tx.Signer.Address(), b.Node)
-	if n.Operator == tx.Signer.Address() {
-		s.out = must(s.out.Add(s.pool.DrawEarned()))
-		if x.released(b.Node, s.pool) {
-			s.out = must(s.out.Add(s.pool.DrawBond(x.epoch())))
-		}
+	signer := tx.Signer.Address()
+	s := x.stakeOf(signer, b.Node)
+	earned := token.Amount(0)
+	if signer == n.Operator || signer == n.Payout {
+		earned = s.pool.DrawEarned()
 	}
-	if s.out == 0 {
+	if s.Out == 0 && earned == 0 {
 		return plan{}, fmt.Errorf("%s: %w", b.Node, ErrNothing)
 	}
-	return plan{apply: func() { x.putStake(s) }}, nil
+	return plan{apply: func() {
+		x.putStake(s)
+		x.credit(n.Payout, earned)
+	}}, nil
 }
 
-// released says whether bond may leave: not while the node keeps a shard for a
-// holder that is not ready, nor while it has shards and less than the least bond
-// would stay.
-func (x *exec) released(id staking.NodeID, p staking.Pool) bool {
-	c := x.committee()
-	if len(c.Keeping(id)) > 0 {
-		return false
-	}
-	return x.p.Staking.Seated(p) || len(c.Duty(id)) == 0
-}
-
-// stake is one account's part of a pool, settled up to now, and the money that came out.
+// stake is one account's part of a pool, settled up to now.
 type stake struct {
 	owner token.Address
 	node  staking.NodeID
 	pool  staking.Pool
 	part  staking.Delegation
-	out   token.Amount
+	staking.Settled
 }
 
 func (x *exec) stakeOf(owner token.Address, node staking.NodeID) stake {
@@ -153,14 +147,34 @@ func (x *exec) stakeOf(owner token.Address, node staking.NodeID) stake {
 	var err error
 	s.part, _, err = x.view().Delegation(owner, node)
 	sure(s.part, err)
-	s.out = s.pool.Settle(&s.part, x.epoch(), func(epoch uint64) staking.Rate {
-		r, ok, err := x.view().Rate(node, epoch)
-		if err == nil && !ok {
-			err = fmt.Errorf("pool of %s has no rate of epoch %d", node, epoch)
-		}
-		return sure(r, err)
-	})
+	s.Settled, err = x.view().Settle(node, &s.pool, &s.part)
+	sure(s.Settled, err)
 	return s
+}
+
+// Settle works out what a delegation has of what its pool let in and out so far.
+func (v View) Settle(node staking.NodeID, p *staking.Pool, d *staking.Delegation) (staking.Settled, error) {
+	r := &rates{v: v, node: node}
+	out := p.Settle(d, r)
+	return out, r.err
+}
+
+// rates reads the rates of a pool; the first error is kept.
+type rates struct {
+	v    View
+	node staking.NodeID
+	err  error
+}
+
+func (r *rates) Joined(epoch uint64) (staking.Rate, bool) { return r.keep(r.v.Joined(r.node, epoch)) }
+
+func (r *rates) Left(epoch uint64) (staking.Rate, bool) { return r.keep(r.v.Left(r.node, epoch)) }
+
+func (r *rates) keep(rate OpenRate, ok bool, err error) (staking.Rate, bool) {
+	if r.err == nil {
+		r.err = err
+	}
+	return rate.Rate, ok
 }
 
 func (x *exec) putStake(s stake) {
@@ -170,7 +184,23 @@ func (x *exec) putStake(s stake) {
 	} else {
 		x.put(KeyDelegation(s.owner, s.node), s.part)
 	}
-	x.credit(s.owner, s.out)
+	for _, in := range s.In {
+		x.claim(KeyJoined(s.node, in.Epoch), uint64(in.Amount))
+	}
+	for _, gone := range s.Gone {
+		x.claim(KeyLeft(s.node, gone.Epoch), uint64(gone.Shares))
+	}
+	x.credit(s.owner, s.Out)
+}
+
+// claim notes that somebody has what waited at a rate; the last one takes it away.
+func (x *exec) claim(key []byte, n uint64) {
+	r := sure(one[OpenRate](x.view(), "rate", key))
+	if r.Open -= n; r.Open == 0 {
+		x.o.Delete(key)
+		return
+	}
+	x.put(key, r)
 }
 
 func someMoney(a token.Amount) error {

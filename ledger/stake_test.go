@@ -39,6 +39,7 @@ func TestADelegationEarnsAndComesBack(t *testing.T) {
 	}
 	w.toEpoch(3)
 	w.refusedWith(ErrNothing, w.try(alice, Withdraw{Node: node}))
+	w.allReady()
 	w.toEpoch(4)
 	w.do(alice, Withdraw{Node: node})
 	w.balanced()
@@ -78,16 +79,7 @@ func TestBondStaysWhileTheNodeHasShards(t *testing.T) {
 		t.Fatal("the bond left before the shards did")
 	}
 	for len(w.committee().Duty(node))+len(w.committee().Keeping(node)) > 0 {
-		c := w.committee()
-		for s, from := range c.From {
-			for _, secret := range w.secrets {
-				if !from.IsZero() && c.Holder[s] == w.idOf(secret) {
-					if err := w.send(NewShardReady(w.l.ChainID(), secret.Key(), c.Epoch, shardOf(s))); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-		}
+		w.allReady()
 		if w.head().Epoch > 8 {
 			t.Fatal("the shards do not move away")
 		}
@@ -108,6 +100,7 @@ func TestEachReadyShardEarnsTheSame(t *testing.T) {
 	a := w.balanced()
 	pay := a.Buckets + a.Carry
 	w.toEpoch(1)
+	pay -= pay * 2 / 100                       // the fee
 	each := token.Amount(uint64(pay) * 2 / 10) // two shards of ten
 	for _, n := range w.g.Nodes {
 		p, _, err := w.view().Pool(n.ID)
@@ -118,7 +111,7 @@ func TestEachReadyShardEarnsTheSame(t *testing.T) {
 			t.Errorf("node %s earned %s, want %s", n.ID, got, each)
 		}
 	}
-	if a := w.balanced(); a.Carry != pay-5*each || a.Buckets != 0 {
+	if a := w.balanced(); a.Carry != pay-5*each || a.Buckets != 0 || a.Insurance == 0 {
 		t.Fatalf("%+v", a)
 	}
 }

@@ -59,7 +59,7 @@ func (p *player) highest() token.Amount { return token.Amount(p.r.Intn(10)) * 30
 func (p *player) tx() []byte {
 	user := p.users[p.r.Intn(len(p.users))]
 	var body Body
-	switch p.r.Intn(16) {
+	switch p.r.Intn(17) {
 	case 0, 1:
 		body = Transfer{To: p.users[p.r.Intn(len(p.users))].Address(), Amount: p.amount()}
 	case 2, 3, 4:
@@ -122,6 +122,8 @@ func (p *player) tx() []byte {
 		return Unsigned(tx)
 	case 15:
 		user, body = p.users[p.r.Intn(2)], SetRenewal{Blob: p.blob(), Allowance: token.Amount(p.r.Intn(2) * p.r.Intn(10_000_000)), HighestPrice: p.highest()}
+	case 16:
+		user, body = p.users[0], randomVote(p.r, p.node(), p.head().Epoch)
 	}
 	n := p.account(user).Nonce
 	if skip := n + uint64(p.r.Intn(NonceWindow+2)); p.r.Intn(2) == 0 {
@@ -197,6 +199,7 @@ func (p *player) invariants(before Committee) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.priced(before, c)
 	u, err := v.Usage()
 	s, err2 := v.Supply()
 	if err := errors.Join(err, err2); err != nil {
@@ -240,16 +243,13 @@ func (p *player) drawable(v View, id staking.NodeID, epoch uint64) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		rate := func(e uint64) staking.Rate {
-			r, ok, err := v.Rate(id, e)
-			if err != nil || !ok {
-				p.t.Fatalf("no rate of epoch %d: %v", e, err)
-			}
-			return r
-		}
 		trial := pool
-		worth += trial.Settle(&d, epoch, rate)
-		now := staking.Rate{Balance: pool.Balance, Shares: pool.Shares}
+		settled, err := v.Settle(id, &trial, &d)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		worth += settled.Out
+		now := pool.Rate()
 		worth += now.Worth(d.Shares)
 		for _, j := range d.Joining {
 			worth += j.Amount
@@ -258,12 +258,13 @@ func (p *player) drawable(v View, id staking.NodeID, epoch uint64) {
 			worth += now.Worth(x.Shares)
 		}
 	}
-	if there := pool.Balance + pool.Joining + pool.Owed; worth > there {
+	if there := pool.Total() - pool.OwnBond() - pool.Earned - pool.Held.Total(); worth > there {
 		p.t.Fatalf("node %s: delegators could draw %s of %s", id, worth, there)
 	}
 }
 
 func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
+	voted := 0 // seeds in which votes changed a rule
 	for seed := range int64(4) {
 		params := small()
 		params.SweepBlobs = 1 + uint64(seed*seed) // also one at a time
@@ -277,8 +278,8 @@ func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
 			for range p.r.Intn(6) {
 				b.Txs = append(b.Txs, p.tx())
 			}
-			if h == 90 {
-				b.DoubleSigners = []staking.NodeID{p.node()}
+			if h == 31 || h == 81 || h == 90 { // a middle, a turn, neither
+				b.DoubleSigns = []DoubleSign{{Node: p.node(), Height: h - 1, Power: 2}}
 			}
 			before := w.committee()
 			r, err := m.Execute(b)
@@ -304,7 +305,13 @@ func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
 				t.Errorf("seed %d: no %s was ever done: the story is too thin", seed, k)
 			}
 		}
+		if w.rules().Params != w.g.Params {
+			voted++
+		}
 		replay(t, w.g, blocks, hashes)
+	}
+	if voted == 0 {
+		t.Error("votes changed nothing in any seed")
 	}
 }
 

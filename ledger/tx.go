@@ -20,21 +20,24 @@ type Kind uint8
 // All kinds. Certify, ShardReady and Invalidate carry their own proof: no signer,
 // nonce or fee.
 const (
-	KindTransfer     Kind = 1
-	KindRegisterNode Kind = 2
-	KindUpdateNode   Kind = 3
-	KindBond         Kind = 4
-	KindUnbond       Kind = 5
-	KindWithdraw     Kind = 6
-	KindDelegate     Kind = 7
-	KindUndelegate   Kind = 8
-	KindRegisterBlob Kind = 9
-	KindCertify      Kind = 10
-	KindExtend       Kind = 11
-	KindDelete       Kind = 12
-	KindShardReady   Kind = 13
-	KindInvalidate   Kind = 14
-	KindSetRenewal   Kind = 15
+	KindTransfer      Kind = 1
+	KindRegisterNode  Kind = 2
+	KindUpdateNode    Kind = 3
+	KindBond          Kind = 4
+	KindUnbond        Kind = 5
+	KindWithdraw      Kind = 6
+	KindDelegate      Kind = 7
+	KindUndelegate    Kind = 8
+	KindRegisterBlob  Kind = 9
+	KindCertify       Kind = 10
+	KindExtend        Kind = 11
+	KindDelete        Kind = 12
+	KindShardReady    Kind = 13
+	KindInvalidate    Kind = 14
+	KindSetRenewal    Kind = 15
+	KindVote          Kind = 16
+	KindSetCommission Kind = 17
+	KindSetNodeKeys   Kind = 18
 )
 
 var kindNames = map[Kind]string{
@@ -42,7 +45,9 @@ var kindNames = map[Kind]string{
 	KindUnbond: "unbond", KindWithdraw: "withdraw", KindDelegate: "delegate", KindUndelegate: "undelegate",
 	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
 	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
+	KindSetCommission: "set-commission", KindSetNodeKeys: "set-node-keys",
 	KindSetRenewal: "set-renewal",
+	KindVote:       "vote",
 }
 
 // String is the name.
@@ -149,8 +154,14 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[ShardReady](b)
 	case KindInvalidate:
 		return decodeAs[Invalidate](b)
+	case KindSetCommission:
+		return decodeAs[SetCommission](b)
+	case KindSetNodeKeys:
+		return decodeAs[SetNodeKeys](b)
 	case KindSetRenewal:
 		return decodeAs[SetRenewal](b)
+	case KindVote:
+		return decodeAs[Vote](b)
 	}
 	return nil, fmt.Errorf("unknown %s: a newer program may know it", k)
 }

@@ -36,13 +36,6 @@ func (h Head) Middle() uint64 { return h.EpochStart + (h.EpochEnd-h.EpochStart+1
 // Half is the present half epoch.
 func (h Head) Half() registry.Half { return registry.HalfOf(h.Epoch, h.Height >= h.Middle()) }
 
-// Rules are what is in force: the version of the rules and their numbers.
-type Rules struct {
-	_       struct{} `cbor:",toarray"`
-	Version uint64
-	Params  Params
-}
-
 // Supply is the money that is nobody's account, pool or bucket.
 type Supply struct {
 	_          struct{}     `cbor:",toarray"`
@@ -51,6 +44,9 @@ type Supply struct {
 	Carry      token.Amount // fees and dust, for the next rewards
 	Escrow     token.Amount // paid by registrations that are not certified
 	Allowances token.Amount // left with leases to renew them
+	Subsidy    token.Amount // not yet handed out
+	Insurance  token.Amount // fund, fed by fees up to a part of all stake
+	Repair     token.Amount // fund, fed by slashes and by what nobody earned
 }
 
 // Usage is how full the network is.
@@ -76,7 +72,7 @@ type NodeRecord struct {
 	URL             string // where the operator can be read about
 	About           string // in the operator's words
 	RegisteredEpoch uint64
-	Out             bool // signed two blocks at one height: no new shards
+	Out             bool // expelled for good: no new shards, and no power if it can be spared
 }
 
 // View reads the ledger's records from any reader of its keys: the node's own
@@ -145,9 +141,32 @@ func (v View) Delegation(a token.Address, id staking.NodeID) (staking.Delegation
 	return read[staking.Delegation](v, "delegation", KeyDelegation(a, id))
 }
 
-// Rate is a pool's rate at the turn into an epoch; it is kept where somebody joined or left.
-func (v View) Rate(id staking.NodeID, epoch uint64) (staking.Rate, bool, error) {
-	return read[staking.Rate](v, "rate", KeyRate(id, epoch))
+// Joined is the rate at which a pool let in what waited for an epoch; it is kept until
+// everybody has his shares.
+func (v View) Joined(id staking.NodeID, epoch uint64) (OpenRate, bool, error) {
+	return read[OpenRate](v, "rate", KeyJoined(id, epoch))
+}
+
+// Left is the rate at which a pool let out what was due for an epoch; it is kept until
+// everybody has his money.
+func (v View) Left(id staking.NodeID, epoch uint64) (OpenRate, bool, error) {
+	return read[OpenRate](v, "rate", KeyLeft(id, epoch))
+}
+
+// Standing is what a node's conduct has brought it to.
+func (v View) Standing(id staking.NodeID) (staking.Standing, error) {
+	s, _, err := read[staking.Standing](v, "standing", KeyStanding(id))
+	return s, err
+}
+
+// Statement is what became of a node's pay and stake at an epoch's end.
+func (v View) Statement(epoch uint64, id staking.NodeID) (Statement, bool, error) {
+	return read[Statement](v, "statement", KeyStatement(epoch, id))
+}
+
+// Books are the money of an epoch that was closed.
+func (v View) Books(epoch uint64) (staking.Books, bool, error) {
+	return read[staking.Books](v, "books", KeyBooks(epoch))
 }
 
 // Bucket is what was prepaid for an epoch.
@@ -164,6 +183,26 @@ func (v View) Blob(id blob.ID) (registry.Entry, bool, error) {
 // Tombstone says that a blob has ended. Neither entry nor tombstone: unknown.
 func (v View) Tombstone(id blob.ID) (registry.Tombstone, bool, error) {
 	return read[registry.Tombstone](v, "tombstone", KeyTombstone(id))
+}
+
+// Ballot is what a node votes for.
+func (v View) Ballot(id staking.NodeID) (Ballot, bool, error) {
+	return read[Ballot](v, "ballot", KeyBallot(id))
+}
+
+// PriceRecord is how the prices of an epoch came about, while it is kept.
+func (v View) PriceRecord(epoch uint64) (PriceRecord, bool, error) {
+	return read[PriceRecord](v, "price record", KeyPriceRecord(epoch))
+}
+
+// RuleRecord is what was voted for an epoch, if anything was, while it is kept.
+func (v View) RuleRecord(epoch uint64) (RuleRecord, bool, error) {
+	return read[RuleRecord](v, "rule record", KeyRuleRecord(epoch))
+}
+
+// EachBallot walks all ballots in the order of their nodes' IDs.
+func (v View) EachBallot(fn func(staking.NodeID, Ballot) error) error {
+	return each(v, PrefixBallots(), func(k []byte, b Ballot) error { return fn(staking.NodeID(k), b) })
 }
 
 // EachBlob walks all entries in the order of their IDs.

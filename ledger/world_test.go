@@ -204,11 +204,24 @@ func (w *world) balanced() Audit {
 	return a
 }
 
+// allReady reports every shard that is on the move ready.
+func (w *world) allReady() {
+	w.t.Helper()
+	c := w.committee()
+	for s, from := range c.From {
+		for _, secret := range w.secrets {
+			if !from.IsZero() && w.idOf(secret) == c.Holder[s] {
+				if err := w.send(NewShardReady(w.l.ChainID(), secret.Key(), c.Epoch, blob.Shard(s))); err != nil {
+					w.t.Fatal(err)
+				}
+			}
+		}
+	}
+}
+
 type (
 	registryEntry     = registry.Entry
 	registryTombstone = registry.Tombstone
 )
 
 func (w *world) idOf(s token.Secret) staking.NodeID { return staking.NodeID(s.Key().Public()) }
-
-func shardOf(s int) blob.Shard { return blob.Shard(s) }

@@ -19,7 +19,8 @@ var ErrNoNodes = errors.New("no node has stake: a network needs at least one")
 type Candidate struct {
 	ID       NodeID
 	Stake    token.Amount
-	Capacity int // most shards its disk has room for
+	Capacity int  // most shards its disk has room for
+	NoNew    bool // keeps what it has and gets no more
 }
 
 // Assignment says who holds which shard.
@@ -88,12 +89,14 @@ func Seats(shards int, candidates []Candidate, limit func(Candidate) int) (map[N
 	for given := range shards {
 		best := -1
 		spread := shards-given <= min(MinNodes, len(list))-len(seats)
-		for _, crowded := range []bool{false, true} {
+		for _, need := range []int{free, crowded, anybody} {
 			for i, c := range list {
-				if has := seats[c.ID]; has >= most || spread && has > 0 || !crowded && has >= limit(c) {
+				has := seats[c.ID]
+				full := has >= limit(c) && (need == free || need == crowded && c.NoNew)
+				if has >= most || spread && has > 0 || full {
 					continue
 				}
-				if best < 0 || ahead(c.Stake, seats[c.ID]+1, list[best].Stake, seats[list[best].ID]+1) {
+				if best < 0 || ahead(c.Stake, uint64(seats[c.ID]+1), list[best].Stake, uint64(seats[list[best].ID]+1)) {
 					best = i
 				}
 			}
@@ -106,10 +109,17 @@ func Seats(shards int, candidates []Candidate, limit func(Candidate) int) (map[N
 	return seats, nil
 }
 
+// Who may be given a shard, in the order in which they are asked.
+const (
+	free    = iota // those whose disk has room
+	crowded        // those who get new shards at all
+	anybody
+)
+
 // ahead says whether a/m > b/n, without rounding.
-func ahead(a token.Amount, m int, b token.Amount, n int) bool {
-	ah, al := bits.Mul64(uint64(a), uint64(n))
-	bh, bl := bits.Mul64(uint64(b), uint64(m))
+func ahead(a token.Amount, m uint64, b token.Amount, n uint64) bool {
+	ah, al := bits.Mul64(uint64(a), n)
+	bh, bl := bits.Mul64(uint64(b), m)
 	return ah > bh || ah == bh && al > bl
 }
 
@@ -130,22 +140,27 @@ func First(shards int, candidates []Candidate) (Assignment, error) {
 
 // Next is the assignment of the next epoch: from now towards what Seats gives, by
 // the fewest moves, and with no more shards on the move than MoveBound, those of
-// now that are not ready included. Shards leave first those who are no candidates,
-// then those with the most too many; they go to those with the most too few.
-// A shard that goes back to who still keeps it is ready at once.
+// now that are not ready included. Shards leave first those who are no candidates, the
+// worst of them first, then those with the most too many; they go to those with the
+// most too few. A shard that goes back to who still keeps it is ready at once.
 // Fewer than MinNodes candidates change nothing, unless there were fewer before.
-func Next(now Assignment, candidates []Candidate) (Assignment, error) {
+func Next(now Assignment, candidates []Candidate, badness func(NodeID) uint64) (Assignment, error) {
 	shards := len(now.Holder)
 	has := now.Count()
 	// A node that declared less room than it uses keeps what it has.
-	seats, err := Seats(shards, candidates, func(c Candidate) int { return max(c.Capacity, has[c.ID]) })
+	seats, err := Seats(shards, candidates, func(c Candidate) int {
+		if c.NoNew {
+			return has[c.ID]
+		}
+		return max(c.Capacity, has[c.ID])
+	})
 	if err != nil || len(seats) < MinNodes && len(seats) < len(has) {
 		return now.Clone(), nil
 	}
 	next := now.Clone()
 	room := MoveBound(shards) - now.NotReady()
 	for {
-		giver, taker, ok := pick(seats, has)
+		giver, taker, ok := pick(seats, has, badness)
 		if !ok {
 			return next, nil
 		}
@@ -169,12 +184,12 @@ func Next(now Assignment, candidates []Candidate) (Assignment, error) {
 }
 
 // pick is who gives a shard next and who takes it.
-func pick(seats, has map[NodeID]int) (giver, taker NodeID, ok bool) {
-	over, under := 0, 0
+func pick(seats, has map[NodeID]int, badness func(NodeID) uint64) (giver, taker NodeID, ok bool) {
+	over, under := uint64(0), 0
 	for _, id := range sorted(has) {
-		surplus := has[id] - seats[id]
+		surplus := uint64(max(0, has[id]-seats[id]))
 		if seats[id] == 0 && has[id] > 0 {
-			surplus += 1 << 20 // whoever is out comes first
+			surplus += (1 + badness(id)) << 20 // whoever is out comes first
 		}
 		if surplus > over {
 			over, giver = surplus, id

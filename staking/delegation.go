@@ -14,42 +14,38 @@ type Delegation struct {
 	Leaving []ShareExit // taken out of Shares already
 }
 
-// Deposit waits to become shares.
-type Deposit struct {
-	_      struct{} `cbor:",toarray"`
-	Amount token.Amount
-	Epoch  uint64 // at whose start it becomes shares
-}
-
 // IsEmpty says that nothing is left.
 func (d Delegation) IsEmpty() bool {
 	return d.Shares == 0 && len(d.Joining) == 0 && len(d.Leaving) == 0
 }
 
-// Delegate adds a deposit in epoch now.
-func (p *Pool) Delegate(d *Delegation, a token.Amount, now uint64, params Params) error {
+// Delegate adds a deposit. Counted is the last epoch whose committee is fixed: the
+// deposit becomes shares when the one after it begins. It is refused if it would buy
+// fewer than least shares at the present rate.
+func (p *Pool) Delegate(d *Delegation, a token.Amount, least Shares, counted uint64, params Params) error {
 	if a < params.MinDelegation {
 		return fmt.Errorf("delegate %s: at least %s: %w", a, params.MinDelegation, ErrTooLittle)
 	}
-	if (Rate{Balance: p.Balance, Shares: p.Shares}).Buys(a) == 0 {
-		return fmt.Errorf("delegate %s: buys no share: %w", a, ErrTooLittle)
+	shares, err := p.Rate().Buys(a)
+	if err != nil {
+		return fmt.Errorf("delegate %s: %w", a, err)
 	}
-	p.Joining = mustAdd(p.Joining, a)
-	if n := len(d.Joining); n > 0 && d.Joining[n-1].Epoch == now+1 {
-		d.Joining[n-1].Amount = mustAdd(d.Joining[n-1].Amount, a)
-		return nil
+	if shares == 0 || shares < least {
+		return fmt.Errorf("delegate %s: it buys %d shares at the present rate, at least %d are asked for: %w", a, shares, max(least, 1), ErrTooLittle)
 	}
-	d.Joining = append(d.Joining, Deposit{Amount: a, Epoch: now + 1})
+	p.Joining = addDeposit(p.Joining, a, counted+1)
+	d.Joining = addDeposit(d.Joining, a, counted+1)
 	return nil
 }
 
-// Undelegate sends shares on their way out. They become money at the start of
-// epoch now + UnbondingEpochs + 1, and share in what happens to the pool until then.
-func (p *Pool) Undelegate(d *Delegation, s Shares, now uint64, params Params) error {
+// Undelegate sends shares on their way out. Counted is the last epoch whose committee
+// they were counted for. They become money at the start of epoch counted +
+// UnbondingEpochs + 1 or later, and share in what happens to the pool until then.
+func (p *Pool) Undelegate(d *Delegation, s Shares, counted uint64, params Params) error {
 	if s == 0 || s > d.Shares {
 		return fmt.Errorf("undelegate %d of %d shares: %w", s, d.Shares, ErrTooMuch)
 	}
-	epoch := now + params.UnbondingEpochs + 1
+	epoch := counted + params.UnbondingEpochs + 1
 	d.Shares -= s
 	d.Leaving = addExit(d.Leaving, s, epoch)
 	p.Leaving = addExit(p.Leaving, s, epoch)
@@ -57,34 +53,57 @@ func (p *Pool) Undelegate(d *Delegation, s Shares, now uint64, params Params) er
 }
 
 func addExit(list []ShareExit, s Shares, epoch uint64) []ShareExit {
-	if n := len(list); n > 0 && list[n-1].Epoch == epoch {
-		list[n-1].Shares += s
-		return list
+	for i := range list {
+		if list[i].Epoch == epoch {
+			list[i].Shares += s
+			return list
+		}
 	}
 	return append(list, ShareExit{Shares: s, Epoch: epoch})
 }
 
-// Settle turns what has come due by epoch now into shares and money, at the rates
-// of the turns it waited for. The money leaves the pool.
-func (p *Pool) Settle(d *Delegation, now uint64, rate func(epoch uint64) Rate) (out token.Amount) {
+// Rates answers at which rate a pool let in what had been due for an epoch, and let
+// out; ok is false while it has not.
+type Rates interface {
+	Joined(epoch uint64) (Rate, bool)
+	Left(epoch uint64) (Rate, bool)
+}
+
+// Settled is what a delegation has of what its pool let in and out.
+type Settled struct {
+	Out  token.Amount // money that has left the pool
+	In   []Deposit    // that became shares, or came back with Out
+	Gone []ShareExit  // that became money
+}
+
+// Settle turns what a pool has let in and out into shares and money, at the rates at
+// which it did.
+func (p *Pool) Settle(d *Delegation, rates Rates) (s Settled) {
 	var joining []Deposit
 	for _, j := range d.Joining {
-		if j.Epoch > now {
+		rate, done := rates.Joined(j.Epoch)
+		if !done {
 			joining = append(joining, j)
 			continue
 		}
-		d.Shares += rate(j.Epoch).Buys(j.Amount)
+		s.In = append(s.In, j)
+		if rate.Returned {
+			s.Out = mustAdd(s.Out, j.Amount)
+		} else {
+			d.Shares += must(rate.Buys(j.Amount))
+		}
 	}
-	d.Joining = joining
 	var leaving []ShareExit
 	for _, x := range d.Leaving {
-		if x.Epoch > now {
+		rate, done := rates.Left(x.Epoch)
+		if !done {
 			leaving = append(leaving, x)
 			continue
 		}
-		out = mustAdd(out, rate(x.Epoch).Worth(x.Shares))
+		s.Gone = append(s.Gone, x)
+		s.Out = mustAdd(s.Out, rate.Worth(x.Shares))
 	}
-	d.Leaving = leaving
-	p.Owed = must(p.Owed.Sub(out))
-	return out
+	d.Joining, d.Leaving = joining, leaving
+	p.Owed = must(p.Owed.Sub(s.Out))
+	return s
 }

@@ -11,6 +11,7 @@ import (
 var (
 	ErrTooLittle = errors.New("amount is below the least allowed")
 	ErrTooMuch   = errors.New("more than there is")
+	ErrRuined    = errors.New("a slash has taken all that the pool's shares stood for")
 )
 
 // Shares count a delegator's part of a pool.
@@ -23,39 +24,35 @@ type Shares uint64
 // follows later from the Rate of that epoch.
 //
 // Invariant: what delegators could draw never exceeds Balance + Joining + Owed,
-// because every part is rounded down.
+// because every part is rounded down. What may still be slashed is Bond, BondLeaving
+// and Balance.
 type Pool struct {
-	_             struct{}     `cbor:",toarray"`
-	Bond          token.Amount // the operator's own, without what is leaving
-	BondLeaving   []BondExit
-	Balance       token.Amount // what Shares stand for
-	Shares        Shares       // some belong to nobody: see NewPool
-	Joining       token.Amount // deposits that become shares at the next turn
-	Leaving       []ShareExit  // shares that become money; still in Shares until then
-	Owed          token.Amount // money of shares that have left, not yet drawn
-	Earned        token.Amount // the operator's, to draw at any time
-	CommissionBps uint64
+	_              struct{}     `cbor:",toarray"`
+	Bond           token.Amount // the operator's own, without what is leaving
+	BondLeaving    []Deposit    // still slashable, until the epoch in which it is the operator's
+	Balance        token.Amount // what Shares stand for
+	Shares         Shares       // some belong to nobody: see NewPool
+	Joining        []Deposit    // of all delegators, by the epoch at whose start they become shares
+	Leaving        []ShareExit  // shares that become money; still in Shares until then
+	Owed           token.Amount // delegators' money that is no stake any more, not yet drawn
+	Earned         token.Amount // the operator's, to draw at any time
+	Held           Held         // pay that is held back
+	CommissionBps  uint64
+	NextCommission []Commission // that act later, by epoch
 }
 
-// BondExit is bond on its way out.
-type BondExit struct {
+// Deposit is money that is waiting for an epoch.
+type Deposit struct {
 	_      struct{} `cbor:",toarray"`
 	Amount token.Amount
-	Epoch  uint64 // from which it can be drawn
+	Epoch  uint64
 }
 
-// ShareExit is the sum of the shares that leave at one epoch.
+// ShareExit is shares that leave at an epoch.
 type ShareExit struct {
 	_      struct{} `cbor:",toarray"`
 	Shares Shares
-	Epoch  uint64 // at whose start they become money
-}
-
-// Rate is what shares stood for at the turn into an epoch.
-type Rate struct {
-	_       struct{} `cbor:",toarray"`
-	Balance token.Amount
-	Shares  Shares
+	Epoch  uint64 // at whose start they become money, at the earliest
 }
 
 // NewPool is the pool of a new node. Out of bond, dead goes into shares that belong
@@ -70,73 +67,58 @@ func NewPool(bond, dead token.Amount, commissionBps uint64) (Pool, error) {
 
 // Total is all money in the pool.
 func (p Pool) Total() token.Amount {
-	sum := mustAdd(mustAdd(p.Bond, p.Balance), mustAdd(mustAdd(p.Joining, p.Owed), p.Earned))
-	for _, x := range p.BondLeaving {
-		sum = mustAdd(sum, x.Amount)
-	}
-	return sum
+	sum := mustAdd(mustAdd(p.Bond, p.Balance), mustAdd(p.Owed, p.Earned))
+	sum = mustAdd(mustAdd(sum, sumOf(p.BondLeaving)), sumOf(p.Joining))
+	return mustAdd(sum, p.Held.Total())
 }
 
-// Stake is what counts for the committee: bond and delegations, without what leaves.
-func (p Pool) Stake() token.Amount {
+// OwnBond is all of the operator's own stake that can be slashed.
+func (p Pool) OwnBond() token.Amount { return mustAdd(p.Bond, sumOf(p.BondLeaving)) }
+
+// AtRisk is what a slash is a part of.
+func (p Pool) AtRisk() token.Amount { return mustAdd(p.OwnBond(), p.Balance) }
+
+// Stake is what stands behind the node in an epoch's committee: bond and delegations,
+// with what joins by then and without what leaves.
+func (p Pool) Stake(epoch uint64) token.Amount {
 	staying := p.Shares
 	for _, x := range p.Leaving {
 		staying -= x.Shares
 	}
-	return mustAdd(mustAdd(p.Bond, p.Joining), Rate{Balance: p.Balance, Shares: p.Shares}.Worth(staying))
+	sum := mustAdd(p.Bond, p.Rate().Worth(staying))
+	for _, j := range p.Joining {
+		if j.Epoch <= epoch {
+			sum = mustAdd(sum, j.Amount)
+		}
+	}
+	return sum
 }
 
-// Worth is the money that s shares stand for, rounded down.
-func (r Rate) Worth(s Shares) token.Amount {
-	if r.Shares == 0 {
-		return 0
-	}
-	return must(r.Balance.MulDiv(uint64(min(s, r.Shares)), uint64(r.Shares)))
-}
-
-// Buys is the shares that an amount buys, rounded down. Once a slash has taken
-// everything, a share costs one FROST again.
-func (r Rate) Buys(a token.Amount) Shares {
-	if r.Balance == 0 || r.Shares == 0 {
-		return Shares(a)
-	}
-	s, err := a.MulDiv(uint64(r.Shares), uint64(r.Balance))
+// Counted is the stake that counts when shards are given for an epoch: delegations
+// beyond what the bond backs do not. A node is not left out for having too many of
+// them, or anybody could push it out by delegating to it.
+func (p Pool) Counted(epoch uint64, params Params) token.Amount {
+	stake := p.Stake(epoch)
+	backed, err := p.Bond.MulDiv(whole, params.BondBps)
 	if err != nil {
-		return 0 // shares are worth so little that their number would not fit
+		return stake
 	}
-	return Shares(s)
+	return min(stake, backed)
 }
 
 // AddBond adds to the operator's own stake.
 func (p *Pool) AddBond(a token.Amount) { p.Bond = mustAdd(p.Bond, a) }
 
-// Unbond sends bond on its way out; it can be drawn from epoch on.
-func (p *Pool) Unbond(a token.Amount, epoch uint64) error {
+// Unbond sends bond on its way out. Counted is the last epoch whose committee it was
+// counted for: it stays slashable for UnbondingEpochs more.
+func (p *Pool) Unbond(a token.Amount, counted uint64, params Params) error {
 	rest, err := p.Bond.Sub(a)
 	if err != nil || a == 0 {
 		return fmt.Errorf("unbond %s of %s: %w", a, p.Bond, ErrTooMuch)
 	}
 	p.Bond = rest
-	if n := len(p.BondLeaving); n > 0 && p.BondLeaving[n-1].Epoch == epoch {
-		p.BondLeaving[n-1].Amount = mustAdd(p.BondLeaving[n-1].Amount, a)
-		return nil
-	}
-	p.BondLeaving = append(p.BondLeaving, BondExit{Amount: a, Epoch: epoch})
+	p.BondLeaving = addDeposit(p.BondLeaving, a, counted+params.UnbondingEpochs+1)
 	return nil
-}
-
-// DrawBond takes out the bond whose time has come.
-func (p *Pool) DrawBond(epoch uint64) (sum token.Amount) {
-	var rest []BondExit
-	for _, x := range p.BondLeaving {
-		if x.Epoch <= epoch {
-			sum = mustAdd(sum, x.Amount)
-		} else {
-			rest = append(rest, x)
-		}
-	}
-	p.BondLeaving = rest
-	return sum
 }
 
 // DrawEarned takes out what the operator earned.
@@ -146,24 +128,86 @@ func (p *Pool) DrawEarned() token.Amount {
 	return sum
 }
 
-// Reward shares what the node earned: the commission to the operator, the rest by
-// what bond and delegations weigh. The bond's part and all dust are the operator's.
-func (p *Pool) Reward(r token.Amount) {
-	commission := must(r.MulDiv(min(p.CommissionBps, 10000), 10000))
-	rest := r - commission
-	weight := mustAdd(p.Bond, p.Balance)
-	delegated := token.Amount(0)
-	if weight > 0 && p.Shares > 0 {
-		delegated = must(rest.MulDiv(uint64(p.Balance), uint64(weight)))
-	}
-	p.Balance = mustAdd(p.Balance, delegated)
-	p.Earned = mustAdd(p.Earned, r-delegated)
+// Payment is how a reward was shared in a pool.
+type Payment struct {
+	_          struct{}     `cbor:",toarray"`
+	Commission token.Amount // to the operator
+	Bond       token.Amount // to the operator, for the bond; with all dust
+	Delegators token.Amount // to the balance
 }
 
-// Turn is the turn into an epoch: what leaves becomes money, what joins becomes
-// shares, both at the one rate that it returns. Nothing waits: changed is false.
-func (p *Pool) Turn(epoch uint64) (rate Rate, changed bool) {
-	rate = Rate{Balance: p.Balance, Shares: p.Shares}
+// Reward shares what the node was paid: the commission to the operator, the rest by
+// what bond and delegations weigh.
+func (p *Pool) Reward(r token.Amount) (out Payment) {
+	out.Commission = must(r.MulDiv(min(p.CommissionBps, whole), whole))
+	rest := r - out.Commission
+	if p.Balance > 0 && p.Shares > 0 {
+		out.Delegators = must(rest.MulDiv(uint64(p.Balance), uint64(p.AtRisk())))
+	}
+	out.Bond = rest - out.Delegators
+	p.Balance = mustAdd(p.Balance, out.Delegators)
+	p.Earned = mustAdd(p.Earned, out.Commission+out.Bond)
+	return out
+}
+
+// Cut is what a slash took.
+type Cut struct {
+	_       struct{} `cbor:",toarray"`
+	Bond    token.Amount
+	Balance token.Amount
+}
+
+// Total is all of it.
+func (c Cut) Total() token.Amount { return mustAdd(c.Bond, c.Balance) }
+
+// Slash takes a part of what is at risk, rounded up: the bond first, that which is
+// leaving included, then the balance, from all shares alike.
+func (p *Pool) Slash(bps uint64) (cut Cut) {
+	left := must(p.AtRisk().MulDivUp(min(bps, whole), whole))
+	take := func(from *token.Amount) token.Amount {
+		part := min(left, *from)
+		*from -= part
+		left -= part
+		return part
+	}
+	cut.Bond = take(&p.Bond)
+	for i := range p.BondLeaving {
+		cut.Bond = mustAdd(cut.Bond, take(&p.BondLeaving[i].Amount))
+	}
+	cut.Balance = take(&p.Balance)
+	return cut
+}
+
+// Turned is what the turn into an epoch made of those who waited.
+type Turned struct {
+	Rate    Rate        // at which In became shares and Out money
+	In      []Deposit   // by the epoch they waited for
+	Out     []ShareExit // by the epoch for which they were due
+	Changed bool        // the pool is not what it was
+}
+
+// Turn is the turn into an epoch: what leaves becomes money, unless locked says that
+// the node still keeps what others rely on, and what joins becomes shares, both at
+// the one rate of before.
+func (p *Pool) Turn(epoch uint64, locked, bondLocked bool) (t Turned) {
+	t.Rate = p.Rate()
+	if !locked {
+		t.Out = p.letOut(epoch, t.Rate)
+	}
+	if !bondLocked {
+		rest, out := due(p.BondLeaving, epoch)
+		t.Changed = len(out) > 0
+		p.BondLeaving, p.Earned = rest, mustAdd(p.Earned, sumOf(out))
+	}
+	if p.Joining, t.In = due(p.Joining, epoch); len(t.In) > 0 {
+		t.Rate.Returned = !p.letIn(sumOf(t.In), t.Rate)
+	}
+	commission := p.turnCommission(epoch)
+	t.Changed = t.Changed || commission || len(t.In) > 0 || len(t.Out) > 0
+	return t
+}
+
+func (p *Pool) letOut(epoch uint64, rate Rate) (gone []ShareExit) {
 	var rest []ShareExit
 	for _, x := range p.Leaving {
 		if x.Epoch > epoch {
@@ -174,17 +218,52 @@ func (p *Pool) Turn(epoch uint64) (rate Rate, changed bool) {
 		p.Shares -= x.Shares
 		p.Balance -= out
 		p.Owed = mustAdd(p.Owed, out)
-		changed = true
+		gone = append(gone, x)
 	}
 	p.Leaving = rest
-	if p.Joining > 0 {
-		in := rate.Buys(p.Joining)
-		p.Shares += in
-		p.Balance = mustAdd(p.Balance, p.Joining)
-		p.Joining = 0
-		changed = true
+	return gone
+}
+
+// letIn makes shares of deposits. Where the shares that are there stand for nothing,
+// whoever came in would pay for them: everybody gets his money back instead.
+func (p *Pool) letIn(in token.Amount, rate Rate) bool {
+	shares, err := rate.Buys(in)
+	if sum := p.Shares + shares; err != nil || sum < p.Shares {
+		p.Owed = mustAdd(p.Owed, in)
+		return false
 	}
-	return rate, changed
+	p.Shares += shares
+	p.Balance = mustAdd(p.Balance, in)
+	return true
+}
+
+// due parts a list into what waits on and what has come due by epoch.
+func due(list []Deposit, epoch uint64) (rest, ready []Deposit) {
+	for _, x := range list {
+		if x.Epoch > epoch {
+			rest = append(rest, x)
+		} else {
+			ready = append(ready, x)
+		}
+	}
+	return rest, ready
+}
+
+func addDeposit(list []Deposit, a token.Amount, epoch uint64) []Deposit {
+	for i := range list {
+		if list[i].Epoch == epoch {
+			list[i].Amount = mustAdd(list[i].Amount, a)
+			return list
+		}
+	}
+	return append(list, Deposit{Amount: a, Epoch: epoch})
+}
+
+func sumOf(list []Deposit) (sum token.Amount) {
+	for _, x := range list {
+		sum = mustAdd(sum, x.Amount)
+	}
+	return sum
 }
 
 func mustAdd(a, b token.Amount) token.Amount { return must(a.Add(b)) }

@@ -80,7 +80,7 @@ func (s *session) info() (out networkInfo, err error) {
 	if err != nil {
 		return out, err
 	}
-	out = networkInfo{EpochEnd: s.head.EpochEnd, EpochEndTime: s.begins(s.head.Epoch + 1).UTC(), Nodes: len(committee.Validators()),
+	out = networkInfo{EpochEnd: s.head.EpochEnd, EpochEndTime: s.begins(s.head.Epoch + 1).UTC(), Nodes: committee.Holders(),
 		Shards: shape.N, Faults: shape.F, DefaultEpochs: s.params.Registry.DefaultEpochs, MaxEpochs: s.params.Registry.MaxEpochs,
 		UsedKiB: usage.ReservedKiB, RoomKiB: usage.ShardKiB * uint64(shape.N)}
 	const mib, many = 1 << 20, 1 << 10 // of many MiB, so that nothing is rounded

@@ -29,6 +29,7 @@ type listedNode struct {
 	Operator    token.Address  `json:"operator"`
 	Shards      int            `json:"shards"`
 	Keeping     int            `json:"keeping"` // handed over, but the new holder is not ready
+	Power       int            `json:"power"`   // in the agreement on blocks: its shards, or 0 where it is expelled
 	Stake       token.Amount   `json:"stake"`
 	CapacityKiB uint64         `json:"capacity_kib"`
 	Addresses   []string       `json:"addresses"`
@@ -90,8 +91,12 @@ func (s *session) listNodes() ([]listedNode, error) {
 		if err != nil {
 			return nil, err
 		}
+		power := 0
+		if i, ok := committee.Index(n.ID); ok {
+			power = committee.Nodes[i].Power
+		}
 		list = append(list, listedNode{Name: n.Name, ID: n.ID, Operator: n.Operator, Shards: len(committee.Duty(n.ID)), Keeping: len(committee.Keeping(n.ID)),
-			Stake: pool.Stake(), CapacityKiB: n.CapacityKiB, Addresses: n.Addresses, Out: n.Out})
+			Power: power, Stake: pool.Stake(s.head.Epoch + 1), CapacityKiB: n.CapacityKiB, Addresses: n.Addresses, Out: n.Out})
 	}
 	return list, nil
 }

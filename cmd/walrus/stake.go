@@ -117,15 +117,8 @@ func (s *session) delegated(id staking.NodeID) (staking.Pool, staking.Delegation
 	if err != nil {
 		return pool, part, err
 	}
-	var failed error
-	pool.Settle(&part, s.head.Epoch, func(epoch uint64) staking.Rate {
-		r, _, err := s.view.Rate(id, epoch)
-		if err != nil {
-			failed = err
-		}
-		return r
-	})
-	return pool, part, failed
+	_, err = s.view.Settle(id, &pool, &part)
+	return pool, part, err
 }
 
 // sharesFor is the shares that stand for an amount, or all there are.
@@ -140,9 +133,9 @@ func (s *session) sharesFor(id staking.NodeID, amount *token.Amount) (staking.Sh
 	if amount == nil {
 		return part.Shares, nil
 	}
-	rate := staking.Rate{Balance: pool.Balance, Shares: pool.Shares}
-	shares := rate.Buys(*amount)
-	if shares == 0 || shares > part.Shares {
+	rate := pool.Rate()
+	shares, err := rate.Costs(*amount)
+	if err != nil || shares == 0 || shares > part.Shares {
 		return 0, fmt.Errorf("%s: between nothing and %s can be undelegated", *amount, rate.Worth(part.Shares))
 	}
 	return shares, nil
@@ -214,7 +207,7 @@ func (a *app) stakeShow() *cobra.Command {
 }
 
 func worthOf(id staking.NodeID, pool staking.Pool, part staking.Delegation) delegation {
-	rate := staking.Rate{Balance: pool.Balance, Shares: pool.Shares}
+	rate := pool.Rate()
 	d := delegation{Node: id, Worth: rate.Worth(part.Shares), Leaving: []leaving{}}
 	for _, j := range part.Joining {
 		d.Joining += j.Amount // a supply bounds the sum

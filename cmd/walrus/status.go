@@ -135,7 +135,7 @@ func (s *session) keepers(st *blobStatus) error {
 		return err
 	}
 	shape, err := s.params.Shape()
-	st.Nodes, st.Shards, st.Needed = len(committee.Validators()), shape.N, shape.K1
+	st.Nodes, st.Shards, st.Needed = committee.Holders(), shape.N, shape.K1
 	return err
 }
 

@@ -24,6 +24,11 @@ type developer struct {
 
 // startTestnet does what the README says: testnet up, and the line it prints.
 func startTestnet(t *testing.T) *developer {
+	return launch(t, "--nodes", "4", "--shards", "7", "--block-time", "200ms")
+}
+
+// launch starts a testnet of some shape.
+func launch(t *testing.T, shape ...string) *developer {
 	home(t)
 	d := &developer{t, t.TempDir(), filepath.Join(t.TempDir(), "net")}
 	t.Cleanup(func() { // also when up failed half way
@@ -31,7 +36,7 @@ func startTestnet(t *testing.T) *developer {
 			t.Errorf("testnet down: %s", got.err)
 		}
 	})
-	d.use(ok(t, "testnet", "up", "--dir", d.net, "--nodes", "4", "--shards", "7", "--block-time", "200ms"))
+	d.use(ok(t, append([]string{"testnet", "up", "--dir", d.net}, shape...)...))
 	return d
 }
 

@@ -96,7 +96,7 @@ func (a *app) CheckTx(_ context.Context, r *abci.RequestCheckTx) (*abci.Response
 func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
 	b := ledger.Block{Height: uint64(r.Height), TimeMs: r.Time.UnixMilli(), Txs: r.Txs}
 	var err error
-	if b.DoubleSigners, err = a.doubleSigners(r.Misbehavior); err != nil {
+	if b.DoubleSigns, err = a.doubleSigns(r.Misbehavior); err != nil {
 		return nil, a.broken(err)
 	}
 	result, err := a.machine.Execute(b)
@@ -119,9 +119,10 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	return out, nil
 }
 
-// doubleSigners turns CometBFT's addresses into nodes. The committees of this and
-// the last epoch hold everybody whose evidence is young enough.
-func (a *app) doubleSigners(evidence []abci.Misbehavior) ([]staking.NodeID, error) {
+// doubleSigns turns CometBFT's evidence into the ledger's: its addresses into nodes.
+// Both kinds prove that a validator signed two blocks at one height: by two votes, or
+// by a block shown to a light client only. Addresses that no node ever had say nothing.
+func (a *app) doubleSigns(evidence []abci.Misbehavior) (out []ledger.DoubleSign, err error) {
 	if len(evidence) == 0 {
 		return nil, nil
 	}
@@ -137,10 +138,10 @@ func (a *app) doubleSigners(evidence []abci.Misbehavior) ([]staking.NodeID, erro
 	if err != nil {
 		return nil, err
 	}
-	var out []staking.NodeID
 	for _, e := range evidence {
-		if id, ok := byAddress[string(e.Validator.Address)]; ok {
-			out = append(out, id)
+		counts := e.Type == abci.MisbehaviorType_DUPLICATE_VOTE || e.Type == abci.MisbehaviorType_LIGHT_CLIENT_ATTACK
+		if id, known := byAddress[string(e.Validator.Address)]; known && counts {
+			out = append(out, ledger.DoubleSign{Node: id, Height: uint64(e.Height), Power: e.Validator.Power})
 		}
 	}
 	return out, nil

@@ -164,7 +164,7 @@ func (c *Chain) config() *cfg.Config {
 	o.Mempool.MaxTxsBytes = 256 << 20
 
 	o.Consensus.WalPath = "cs.wal/wal"
-	o.Consensus.TimeoutCommit = block * 4 / 5 // agreement takes the rest
+	o.Consensus.TimeoutCommit = pause(p)
 	// Paid whenever a dead proposer's turn comes: the proposal that does not arrive,
 	// then the round that ends without a block.
 	o.Consensus.TimeoutPropose = max(block, 600*time.Millisecond)

@@ -13,8 +13,10 @@ import (
 func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisDoc {
 	params := types.DefaultConsensusParams()
 	params.Block.MaxBytes = int64(g.Params.BlockBytes)
+	// CometBFT drops evidence that is too old by both. The blocks decide, since epochs
+	// are counted in blocks: they never pass in less time than the trust period.
+	params.Evidence.MaxAgeNumBlocks = int64(g.Params.EvidenceBlocks())
 	params.Evidence.MaxAgeDuration = trustPeriod(g.Params)
-	params.Evidence.MaxAgeNumBlocks = max(1, int64(trustPeriod(g.Params)/(time.Duration(g.Params.BlockMs)*time.Millisecond)))
 	params.Version.App = appVersion
 	doc := &types.GenesisDoc{
 		GenesisTime: time.UnixMilli(g.Time).UTC(), ChainID: string(g.ChainID()), InitialHeight: 1,
@@ -31,14 +33,20 @@ func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisD
 // is worth being trusted.
 const maxTrust = 10 * 365 * 24 * time.Hour
 
+// pause is how long a validator waits after a block before the next one: the least
+// time between blocks while more than a third of the power keeps to it. Agreement
+// takes the rest of a block's nominal time, and less where nodes are near.
+func pause(p ledger.Params) time.Duration {
+	return time.Duration(p.BlockMs) * time.Millisecond * 4 / 5
+}
+
 // trustPeriod is how long a header may be trusted without looking again: as long
-// as those who signed it can still be punished, which is UnbondingEpochs epochs,
-// less a round in which the evidence travels, or less half an epoch where that is
-// shorter than a round. It is never zero.
+// as those who signed it can still be punished, even if all blocks come as fast as
+// they can. It is never zero.
 func trustPeriod(p ledger.Params) time.Duration {
-	blocks := p.Staking.UnbondingEpochs*p.EpochBlocks() - min(p.RoundBlocks, p.EpochBlocks()/2)
-	if blocks > uint64(maxTrust/time.Millisecond)/p.BlockMs {
+	blocks := p.EvidenceBlocks()
+	if blocks > uint64(maxTrust/pause(p)) {
 		return maxTrust
 	}
-	return time.Duration(blocks*p.BlockMs) * time.Millisecond
+	return time.Duration(blocks) * pause(p)
 }

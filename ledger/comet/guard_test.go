@@ -2,7 +2,6 @@ package comet
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -141,50 +140,5 @@ func TestANodeWithoutItsRecordWaitsTwoBlocks(t *testing.T) {
 	}
 	if signed == 0 {
 		t.Errorf("never signs again after %d", from)
-	}
-}
-
-// Two processes run with one key, each with its own record: the ledger hears of it.
-func TestTwoNodesWithOneKeyAreFoundOut(t *testing.T) {
-	c := newCluster(t, 4)
-	ctx := within(t)
-	c.start(0, 1, 2, 3)
-	r := c.pay(ctx, 0, 0)
-	// The other life of member 3: it signs, for the same height, another block.
-	key := ed25519.PrivKey(c.members[3].secret.Key().Ed25519())
-	c.reach(ctx, 0, r.Height+1)
-	at := int64(r.Height)
-	chain := c.members[0].chain
-	validators, err := chain.states.LoadValidators(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	index, v := validators.GetByAddress(key.PubKey().Address())
-	vote := func(hash byte) *types.Vote {
-		id := types.BlockID{Hash: append(make([]byte, 31), hash), PartSetHeader: types.PartSetHeader{Total: 1, Hash: make([]byte, 32)}}
-		w := &types.Vote{Type: cmtproto.PrecommitType, Height: at, BlockID: id, ValidatorAddress: v.Address, ValidatorIndex: index, Timestamp: time.Now()}
-		w.Signature, _ = key.Sign(types.VoteSignBytes(string(c.genesis.ChainID()), w.ToProto()))
-		return w
-	}
-	block := chain.node.BlockStore().LoadBlockMeta(at)
-	evidence, err := types.NewDuplicateVoteEvidence(vote(1), vote(2), block.Header.Time, validators)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := chain.node.EvidencePool().AddEvidence(evidence); err != nil {
-		t.Fatal(err)
-	}
-	id := c.genesis.Nodes[3].ID
-	for {
-		view, err := chain.View(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if n, ok, err := view.Node(id); err != nil || !ok {
-			t.Fatal(fmt.Errorf("node 3: %v", err))
-		} else if n.Out {
-			return
-		}
-		c.reach(ctx, 0, chain.machine.Height()+1)
 	}
 }

@@ -64,10 +64,10 @@ func TestTheTrustPeriodIsNeverZeroAndNeverOverflows(t *testing.T) {
 		blockMs, round, rounds, unbond uint64
 		want                           time.Duration
 	}{
-		{"an epoch of one round", 500, 20, 1, 1, 5 * time.Second},
-		{"the shortest epoch", 1, 8, 1, 1, 4 * time.Millisecond},
-		{"many rounds", 500, 120, 10, 1, 9 * time.Minute},
-		{"a real network", 3000, 1200, 336, 2, 2*14*24*time.Hour - time.Hour},
+		{"an epoch of one round", 500, 20, 1, 1, 4 * time.Second},
+		{"the shortest epoch", 1, 8, 1, 1, 4 * 800 * time.Microsecond},
+		{"many rounds", 500, 120, 10, 1, 9 * time.Minute * 4 / 5},
+		{"a real network", 3000, 1200, 336, 2, (2*14*24*time.Hour - time.Hour) * 4 / 5},
 		{"as long as can be", 1 << 32, 1, 1 << 32, 100, maxTrust},
 	} {
 		p := ledger.Testnet()

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/testnet"
+)
+
+// spare is a copy of a node's directory on another machine: other ports, the same keys.
+func (d *developer) spare(from string) (dir string) {
+	d.Helper()
+	dir = filepath.Join(d.dir, "spare")
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		d.Fatal(err)
+	}
+	file, err := node.LoadFile(dir)
+	if err != nil {
+		d.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		d.Fatal(err)
+	}
+	file.Listen, file.LedgerListen = []string{"/ip4/127.0.0.1/tcp/0"}, l.Addr().String()
+	l.Close()
+	if err := file.Save(dir); err != nil {
+		d.Fatal(err)
+	}
+	return dir
+}
+
+// process runs a node of a directory until the returned function is called.
+func (d *developer) process(ctx context.Context, dir string) (stop func()) {
+	d.Helper()
+	program, err := testnet.Self()
+	if err != nil {
+		d.Fatal(err)
+	}
+	var said bytes.Buffer
+	cmd := exec.CommandContext(ctx, program.Program, "node", "run", "--dir", dir)
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		d.Fatal(err)
+	}
+	return func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			d.Errorf("%s: %v\n%s", dir, err, &said)
+		}
+	}
+}
+
+// An operator copies a node's directory to a spare machine and starts it there while
+// the first still runs. The network finds out, takes the node's power, and goes on.
+func TestANodeThatRunsTwiceIsExpelled(t *testing.T) {
+	d := launch(t, "--nodes", "5", "--shards", "10", "--block-time", "200ms")
+	program, err := testnet.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	net5, err := testnet.Open(d.net, program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	defer cancel()
+	const twice = 4
+	id := net5.Network.Genesis.Nodes[twice].ID
+	find := func() listedNode {
+		for _, n := range okJSON[nodeList](t, "nodes", "--no-call").Nodes {
+			if n.ID == id {
+				return n
+			}
+		}
+		t.Fatalf("%s is not listed", id)
+		return listedNode{}
+	}
+	if before := find(); before.Out || before.Power == 0 || before.Power != before.Shards {
+		t.Fatalf("before: %+v", before)
+	}
+	if err := net5.Stop(ctx, twice); err != nil {
+		t.Fatal(err)
+	}
+	// The spare takes over, and meets all others. Then the first machine comes back. Each
+	// of the others talks to one node of a name only: those that are started again meet
+	// the first, under the address that the ledger knows. So both live, apart.
+	spare := d.spare(net5.NodeDir(twice))
+	defer d.process(ctx, spare)()
+	d.until("the spare signs", func() bool {
+		s, err := node.AskStatus(ctx, spare)
+		return err == nil && s.AtTip
+	})
+	ok(t, "testnet", "start", "4", "--dir", d.net)
+	tries := 0
+	for !find().Out {
+		if tries++; ctx.Err() != nil {
+			t.Fatalf("not expelled after %d rounds of starts", tries-1)
+		}
+		for _, i := range []string{"0", "1"} {
+			ok(t, "testnet", "kill", i, "--dir", d.net)
+			ok(t, "testnet", "start", i, "--dir", d.net)
+		}
+		for end := time.Now().Add(10 * time.Second); !find().Out && time.Now().Before(end); {
+			<-time.After(200 * time.Millisecond)
+		}
+	}
+	t.Logf("expelled after %d rounds of starts", tries)
+	if after := find(); after.Power != 0 || after.Shards == 0 {
+		t.Errorf("after: %+v", after)
+	}
+	listed := ""
+	for line := range strings.Lines(ok(t, "nodes")) {
+		if strings.Contains(line, id.String()) {
+			listed = line
+		}
+	}
+	if !strings.HasSuffix(strings.TrimSpace(listed), "expelled") {
+		t.Errorf("walrus nodes says %q", listed)
+	}
+	path, content := d.file("after", 10_000, 1)
+	stored := d.store(path)
+	d.certified(stored.ID)
+	d.reads(stored.ID, content)
+	if i := okJSON[networkInfo](t, "info"); i.Nodes != 5 {
+		t.Errorf("%d nodes hold shards", i.Nodes)
+	}
+}

@@ -1,0 +1,153 @@
+package ledger
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/walrus-network/walrus/staking"
+)
+
+// DoubleSign is proof, checked by the agreement, that a node signed two blocks at
+// one height.
+type DoubleSign struct {
+	Node   staking.NodeID
+	Height uint64 // of the fault
+	Power  int64  // of the node at the fault, in shards
+}
+
+// DoubleSignRecord is what the ledger keeps of a node's first proven double sign:
+// what its stake is slashed by. Later ones of the same node change nothing.
+type DoubleSignRecord struct {
+	_        struct{} `cbor:",toarray"`
+	Height   uint64   // of the fault
+	Found    uint64   // height of the block that held the evidence
+	Epoch    uint64   // of that block
+	Power    uint64   // of the node at the fault, in shards
+	TakenBps uint64   // of the node's stake, taken for it until now, in 1/10000
+}
+
+// DoubleSigner is a node and what it is punished for.
+type DoubleSigner struct {
+	Node staking.NodeID
+	DoubleSignRecord
+}
+
+// DoubleSign is a node's record; ok is false for a node that was never found out.
+func (v View) DoubleSign(id staking.NodeID) (r DoubleSignRecord, ok bool, err error) {
+	return read[DoubleSignRecord](v, "double sign", KeyDoubleSign(id))
+}
+
+// DoubleSigners are all nodes that were found out, in the order in which they were;
+// those of one block in the order of their IDs.
+func (v View) DoubleSigners() (out []DoubleSigner, err error) {
+	err = each(v, key(letterDoubleSign), func(k []byte, r DoubleSignRecord) error {
+		out = append(out, DoubleSigner{Node: staking.NodeID(k), DoubleSignRecord: r})
+		return nil
+	})
+	slices.SortStableFunc(out, func(a, b DoubleSigner) int { return cmp.Compare(a.Found, b.Found) })
+	return out, err
+}
+
+func (x *exec) doubleSigners() []DoubleSigner { return sure(x.view().DoubleSigners()) }
+
+// expel punishes nodes at once: no new shards, those they have move away within the
+// bound, and no power as far as Committee.weigh lets it. What it costs them is
+// settled at the epoch's end, by the record. Nodes that the ledger does not know
+// are passed over; doing it twice does it once.
+func (x *exec) expel(found []DoubleSign) {
+	fresh := false
+	for _, d := range found {
+		n, registered, err := x.view().Node(d.Node)
+		_, known, err2 := x.view().DoubleSign(d.Node)
+		if !sure(registered, errors.Join(err, err2)) || known {
+			continue
+		}
+		fresh, n.Out = true, true
+		x.put(KeyNode(d.Node), n)
+		x.put(KeyDoubleSign(d.Node), DoubleSignRecord{Height: d.Height, Found: x.head.Height, Epoch: x.epoch(), Power: uint64(max(0, d.Power))})
+	}
+	if fresh {
+		x.reweigh()
+	}
+}
+
+// reweigh gives power anew in the committee in force, and in the next where it is chosen.
+func (x *exec) reweigh() {
+	out := x.expelled()
+	for _, epoch := range []uint64{x.epoch(), x.epoch() + 1} {
+		c, err := x.view().Committee(epoch)
+		if errors.Is(err, ErrNoCommittee) {
+			continue
+		}
+		sure(c, err)
+		c.weigh(out)
+		x.putCommittee(c)
+	}
+}
+
+// expelled are the nodes whose power is to go, in the order in which they were found.
+func (x *exec) expelled() (out []staking.NodeID) {
+	for _, d := range x.doubleSigners() {
+		out = append(out, d.Node)
+	}
+	return out
+}
+
+// convene makes a committee of an assignment.
+func (x *exec) convene(epoch uint64, a staking.Assignment) Committee {
+	c := newCommittee(epoch, a, x.blsOf)
+	c.weigh(x.expelled())
+	return c
+}
+
+// weigh gives every member its power: its shards, and none to those who are out. In
+// their order they lose it while what stays is more than two thirds of all shards,
+// so that who is honest can go on without them and nothing is agreed on by few, and
+// MinNodes keep a voice. From the first who cannot be spared on, power stays until
+// the shards have moved: then only stake is at risk.
+func (c *Committee) weigh(out []staking.NodeID) {
+	power, voices := 0, 0
+	for i := range c.Nodes {
+		m := &c.Nodes[i]
+		m.Power = m.Shards
+		if m.Power > 0 {
+			power, voices = power+m.Power, voices+1
+		}
+	}
+	for _, id := range out {
+		i, ok := c.Index(id)
+		if !ok || c.Nodes[i].Shards == 0 {
+			continue
+		}
+		m := &c.Nodes[i]
+		if 3*(power-m.Shards) <= 2*len(c.Holder) || voices <= staking.MinNodes {
+			return
+		}
+		power, voices, m.Power = power-m.Shards, voices-1, 0
+	}
+}
+
+// doubleSlash is what a node pays at this epoch's end for a double sign of this or the
+// last epoch, in 1/10000: by all the power that did so within the two, less what it
+// has paid before. Who strikes just before the turn pays for company that came after.
+func (x *exec) doubleSlash(id staking.NodeID) uint64 {
+	own, ok, err := x.view().DoubleSign(id)
+	if !sure(ok, err) || own.Epoch+1 < x.epoch() {
+		return 0
+	}
+	power := 0
+	for _, d := range x.doubleSigners() {
+		if d.Epoch+1 >= own.Epoch && d.Epoch <= own.Epoch+1 {
+			power += int(d.Power)
+		}
+	}
+	due := x.p.Staking.Ladder.DoubleSignBps(power, x.p.Shards)
+	if due <= own.TakenBps {
+		return 0
+	}
+	more := due - own.TakenBps
+	own.TakenBps = due
+	x.put(KeyDoubleSign(id), own)
+	return more
+}

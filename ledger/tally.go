@@ -1,0 +1,83 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/staking"
+)
+
+// Tally is how the rounds of the present epoch went so far.
+type Tally struct {
+	_       struct{} `cbor:",toarray"`
+	Epoch   uint64
+	Tallied uint64           // rounds
+	Judged  uint64           // of these: not void
+	Nodes   []staking.Credit // in the order of the committee's nodes
+}
+
+// Tally is how the rounds of the present epoch went so far.
+func (v View) Tally(epoch uint64) (Tally, error) {
+	t, _, err := read[Tally](v, "tally", KeyTally(epoch))
+	return t, err
+}
+
+// roundEnds says that the block is the last of a round.
+func (x *exec) roundEnds() bool {
+	return (x.head.Height+1-x.head.EpochStart)%x.p.RoundBlocks == 0
+}
+
+// unjudged says that nobody is asked for proof, and that every shard whose holder is
+// ready counts as passed: the network does without, or it has too few nodes for one
+// of them to judge another.
+func (x *exec) unjudged(c Committee) bool {
+	return !x.p.Challenged || len(c.Validators()) < staking.MinNodes
+}
+
+// tally enters the rounds that a block closes.
+func (x *exec) tally(rounds []staking.Round) {
+	c := x.committee()
+	if x.unjudged(c) {
+		rounds = nil
+		if x.roundEnds() {
+			rounds = []staking.Round{allPassed(len(c.Holder))}
+		}
+	}
+	for _, r := range rounds {
+		x.tallyRound(c, r)
+	}
+}
+
+func allPassed(shards int) (r staking.Round) {
+	for range shards {
+		r.Outcomes = append(r.Outcomes, staking.Passed)
+	}
+	return r
+}
+
+// tallyRound adds a round to what the nodes are credited with. A shard whose holder is
+// not ready counts for nobody, whatever was found.
+func (x *exec) tallyRound(c Committee, r staking.Round) {
+	if len(r.Outcomes) != len(c.Holder) {
+		panic(readFailure{fmt.Errorf("a round with outcomes for %d of %d shards", len(r.Outcomes), len(c.Holder))})
+	}
+	t := sure(x.view().Tally(c.Epoch))
+	if t.Nodes == nil {
+		t = Tally{Epoch: c.Epoch, Nodes: make([]staking.Credit, len(c.Nodes))}
+	}
+	if t.Tallied == x.p.RoundsPerEpoch {
+		return // an epoch has no more rounds than that
+	}
+	void := r.Voids()
+	t.Tallied++
+	if !void {
+		t.Judged++
+	}
+	for s, o := range r.Outcomes {
+		if !c.From[s].IsZero() {
+			o = staking.Unready
+		}
+		i, _ := c.Index(c.Holder[s])
+		t.Nodes[i].Add(o, void)
+	}
+	x.put(KeyTally(c.Epoch), t)
+}

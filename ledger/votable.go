@@ -1,0 +1,94 @@
+package ledger
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/walrus-network/walrus/token"
+)
+
+// Votable is a parameter that nodes can change by vote. Those that are not listed
+// stay for ever what the genesis says: the number of shards and of buckets is the form
+// of the data; the size and number of blocks and the time of unbonding are settings of
+// every node's consensus and of every client: how old evidence and what it trusts may be.
+// The prices have votes of their own.
+type Votable struct {
+	Name string
+	Unit string // of the value
+	Doc  string // what it means
+	get  func(*Params) uint64
+	set  func(*Params, uint64)
+}
+
+// UnitFROST is the unit of parameters that are amounts.
+const UnitFROST = "FROST"
+
+// Of is the value in p.
+func (v Votable) Of(p Params) uint64 { return v.get(&p) }
+
+// Votables lists all of them in the order of their names.
+func Votables() []Votable { return slices.Clone(votables) }
+
+func votable(name string) (Votable, bool) {
+	for _, v := range votables {
+		if v.Name == name {
+			return v, true
+		}
+	}
+	return Votable{}, false
+}
+
+func amount(name, doc string, at func(*Params) *token.Amount) Votable {
+	return Votable{name, UnitFROST, doc, func(p *Params) uint64 { return uint64(*at(p)) }, func(p *Params, v uint64) { *at(p) = token.Amount(v) }}
+}
+
+func count(name, unit, doc string, at func(*Params) *uint64) Votable {
+	return Votable{name, unit, doc, func(p *Params) uint64 { return *at(p) }, func(p *Params, v uint64) { *at(p) = v }}
+}
+
+var votables = slices.SortedFunc(slices.Values([]Votable{
+	amount("fees.base", "least fee of a transaction", func(p *Params) *token.Amount { return &p.Fees.Base }),
+	amount("fees.per_byte", "and for each of its bytes", func(p *Params) *token.Amount { return &p.Fees.PerByte }),
+	count("history_epochs", "epochs", "how long records that explain are kept", func(p *Params) *uint64 { return &p.HistoryEpochs }),
+	amount("subsidy", "added to each epoch's pay while the fund lasts", func(p *Params) *token.Amount { return &p.Subsidy }),
+	count("sweep_blobs", "blobs", "ended blobs and leases that one block works off", func(p *Params) *uint64 { return &p.SweepBlobs }),
+
+	count("registry.default_epochs", "epochs", "length of a lease when told nothing", func(p *Params) *uint64 { return &p.Registry.DefaultEpochs }),
+	count("registry.finder_bps", "1/10000", "of a bad blob's leases, to who proved it bad", func(p *Params) *uint64 { return &p.Registry.FinderBps }),
+	count("registry.max_epochs", "epochs", "longest lease", func(p *Params) *uint64 { return &p.Registry.MaxEpochs }),
+	count("registry.max_leases", "leases", "most leases on one blob", func(p *Params) *uint64 { return &p.Registry.MaxLeases }),
+	count("registry.refund_fee_bps", "1/10000", "kept of what is refunded", func(p *Params) *uint64 { return &p.Registry.RefundFeeBps }),
+	count("registry.tombstone_epochs", "epochs", "how long an ended blob is remembered", func(p *Params) *uint64 { return &p.Registry.TombstoneEpochs }),
+
+	count("staking.bond_bps", "1/10000", "part of the counted stake that must be bond", func(p *Params) *uint64 { return &p.Staking.BondBps }),
+	count("staking.commission_notice", "epochs", "before a higher commission acts", func(p *Params) *uint64 { return &p.Staking.CommissionNotice }),
+	count("staking.max_commission_bps", "1/10000", "highest commission of a node", func(p *Params) *uint64 { return &p.Staking.MaxCommissionBps }),
+	amount("staking.min_bond", "least bond with which a node is given shards", func(p *Params) *token.Amount { return &p.Staking.MinBond }),
+	amount("staking.min_delegation", "least deposit of a delegator", func(p *Params) *token.Amount { return &p.Staking.MinDelegation }),
+	count("staking.price_bound_bps", "1/10000", "most that a price moves from one epoch to the next", func(p *Params) *uint64 { return &p.Staking.PriceBoundBps }),
+
+	count("pay.burn_bps", "1/10000", "of what nobody earned: burned; the rest is for repair", func(p *Params) *uint64 { return &p.Staking.Pay.BurnBps }),
+	count("pay.fee_bps", "1/10000", "of an epoch's pool, before it is shared", func(p *Params) *uint64 { return &p.Staking.Pay.FeeBps }),
+	count("pay.fresh_epochs", "epochs", "in which a node counts as new", func(p *Params) *uint64 { return &p.Staking.Pay.FreshEpochs }),
+	count("pay.fresh_hold_bps", "1/10000", "of a new node's reward: held back", func(p *Params) *uint64 { return &p.Staking.Pay.FreshHoldBps }),
+	count("pay.hold_bps", "1/10000", "of a reward: held back", func(p *Params) *uint64 { return &p.Staking.Pay.HoldBps }),
+	count("pay.insurance_bps", "1/10000", "of all stake: how much the insurance fund takes in", func(p *Params) *uint64 { return &p.Staking.Pay.InsuranceBps }),
+	count("pay.release_bps", "1/10000", "of its shard-rounds a node passes for a tranche to be paid", func(p *Params) *uint64 { return &p.Staking.Pay.ReleaseBps }),
+	count("pay.tranches", "epochs", "over which held back pay is paid out", func(p *Params) *uint64 { return &p.Staking.Pay.Tranches }),
+
+	count("ladder.away_slash_5", "1/10000", "for being away more than a third of two epochs", func(p *Params) *uint64 { return &p.Staking.Ladder.AwaySlash[0] }),
+	count("ladder.away_slash_6", "1/10000", "for being away more than two thirds of two epochs", func(p *Params) *uint64 { return &p.Staking.Ladder.AwaySlash[1] }),
+	count("ladder.bounty_bps", "1/10000", "of a slash, to who showed the proof", func(p *Params) *uint64 { return &p.Staking.Ladder.BountyBps }),
+	amount("ladder.bounty_most", "highest bounty", func(p *Params) *token.Amount { return &p.Staking.Ladder.BountyMost }),
+	count("ladder.double_sign", "1/10000", "least cost of a double sign", func(p *Params) *uint64 { return &p.Staking.Ladder.DoubleSign }),
+	count("ladder.fail_slash_2", "1/10000", "for failing more than 10 %", func(p *Params) *uint64 { return &p.Staking.Ladder.FailSlash[0] }),
+	count("ladder.fail_slash_3", "1/10000", "for failing more than 25 %", func(p *Params) *uint64 { return &p.Staking.Ladder.FailSlash[1] }),
+	count("ladder.fail_slash_4", "1/10000", "for failing more than 50 %", func(p *Params) *uint64 { return &p.Staking.Ladder.FailSlash[2] }),
+	count("ladder.jail_epochs", "epochs", "for which a node in jail earns nothing", func(p *Params) *uint64 { return &p.Staking.Ladder.JailEpochs }),
+	count("ladder.late_epochs", "epochs", "that a receiver may take to become ready", func(p *Params) *uint64 { return &p.Staking.Ladder.LateEpochs }),
+	count("ladder.lie_most", "1/10000", "for all proven lies of an epoch, at most", func(p *Params) *uint64 { return &p.Staking.Ladder.LieMost }),
+	count("ladder.lie_slash", "1/10000", "for a proven lie", func(p *Params) *uint64 { return &p.Staking.Ladder.LieSlash }),
+	count("ladder.pass_bps", "1/10000", "of its shard-rounds a node passes to be given new shards", func(p *Params) *uint64 { return &p.Staking.Ladder.PassBps }),
+	count("ladder.repair_bps", "1/10000", "of a slash, to the repair fund", func(p *Params) *uint64 { return &p.Staking.Ladder.RepairBps }),
+	count("ladder.vote_slash", "1/10000", "for a vote that a dispute showed false", func(p *Params) *uint64 { return &p.Staking.Ladder.VoteSlash }),
+}), func(a, b Votable) int { return strings.Compare(a.Name, b.Name) })

@@ -1,0 +1,82 @@
+package staking
+
+// Conduct is what is known of a node at the end of an epoch.
+type Conduct struct {
+	Credit
+	Enough      bool   // at least half of the rounds were judged: the rungs 1 to 6 apply
+	Late        bool   // it took longer than LateEpochs to become ready for a shard
+	Lies        uint64 // proven in this epoch: signed proofs or answers that are false
+	RecentLies  uint64 // in the LieEpochs up to this one
+	FalseVotes  uint64 // votes for shards that a dispute showed unproven
+	DoubleSlash uint64 // what double signing costs it, in 1/10000: see Ladder.DoubleSignBps
+}
+
+// Verdict is what an epoch's conduct leads to. The worst rung counts: rungs do not
+// add up. What each of them does beside the slash is done.
+type Verdict struct {
+	_       struct{} `cbor:",toarray"`
+	Rung    uint8    // 0: nothing worse than being unpaid
+	Bps     uint64   // slashed
+	Defer   bool     // the tranche that is due moves to the tail
+	NoNew   bool     // no new shards in the committee that is chosen next
+	Jail    bool     // it earns nothing in the epochs for which that committee is chosen
+	Move    bool     // its shards are moved away
+	Forfeit bool     // what is held back is lost
+	Out     bool     // for good
+}
+
+// Judge climbs the ladder with one node's conduct. Before is its standing until then;
+// the standing that it returns is the one to keep.
+func (l Ladder) Judge(c Conduct, s Standing, epoch uint64) (Verdict, Standing) {
+	var v Verdict
+	rung := func(n uint8, bps uint64) {
+		if bps > v.Bps || bps == v.Bps && n > v.Rung {
+			v.Rung, v.Bps = n, bps
+		}
+	}
+	if c.Enough {
+		l.presence(c, s, epoch, &v, rung)
+		s.setAway(c.Credit, l, epoch)
+	}
+	if c.Late {
+		rung(6, l.AwaySlash[1])
+		v.NoNew, v.Move, v.Forfeit = true, true, true
+	}
+	if c.Lies > 0 {
+		rung(7, min(c.Lies*l.LieSlash, l.LieMost))
+		v.Out = c.RecentLies >= l.LiesOut
+	}
+	if c.FalseVotes > 0 {
+		rung(8, l.VoteSlash)
+	}
+	if c.DoubleSlash > 0 {
+		rung(9, c.DoubleSlash)
+		v.Out = true
+	}
+	v.Forfeit = v.Forfeit || v.Out
+	s.punish(v, l, epoch)
+	return v, s
+}
+
+// presence is rungs 1 to 6.
+func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung func(uint8, uint64)) {
+	if !c.Proves(l.PassBps) {
+		rung(1, 0)
+		v.Defer, v.NoNew = true, true
+	}
+	for i := range l.FailBps {
+		if c.above(c.Failed, l.FailBps[i]) {
+			rung(uint8(2+i), l.FailSlash[i])
+			v.Jail = i >= 1
+			v.Move = i >= 2
+		}
+	}
+	for i := range l.AwayBps {
+		if c.above(c.Away, l.AwayBps[i]) && s.AwayBefore(epoch, i) {
+			rung(uint8(5+i), l.AwaySlash[i])
+			if i == 1 {
+				v.NoNew, v.Move, v.Forfeit = true, true, true
+			}
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package staking
+
+// Standing is what a node's conduct has brought it to. Epochs are counted as numbers
+// of epochs; a span From, Until is of the epochs From to Until-1.
+type Standing struct {
+	_          struct{} `cbor:",toarray"`
+	Paid       uint64   // epochs in which it had shards so far
+	Away       []uint64 // by rung (5, 6): 1 + the last epoch in which it was away that much
+	Lies       []uint64 // the last epochs with proven lies, one entry each lie
+	Unready    []uint16 // shards that it was not ready for at the end of the last epoch
+	UnreadyFor []uint64 // for how many epochs' ends
+	NoNewUntil uint64   // gets no new shards in committees chosen in the epochs before
+	MoveUntil  uint64   // its shards are moved away by committees chosen in the epochs before
+	JailFrom   uint64   // earns nothing from this epoch
+	JailUntil  uint64   // to the one before this
+	Badness    uint64   // of the last verdict that moves shards away: whose shards go first
+}
+
+// NoNew says that the node gets no new shards in the committee that is chosen in epoch.
+func (s Standing) NoNew(epoch uint64) bool { return epoch < s.NoNewUntil || epoch < s.MoveUntil }
+
+// Moves says that the node's shards are moved away by the committee chosen in epoch.
+func (s Standing) Moves(epoch uint64) bool { return epoch < s.MoveUntil }
+
+// Jailed says that the node earns nothing in epoch.
+func (s Standing) Jailed(epoch uint64) bool { return s.JailFrom <= epoch && epoch < s.JailUntil }
+
+// AwayBefore says that the node was away as much as a rung (0: the lower) asks for in
+// the epoch before.
+func (s Standing) AwayBefore(epoch uint64, rung int) bool {
+	return epoch > 0 && rung < len(s.Away) && s.Away[rung] == epoch
+}
+
+func (s *Standing) setAway(c Credit, l Ladder, epoch uint64) {
+	away := make([]uint64, len(l.AwayBps))
+	for i, bps := range l.AwayBps {
+		if c.above(c.Away, bps) {
+			away[i] = epoch + 1
+		}
+	}
+	s.Away = away
+}
+
+// AddLies notes proven lies of an epoch, and forgets those that count no more.
+// It returns how many count.
+func (s *Standing) AddLies(n, epoch uint64, l Ladder) uint64 {
+	var rest []uint64
+	for _, e := range s.Lies {
+		if e+l.LieEpochs > epoch {
+			rest = append(rest, e)
+		}
+	}
+	for range min(n, l.LiesOut) {
+		rest = append(rest, epoch)
+	}
+	s.Lies = rest
+	return uint64(len(rest))
+}
+
+// SetUnready notes for which shards the node is not ready at an epoch's end, and says
+// whether it has been so for one of them at as many ends as the ladder allows.
+func (s *Standing) SetUnready(shards []uint16, l Ladder) (late bool) {
+	before := map[uint16]uint64{}
+	for i, shard := range s.Unready {
+		before[shard] = s.UnreadyFor[i]
+	}
+	s.Unready, s.UnreadyFor = nil, nil
+	for _, shard := range shards {
+		n := before[shard] + 1
+		s.Unready, s.UnreadyFor = append(s.Unready, shard), append(s.UnreadyFor, n)
+		late = late || n >= l.LateEpochs
+	}
+	return late
+}
+
+// punish writes down what a verdict of the end of epoch does to the committees that
+// are chosen from then on. What is decided at the end of e acts in the committee that
+// is chosen in e+1, which is that of e+2.
+func (s *Standing) punish(v Verdict, l Ladder, epoch uint64) {
+	if v.NoNew || v.Jail || v.Move {
+		s.NoNewUntil = max(s.NoNewUntil, epoch+2)
+	}
+	if v.Move {
+		s.MoveUntil = max(s.MoveUntil, epoch+2)
+		s.Badness = v.Bps + 1
+	}
+	if v.Jail {
+		s.JailFrom, s.JailUntil = epoch+2, epoch+2+l.JailEpochs
+		s.NoNewUntil = max(s.NoNewUntil, epoch+2+l.JailEpochs)
+	}
+}
