@@ -86,10 +86,18 @@ func (x *exec) reweigh() {
 	}
 }
 
-// expelled are the nodes whose power is to go, in the order in which they were found.
+// expelled are the nodes whose power is to go: who signed twice, in the order in which
+// they were found, since that strikes at the agreement itself; then who is out for
+// anything else, in the order of their IDs.
 func (x *exec) expelled() (out []staking.NodeID) {
 	for _, d := range x.doubleSigners() {
 		out = append(out, d.Node)
+	}
+	signers := len(out)
+	for _, n := range x.nodes() {
+		if n.Out && !slices.Contains(out[:signers], n.ID) {
+			out = append(out, n.ID)
+		}
 	}
 	return out
 }
