@@ -49,6 +49,9 @@ func TestWordsThatMakeNoSenseExitWithTwo(t *testing.T) {
 		{"renew bafyr4if4tbsvdd5ysntuhhenlofjprbnsaapnmqonj2aybuxuv634qr74u 5WAL --highest 0WAL", []string{"renews nothing"}},
 		{"wallet export", []string{"--show-the-key"}},
 		{"stake bond nobody 1WAL", []string{"walrus nodes"}},
+		{"pool vote nobody --clear", []string{"walrus nodes"}},
+		{"pool vote 12D3KooWSxbp3eUp9CbQZbXDUVtB7EgHrMRYb8CSNaPWp9MC7Zt5", []string{"--price", "--clear"}},
+		{"explain price yesterday", []string{"walrus info"}},
 		{"bench encode --size much", []string{"64MiB"}},
 		{"id main.go --shards 3", []string{"4 to 1000"}},
 	} {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -101,6 +102,7 @@ func TestADeveloperOnATestnet(t *testing.T) {
 		{"a blob deleted and stored again in one epoch is certified again", (*developer).again},
 		{"two stores at once from one wallet", (*developer).together},
 		{"money", (*developer).money},
+		{"votes", (*developer).votes},
 		{"another network is refused", (*developer).stranger},
 		{"a node that lost its disk heals", (*developer).lostDisk},
 		{"while the ledger stands still blobs can be read and not stored", (*developer).halted},
@@ -325,6 +327,40 @@ func (d *developer) money() {
 	ok(d.T, "stake", "bond", node, "1WAL")
 	ok(d.T, "stake", "unbond", node, "1WAL")
 	refused(d.T, exitFail, []string{"operator"}, "stake", "bond", node, "1WAL", "--wallet", second)
+}
+
+// votes casts ballots as an operator does; what they do at an epoch's turn is told elsewhere.
+func (d *developer) votes() {
+	id := okJSON[nodeList](d.T, "nodes", "--no-call").Nodes[0].ID.String()
+	l := okJSON[paramList](d.T, "params")
+	if l.Price == 0 || l.WritePrice == 0 || len(l.Parameters) != len(ledger.Votables()) || l.Rules != 1 || l.Known != ledger.Newest || l.Ledger.Notice != "" {
+		d.Errorf("params: %+v", l)
+	}
+	ballotOf := func(args ...string) voted {
+		return okJSON[voted](d.T, append([]string{"pool", "vote", id}, args...)...)
+	}
+	if v := ballotOf("--price", "1100FROST", "--dry-run"); v.Sent || v.Ballot.Price != 1100 || v.Fee == 0 {
+		d.Errorf("dry run: %+v", v)
+	}
+	if v := ballotOf("--write-price", "400FROST", "--set", "fees.base=0.0002WAL", "--set", "registry.max_epochs=60"); !v.Sent || v.Ballot.Price != 0 || v.Ballot.Write != 400 || len(v.Ballot.Changes) != 2 || v.Shards == 0 || v.Of != 7 {
+		d.Errorf("voted: %+v", v)
+	}
+	// What is not named stays.
+	if v := ballotOf("--version", "2", "--set", "fees.base="); v.Ballot.Write != 400 || v.Ballot.Version != 2 || len(v.Ballot.Changes) != 1 || v.Ballot.Changes["registry.max_epochs"] != 60 {
+		d.Errorf("voted: %+v", v)
+	}
+	if v := ballotOf("--clear", "--price", "5FROST"); v.Ballot.Write != 0 || v.Ballot.Price != 5 || v.Ballot.Version != 0 || len(v.Ballot.Changes) != 0 {
+		d.Errorf("voted: %+v", v)
+	}
+	refused(d.T, exitFail, []string{"cannot be voted", "DefaultEpochs"}, "pool", "vote", id, "--set", "registry.default_epochs=0")
+	refused(d.T, exitFail, []string{"follows rules 1"}, "pool", "vote", id, "--version", "1")
+	refused(d.T, exitFail, []string{"is voted for with the key of", "--wallet"}, "pool", "vote", id, "--price", "5FROST", "--wallet", filepath.Join(d.dir, "second"))
+	refused(d.T, exitFail, []string{"no record", "genesis"}, "explain", "price")
+	for _, args := range [][]string{{"params"}, {"pool", "vote", id, "--clear"}, {"pool", "vote", id, "--set", "fees.base=1WAL", "--version", "3", "--dry-run"}} {
+		if out := ok(d.T, args...); strings.Contains(out, "%!") || out == "" {
+			d.Errorf("walrus %s: %q", strings.Join(args, " "), out)
+		}
+	}
 }
 
 func (d *developer) stranger() {
