@@ -30,11 +30,17 @@ func newChainOf(w *world) *chainOf {
 	return c
 }
 
-// block runs one and checks what must hold of validators after each.
+// block runs one of transactions and evidence.
 func (c *chainOf) block(txs [][]byte, found ...DoubleSign) Result {
 	c.t.Helper()
+	return c.run(Block{Txs: txs, DoubleSigns: found})
+}
+
+// run runs a block and checks what must hold of validators after each.
+func (c *chainOf) run(b Block) Result {
+	c.t.Helper()
 	m := c.l.machine
-	b := Block{Height: m.Height() + 1, TimeMs: c.g.Time, Txs: txs, DoubleSigns: found}
+	b.Height, b.TimeMs = m.Height()+1, c.g.Time
 	r, err := m.Execute(b)
 	if ok(c.world, r, err); m.Commit() != nil {
 		c.t.Fatal("no commit")
@@ -118,11 +124,11 @@ func TestADoubleSignerLosesItsPowerInTheBlockThatFindsItOut(t *testing.T) {
 	if got := c.committee(); got.Holders() != 6 || len(got.Validators()) != 5 {
 		t.Errorf("%d holders, %d validators", got.Holders(), len(got.Validators()))
 	}
-	want := DoubleSignRecord{Height: 3, Found: 5, Epoch: 0, Power: 1}
+	want := DoubleSignRecord{Height: 2, Found: 5, Epoch: 0, Power: 9} // the heavier
 	if got, _ := c.record(bad); got != want {
 		t.Errorf("record %+v, want %+v", got, want)
 	}
-	// The same evidence, other evidence of the same node, and of a node nobody knows.
+	// The same evidence, lighter evidence of the same node, and of a node nobody knows.
 	again := c.block(nil, DoubleSign{Node: bad, Height: 3, Power: 1}, DoubleSign{Node: bad, Height: 5, Power: 2}, DoubleSign{Node: staking.NodeID{5}, Height: 5, Power: 3})
 	if got, _ := c.record(bad); len(again.Validators) != 0 || got != want {
 		t.Errorf("a second time: updates %v, record %+v", again.Validators, got)
@@ -250,6 +256,28 @@ func TestPowerGoesInTheOrderOfBeingFoundOut(t *testing.T) {
 	list, err := c.view().DoubleSigners()
 	if ok(c.world, list, err); len(list) != 3 || list[0].Node != ids[3] || list[1].Node != ids[0] || list[2].Node != ids[4] {
 		t.Errorf("found out in the order %v", list)
+	}
+}
+
+// Who is out for another reason loses its power at the turn that expels it, and gives
+// way to who signed twice where not both can be spared.
+func TestOtherExpelledNodesLoseTheirPowerAfterDoubleSigners(t *testing.T) {
+	c := newChainOf(newWorld(t, small(), 5))
+	ids := c.sortedIDs()
+	liar, signer := ids[1], ids[3]
+	for round := range c.g.Params.Staking.Ladder.LiesOut {
+		c.run(Block{Faults: []Fault{{Node: liar, Kind: Lie, Epoch: 0, Round: round}}})
+	}
+	if c.member(liar).Power == 0 {
+		t.Fatal("judged before the epoch's end")
+	}
+	c.until(21)
+	if !c.out(liar) || c.member(liar).Power != 0 || c.member(liar).Shards == 0 {
+		t.Fatalf("out %v, %+v", c.out(liar), c.member(liar))
+	}
+	c.block(nil, signedTwice(signer, 21))
+	if c.member(signer).Power != 0 || c.member(liar).Power == 0 {
+		t.Errorf("%+v", c.committee().Nodes)
 	}
 }
 

@@ -31,7 +31,7 @@ func TestACarriedChangeActsInTheNextEpochButOne(t *testing.T) {
 		t.Error("the ballot of 2 asks for nothing, and is kept")
 	}
 	w.toEpoch(3)
-	if r := w.rules(); len(r.Planned) != 0 || r.Params.Registry.MaxEpochs != 60 || r.Params.SweepBlobs != 1000 || r.Version != FirstRules {
+	if r := w.rules(); len(r.Planned) != 0 || r.Params.Registry.MaxEpochs != 60 || r.Params.SweepBlobs != w.g.Params.SweepBlobs || r.Version != FirstRules {
 		t.Fatalf("%+v", r)
 	}
 	if rec, ok, err := w.view().RuleRecord(3); err != nil || !ok || rec.Dropped || len(rec.Changes) != 1 {

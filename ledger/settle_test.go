@@ -345,3 +345,39 @@ func TestRecordsAreForgottenInTime(t *testing.T) {
 		t.Fatal("old books are kept", err)
 	}
 }
+
+// Two tenths of the power sign twice: alone each pays (3/10)^2; who did it first pays
+// the rest of what both cost when the other is found an epoch later: (6/10)^2.
+func TestWhoSignsTwiceWithOthersPaysForCompany(t *testing.T) {
+	p := judged()
+	p.Shards = 20
+	c := newCourt(t, p, 10)
+	first, second := c.g.Nodes[0].ID, c.g.Nodes[1].ID
+	sign := func(id staking.NodeID, power int64) {
+		t.Helper()
+		if _, err := c.l.Run(Block{DoubleSigns: []DoubleSign{{Node: id, Height: c.head().Height, Power: power}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sign(first, 1)
+	sign(first, 2) // the heavier of its faults counts
+	sign(first, 1)
+	c.epoch()
+	if s := c.statement(0, first); s.DoubleSlash != 900 || s.Verdict.Rung != 9 || s.Cut.Total() != 9*token.WAL || !s.Verdict.Out {
+		t.Fatalf("%+v", s)
+	}
+	sign(second, 2)
+	sign(first, 9) // it has paid: nothing new
+	c.epoch()
+	if s := c.statement(1, second); s.DoubleSlash != 3600 || s.Cut.Total() != 36*token.WAL {
+		t.Fatalf("%+v", s)
+	}
+	left := c.pool(first).AtRisk()
+	if left > 64*token.WAL || left < 64*token.WAL-10_000_000 { // rounded to 1/10000, against it
+		t.Fatalf("%s is left of 100WAL", left)
+	}
+	c.epoch()
+	if s, known, err := c.view().Statement(2, first); err != nil || known && s.Cut.Total() != 0 {
+		t.Fatalf("%+v %v", s, err)
+	}
+}

@@ -98,6 +98,7 @@ func TestADeveloperOnATestnet(t *testing.T) {
 		{"it can be looked at", (*developer).look},
 		{"what is stored can be read", (*developer).storeAndRead},
 		{"leases", (*developer).leases},
+		{"a blob that renews itself", (*developer).renewals},
 		{"a blob deleted and stored again in one epoch is certified again", (*developer).again},
 		{"two stores at once from one wallet", (*developer).together},
 		{"money", (*developer).money},
@@ -142,10 +143,10 @@ func (d *developer) storeAndRead() {
 	plan := okJSON[storeResult](d.T, "store", "--dry-run", path).Blobs[0].DryRun
 	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
 	one := d.store(path)
-	if plan.Blob != one.ID || plan.Price != one.Price || plan.Already || one.Already {
+	if plan.Blob != one.ID || plan.Price != one.Price || plan.Write != one.Write || one.Write == 0 || plan.Already || one.Already {
 		d.Errorf("planned %+v, done %+v", plan, one)
 	}
-	if after := *okJSON[walletShown](d.T, "wallet", "show").Balance; before-after < one.Price || before-after > one.Price+token.WAL/1000 {
+	if after := *okJSON[walletShown](d.T, "wallet", "show").Balance; before-after < one.Price+one.Write || before-after > one.Price+one.Write+plan.MostFee {
 		d.Errorf("the price is %s, the balance went from %s to %s", one.Price, before, after)
 	}
 	if id := okJSON[identity](d.T, "id", path, "--shards", "7"); id.Blob != one.ID {
@@ -218,6 +219,64 @@ func (d *developer) leases() {
 	refused(d.T, exitMissing, []string{"has ended", "deleted"}, "status", one.ID.String())
 	refused(d.T, exitMissing, []string{"has ended"}, "read", one.ID.String(), "-o", filepath.Join(d.dir, "none"))
 	refused(d.T, exitMissing, nil, "delete", one.ID.String())
+}
+
+func (d *developer) renewals() {
+	path, _ := d.file("renewing", 5000, 12)
+	plan := okJSON[storeResult](d.T, "store", "--dry-run", path, "--renew", "1WAL", "--epochs", "1").Blobs[0].DryRun
+	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	got := walrus(d.T, "store", path, "--renew", "1WAL", "--epochs", "1")
+	if got.code != exitOK || !strings.Contains(got.err, "costs "+plan.Price.String()+" for 1 epochs, "+plan.Write.String()+" for writing, an allowance of 1WAL") {
+		d.Fatalf("store --renew: exit %d: %s", got.code, got.err)
+	}
+	after := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	if paid := plan.Price + plan.Write + token.WAL; before-after < paid || before-after > paid+plan.MostFee {
+		d.Errorf("the balance went from %s to %s, planned %+v", before, after, plan)
+	}
+	st := d.certified(plan.Blob)
+	r := st.Leases[0].Renewal
+	if want := uint64(1 + token.WAL/plan.Price); r == nil || r.Until != want || st.RenewsUntil != want || plan.RenewsUntil != want || r.Highest != plan.Highest || st.Warning != "" {
+		d.Errorf("status: %+v, renewal %+v; planned %+v", st, r, plan)
+	}
+	id := plan.Blob.String()
+	if out := ok(d.T, "status", id); !strings.Contains(out, fmt.Sprintf("renews itself until about epoch %d at today's price", r.Until)) {
+		d.Errorf("status: %s", out)
+	}
+	if out := ok(d.T, "list"); !strings.Contains(out, fmt.Sprintf("  %d\n", r.Until)) {
+		d.Errorf("list: %s", out)
+	}
+	refused(d.T, exitFail, []string{"does not pay for an epoch", plan.Price.String()}, "renew", id, "5FROST")
+	dear := okJSON[renewed](d.T, "renew", id, "2WAL", "--highest", "1FROST")
+	if dear.Back < token.WAL-plan.Price || dear.RenewsUntil != dear.EndEpoch || dear.Highest != 1 {
+		d.Errorf("renew: %+v", dear)
+	}
+	if out := ok(d.T, "status", id); !strings.Contains(out, "does not renew itself at today's price") || !strings.Contains(out, "ends in epoch") {
+		d.Errorf("status: %s", out)
+	}
+	if again := d.store(path, "--renew", "3WAL"); !again.Already || again.Allowance != 0 {
+		d.Errorf("a store replaced a renewal that is there: %+v", again)
+	}
+	if out := ok(d.T, "renew", id, "--stop"); !strings.Contains(out, "2WAL came back") {
+		d.Errorf("renew --stop: %s", out)
+	}
+	refused(d.T, exitFail, []string{"nothing to stop"}, "renew", id, "--stop")
+	warning := "nothing renews it: walrus extend " + id + ", or walrus renew " + id
+	for _, args := range [][]string{{"status", id}, {"list"}} {
+		if out := ok(d.T, args...); !strings.Contains(out, warning) {
+			d.Errorf("walrus %s: %s", args[0], out)
+		}
+	}
+	if st := d.certified(plan.Blob); !strings.Contains(st.Warning, warning) || st.RenewsUntil != 0 || st.Leases[0].Renewal != nil {
+		d.Errorf("status: %+v", st)
+	}
+	if again := d.store(path, "--renew", "3WAL"); !again.Already || again.Allowance != 3*token.WAL || again.Price != 0 {
+		d.Errorf("a store that was to leave an allowance: %+v", again)
+	}
+	if back := okJSON[deletedBlobs](d.T, "delete", id).Deleted[0].Refund; back < 3*token.WAL-plan.Price {
+		d.Errorf("%s came back of 3WAL", back)
+	}
+	other, _ := d.file("small allowance", 5000, 13)
+	refused(d.T, exitFail, []string{"does not pay for an epoch", "nothing was paid"}, "store", other, "--renew", "1FROST")
 }
 
 func (d *developer) again() {
@@ -338,7 +397,7 @@ func (d *developer) lostDisk() {
 	}
 	before := held()
 	ok(d.T, "testnet", "kill", "3", "--dir", d.net)
-	path, content := d.file("degraded", 10_000, 9)
+	path, content := d.file("degraded", 40_000, 9) // more than what was deleted, which nobody heals
 	d.reads(d.store(path).ID, content)
 	ok(d.T, "testnet", "wipe", "3", "--dir", d.net)
 	ok(d.T, "testnet", "start", "3", "--dir", d.net)
