@@ -16,7 +16,7 @@ type court struct {
 
 func judged() Params {
 	p := small()
-	p.Challenged = true
+	p.Challenged, p.Staking.Ladder.LateEpochs = true, 2
 	p.RoundsPerEpoch = 10
 	return p
 }
