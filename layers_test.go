@@ -35,7 +35,7 @@ var house = map[string]room{
 	"p2p":             {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/multiformats/go-multiaddr"}, "carries bytes: knows nothing of tokens, duties or blocks"},
 	"wallet":          {2, []string{"filippo.io/age"}, "a key in a file: asks nobody for a passphrase"},
 	"registry":        {3, nil, "what is promised: pure"},
-	"challenge":       {4, nil, "asks for proof: pure"},
+	"challenge":       {4, []string{"lukechampine.com/blake3"}, "asks for proof: pure"},
 	"ledger":          {5, nil, "the rule book: pure"},
 	"ledger/comet":    {6, []string{"github.com/cometbft"}, "translates, holds no rule"},
 	"client":          {7, nil, "stores and reads: runs no node"},
@@ -48,7 +48,7 @@ var house = map[string]room{
 
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
-	"github.com/zeebo/blake3":          {"blob", "token", "state"},
+	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge"},
 	"github.com/libp2p/go-libp2p":      {"p2p", "client", "node", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"node", "cmd/walrus"},

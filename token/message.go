@@ -14,6 +14,9 @@ const (
 	PurposeConfirm     Purpose = "confirm"     // by a node's BLS key: epoch, blob ID
 	PurposeBLS         Purpose = "bls"         // proof of possession of a BLS key: the node's ed25519 key, the BLS key
 	PurposeNode        Purpose = "node"        // by a node's ed25519 key: its registration by an operator
+	PurposeReveal      Purpose = "reveal"      // by a node's BLS key: epoch, round: its part of the beacon
+	PurposeLast        Purpose = "last"        // by the BLS key of a round's proposer: epoch, round
+	PurposeProof       Purpose = "proof"       // by a node's ed25519 key: round, shard and the openings of a challenge
 	PurposeReady       Purpose = "ready"       // by a node's ed25519 key: epoch, shard it has taken over
 )
 

@@ -1,0 +1,66 @@
+package challenge
+
+import "fmt"
+
+// Params are the numbers of a challenge. Heights are counted from the round's first block.
+type Params struct {
+	_              struct{} `cbor:",toarray"`
+	Start          uint64   // block of the draw, T
+	Freeze         uint64   // blocks before T from which the index stands still
+	Deadline       uint64   // blocks after T until which proofs count
+	Attest         uint64   // blocks after the deadline in which votes are collected
+	Late           uint64   // blocks after T until which a promised proof may still come
+	Second         uint64   // blocks after T at which votes on such proofs are collected
+	Pull           uint64   // blocks after T at which a validator asks for what it lacks
+	ByBytes        uint64   // draws that weigh a blob by its stored bytes
+	ByCount        uint64   // draws that weigh all blobs alike
+	Symbols        uint64   // asked for in each draw
+	FewBlobs       uint64   // of so many eligible blobs one more may be drawn: no round hangs on one blob
+	Redraws        uint64   // of what has ended, before a draw is given up
+	UncreditedFor  uint64   // rounds after one without a reveal
+	KeepRounds     uint64   // for which bodies of proofs are kept
+	DisputeRounds  uint64   // in which a dispute is opened; one part in four of a round answers it
+	MaxOpenDispute uint64   // of one account
+}
+
+// Default is for a real network: rounds of 1200 blocks.
+func Default() Params {
+	return Params{Start: 10, Freeze: 6, Deadline: 40, Attest: 5, Late: 75, Second: 80, Pull: 30,
+		ByBytes: 24, ByCount: 8, Symbols: 4, FewBlobs: 16, Redraws: 16, UncreditedFor: 2, KeepRounds: 2, DisputeRounds: 1, MaxOpenDispute: 4}
+}
+
+// Bounds that keep a proof within a message.
+const (
+	maxDraws   = 64
+	maxSymbols = 8
+)
+
+// Draws is how many there are in a round.
+func (p Params) Draws() int { return int(p.ByBytes + p.ByCount) }
+
+// Validate refuses numbers that do not fit into a round of so many blocks.
+func (p Params) Validate(roundBlocks uint64) error {
+	windows := []uint64{p.Start, p.Freeze, p.Deadline, p.Attest, p.Late, p.Second}
+	for _, n := range windows {
+		if n > 1<<20 {
+			return fmt.Errorf("challenge: a window of %d blocks", n)
+		}
+	}
+	switch {
+	case p.Freeze < 4 || p.Start < p.Freeze:
+		return fmt.Errorf("challenge: the index must stand still before the three blocks of reveals: Freeze %d (at least 4), Start %d (at least Freeze)", p.Freeze, p.Start)
+	case p.Deadline < 2 || p.Attest < 1 || p.Pull >= p.Deadline:
+		return fmt.Errorf("challenge: Deadline %d, Attest %d, Pull %d: proofs need time, and to be asked for before they are late", p.Deadline, p.Attest, p.Pull)
+	case p.Late < p.Deadline+p.Attest || p.Second <= p.Late:
+		return fmt.Errorf("challenge: Late %d must follow the votes (%d), and Second %d must follow Late", p.Late, p.Deadline+p.Attest, p.Second)
+	case roundBlocks < 10*(5+p.Deadline):
+		return fmt.Errorf("challenge: a round of %d blocks is too short for a deadline of %d: at least %d", roundBlocks, p.Deadline, 10*(5+p.Deadline))
+	case p.Start+p.Second+p.Attest+10 > roundBlocks:
+		return fmt.Errorf("challenge: the windows end at block %d of a round of %d: ten blocks are to be left", p.Start+p.Second+p.Attest, roundBlocks)
+	case p.Draws() < 1 || p.Draws() > maxDraws || p.Symbols < 1 || p.Symbols > maxSymbols:
+		return fmt.Errorf("challenge: %d draws of %d symbols: 1 to %d of 1 to %d", p.Draws(), p.Symbols, maxDraws, maxSymbols)
+	case p.FewBlobs < 1 || p.Redraws < 1 || p.Redraws > 64:
+		return fmt.Errorf("challenge: FewBlobs %d, Redraws %d", p.FewBlobs, p.Redraws)
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package challenge
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/token"
+)
+
+// MaxProofBytes bounds a proof's message: any shape and any draw fits into it.
+const MaxProofBytes = 240 << 10
+
+// ErrProof is returned for a proof that shows something else than was asked.
+var ErrProof = errors.New("proof does not hold")
+
+// Proof is what a shard's holder answers in a round: an opening for each question, in
+// their order. What was asked is worked out by whoever checks, and never sent.
+type Proof struct {
+	_         struct{} `cbor:",toarray"`
+	Round     Round
+	Shard     blob.Shard
+	Beacon    Beacon
+	Openings  []Opening
+	Signature token.Signature // by the holder's node key, over ProofMessage
+}
+
+// Opening answers one question.
+type Opening struct {
+	_       struct{} `cbor:",toarray"`
+	Roots   blob.RootsProof
+	Leaves  []blob.Hash // of the symbols that were asked for: left out where the symbol itself is in Symbols
+	Symbols [][]byte    // each a slice of the chunk that was asked for, or all of a short symbol
+	Others  []blob.Hash // the rest of the fragment's trees
+}
+
+// ProofMessage is what the holder signs: all but the signature.
+func ProofMessage(chain token.ChainID, p Proof) []byte {
+	return token.Message(token.PurposeProof, chain, p.Round.Epoch, p.Round.Round, uint64(p.Shard), p.Beacon, blob.Leaf(canon.Encode(p.Openings)))
+}
+
+// Encode is the canonical bytes.
+func (p Proof) Encode() []byte { return canon.Encode(p) }
+
+// Hash is what votes and late redemption name a proof by.
+func (p Proof) Hash() blob.Hash { return blob.Leaf(p.Encode()) }
+
+// DecodeProof reads a proof from a stranger. It checks its form, not what it shows.
+func DecodeProof(b []byte) (p Proof, err error) {
+	if len(b) > MaxProofBytes {
+		return p, fmt.Errorf("proof of %d bytes: at most %d", len(b), MaxProofBytes)
+	}
+	err = canon.Decode(b, &p)
+	return p, err
+}
+
+// Source is what a holder keeps. It answers for what it checked when it took it in.
+type Source interface {
+	Fragment(at blob.Position) (blob.Verified, error)
+	Witness(id blob.ID, stripe uint32, p blob.Place) (blob.Witness, error)
+}
+
+// Code computes the parity that nobody stores.
+type Code interface {
+	Extend(axis blob.Axis, symbols []byte, seg int) (parity []byte, err error)
+}
+
+// Prove answers a round's questions for a shard, and signs. An error names the first
+// fragment that is not there any more: then its holder declares it.
+func Prove(chain token.ChainID, key token.Key, r Round, beacon Beacon, shard blob.Shard, questions []Question, from Source, code Code, layouts Layouts) (Proof, error) {
+	p := Proof{Round: r, Shard: shard, Beacon: beacon, Openings: make([]Opening, len(questions))}
+	for i, q := range questions {
+		var err error
+		if p.Openings[i], err = open(q, from, code, layouts(q.Blob)); err != nil {
+			return Proof{}, fmt.Errorf("prove shard %d: %v: %w", shard, q.Position(), err)
+		}
+	}
+	p.Signature = key.Sign(ProofMessage(chain, p))
+	return p, nil
+}
+
+func open(q Question, from Source, code Code, l blob.Layout) (o Opening, err error) {
+	kept, err := from.Fragment(q.Position())
+	if err != nil {
+		return o, err
+	}
+	witness, err := from.Witness(q.Blob, q.Stripe, q.Place)
+	if err != nil {
+		return o, err
+	}
+	if o.Roots, err = witness.RootsProof(q.Place, l.N); err != nil {
+		return o, err
+	}
+	seg := l.StripeSeg(int(q.Stripe))
+	parity, err := code.Extend(q.Axis, kept.Bytes(), seg)
+	if err != nil {
+		return o, err
+	}
+	all := append(append(make([]byte, 0, l.N*seg), kept.Bytes()...), parity...)
+	leaves := blob.Leaves(all, seg)
+	o.Others = blob.OthersOf(l.Shape, q.Axis, leaves, q.At)
+	for n, i := range q.At {
+		slice, err := cutChunk(all[i*seg:(i+1)*seg], q.Chunks[n])
+		if err != nil {
+			return o, err
+		}
+		o.Symbols = append(o.Symbols, slice)
+		if chunksOf(seg) > 1 {
+			o.Leaves = append(o.Leaves, leaves[i])
+		}
+	}
+	return o, nil
+}
+
+// Verify checks a proof against the round's questions for its shard, and the
+// signature of who holds it. Commitments are those of the blobs that were drawn.
+func Verify(chain token.ChainID, holder token.PublicKey, r Round, beacon Beacon, questions []Question, commitments func(blob.ID) blob.Commitment, p Proof) error {
+	fail := func(err error) error {
+		return fmt.Errorf("shard %d, epoch %d, round %d: %w: %w", p.Shard, p.Round.Epoch, p.Round.Round, ErrProof, err)
+	}
+	switch {
+	case p.Round != r:
+		return fail(fmt.Errorf("it is of another round than %d of epoch %d", r.Round, r.Epoch))
+	case p.Beacon != beacon:
+		return fail(fmt.Errorf("it answers beacon %s, not %s", p.Beacon, beacon))
+	case len(p.Openings) != len(questions):
+		return fail(fmt.Errorf("%d answers to %d questions", len(p.Openings), len(questions)))
+	}
+	if err := holder.Verify(ProofMessage(chain, p), p.Signature); err != nil {
+		return fail(err)
+	}
+	for i, q := range questions {
+		if err := p.Openings[i].check(q, commitments(q.Blob)); err != nil {
+			return fail(fmt.Errorf("%v: %w", q.Position(), err))
+		}
+	}
+	return nil
+}
+
+// check says whether an opening answers its question.
+func (o Opening) check(q Question, c blob.Commitment) error {
+	roots, err := o.Roots.Prove(c, q.Stripe, q.Place)
+	if err != nil {
+		return err
+	}
+	if len(o.Symbols) != len(q.At) {
+		return fmt.Errorf("%d symbols, %d were asked for", len(o.Symbols), len(q.At))
+	}
+	leaves, seg := o.Leaves, c.Layout.StripeSeg(int(q.Stripe))
+	if chunksOf(seg) == 1 {
+		if len(o.Leaves) > 0 {
+			return errors.New("leaves beside whole symbols")
+		}
+		for _, s := range o.Symbols {
+			if len(s) != seg {
+				return fmt.Errorf("symbol of %d bytes, want %d", len(s), seg)
+			}
+			leaves = append(leaves, blob.Leaf(s))
+		}
+	} else if err := o.checkChunks(q, seg); err != nil {
+		return err
+	}
+	return roots.ProveLeaves(q.Axis, q.At, leaves, o.Others)
+}
+
+func (o Opening) checkChunks(q Question, seg int) error {
+	if len(o.Leaves) != len(q.At) {
+		return fmt.Errorf("%d leaves, %d were asked for", len(o.Leaves), len(q.At))
+	}
+	for n := range q.At {
+		if err := checkChunk(o.Symbols[n], seg, q.Chunks[n], o.Leaves[n]); err != nil {
+			return fmt.Errorf("symbol %d: %w", q.At[n], err)
+		}
+	}
+	return nil
+}

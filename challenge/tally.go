@@ -1,0 +1,75 @@
+package challenge
+
+import "github.com/walrus-network/walrus/staking"
+
+// Vote is what one node says of all shards of a round.
+type Vote struct {
+	Power    int
+	Listened bool   // since the draw: else its zeros are no vote
+	Yes      []byte // bit s mod 8 of byte s/8: it has seen a proof of shard s that holds
+}
+
+// Yea says whether the vote is for a shard.
+func (v Vote) Yea(shard int) bool { return shard/8 < len(v.Yes) && v.Yes[shard/8]>>(shard%8)&1 == 1 }
+
+// Merge is two votes of one node: a yes is never taken back, and to have listened
+// neither. The order of votes, and how often each comes, does not matter.
+func (v Vote) Merge(w Vote) Vote {
+	out := Vote{Power: max(v.Power, w.Power), Listened: v.Listened || w.Listened, Yes: make([]byte, max(len(v.Yes), len(w.Yes)))}
+	copy(out.Yes, v.Yes)
+	for i, b := range w.Yes {
+		out.Yes[i] |= b
+	}
+	return out
+}
+
+// Holder is what the ledger knows of a shard's holder in a round.
+type Holder struct {
+	Node     int  // its place among the votes; -1: it has none
+	Ready    bool // for this shard
+	Revealed bool // its part of this round's beacon
+	Lately   bool // and of those of the rounds before that count
+	Declared bool // that it lost something
+}
+
+// Tally is a round's outcome for each shard. Power is all there is. A shard passes if
+// more than a third of the power but its holder's has seen its proof: one honest voice
+// is among them, and fewer than a third cannot fail whom half of the honest ones have
+// heard. It fails if more than two thirds listened and saw none: more than a third of
+// these are honest. Between the two nothing is known.
+func Tally(power int, votes []Vote, holders []Holder) staking.Round {
+	r := staking.Round{Outcomes: make([]staking.Outcome, len(holders))}
+	for s, h := range holders {
+		r.Outcomes[s] = outcome(power, votes, h, s)
+	}
+	return r
+}
+
+func outcome(power int, votes []Vote, h Holder, shard int) staking.Outcome {
+	switch {
+	case !h.Ready:
+		return staking.Unready
+	case !h.Revealed || h.Declared:
+		return staking.Away
+	case !h.Lately:
+		return staking.Inconclusive // not credited, and no strike
+	}
+	yes, no, rest := 0, 0, power
+	for i, v := range votes {
+		switch {
+		case i == h.Node:
+			rest -= v.Power
+		case v.Yea(shard):
+			yes += v.Power
+		case v.Listened:
+			no += v.Power
+		}
+	}
+	switch {
+	case 3*yes > rest:
+		return staking.Passed
+	case 3*no > 2*rest:
+		return staking.Failed
+	}
+	return staking.Inconclusive
+}
