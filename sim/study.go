@@ -19,6 +19,8 @@ type Study struct {
 	Years int    // of a node alone, for what is rare
 	Dir   string // results are kept here, and not made again; "": nowhere
 	Said  func(format string, args ...any)
+
+	of func(nodes int) Options // nil: Default; tests take less than a year
 }
 
 // What the networks of a study are. In the first sort all are honest and there 99 % of
@@ -31,13 +33,16 @@ var (
 
 const (
 	ofEachKind  = 3 // nodes, in a network of the second sort
-	yearEpochs  = 26
 	usualUptime = 0.99
 )
 
 // sorts are the networks of a seed.
 func (s Study) sorts(seed uint64) map[string]Options {
-	honest, mixed := Default(s.Nodes), Default(s.Nodes)
+	of := s.of
+	if of == nil {
+		of = Default
+	}
+	honest, mixed := of(s.Nodes), of(s.Nodes)
 	honest.Seed, mixed.Seed = seed, seed
 	i := 0
 	each := func(values []float64, set []float64) {
