@@ -18,6 +18,13 @@ import (
 type StoreOptions struct {
 	Epochs    uint64 // 0: the network's default
 	Permanent bool   // cannot be deleted or refunded
+	// Allowance, if not 0, is left with the lease to renew it when it would end. A lease
+	// that the owner has already gets it too, unless it has one.
+	Allowance    token.Amount
+	HighestPrice token.Amount // of a stored KiB and epoch at which it is renewed; 0: twice today's
+	// Paying, if not nil, is told what will be signed, before it is. An error from it
+	// ends the store; nothing was paid then.
+	Paying func(Cost) error
 	// Progress, if not nil, is told how many of the blob's bytes were encoded and
 	// handed to the nodes so far: first the one grows to Size, then the other.
 	Progress func(encoded, handed int64)
@@ -33,7 +40,10 @@ type Stored struct {
 	Already      bool    `json:"already"`    // it was certified before; nothing was sent
 	Requests     int64   `json:"requests"`   // streams opened and transactions sent
 
-	Price token.Amount `json:"price"` // paid now; what is not certified comes back
+	// Paid now. What is not certified comes back.
+	Price     token.Amount `json:"price"` // for the epochs
+	Write     token.Amount `json:"write_price"`
+	Allowance token.Amount `json:"allowance"`
 
 	EncodeTime time.Duration `json:"-"` // pass 1
 	UploadTime time.Duration `json:"-"` // first byte read to certificate assembled
@@ -63,6 +73,8 @@ type storing struct {
 	d        *Directory
 	p        *prepared
 	manifest blob.Manifest
+	paying   *payment // nil where there is nothing to pay
+	agreed   bool     // the caller was told what it costs
 	out      Stored
 }
 
@@ -112,25 +124,20 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 	if err != nil {
 		return false, err
 	}
-	if known && entry.Certified() && entry.Live(s.d.Epoch) {
-		return false, s.lease(ctx, entry)
+	kept := known && entry.Certified() && entry.Live(s.d.Epoch)
+	if s.paying, err = s.owed(v, entry, kept); err != nil {
+		return false, err
 	}
-	err = s.upload(ctx, entry, known)
+	if kept {
+		s.out.Already = true
+		return false, s.pay(ctx)
+	}
+	err = s.upload(ctx)
 	again = errors.Is(err, errTurned) || p2p.IsRefusal(err, p2p.CodeNotDuty) || errors.Is(err, ledger.ErrCertificate)
 	return again, err
 }
 
-// lease is all that is left to do for a blob that somebody has stored already.
-func (s *storing) lease(ctx context.Context, entry registry.Entry) error {
-	s.out.Already = true
-	if end, ok := entry.OwnedBy(s.key.Address(), s.d.Epoch); ok {
-		s.out.EndEpoch = end
-		return nil
-	}
-	return s.register(ctx)
-}
-
-func (s *storing) upload(ctx context.Context, entry registry.Entry, known bool) error {
+func (s *storing) upload(ctx context.Context) error {
 	u, err := s.c.Fetcher.open(ctx, s.d, s.p, s.manifest)
 	if err != nil {
 		return err // nothing was paid
@@ -138,66 +145,25 @@ func (s *storing) upload(ctx context.Context, entry registry.Entry, known bool) 
 	defer u.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	registered := make(chan error, 1)
+	paid := make(chan error, 1)
 	go func() {
-		var err error
-		if end, ok := entry.OwnedBy(s.key.Address(), s.d.Epoch); known && ok {
-			s.out.EndEpoch = end
-		} else {
-			err = s.register(ctx)
-		}
+		err := s.pay(ctx)
 		if err != nil {
 			cancel(err) // no node will confirm
 		}
-		registered <- err
+		paid <- err
 	}()
 	epoch, sigs, err := u.run(ctx)
 	for _, l := range u.lanes {
 		s.out.SentBytes += l.sent
 	}
-	if refused := <-registered; refused != nil {
+	if refused := <-paid; refused != nil {
 		return refused
 	}
 	if err != nil {
 		return err
 	}
 	return s.certify(ctx, epoch, sigs)
-}
-
-// register pays. What it pays for is prepaid and refunded should no certificate follow.
-func (s *storing) register(ctx context.Context) error {
-	s.out.Requests++
-	v, err := s.c.ledger.View(ctx)
-	if err != nil {
-		return err
-	}
-	params, err := v.Params()
-	if err != nil {
-		return err
-	}
-	epochs := s.options.Epochs
-	if epochs == 0 {
-		epochs = params.Registry.DefaultEpochs
-	}
-	price, err := params.Registry.PriceOf(s.p.Layout.StoredKiB())
-	if err == nil {
-		price, err = price.Mul(epochs)
-	}
-	if err != nil {
-		return err
-	}
-	body := ledger.RegisterBlob{Manifest: s.manifest, Epochs: epochs, Owner: s.key.Address(), Permanent: s.options.Permanent}
-	receipt, err := s.c.Send(ctx, s.key, body)
-	if errors.Is(err, ledger.ErrLeased) {
-		err, price = nil, 0 // another process of the same owner was quicker
-	}
-	if err != nil {
-		return fmt.Errorf("register: %w", err)
-	}
-	s.out.Price = price
-	s.out.EndEpoch = s.d.Epoch + epochs
-	s.c.log.Debug("registered", "blob", s.p.ID, "height", receipt.Height)
-	return nil
 }
 
 func (s *storing) certify(ctx context.Context, epoch uint64, sigs map[int]token.BLSSignature) error {

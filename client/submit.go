@@ -58,11 +58,15 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 // that both are told of as theirs.
 const feeSpread = 4096
 
-// sign signs with the least fee and a little. The fee's own bytes count: it is found
-// by signing once without.
+// sign signs with the least fee and a little.
 func sign(key token.Key, chain token.ChainID, nonce uint64, fees ledger.Fees, body ledger.Body) []byte {
-	const feeBytes = 8
-	size := len(ledger.Sign(key, chain, nonce, 0, body)) + feeBytes
-	fee := fees.Of(size) + token.Amount(rand.IntN(feeSpread))
+	fee := leastFee(key, chain, nonce, fees, body) + token.Amount(rand.IntN(feeSpread))
 	return ledger.Sign(key, chain, nonce, fee, body)
+}
+
+// leastFee is what a transaction costs. The fee's own bytes count: it is found by
+// signing once without.
+func leastFee(key token.Key, chain token.ChainID, nonce uint64, fees ledger.Fees, body ledger.Body) token.Amount {
+	const feeBytes = 8
+	return fees.Of(len(ledger.Sign(key, chain, nonce, 0, body)) + feeBytes)
 }

@@ -75,3 +75,39 @@ func BenchmarkBlock(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkRenewals executes and commits a block in which as many leases renew
+// themselves as a block of a real network works off.
+func BenchmarkRenewals(b *testing.B) {
+	p := small()
+	p.SweepBlobs, p.Buckets, p.RoundBlocks, p.BlockBytes = Default().SweepBlobs, 1<<16, 200, 16<<20
+	w := newWorld(b, p, 4)
+	alice := w.users[1]
+	var register, certify [][]byte
+	for i := range int(p.SweepBlobs) {
+		k := w.users[1+i%3]
+		m := w.manifest(i, 1000)
+		register = append(register, w.sign(k, RegisterBlob{Manifest: m, Epochs: 1, Owner: alice.Address(), Allowance: 100 * token.WAL, HighestPrice: 1 << 40}))
+		w.nonces[k.Address()]++
+		body := Certify{Blob: m.ID()}
+		w.l.machine.seen.add(TxHash(Unsigned(body)))
+		certify = append(certify, Unsigned(body))
+	}
+	w.block(register)
+	w.block(certify)
+	for b.Loop() {
+		b.StopTimer()
+		e := w.head().Epoch
+		for w.head().Height < w.head().Middle()-1 {
+			w.advance(1)
+		}
+		b.StartTimer()
+		w.advance(1)
+		b.StopTimer()
+		if r := w.entry(w.manifest(0, 1000).ID()); r.End() != e+2 {
+			b.Fatalf("not renewed: %+v", r.Leases)
+		}
+		w.toEpoch(e + 1)
+		b.StartTimer()
+	}
+}

@@ -198,7 +198,7 @@ func (b Extend) plan(x *exec, tx Tx) (plan, error) {
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrFunds, err)
 	}
-	i := lastLease(e, owner)
+	i, _ := e.Last(owner)
 	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end + b.Epochs, Price: must(x.p.Registry.PriceOf(e.Units)), Permanent: e.Leases[i].Permanent}
 	joins := e.Leases[i].Payer == owner && e.Leases[i].Price == added.Price
 	if !joins && uint64(len(e.Leases)) >= x.p.Registry.MaxLeases {
@@ -217,17 +217,6 @@ func (b Extend) plan(x *exec, tx Tx) (plan, error) {
 		}
 		x.putEntry(b.Blob, e)
 	}}, nil
-}
-
-// lastLease is the place of an owner's lease that ends last. There must be one.
-func lastLease(e registry.Entry, owner token.Address) int {
-	last := -1
-	for i, l := range e.Leases {
-		if l.Owner == owner && (last < 0 || l.End > e.Leases[last].End) {
-			last = i
-		}
-	}
-	return last
 }
 
 // Delete gives up all one's own leases on a blob that are not permanent. What they

@@ -17,7 +17,9 @@ type DoubleSign struct {
 }
 
 // DoubleSignRecord is what the ledger keeps of a node's first proven double sign:
-// what its stake is slashed by. Later ones of the same node change nothing.
+// what its stake is slashed by. Of several that are found before the end of the epoch
+// the one with most power counts, so that nobody can hide it behind a lighter one;
+// later ones of the same node change nothing.
 type DoubleSignRecord struct {
 	_        struct{} `cbor:",toarray"`
 	Height   uint64   // of the fault
@@ -59,13 +61,19 @@ func (x *exec) expel(found []DoubleSign) {
 	fresh := false
 	for _, d := range found {
 		n, registered, err := x.view().Node(d.Node)
-		_, known, err2 := x.view().DoubleSign(d.Node)
-		if !sure(registered, errors.Join(err, err2)) || known {
+		r, known, err2 := x.view().DoubleSign(d.Node)
+		power := uint64(max(0, d.Power))
+		if !sure(registered, errors.Join(err, err2)) || known && (r.TakenBps > 0 || power <= r.Power) {
+			continue
+		}
+		if known { // a heavier fault than the first, before that was settled
+			r.Height, r.Power = d.Height, power
+			x.put(KeyDoubleSign(d.Node), r)
 			continue
 		}
 		fresh, n.Out = true, true
 		x.put(KeyNode(d.Node), n)
-		x.put(KeyDoubleSign(d.Node), DoubleSignRecord{Height: d.Height, Found: x.head.Height, Epoch: x.epoch(), Power: uint64(max(0, d.Power))})
+		x.put(KeyDoubleSign(d.Node), DoubleSignRecord{Height: d.Height, Found: x.head.Height, Epoch: x.epoch(), Power: power})
 	}
 	if fresh {
 		x.reweigh()
@@ -154,7 +162,8 @@ func (x *exec) doubleSlash(id staking.NodeID) uint64 {
 	if due <= own.TakenBps {
 		return 0
 	}
-	more := due - own.TakenBps
+	// So much of what is left that, with what was taken, due of all is gone.
+	more := (10000*(due-own.TakenBps) + 9999 - own.TakenBps) / (10000 - own.TakenBps)
 	own.TakenBps = due
 	x.put(KeyDoubleSign(id), own)
 	return more

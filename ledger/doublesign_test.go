@@ -124,11 +124,11 @@ func TestADoubleSignerLosesItsPowerInTheBlockThatFindsItOut(t *testing.T) {
 	if got := c.committee(); got.Holders() != 6 || len(got.Validators()) != 5 {
 		t.Errorf("%d holders, %d validators", got.Holders(), len(got.Validators()))
 	}
-	want := DoubleSignRecord{Height: 3, Found: 5, Epoch: 0, Power: 1}
+	want := DoubleSignRecord{Height: 2, Found: 5, Epoch: 0, Power: 9} // the heavier
 	if got, _ := c.record(bad); got != want {
 		t.Errorf("record %+v, want %+v", got, want)
 	}
-	// The same evidence, other evidence of the same node, and of a node nobody knows.
+	// The same evidence, lighter evidence of the same node, and of a node nobody knows.
 	again := c.block(nil, DoubleSign{Node: bad, Height: 3, Power: 1}, DoubleSign{Node: bad, Height: 5, Power: 2}, DoubleSign{Node: staking.NodeID{5}, Height: 5, Power: 3})
 	if got, _ := c.record(bad); len(again.Validators) != 0 || got != want {
 		t.Errorf("a second time: updates %v, record %+v", again.Validators, got)

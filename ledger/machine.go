@@ -27,7 +27,6 @@ type Block struct {
 type Result struct {
 	Txs        []TxResult
 	Validators []Validator // whose power changed; 0: not a validator any more
-	Params     *Params     // in force from this block on, where it begins an epoch; else nil
 	AppHash    blob.Hash
 }
 
@@ -156,7 +155,6 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 	r.Validators = x.begin(b)
 	if x.head.Epoch != epoch {
 		rules = x.rules()
-		r.Params = &rules.Params
 	}
 	block := x.o
 	for _, raw := range b.Txs {

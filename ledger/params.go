@@ -43,7 +43,7 @@ func (f Fees) Of(size int) token.Amount { return f.Base + f.PerByte*token.Amount
 func Default() Params {
 	return Params{
 		Shards: 100, BlockMs: 3000, RoundBlocks: 1200, RoundsPerEpoch: 336,
-		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 1000, HistoryEpochs: 52,
+		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 200, HistoryEpochs: 52,
 		Fees: Fees{Base: 100_000, PerByte: 100}, Staking: staking.Default(), Registry: registry.Default(),
 	}
 }
@@ -54,6 +54,7 @@ func Testnet() Params {
 	p.Shards, p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch = 28, 500, 120, 10
 	p.Buckets = 1 << 12
 	p.Staking.UnbondingEpochs, p.Staking.CommissionNotice = 1, 2
+	p.Staking.Ladder.LateEpochs = 6 // an hour: epochs are short, data is not
 	return p
 }
 

@@ -33,10 +33,11 @@ func (b SetRenewal) plan(x *exec, tx Tx) (plan, error) {
 	if _, ok := e.OwnedBy(owner, x.epoch()); !ok {
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrNotOwner)
 	}
+	i, _ := e.Last(owner)
 	return plan{cost: b.Allowance, apply: func() {
 		x.settle(b.Blob)
 		e.Leases = slices.Clone(e.Leases)
-		last := &e.Leases[lastLease(e, owner)]
+		last := &e.Leases[i]
 		x.release(last.Renewal)
 		last.Renewal = renewalOf(owner, b.Allowance, b.HighestPrice)
 		x.allow(last.Renewal)

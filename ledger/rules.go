@@ -73,6 +73,19 @@ func (r Rules) Unknown() (UnknownRules, bool) {
 	return UnknownRules{}, false
 }
 
+// Notice is what a person should know of rules to come that this program does not know;
+// empty if there are none.
+func (r Rules) Notice() string {
+	u, planned := r.Unknown()
+	switch {
+	case r.Version > Newest:
+		return fmt.Sprintf("the network follows rules %d, this program knows up to %d: install a release that knows rules %d", r.Version, Newest, r.Version)
+	case planned:
+		return fmt.Sprintf("epoch %d begins with rules %d, this program knows up to %d: install a release that knows rules %d before then", u.Epoch, u.Version, Newest, u.Version)
+	}
+	return ""
+}
+
 // known refuses the block with which an epoch begins whose rules this program does
 // not know: the state must not hold what it cannot work out.
 func (r Rules) known(h Head, height uint64) error {

@@ -196,8 +196,14 @@ func TestABadlyEncodedBlobIsProvenByWhoRepairsIt(t *testing.T) {
 		t.Errorf("registered again: %v", err)
 	}
 	v, _ := n.ledger.View(ctx)
-	if a, err := v.Audit(); err != nil || !a.Balanced() || a.Burned == 0 {
+	a, err := v.Audit()
+	if err != nil || !a.Balanced() || a.Burned == 0 {
 		t.Errorf("%+v, %v", a, err)
+	}
+	// The finder's fee is where the node's earnings go, and what it is of is burned.
+	finder, err := v.Account(payout(n.nodes[6].secret))
+	if lost := a.Burned + finder.Balance; err != nil || finder.Balance == 0 || finder.Balance != n.genesis.Params.Registry.FindersFee(lost) {
+		t.Errorf("of %s lost the finder got %s, %v", lost, finder.Balance, err)
 	}
 }
 

@@ -94,6 +94,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.recoverAlways(ctx) })
 	g.Go(func() error { return n.collectAlways(ctx) })
 	g.Go(func() error { return n.watchClock(ctx) })
+	g.Go(func() error { return n.watchRules(ctx) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
@@ -130,6 +131,8 @@ type Status struct {
 	Epoch      uint64         `json:"epoch"`
 	AppHash    string         `json:"app_hash"` // of the newest state, in hex
 	AtTip      bool           `json:"at_tip"`
+	Rules      uint64         `json:"rules"`            // version in force
+	Notice     string         `json:"notice,omitempty"` // of rules to come that this program does not know
 	Shards     []blob.Shard   `json:"shards"`
 	Moving     []blob.Shard   `json:"moving"` // of these: not complete yet
 	Possession store.Usage    `json:"possession"`
@@ -149,11 +152,16 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
+	rules, err := v.Rules()
+	if err != nil {
+		return Status{}, err
+	}
 	d, err := dutyOf(v, n.id)
 	if err != nil {
 		return Status{}, err
 	}
 	return Status{
+		Rules: rules.Version, Notice: rules.Notice(),
 		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AppHash: n.ledger.AppHash().String(), AtTip: n.ledger.AtTip(),
 		Shards: d.shards, Moving: d.moving, Possession: n.store.Usage(), Recovery: n.progress.get(),
 		Memory: memoryNow(), Peers: len(n.host.Peers()), Addrs: n.host.Addrs(),

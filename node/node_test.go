@@ -86,6 +86,9 @@ func freeListen(t testing.TB) string {
 	return ""
 }
 
+// payout is where a node's earnings go: not to the wallet that operates them all.
+func payout(secret token.Secret) token.Address { return token.KeyFromSeed(secret).Address() }
+
 func startNetwork(t *testing.T, nodes, shards int) *network {
 	t.Helper()
 	n := &network{t: t, wallet: token.KeyFromSeed([32]byte{42})}
@@ -97,7 +100,7 @@ func startNetwork(t *testing.T, nodes, shards int) *network {
 		id := staking.NodeID(secret.Key().Public())
 		bls, listen := secret.BLSKey(), freeListen(t)
 		n.genesis.Nodes = append(n.genesis.Nodes, ledger.GenesisNode{
-			ID: id, Operator: n.wallet.Address(), BLS: bls.Public(),
+			ID: id, Operator: n.wallet.Address(), Payout: payout(secret), BLS: bls.Public(),
 			Possession: bls.ProvePossession(ledger.PossessionMessage("test", id, bls.Public())),
 			Addresses:  []string{listen + "/p2p/" + id.String()}, Name: fmt.Sprintf("node-%d", i), CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
 		})

@@ -90,6 +90,18 @@ func (e Entry) OwnedBy(owner token.Address, epoch uint64) (end uint64, ok bool) 
 	return end, end > epoch
 }
 
+// Last is the place among Leases of an owner's lease that ends last; ok is false where
+// there is none. It is the one that renews itself, if one does.
+func (e Entry) Last(owner token.Address) (i int, ok bool) {
+	i = -1
+	for j, l := range e.Leases {
+		if l.Owner == owner && (i < 0 || l.End > e.Leases[i].End) {
+			i = j
+		}
+	}
+	return i, i >= 0
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(fmt.Sprintf("registry: invariant broken: %v", err))

@@ -27,8 +27,14 @@ type running struct {
 
 func startNet(ctx context.Context, t *testing.T, o Options) *running {
 	t.Helper()
+	return startNetOf(ctx, t, o, testProgram())
+}
+
+// startNetOf is startNet with another program than the test's.
+func startNetOf(ctx context.Context, t *testing.T, o Options, program Command) *running {
+	t.Helper()
 	o.Dir = filepath.Join(t.TempDir(), "net")
-	net, err := Create(o, testProgram())
+	net, err := Create(o, program)
 	if err != nil {
 		t.Fatal(err)
 	}

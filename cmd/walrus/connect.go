@@ -63,7 +63,8 @@ type session struct {
 type now struct {
 	view   ledger.View
 	head   ledger.Head
-	params ledger.Params
+	rules  ledger.Rules
+	params ledger.Params // of the rules
 }
 
 // look reads where the ledger stands.
@@ -74,7 +75,8 @@ func look(ctx context.Context, c *client.Connection) (n now, err error) {
 	if n.head, err = n.view.Head(); err != nil {
 		return n, err
 	}
-	n.params, err = n.view.Params()
+	n.rules, err = n.view.Rules()
+	n.params = n.rules.Params
 	return n, err
 }
 

@@ -20,6 +20,7 @@ type networkInfo struct {
 	Faults        int            `json:"f"` // shards that may fail or lie
 	StoredMiB     token.Amount   `json:"price_per_stored_mib_epoch"`
 	BlobMiB       token.Amount   `json:"price_per_mib_epoch"` // of a large blob
+	WriteMiB      token.Amount   `json:"write_price_per_mib"` // of a large blob, once
 	DefaultEpochs uint64         `json:"default_epochs"`
 	MaxEpochs     uint64         `json:"max_epochs"`
 	UsedKiB       uint64         `json:"used_kib"`
@@ -89,8 +90,9 @@ func (s *session) info() (out networkInfo, err error) {
 	}
 	stored, err := s.params.Registry.PriceOf(mib / 1024)
 	blob, err2 := s.params.Registry.PriceOf(l.StoredKiB() / many)
-	out.StoredMiB, out.BlobMiB = stored, blob
-	return out, errors.Join(err, err2)
+	write, err3 := s.params.Registry.WritePriceOf(l.StoredKiB() / many)
+	out.StoredMiB, out.BlobMiB, out.WriteMiB = stored, blob, write
+	return out, errors.Join(err, err2, err3)
 }
 
 func (i networkInfo) print(w io.Writer) error {
@@ -98,7 +100,7 @@ func (i networkInfo) print(w io.Writer) error {
 	t.row("ledger", i.Ledger)
 	t.row("epoch", fmt.Sprintf("%d, ends with block %d (about %s)", i.Ledger.Epoch, i.EpochEnd, timeText(i.EpochEndTime)))
 	t.row("committee", fmt.Sprintf("%d nodes with %d shards, of which %d may fail or lie", i.Nodes, i.Shards, i.Faults))
-	t.row("price", fmt.Sprintf("%s for a MiB of a large blob and an epoch (%s for a MiB in the network)", i.BlobMiB, i.StoredMiB))
+	t.row("price", fmt.Sprintf("%s for a MiB of a large blob and an epoch (%s for a MiB in the network), and %s once for writing it", i.BlobMiB, i.StoredMiB, i.WriteMiB))
 	t.row("leases", fmt.Sprintf("%d epochs unless told otherwise, at most %d", i.DefaultEpochs, i.MaxEpochs))
 	t.row("room", fmt.Sprintf("%s of %s promised", bytesText(i.UsedKiB<<10), bytesText(i.RoomKiB<<10)))
 	if i.Balance != nil {

@@ -72,17 +72,20 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 	if err != nil {
 		return err
 	}
-	price, err := priceOf(s.params.Registry, e.Units, epochs)
+	body := ledger.Extend{Blob: id, Epochs: epochs}
+	cost, err := client.CostOf(s.params, e.Units, epochs, true, 0, 0)
 	if err != nil {
 		return err
 	}
-	receipt, err := s.send(ctx, ledger.Extend{Blob: id, Epochs: epochs})
+	cost.Fee = client.MostFee(s.Network.Genesis.ChainID(), s.params.Fees, body)
+	a.say("it costs %s", cost)
+	receipt, err := s.send(ctx, body)
 	if err != nil {
 		return fmt.Errorf("extend blob %s: %w", id, err)
 	}
-	out := extended{id, end + epochs, price, receipt.Height}
+	out := extended{id, end + epochs, cost.Lease, receipt.Height}
 	return a.print(out, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s is kept until epoch %d begins (about %s); paid %s\n", id, out.EndEpoch, timeText(s.begins(out.EndEpoch)), price)
+		_, err := fmt.Fprintf(w, "%s is kept until epoch %d begins (about %s); paid %s\n", id, out.EndEpoch, timeText(s.begins(out.EndEpoch)), out.Price)
 		return err
 	})
 }
@@ -103,7 +106,7 @@ func (a *app) deleteCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "delete ID...",
 		Short: "Give up your leases on blobs",
-		Long:  "Gives up the wallet's leases on each blob. What they paid for epochs that have not begun when the bytes may go comes back, less a fee. The network forgets the bytes when no lease of anybody is left. Deleting does not make secret what was readable: others may have copies.",
+		Long:  "Gives up the wallet's leases on each blob. What they paid for epochs that have not begun when the bytes may go comes back, less a fee, and all that was left to renew them. The network forgets the bytes when no lease of anybody is left. Deleting does not make secret what was readable: others may have copies.",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var ids []blob.ID
@@ -149,12 +152,15 @@ func (s *session) delete(ctx context.Context, id blob.ID) (deleted, error) {
 			out.Others++
 			continue
 		}
+		if l.Renewal.Payer == s.key.Address() {
+			out.Refund += l.Renewal.Left
+		}
 		if l.Payer != s.key.Address() {
 			continue // it goes back to who paid
 		}
 		back := l.Unused(registry.FreeFrom(registry.Deleted, s.head.Epoch))
 		if !e.Certified() {
-			back = l.Total()
+			back = l.Escrow()
 		}
 		out.Refund += back - s.params.Registry.Fee(back)
 	}

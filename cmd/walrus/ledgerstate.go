@@ -14,14 +14,15 @@ type ledgerState struct {
 	Epoch    uint64        `json:"epoch"`
 	Time     time.Time     `json:"time"`
 	Age      float64       `json:"age_seconds"`
-	Still    bool          `json:"still"`    // no block for much longer than there should be
-	Verified bool          `json:"verified"` // proven against the genesis, not taken on a node's word
+	Still    bool          `json:"still"`            // no block for much longer than there should be
+	Notice   string        `json:"notice,omitempty"` // of rules to come that this program does not know
+	Verified bool          `json:"verified"`         // proven against the genesis, not taken on a node's word
 }
 
 func (a *app) ledgerState(s *session) (ledgerState, error) {
 	trust, err := a.trusting()
 	return ledgerState{Chain: s.Network.Genesis.ChainID(), Height: s.head.Height, Epoch: s.head.Epoch, Time: s.time().UTC(),
-		Age: s.age().Seconds(), Still: s.still(), Verified: !trust}, err
+		Age: s.age().Seconds(), Still: s.still(), Notice: s.rules.Notice(), Verified: !trust}, err
 }
 
 // String is for people.
@@ -33,6 +34,9 @@ func (l ledgerState) String() string {
 	text := fmt.Sprintf("%s, block %d, epoch %d, %s old, %s", l.Chain, l.Height, l.Epoch, ageText(time.Duration(l.Age*float64(time.Second))), how)
 	if l.Still {
 		text += "; the ledger stands still now"
+	}
+	if l.Notice != "" {
+		text += "; " + l.Notice
 	}
 	return text
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ func (a *app) listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the blobs on which the wallet has a lease",
-		Long:  "Lists the blobs on which the wallet has a lease. What is said of each is proven; that none is left out is the word of the node that was asked.",
+		Long:  "Lists the blobs on which the wallet has a lease, and warns of those whose lease ends soon. What is said of each is proven; that none is left out is the word of the node that was asked.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			address, err := a.addressOr(c, owner)
@@ -82,6 +83,7 @@ func (s *session) owned(owner token.Address) (ownBlobs, error) {
 		if err != nil {
 			return out, err
 		}
+		st.Warning = s.warn(st, owner) // for their own leases: others' may end when they like
 		out.Blobs = append(out.Blobs, st)
 	}
 	return out, nil
@@ -93,15 +95,25 @@ func (s *session) printOwned(w io.Writer, out ownBlobs) error {
 		return err
 	}
 	t := newTable(w)
-	t.row("BLOB", "SIZE", "STATE", "UNTIL EPOCH", "ABOUT")
+	t.row("BLOB", "SIZE", "STATE", "UNTIL EPOCH", "ABOUT", "RENEWS ITSELF UNTIL ABOUT EPOCH")
 	for _, b := range out.Blobs {
-		end := uint64(0)
-		for _, l := range b.Leases {
-			if l.Owner == out.Owner {
-				end = max(end, l.End)
-			}
+		end, until := b.lasts(out.Owner)
+		renews := "-"
+		if until > end {
+			renews = strconv.FormatUint(until, 10)
 		}
-		t.row(b.Blob, bytesText(b.Bytes), b.State, end, timeText(s.begins(end)))
+		t.row(b.Blob, bytesText(b.Bytes), b.State, end, timeText(s.begins(end)), renews)
 	}
-	return t.flush()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, b := range out.Blobs {
+		if b.Warning == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%s %s\n", b.Blob, b.Warning); err != nil {
+			return err
+		}
+	}
+	return nil
 }

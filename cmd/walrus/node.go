@@ -98,7 +98,10 @@ func printStatus(w io.Writer, s node.Status) error {
 	}
 	t := newTable(w)
 	t.row("node", s.ID)
-	t.row("ledger", fmt.Sprintf("%s, block %d, epoch %d, %s", s.Chain, s.Height, s.Epoch, tip))
+	t.row("ledger", fmt.Sprintf("%s, block %d, epoch %d, rules %d, %s", s.Chain, s.Height, s.Epoch, s.Rules, tip))
+	if s.Notice != "" {
+		t.row("notice", s.Notice)
+	}
 	shards := fmt.Sprint(s.Shards)
 	if len(s.Moving) > 0 {
 		shards += fmt.Sprintf(", of which %v are not complete yet", s.Moving)

@@ -32,6 +32,8 @@ type blobStatus struct {
 	Shards         int          `json:"shards,omitempty"`      // over which these are spread
 	Needed         int          `json:"needed,omitempty"`      // shards that bring it back
 	Leases         []lease      `json:"leases,omitempty"`
+	RenewsUntil    uint64       `json:"renews_until_epoch,omitempty"` // about, at today's price; where a lease renews itself
+	Warning        string       `json:"warning,omitempty"`            // it ends soon
 	Ledger         *ledgerState `json:"ledger,omitempty"`
 	Error          string       `json:"error,omitempty"`
 }
@@ -42,7 +44,9 @@ type lease struct {
 	Start     uint64        `json:"start_epoch"`
 	End       uint64        `json:"end_epoch"` // the first it does not pay for
 	Price     token.Amount  `json:"price_per_epoch"`
+	Write     token.Amount  `json:"write_price"` // not yet earned by a certificate
 	Permanent bool          `json:"permanent"`
+	Renewal   *renewal      `json:"renewal,omitempty"`
 }
 
 // parseID reads a blob ID that was typed.
@@ -114,7 +118,7 @@ func (s *session) statusOf(id blob.ID) (blobStatus, error) {
 		return st, err
 	}
 	if known {
-		st.fill(e, s.head.Epoch)
+		s.fill(&st, e)
 		return st, nil
 	}
 	t, buried, err := s.view.Tombstone(id)
@@ -135,12 +139,12 @@ func (s *session) keepers(st *blobStatus) error {
 	return err
 }
 
-func (st *blobStatus) fill(e registry.Entry, epoch uint64) {
+func (s *session) fill(st *blobStatus, e registry.Entry) {
 	st.Bytes, st.StoredKiB, st.EndEpoch = int64(e.Manifest.Size), e.Units, e.End()
 	switch {
 	case e.Invalid:
 		st.State = registry.Invalid.String()
-	case !e.Live(epoch):
+	case !e.Live(s.head.Epoch):
 		st.State = registry.Expired.String()
 	case e.Certified():
 		st.State = stateCertified
@@ -151,8 +155,12 @@ func (st *blobStatus) fill(e registry.Entry, epoch uint64) {
 		st.CertifiedEpoch = &e.CertifiedEpoch
 	}
 	for _, l := range e.Leases {
-		st.Leases = append(st.Leases, lease{l.Owner, l.Payer, l.Start, l.End, l.Price, l.Permanent})
+		st.Leases = append(st.Leases, lease{l.Owner, l.Payer, l.Start, l.End, l.Price, l.Write, l.Permanent, s.renewalOf(e, l)})
 	}
+	if end, until := st.lasts(token.Address{}); until > end {
+		st.RenewsUntil = until
+	}
+	st.Warning = s.warn(*st, token.Address{})
 }
 
 func (s *session) printStatus(w io.Writer, st blobStatus) error {
@@ -177,7 +185,13 @@ func (s *session) printStatus(w io.Writer, st blobStatus) error {
 		if l.Permanent {
 			text += ", permanent"
 		}
+		if l.Renewal != nil {
+			text += ", " + l.Renewal.text(l.End, s.params.Registry.Price)
+		}
 		t.row("lease", text)
+	}
+	if st.Warning != "" {
+		t.row("warning", st.Warning)
 	}
 	t.row("ledger", st.Ledger)
 	return t.flush()

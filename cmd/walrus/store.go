@@ -23,6 +23,7 @@ type storing struct {
 	s      *session
 	dry    bool
 	opts   client.StoreOptions
+	renew  renewalFlags
 	result storeResult
 }
 
@@ -46,7 +47,12 @@ type dryRun struct {
 	EncodedBytes int64        `json:"encoded_bytes"`
 	StoredKiB    uint64       `json:"stored_kib"` // what is paid for
 	Epochs       uint64       `json:"epochs"`
-	Price        token.Amount `json:"price"`
+	Price        token.Amount `json:"price"` // for the epochs
+	Write        token.Amount `json:"write_price"`
+	Allowance    token.Amount `json:"allowance"`
+	Highest      token.Amount `json:"highest_price,omitempty"`
+	RenewsUntil  uint64       `json:"renews_until_epoch,omitempty"` // about, at today's price
+	MostFee      token.Amount `json:"most_fee"`
 	Already      bool         `json:"already"` // the network keeps it for somebody: nothing would be sent
 }
 
@@ -58,16 +64,22 @@ func (a *app) storeCommand() *cobra.Command {
 		Long: `Stores each FILE as a blob and pays for it from the wallet. When a line with the
 blob's ID appears, the network has promised to keep it: more than two thirds of
 the shards hold it, and the ledger says so. An interrupted store is taken up by
-running it again: only what is missing is sent, and nothing is paid twice.
+running it again: only what is missing is sent, and nothing is paid twice. What it
+costs is said on standard error before it is paid.
+
+With --renew an allowance is left with each FILE's lease: when its last epoch is
+half over, the network takes the price of one more from it, until the price is too
+high (--renew-price) or too little is left. What is left then comes back.
 
 - stores standard input; it is kept in a temporary file meanwhile (in TMPDIR),
 because a blob is read twice.`,
-		Example: "  walrus store photo.jpg --epochs 26\n  tar c notes | walrus store -\n  walrus store --dry-run disk.img",
+		Example: "  walrus store photo.jpg --epochs 26\n  tar c notes | walrus store -\n  walrus store --dry-run disk.img\n  walrus store album.tar --renew 5WAL",
 		Args:    cobra.MinimumNArgs(1),
 		RunE:    func(c *cobra.Command, files []string) error { return w.run(c.Context(), files) },
 	}
 	c.Flags().Uint64Var(&w.opts.Epochs, "epochs", 0, "how many epochs to pay for, the present one included (default: the network's)")
 	c.Flags().BoolVar(&w.opts.Permanent, "permanent", false, "cannot be deleted by anybody, nor refunded")
+	w.renew.add(c, "renew", "renew-price", "leave this with the lease, like 5WAL, to renew it when it would end")
 	c.Flags().BoolVar(&w.dry, "dry-run", false, "show ID, size and price; pay and send nothing")
 	return c
 }
@@ -75,6 +87,9 @@ because a blob is read twice.`,
 func (w *storing) run(ctx context.Context, files []string) (err error) {
 	if w.a.flags.Changed("epochs") && w.opts.Epochs == 0 {
 		return errUsage{errors.New("--epochs 0: at least the present epoch must be paid for")}
+	}
+	if w.opts.Allowance, w.opts.HighestPrice, err = w.renew.parse(w.a); err != nil {
+		return err
 	}
 	open := w.a.open
 	if w.dry {
@@ -132,6 +147,14 @@ func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
 		encode.end()
 		send.set(handed)
 	}
+	opts.Paying = func(c client.Cost) error {
+		encode.end()
+		if c.Epochs > 0 && c.Allowance > 0 && uint64(c.Allowance) < uint64(c.Lease)/c.Epochs {
+			return fmt.Errorf("an allowance of %s does not pay for an epoch, which costs %s today: leave at least that with --renew; nothing was paid", c.Allowance, c.Lease/token.Amount(c.Epochs))
+		}
+		w.a.say("%s costs %s", nameText(file), c)
+		return nil
+	}
 	out, err := w.s.Store(ctx, w.s.key, src, opts)
 	encode.end()
 	send.end()
@@ -176,25 +199,36 @@ func (w *storing) price(ctx context.Context, file string, src client.Source) (*d
 	if err != nil {
 		return nil, err
 	}
-	d := dryRun{Blob: c.ID, Bytes: c.Layout.Size, EncodedBytes: c.Layout.EncodedBytes(), StoredKiB: c.Layout.StoredKiB(), Epochs: w.opts.Epochs}
+	d := dryRun{Blob: c.ID, Bytes: c.Layout.Size, EncodedBytes: c.Layout.EncodedBytes(), StoredKiB: c.Layout.StoredKiB(), Epochs: w.opts.Epochs, Allowance: w.opts.Allowance}
 	if d.Epochs == 0 {
 		d.Epochs = w.s.params.Registry.DefaultEpochs
 	}
-	if d.Price, err = priceOf(w.s.params.Registry, d.StoredKiB, d.Epochs); err != nil {
+	e, known, err := w.s.view.Blob(c.ID)
+	if err != nil {
 		return nil, err
 	}
-	e, known, err := w.s.view.Blob(c.ID)
 	d.Already = known && e.Certified() && e.Live(w.s.head.Epoch)
-	return &d, err
+	return &d, d.price(w.s, blob.NewManifest(c.Layout, c.Root), w.opts)
 }
 
-// priceOf is what units cost for some epochs.
-func priceOf(p registry.Params, units, epochs uint64) (token.Amount, error) {
-	price, err := p.PriceOf(units)
-	if err == nil {
-		price, err = price.Mul(epochs)
+// price fills in what it costs.
+func (d *dryRun) price(s *session, m blob.Manifest, o client.StoreOptions) error {
+	highest, err := client.HighestOr(s.params, o.HighestPrice)
+	if err != nil {
+		return err
 	}
-	return price, err
+	cost, err := client.CostOf(s.params, d.StoredKiB, d.Epochs, d.Already, o.Allowance, highest)
+	if err != nil {
+		return err
+	}
+	d.Price, d.Write = cost.Lease, cost.Write
+	if o.Allowance > 0 {
+		renewal := registry.Lease{End: s.head.Epoch + d.Epochs, Renewal: registry.Renewal{Left: o.Allowance, Highest: highest}}
+		d.Highest, d.RenewsUntil = highest, renewal.End+renewal.RenewableEpochs(s.params.Registry, d.StoredKiB)
+	}
+	body := ledger.RegisterBlob{Manifest: m, Epochs: d.Epochs, Permanent: o.Permanent, Allowance: o.Allowance, HighestPrice: highest}
+	d.MostFee = client.MostFee(s.Network.Genesis.ChainID(), s.params.Fees, body)
+	return nil
 }
 
 // print writes what became of one file, as soon as that is known: others may take long.
@@ -213,6 +247,13 @@ func (w *storing) print(out io.Writer, one storedFile) error {
 	t.row("blob", d.Blob)
 	t.row("size", bytesText(d.Bytes)+", "+bytesText(d.EncodedBytes)+" in the network")
 	t.row("price", fmt.Sprintf("%s for %d epochs", d.Price, d.Epochs))
+	if d.Write > 0 {
+		t.row("writing", d.Write)
+	}
+	t.row("fee", fmt.Sprintf("at most %s", d.MostFee))
+	if d.Allowance > 0 {
+		t.row("allowance", fmt.Sprintf("%s; it %s", d.Allowance, (&renewal{Left: d.Allowance, Highest: d.Highest, Until: d.RenewsUntil}).text(w.s.head.Epoch+d.Epochs, w.s.params.Registry.Price)))
+	}
 	if d.Already {
 		t.row("", "the network keeps it already: nothing would be sent")
 	}
@@ -228,5 +269,9 @@ func (w *storing) tell(s client.Stored) {
 	if s.Already {
 		how = bytesText(s.Size) + ", which the network kept already"
 	}
-	w.a.say("  %s; paid %s; kept until epoch %d begins (about %s)", how, s.Price, s.EndEpoch, timeText(w.s.begins(s.EndEpoch)))
+	paid := s.Price + s.Write // of a supply that holds both
+	if s.Allowance > 0 {
+		how += fmt.Sprintf("; left %s to renew it", s.Allowance)
+	}
+	w.a.say("  %s; paid %s; kept until epoch %d begins (about %s)", how, paid, s.EndEpoch, timeText(w.s.begins(s.EndEpoch)))
 }

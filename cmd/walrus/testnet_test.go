@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -97,9 +98,11 @@ func TestADeveloperOnATestnet(t *testing.T) {
 		{"it can be looked at", (*developer).look},
 		{"what is stored can be read", (*developer).storeAndRead},
 		{"leases", (*developer).leases},
+		{"a blob that renews itself", (*developer).renewals},
 		{"a blob deleted and stored again in one epoch is certified again", (*developer).again},
 		{"two stores at once from one wallet", (*developer).together},
 		{"money", (*developer).money},
+		{"votes", (*developer).votes},
 		{"another network is refused", (*developer).stranger},
 		{"a node that lost its disk heals", (*developer).lostDisk},
 		{"while the ledger stands still blobs can be read and not stored", (*developer).halted},
@@ -140,10 +143,10 @@ func (d *developer) storeAndRead() {
 	plan := okJSON[storeResult](d.T, "store", "--dry-run", path).Blobs[0].DryRun
 	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
 	one := d.store(path)
-	if plan.Blob != one.ID || plan.Price != one.Price || plan.Already || one.Already {
+	if plan.Blob != one.ID || plan.Price != one.Price || plan.Write != one.Write || one.Write == 0 || plan.Already || one.Already {
 		d.Errorf("planned %+v, done %+v", plan, one)
 	}
-	if after := *okJSON[walletShown](d.T, "wallet", "show").Balance; before-after < one.Price || before-after > one.Price+token.WAL/1000 {
+	if after := *okJSON[walletShown](d.T, "wallet", "show").Balance; before-after < one.Price+one.Write || before-after > one.Price+one.Write+plan.MostFee {
 		d.Errorf("the price is %s, the balance went from %s to %s", one.Price, before, after)
 	}
 	if id := okJSON[identity](d.T, "id", path, "--shards", "7"); id.Blob != one.ID {
@@ -218,6 +221,64 @@ func (d *developer) leases() {
 	refused(d.T, exitMissing, nil, "delete", one.ID.String())
 }
 
+func (d *developer) renewals() {
+	path, _ := d.file("renewing", 5000, 12)
+	plan := okJSON[storeResult](d.T, "store", "--dry-run", path, "--renew", "1WAL", "--epochs", "1").Blobs[0].DryRun
+	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	got := walrus(d.T, "store", path, "--renew", "1WAL", "--epochs", "1")
+	if got.code != exitOK || !strings.Contains(got.err, "costs "+plan.Price.String()+" for 1 epochs, "+plan.Write.String()+" for writing, an allowance of 1WAL") {
+		d.Fatalf("store --renew: exit %d: %s", got.code, got.err)
+	}
+	after := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	if paid := plan.Price + plan.Write + token.WAL; before-after < paid || before-after > paid+plan.MostFee {
+		d.Errorf("the balance went from %s to %s, planned %+v", before, after, plan)
+	}
+	st := d.certified(plan.Blob)
+	r := st.Leases[0].Renewal
+	if want := uint64(1 + token.WAL/plan.Price); r == nil || r.Until != want || st.RenewsUntil != want || plan.RenewsUntil != want || r.Highest != plan.Highest || st.Warning != "" {
+		d.Errorf("status: %+v, renewal %+v; planned %+v", st, r, plan)
+	}
+	id := plan.Blob.String()
+	if out := ok(d.T, "status", id); !strings.Contains(out, fmt.Sprintf("renews itself until about epoch %d at today's price", r.Until)) {
+		d.Errorf("status: %s", out)
+	}
+	if out := ok(d.T, "list"); !strings.Contains(out, fmt.Sprintf("  %d\n", r.Until)) {
+		d.Errorf("list: %s", out)
+	}
+	refused(d.T, exitFail, []string{"does not pay for an epoch", plan.Price.String()}, "renew", id, "5FROST")
+	dear := okJSON[renewed](d.T, "renew", id, "2WAL", "--highest", "1FROST")
+	if dear.Back < token.WAL-plan.Price || dear.RenewsUntil != dear.EndEpoch || dear.Highest != 1 {
+		d.Errorf("renew: %+v", dear)
+	}
+	if out := ok(d.T, "status", id); !strings.Contains(out, "does not renew itself at today's price") || !strings.Contains(out, "ends in epoch") {
+		d.Errorf("status: %s", out)
+	}
+	if again := d.store(path, "--renew", "3WAL"); !again.Already || again.Allowance != 0 {
+		d.Errorf("a store replaced a renewal that is there: %+v", again)
+	}
+	if out := ok(d.T, "renew", id, "--stop"); !strings.Contains(out, "2WAL came back") {
+		d.Errorf("renew --stop: %s", out)
+	}
+	refused(d.T, exitFail, []string{"nothing to stop"}, "renew", id, "--stop")
+	warning := "nothing renews it: walrus extend " + id + ", or walrus renew " + id
+	for _, args := range [][]string{{"status", id}, {"list"}} {
+		if out := ok(d.T, args...); !strings.Contains(out, warning) {
+			d.Errorf("walrus %s: %s", args[0], out)
+		}
+	}
+	if st := d.certified(plan.Blob); !strings.Contains(st.Warning, warning) || st.RenewsUntil != 0 || st.Leases[0].Renewal != nil {
+		d.Errorf("status: %+v", st)
+	}
+	if again := d.store(path, "--renew", "3WAL"); !again.Already || again.Allowance != 3*token.WAL || again.Price != 0 {
+		d.Errorf("a store that was to leave an allowance: %+v", again)
+	}
+	if back := okJSON[deletedBlobs](d.T, "delete", id).Deleted[0].Refund; back < 3*token.WAL-plan.Price {
+		d.Errorf("%s came back of 3WAL", back)
+	}
+	other, _ := d.file("small allowance", 5000, 13)
+	refused(d.T, exitFail, []string{"does not pay for an epoch", "nothing was paid"}, "store", other, "--renew", "1FROST")
+}
+
 func (d *developer) again() {
 	path, content := d.file("again", 4000, 5)
 	for range 2 {
@@ -268,6 +329,40 @@ func (d *developer) money() {
 	refused(d.T, exitFail, []string{"operator"}, "stake", "bond", node, "1WAL", "--wallet", second)
 }
 
+// votes casts ballots as an operator does; what they do at an epoch's turn is told elsewhere.
+func (d *developer) votes() {
+	id := okJSON[nodeList](d.T, "nodes", "--no-call").Nodes[0].ID.String()
+	l := okJSON[paramList](d.T, "params")
+	if l.Price == 0 || l.WritePrice == 0 || len(l.Parameters) != len(ledger.Votables()) || l.Rules != 1 || l.Known != ledger.Newest || l.Ledger.Notice != "" {
+		d.Errorf("params: %+v", l)
+	}
+	ballotOf := func(args ...string) voted {
+		return okJSON[voted](d.T, append([]string{"pool", "vote", id}, args...)...)
+	}
+	if v := ballotOf("--price", "1100FROST", "--dry-run"); v.Sent || v.Ballot.Price != 1100 || v.Fee == 0 {
+		d.Errorf("dry run: %+v", v)
+	}
+	if v := ballotOf("--write-price", "400FROST", "--set", "fees.base=0.0002WAL", "--set", "registry.max_epochs=60"); !v.Sent || v.Ballot.Price != 0 || v.Ballot.Write != 400 || len(v.Ballot.Changes) != 2 || v.Shards == 0 || v.Of != 7 {
+		d.Errorf("voted: %+v", v)
+	}
+	// What is not named stays.
+	if v := ballotOf("--version", "2", "--set", "fees.base="); v.Ballot.Write != 400 || v.Ballot.Version != 2 || len(v.Ballot.Changes) != 1 || v.Ballot.Changes["registry.max_epochs"] != 60 {
+		d.Errorf("voted: %+v", v)
+	}
+	if v := ballotOf("--clear", "--price", "5FROST"); v.Ballot.Write != 0 || v.Ballot.Price != 5 || v.Ballot.Version != 0 || len(v.Ballot.Changes) != 0 {
+		d.Errorf("voted: %+v", v)
+	}
+	refused(d.T, exitFail, []string{"cannot be voted", "DefaultEpochs"}, "pool", "vote", id, "--set", "registry.default_epochs=0")
+	refused(d.T, exitFail, []string{"follows rules 1"}, "pool", "vote", id, "--version", "1")
+	refused(d.T, exitFail, []string{"is voted for with the key of", "--wallet"}, "pool", "vote", id, "--price", "5FROST", "--wallet", filepath.Join(d.dir, "second"))
+	refused(d.T, exitFail, []string{"no record", "genesis"}, "explain", "price")
+	for _, args := range [][]string{{"params"}, {"pool", "vote", id, "--clear"}, {"pool", "vote", id, "--set", "fees.base=1WAL", "--version", "3", "--dry-run"}} {
+		if out := ok(d.T, args...); strings.Contains(out, "%!") || out == "" {
+			d.Errorf("walrus %s: %q", strings.Join(args, " "), out)
+		}
+	}
+}
+
 func (d *developer) stranger() {
 	n, err := client.LoadNetwork(os.Getenv("WALRUS_NETWORK"))
 	if err != nil {
@@ -302,7 +397,7 @@ func (d *developer) lostDisk() {
 	}
 	before := held()
 	ok(d.T, "testnet", "kill", "3", "--dir", d.net)
-	path, content := d.file("degraded", 10_000, 9)
+	path, content := d.file("degraded", 40_000, 9) // more than what was deleted, which nobody heals
 	d.reads(d.store(path).ID, content)
 	ok(d.T, "testnet", "wipe", "3", "--dir", d.net)
 	ok(d.T, "testnet", "start", "3", "--dir", d.net)

@@ -2,7 +2,9 @@ package comet
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -27,6 +29,8 @@ type app struct {
 	abci.BaseApplication
 	machine *ledger.Machine
 	fail    func(error) // told once, when the machine cannot go on
+	// catchingUp says that blocks come from CometBFT's block sync. Set by Chain.
+	catchingUp func() bool
 
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
@@ -50,7 +54,7 @@ type executed struct {
 }
 
 func newApp(m *ledger.Machine, fail func(error)) *app {
-	return &app{machine: m, fail: fail, changed: make(chan struct{}),
+	return &app{machine: m, fail: fail, catchingUp: func() bool { return false }, changed: make(chan struct{}),
 		settled: m.Height(), receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
 }
 
@@ -101,7 +105,13 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	}
 	result, err := a.machine.Execute(b)
 	if err != nil {
-		return nil, a.broken(fmt.Errorf("block %d: %w", r.Height, err))
+		err = a.broken(fmt.Errorf("block %d: %w", r.Height, err))
+		if errors.Is(err, ledger.ErrRules) && a.catchingUp() {
+			// CometBFT would end the process with a trace, in a goroutine that nobody can
+			// guard. It ends alone; Chain.Run, which was told, ends the rest.
+			runtime.Goexit()
+		}
+		return nil, err
 	}
 	out := &abci.ResponseFinalizeBlock{AppHash: result.AppHash[:], ValidatorUpdates: updatesOf(result.Validators)}
 	block := make([]executed, len(r.Txs))

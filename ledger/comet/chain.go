@@ -66,8 +66,9 @@ type Chain struct {
 	node    *node.Node
 	states  sm.Store
 
-	failed chan error // one: why the chain cannot go on
+	failed chan struct{} // closed when why is set
 	once   sync.Once
+	why    error // the first reason for which the chain cannot go on
 }
 
 // Open opens the ledger's database and prepares the node; Run starts it.
@@ -75,16 +76,17 @@ func Open(o Options) (c *Chain, err error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	c = &Chain{options: o, failed: make(chan error, 1)}
+	c = &Chain{options: o, failed: make(chan struct{})}
 	if c.db, err = kv.Open(kv.Options{Dir: filepath.Join(o.Dir, "db"), Profile: kv.Small, Logger: o.Log}); err != nil {
 		if errors.Is(err, kv.ErrCorrupt) {
 			return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
 		}
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
+	db := c.db // an error returns no chain
 	defer func() {
 		if err != nil {
-			c.db.Close()
+			db.Close()
 		}
 	}()
 	newLedger, err := stateDisk{c.db}.empty()
@@ -106,6 +108,9 @@ func Open(o Options) (c *Chain, err error) {
 		c.node, err = c.newNode()
 		return err
 	})
+	if err == nil {
+		c.app.catchingUp = func() bool { return !c.AtTip() }
+	}
 	return c, err
 }
 
@@ -118,6 +123,9 @@ func (c *Chain) guarded(act string, call func() error) (err error) {
 		}
 	}()
 	if err := call(); err != nil {
+		if old := c.outdated(); old != nil { // it replays blocks when it opens
+			return old
+		}
 		if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), "address already in use") {
 			return fmt.Errorf("ledger: listen on %s: the port is taken: stop what uses it or choose another ledger_listen: %w", c.options.Listen, err)
 		}
@@ -188,12 +196,43 @@ func (g ledgerGenesis) doc() (*types.GenesisDoc, error) {
 }
 
 // consensusFailed is told why consensus is dead: the process lives on, and must not.
-func (c *Chain) consensusFailed(why string) {
+// It says whether that is a fault: an outdated program stops it on purpose.
+func (c *Chain) consensusFailed(why string) bool {
 	c.fail(fmt.Errorf("ledger: %w: consensus has failed: %s: %s", ErrFailed, why, c.advice()))
+	return c.outdated() == nil
 }
 
 // fail keeps the first reason why the chain cannot go on.
-func (c *Chain) fail(err error) { c.once.Do(func() { c.failed <- err }) }
+func (c *Chain) fail(err error) {
+	c.once.Do(func() {
+		c.why = err
+		close(c.failed)
+	})
+}
+
+// reason is why the chain cannot go on; nil while it can.
+func (c *Chain) reason() error {
+	select {
+	case <-c.failed:
+		return c.why
+	default:
+		return nil
+	}
+}
+
+// outdated is the reason if the network follows rules that this program does not know.
+// Nothing is broken then, and no directory is to be moved away.
+func (c *Chain) outdated() error {
+	if err := c.reason(); errors.Is(err, ledger.ErrRules) {
+		return fmt.Errorf("ledger: %w", err)
+	}
+	return nil
+}
+
+// lingering is how many blocks' time a node that stops for newer rules still hands on
+// the parts of its last block and the votes for it: who lacks them would wait in vain
+// among nodes that have stopped.
+const lingering = 10
 
 // Run takes part in the chain until ctx ends or the chain fails here. The database
 // is closed when it returns.
@@ -207,7 +246,12 @@ func (c *Chain) Run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
-	case err = <-c.failed:
+	case <-c.failed:
+		if err = c.outdated(); err != nil {
+			sleep(ctx, lingering*time.Duration(c.options.Genesis.Params.BlockMs)*time.Millisecond)
+		} else {
+			err = c.why
+		}
 	}
 	cancel()
 	stopped := c.guarded("stop", c.node.Stop)

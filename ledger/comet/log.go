@@ -13,7 +13,7 @@ import (
 // also listens for the one message that says that consensus is dead.
 type logger struct {
 	log  *slog.Logger
-	fail func(why string) // told when consensus is dead
+	fail func(why string) bool // told when consensus is dead; says whether that is a fault
 }
 
 func (l logger) Debug(string, ...any) {}
@@ -26,8 +26,9 @@ func (l logger) Info(msg string, kv ...any) {
 
 func (l logger) Error(msg string, kv ...any) {
 	if strings.HasPrefix(msg, "CONSENSUS FAILURE") {
-		l.log.Error(msg, kv...)
-		l.fail(reason(kv))
+		if l.fail(reason(kv)) {
+			l.log.Error(msg, kv...)
+		}
 		return
 	}
 	l.log.Debug(msg, kv...)
