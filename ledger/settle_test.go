@@ -16,7 +16,7 @@ type court struct {
 
 func judged() Params {
 	p := small()
-	p.Challenged = true
+	p.Challenged, p.Staking.Ladder.LateEpochs = true, 2
 	p.RoundsPerEpoch = 10
 	return p
 }
@@ -312,6 +312,34 @@ func TestJailEarnsNothingForAnEpoch(t *testing.T) {
 	}
 }
 
+// Each sentence once moved the jail to its own epoch, so that a node that failed in
+// every epoch was never in jail.
+func TestWhoOffendsAgainDoesNotPutOffItsJail(t *testing.T) {
+	c := newCourt(t, judged(), 5)
+	id := c.g.Nodes[2].ID
+	offend := func() {
+		c.pay(1000 * token.WAL)
+		c.set(id, staking.Failed)
+		c.rounds(3) // 30 %
+		delete(c.fate, id)
+		c.rounds(7)
+		c.toEpoch(c.head().Epoch + 1)
+		c.balanced()
+	}
+	for epoch := range uint64(6) {
+		if epoch < 3 {
+			offend()
+		} else {
+			c.pay(1000 * token.WAL)
+			c.epoch()
+		}
+		s := c.statement(epoch, id)
+		if jailed := epoch >= 2 && epoch <= 4; s.Jailed != jailed || (s.Reward == 0) != jailed {
+			t.Errorf("epoch %d: jailed %v, earned %s", epoch, s.Jailed, s.Reward)
+		}
+	}
+}
+
 func TestAReceiverThatNeverBecomesReadyIsPunished(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	id, body := c.newcomer(c.users[3], 7, 300*token.WAL)
@@ -343,5 +371,41 @@ func TestRecordsAreForgottenInTime(t *testing.T) {
 	c.statement(3, c.g.Nodes[0].ID)
 	if _, known, err := c.view().Books(2); err != nil || known {
 		t.Fatal("old books are kept", err)
+	}
+}
+
+// Two tenths of the power sign twice: alone each pays (3/10)^2; who did it first pays
+// the rest of what both cost when the other is found an epoch later: (6/10)^2.
+func TestWhoSignsTwiceWithOthersPaysForCompany(t *testing.T) {
+	p := judged()
+	p.Shards = 20
+	c := newCourt(t, p, 10)
+	first, second := c.g.Nodes[0].ID, c.g.Nodes[1].ID
+	sign := func(id staking.NodeID, power int64) {
+		t.Helper()
+		if _, err := c.l.Run(Block{DoubleSigns: []DoubleSign{{Node: id, Height: c.head().Height, Power: power}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sign(first, 1)
+	sign(first, 2) // the heavier of its faults counts
+	sign(first, 1)
+	c.epoch()
+	if s := c.statement(0, first); s.DoubleSlash != 900 || s.Verdict.Rung != 9 || s.Cut.Total() != 9*token.WAL || !s.Verdict.Out {
+		t.Fatalf("%+v", s)
+	}
+	sign(second, 2)
+	sign(first, 9) // it has paid: nothing new
+	c.epoch()
+	if s := c.statement(1, second); s.DoubleSlash != 3600 || s.Cut.Total() != 36*token.WAL {
+		t.Fatalf("%+v", s)
+	}
+	left := c.pool(first).AtRisk()
+	if left > 64*token.WAL || left < 64*token.WAL-10_000_000 { // rounded to 1/10000, against it
+		t.Fatalf("%s is left of 100WAL", left)
+	}
+	c.epoch()
+	if s, known, err := c.view().Statement(2, first); err != nil || known && s.Cut.Total() != 0 {
+		t.Fatalf("%+v %v", s, err)
 	}
 }
