@@ -35,7 +35,8 @@ const ShardsPerNode = 10
 // Default is a year of n honest nodes with an uptime of 99 %.
 func Default(n int) Options {
 	o := Options{Nodes: n, Epochs: 26, Rounds: int(ledger.Default().RoundsPerEpoch), Outages: DefaultOutages(), ZoneUptime: 0.999, Seed: 1}
-	o.Uptime, o.Drop = slices.Repeat([]float64{0.99}, max(n, 0)), make([]float64, max(n, 0))
+	room := min(max(n, 0), maxNodes) // Validate refuses the rest
+	o.Uptime, o.Drop = slices.Repeat([]float64{0.99}, room), make([]float64, room)
 	return o
 }
 

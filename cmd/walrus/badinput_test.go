@@ -53,6 +53,7 @@ func TestWordsThatMakeNoSenseExitWithTwo(t *testing.T) {
 		{"pool vote 12D3KooWSxbp3eUp9CbQZbXDUVtB7EgHrMRYb8CSNaPWp9MC7Zt5", []string{"--price", "--clear"}},
 		{"explain price yesterday", []string{"walrus info"}},
 		{"bench encode --size much", []string{"64MiB"}},
+		{"sim economy --nodes 1000000000000", []string{"4 to 500"}},
 		{"sim economy --nodes 3", []string{"3 nodes", "4 to 500"}},
 		{"sim economy --nodes 12 --drop 0.1@node12", []string{"node0 to node11"}},
 		{"sim economy --nodes 12 --drop 0.1@7", []string{"node0 to node11"}},
