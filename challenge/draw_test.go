@@ -20,7 +20,7 @@ func TestTheIndexFindsWhatAListFinds(t *testing.T) {
 		var list []Slot
 		for step := range 400 {
 			i := r.Intn(len(list) + 1 + r.Intn(3))
-			s := Slot{idOf(step), uint64(r.Intn(4)) * uint64(r.Intn(1000))}
+			s := Slot{Blob: idOf(step), Units: uint64(r.Intn(4)) * uint64(r.Intn(1000))}
 			x.Set(i, s)
 			for len(list) <= i {
 				list = append(list, Slot{})
@@ -56,7 +56,7 @@ func TestTheIndexFindsWhatAListFinds(t *testing.T) {
 func indexOf(stripes ...int) (*Index, Stripes) {
 	x, n := NewIndex(), map[blob.ID]int{}
 	for i, s := range stripes {
-		x.Set(i, Slot{idOf(i), uint64(s)})
+		x.Set(i, Slot{Blob: idOf(i), Units: uint64(s)})
 		n[idOf(i)] = s
 	}
 	return x, func(id blob.ID) (int, bool) { return n[id], true }

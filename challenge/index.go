@@ -22,6 +22,7 @@ type Index struct {
 
 // Slot is a blob and its weight in stored KiB; of no units there is none.
 type Slot struct {
+	_     struct{} `cbor:",toarray"`
 	Blob  blob.ID
 	Units uint64
 }

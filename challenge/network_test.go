@@ -101,7 +101,7 @@ func (k *kept) stripes(id blob.ID) (int, bool) { return k.layout(id).Stripes, tr
 func (k *kept) index() *Index {
 	x := NewIndex()
 	for i, c := range k.blobs {
-		x.Set(i, Slot{c.ID, c.Layout.StoredKiB()})
+		x.Set(i, Slot{Blob: c.ID, Units: c.Layout.StoredKiB()})
 	}
 	return x
 }

@@ -152,6 +152,7 @@ func (b Certify) plan(x *exec, _ Tx) (plan, error) {
 	return plan{apply: func() {
 		x.settle(b.Blob)
 		e.CertifiedEpoch, e.CertifiedHeight = x.epoch(), x.head.Height
+		x.queueSlot(b.Blob)
 		e.Leases = slices.Clone(e.Leases)
 		for i := range e.Leases {
 			l := &e.Leases[i]

@@ -46,13 +46,14 @@ var (
 	ErrNotMoving     = &Refusal{32, "the node has no such shard to become ready for"}
 	ErrNotGovernance = &Refusal{45, "only the node's governance key may vote for it"}
 	ErrVote          = &Refusal{46, "this cannot be voted"}
+	ErrDeclared      = &Refusal{50, "a loss can be declared once, for the next round that was not opened yet"}
 )
 
 var refusals = []*Refusal{
 	ErrMalformed, ErrSignature, ErrNonce, ErrFunds, ErrFee, ErrTooLarge, ErrUnknownNode, ErrNodeExists,
 	ErrNotOperator, ErrStake, ErrNothing, ErrOut, ErrUnknownBlob, ErrLeased, ErrNotOwner, ErrPermanent, ErrCapacity,
 	ErrManifest, ErrEpochs, ErrInvalidBlob, ErrFullEntry, ErrCertified, ErrCertificate, ErrNotMoving, ErrProof,
-	ErrNotGovernance, ErrVote,
+	ErrNotGovernance, ErrVote, ErrDeclared,
 }
 
 // CodeOf is the number of a refusal, 0 for nil, and that of ErrMalformed for what

@@ -28,6 +28,8 @@ func (x *exec) begin(b Block) (updates []Validator) {
 		x.note(f)
 	}
 	x.tally(b.Rounds)
+	x.round(b)
+	x.moveIndex()
 	if b.Height == x.head.Middle() {
 		x.choose()
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -18,6 +19,7 @@ type exec struct {
 	name  string
 	head  Head
 	seen  *seen
+	index *challenge.Index // as committed
 }
 
 // readFailure travels as a panic from a read to guard.

@@ -14,9 +14,17 @@ const (
 	letterAccount    = 'a' // address
 	letterBlob       = 'b' // blob ID
 	letterCommittee  = 'c' // epoch
+	letterBeacon     = 'B'
+	letterDeclared   = 'D' // node
+	letterEligible   = 'E' // height, blob ID
+	letterFree       = 'F' // slot
+	letterMissed     = 'M' // node
+	letterRound      = 'R'
+	letterFreeing    = 'X' // slot
 	letterDelegation = 'd' // address, node
 	letterStatement  = 'e' // epoch, node
 	letterFault      = 'f' // node, epoch, round, kind
+	letterSlot       = 'g' // slot
 	letterHead       = 'h'
 	letterStanding   = 'i' // node
 	letterTally      = 'j' // epoch
@@ -107,6 +115,26 @@ func KeyStatement(epoch uint64, id staking.NodeID) []byte {
 
 // KeyBooks is the key of an epoch's Books.
 func KeyBooks(epoch uint64) []byte { return key(letterBooks, number(epoch)) }
+
+// KeyRound is the key of the RoundState.
+func KeyRound() []byte { return key(letterRound) }
+
+// KeyBeacon is the key of the last beacon.
+func KeyBeacon() []byte { return key(letterBeacon) }
+
+// KeyMissed is the key of the ordinal of the last round in which a node had no reveal.
+func KeyMissed(id staking.NodeID) []byte { return key(letterMissed, id[:]) }
+
+// KeyDeclared is the key of the ordinal of the last round for which a node declared a loss.
+func KeyDeclared(id staking.NodeID) []byte { return key(letterDeclared, id[:]) }
+
+func keySlot(slot uint64) []byte { return key(letterSlot, number(slot)) }
+
+func keyFree(slot uint64) []byte { return key(letterFree, number(slot)) }
+
+func keyFreeing(slot uint64) []byte { return key(letterFreeing, number(slot)) }
+
+func keyEligible(height uint64, id blob.ID) []byte { return key(letterEligible, number(height), id[:]) }
 
 // KeyFault is the key of a FaultRecord.
 func KeyFault(f Fault) []byte {

@@ -98,7 +98,8 @@ func (x *exec) keepLeases(id blob.ID, e registry.Entry, rest []registry.Lease, w
 		x.putEntry(id, e)
 		return
 	}
-	t := registry.Bury(e, why, x.epoch())
+	t := registry.Bury(e, why, x.epoch(), x.head.Height)
+	x.queueFree(e)
 	x.o.Delete(KeyBlob(id))
 	x.putTombstone(id, t)
 }

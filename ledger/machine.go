@@ -8,6 +8,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -21,6 +22,9 @@ type Block struct {
 	DoubleSigns []DoubleSign    // evidence that the block carries
 	Rounds      []staking.Round // that this block closes, in a network that is challenged
 	Faults      []Fault         // proven
+	Proposer    staking.NodeID
+	Extensions  []VoteExtension    // of the votes on the last block, where Wants says so
+	Last        token.BLSSignature // of the proposer, where Wants says so
 }
 
 // Result is what a block does.
@@ -45,9 +49,10 @@ type Machine struct {
 	state   *state.State
 	seen    *seen
 	waiting *waiting
-	pending *state.Update // executed, not committed
-	changed []blob.ID     // blobs whose entries the pending update writes
-	next    Rules         // in force once the pending update is committed
+	pending *state.Update    // executed, not committed
+	changed []blob.ID        // blobs whose entries the pending update writes
+	next    Rules            // in force once the pending update is committed
+	index   *challenge.Index // as committed; Execute reads and Commit writes it
 
 	mu      sync.RWMutex // guards the fields below
 	rules   Rules        // as committed
@@ -87,7 +92,12 @@ func NewMachine(g Genesis, kv state.KV) (*Machine, error) {
 	if err := m.rules.known(head, head.Height+1); err != nil {
 		return nil, err
 	}
-	return m, nil
+	m.index = challenge.NewIndex()
+	err = v.EachSlot(func(slot int, s challenge.Slot) error {
+		m.index.Set(slot, s)
+		return nil
+	})
+	return m, err
 }
 
 func (m *Machine) initChain() (err error) {
@@ -117,7 +127,7 @@ func (m *Machine) exec() (*exec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &exec{o: state.NewOverlay(base), p: m.Rules().Params, chain: m.chain, name: m.genesis.Name, head: head, seen: m.seen}, nil
+	return &exec{o: state.NewOverlay(base), p: m.Rules().Params, chain: m.chain, name: m.genesis.Name, head: head, seen: m.seen, index: m.index}, nil
 }
 
 // Check says whether a transaction could be done on the committed state: the door
@@ -199,6 +209,11 @@ func (m *Machine) Commit() error {
 	m.mu.Unlock()
 	if err := m.state.Commit(u); err != nil {
 		return err
+	}
+	for _, c := range u.Changes() {
+		if len(c.Key) == 9 && c.Key[0] == letterSlot {
+			m.index.Set(int(numberAt(c.Key[1:])), slotOf(c))
+		}
 	}
 	m.mu.Lock()
 	m.rules = m.next

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
@@ -17,13 +18,14 @@ type Params struct {
 	BlockMs        uint64   // nominal time between blocks
 	RoundBlocks    uint64   // blocks in a round
 	RoundsPerEpoch uint64
-	Buckets        int          // leaves of the state tree, a power of two
-	BlockBytes     uint64       // of all transactions of a block
-	TxBytes        uint64       // of one transaction; a proof of bad encoding may be larger
-	SweepBlobs     uint64       // ended blobs and leases that one block works off
-	Challenged     bool         // shards are paid for what challenges find; else for being ready
-	Subsidy        token.Amount // added to each epoch's pay while the genesis' fund lasts
-	HistoryEpochs  uint64       // for which records of pay, slashes and prices are kept
+	Buckets        int              // leaves of the state tree, a power of two
+	BlockBytes     uint64           // of all transactions of a block
+	TxBytes        uint64           // of one transaction; a proof of bad encoding may be larger
+	SweepBlobs     uint64           // ended blobs and leases that one block works off
+	Challenged     bool             // shards are paid for what challenges find; else for being ready
+	Challenge      challenge.Params // of no draws: rounds are entered by who drives the ledger
+	Subsidy        token.Amount     // added to each epoch's pay while the genesis' fund lasts
+	HistoryEpochs  uint64           // for which records of pay, slashes and prices are kept
 	Fees           Fees
 	Staking        staking.Params
 	Registry       registry.Params
@@ -43,7 +45,7 @@ func (f Fees) Of(size int) token.Amount { return f.Base + f.PerByte*token.Amount
 func Default() Params {
 	return Params{
 		Shards: 100, BlockMs: 3000, RoundBlocks: 1200, RoundsPerEpoch: 336,
-		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 200, HistoryEpochs: 52,
+		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 200, Challenge: challenge.Default(), HistoryEpochs: 52,
 		Fees: Fees{Base: 100_000, PerByte: 100}, Staking: staking.Default(), Registry: registry.Default(),
 	}
 }
@@ -54,6 +56,8 @@ func Testnet() Params {
 	p.Shards, p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch = 28, 500, 120, 10
 	p.Buckets = 1 << 12
 	p.Staking.UnbondingEpochs, p.Staking.CommissionNotice = 1, 2
+	p.Challenge.Start, p.Challenge.Deadline, p.Challenge.Attest, p.Challenge.Pull = 8, 7, 3, 4
+	p.Challenge.Late, p.Challenge.Second = 14, 16
 	p.Subsidy = 100 * token.WAL     // so that pay can be watched
 	p.Staking.Ladder.LateEpochs = 6 // an hour: epochs are short, data is not
 	return p
@@ -114,6 +118,11 @@ func (p Params) Validate() error {
 		return fmt.Errorf("params: HistoryEpochs %d: must be 1 to 10000", p.HistoryEpochs)
 	case p.Fees.Base > 1_000_000*token.WAL || p.Fees.PerByte > token.WAL:
 		return fmt.Errorf("params: fees %s and %s a byte are beyond reason", p.Fees.Base, p.Fees.PerByte)
+	}
+	if p.Challenged && p.Challenge.Draws() > 0 {
+		if err := p.Challenge.Validate(p.RoundBlocks); err != nil {
+			return fmt.Errorf("params: %w", err)
+		}
 	}
 	if err := p.Staking.Validate(); err != nil {
 		return fmt.Errorf("params: %w", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
@@ -31,6 +32,7 @@ const (
 func largeLedger(b *testing.B) *Machine {
 	p := Default()
 	p.Shards, p.RoundBlocks, p.RoundsPerEpoch, p.Buckets, p.Challenged = 1000, 1, 336, 1<<20, true
+	p.Challenge = challenge.Params{} // rounds are entered by hand
 	g := Genesis{Name: worldName, Time: 1_800_000_000_000, Params: p}
 	for i := range 10 {
 		g.Accounts = append(g.Accounts, GenesisAccount{Address: userKey(i).Address(), Amount: 100_000_000 * token.WAL})

@@ -3,6 +3,7 @@ package ledger
 import (
 	"testing"
 
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -17,6 +18,7 @@ type court struct {
 func judged() Params {
 	p := small()
 	p.Challenged, p.Staking.Ladder.LateEpochs = true, 2
+	p.Challenge = challenge.Params{} // rounds are entered by hand
 	p.RoundsPerEpoch = 10
 	return p
 }

@@ -36,11 +36,14 @@ func (x *exec) unjudged(c Committee) bool {
 // tally enters the rounds that a block closes.
 func (x *exec) tally(rounds []staking.Round) {
 	c := x.committee()
-	if x.unjudged(c) {
+	switch {
+	case x.unjudged(c):
 		rounds = nil
 		if x.roundEnds() {
 			rounds = []staking.Round{allPassed(len(c.Holder))}
 		}
+	case x.p.asks():
+		return // see round
 	}
 	for _, r := range rounds {
 		x.tallyRound(c, r)

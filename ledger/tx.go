@@ -38,6 +38,7 @@ const (
 	KindVote          Kind = 16
 	KindSetCommission Kind = 17
 	KindSetNodeKeys   Kind = 18
+	KindDeclare       Kind = 19
 )
 
 var kindNames = map[Kind]string{
@@ -45,7 +46,7 @@ var kindNames = map[Kind]string{
 	KindUnbond: "unbond", KindWithdraw: "withdraw", KindDelegate: "delegate", KindUndelegate: "undelegate",
 	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
 	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
-	KindSetCommission: "set-commission", KindSetNodeKeys: "set-node-keys",
+	KindSetCommission: "set-commission", KindSetNodeKeys: "set-node-keys", KindDeclare: "declare",
 	KindSetRenewal: "set-renewal",
 	KindVote:       "vote",
 }
@@ -60,7 +61,13 @@ func (k Kind) String() string {
 
 // Unsigned says that transactions of this kind carry their own proof: no signer,
 // nonce or fee, so that the same bytes may rightly come twice.
-func (k Kind) Unsigned() bool { return k == KindCertify || k == KindShardReady || k == KindInvalidate }
+func (k Kind) Unsigned() bool {
+	switch k {
+	case KindCertify, KindShardReady, KindInvalidate, KindDeclare:
+		return true
+	}
+	return false
+}
 
 // Tx is a transaction as it travels.
 type Tx struct {
@@ -158,6 +165,8 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[SetCommission](b)
 	case KindSetNodeKeys:
 		return decodeAs[SetNodeKeys](b)
+	case KindDeclare:
+		return decodeAs[Declare](b)
 	case KindSetRenewal:
 		return decodeAs[SetRenewal](b)
 	case KindVote:

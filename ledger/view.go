@@ -55,6 +55,7 @@ type Usage struct {
 	ReservedKiB uint64        // promised, over all shards
 	ShardKiB    uint64        // most that may be promised for each shard
 	Swept       registry.Half // all that was due before this half is done
+	Slots       uint64        // of the index of blobs that can be drawn, free ones too
 }
 
 // NodeRecord is a registered node.

@@ -33,6 +33,7 @@ type Entry struct {
 	RegisteredHeight uint64
 	CertifiedEpoch   uint64
 	CertifiedHeight  uint64 // 0 while not certified
+	Slot             uint64 // 1 + its place in the index of blobs that can be drawn; 0: none
 	Invalid          bool   // proven badly encoded; kept for readers until the tombstone takes over
 	Leases           []Lease
 }

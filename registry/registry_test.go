@@ -91,7 +91,7 @@ func TestBytesGoOnlyAfterTheFollowingEpoch(t *testing.T) {
 		why  Reason
 		free uint64
 	}{{Expired, 8}, {Lapsed, 9}, {Deleted, 9}, {Invalid, 9}} {
-		s := Bury(Entry{Units: 3}, c.why, 7)
+		s := Bury(Entry{Units: 3}, c.why, 7, 70)
 		if s.Free != c.free || s.MayGo(c.free-1) || !s.MayGo(c.free) {
 			t.Errorf("%s in epoch 7: free from %d, want %d", c.why, s.Free, c.free)
 		}

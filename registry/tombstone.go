@@ -33,14 +33,16 @@ type Tombstone struct {
 	_        struct{} `cbor:",toarray"`
 	Reason   Reason
 	Ended    uint64 // epoch
+	Height   uint64 // of the block that noted it
 	Free     uint64 // the first epoch in which the bytes may go
 	Units    uint64
 	Reserved bool // its room is still set aside, until Free
 }
 
-// Bury is the tombstone of an entry that ends in epoch.
-func Bury(e Entry, why Reason, epoch uint64) Tombstone {
-	return Tombstone{Reason: why, Ended: epoch, Free: FreeFrom(why, epoch), Units: e.Units, Reserved: true}
+// Bury is the tombstone of an entry that ends in epoch, as the
+// block at height notes.
+func Bury(e Entry, why Reason, epoch, height uint64) Tombstone {
+	return Tombstone{Reason: why, Ended: epoch, Height: height, Free: FreeFrom(why, epoch), Units: e.Units, Reserved: true}
 }
 
 // FreeFrom is the first epoch in which the bytes of a blob that ended in epoch may

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 )
 
@@ -97,6 +98,7 @@ func (o Options) shards() int {
 func (o Options) params() ledger.Params {
 	p := ledger.Default()
 	p.Shards, p.Challenged = o.shards(), true
+	p.Challenge = challenge.Params{} // the outcomes of rounds are entered from here
 	p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch = p.BlockMs*p.RoundBlocks, 1, uint64(o.Rounds)
 	p.Buckets = 1 << 12 // thousands of records, not billions
 	p.Subsidy = subsidyPerNode * amount(o.Nodes)

@@ -17,6 +17,7 @@ const (
 	PurposeReveal      Purpose = "reveal"      // by a node's BLS key: epoch, round: its part of the beacon
 	PurposeLast        Purpose = "last"        // by the BLS key of a round's proposer: epoch, round
 	PurposeProof       Purpose = "proof"       // by a node's ed25519 key: round, shard and the openings of a challenge
+	PurposeDeclare     Purpose = "declare"     // by a node's ed25519 key: the ordinal of a round for which it lost something
 	PurposeReady       Purpose = "ready"       // by a node's ed25519 key: epoch, shard it has taken over
 )
 

@@ -1,0 +1,370 @@
+package ledger
+
+import (
+	"testing"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/staking"
+)
+
+// arena is a world whose nodes vote on blocks, as the agreement would have them do.
+type arena struct {
+	*world
+	silent  map[int]bool // by number among the secrets: no reveal
+	wrong   map[int]bool // a reveal that parses and is wrong
+	deaf    map[int]bool // no attestation
+	unseen  map[blob.Shard]bool
+	pending []VoteExtension // of the votes on the last block
+	pace    int64           // ms between blocks
+}
+
+// asked is a network whose rounds are short, and which asks by itself.
+func asked() Params {
+	p := small()
+	p.Challenged = true
+	p.Challenge = challenge.Default()
+	p.Challenge.Start, p.Challenge.Freeze, p.Challenge.Deadline, p.Challenge.Attest, p.Challenge.Pull = 5, 5, 2, 2, 1
+	p.Challenge.Late, p.Challenge.Second = 5, 6
+	p.RoundBlocks, p.RoundsPerEpoch = 70, 3
+	return p
+}
+
+func newArena(t testing.TB, nodes int) *arena {
+	return &arena{world: newWorld(t, asked(), nodes), silent: map[int]bool{}, wrong: map[int]bool{}, deaf: map[int]bool{}, unseen: map[blob.Shard]bool{}, pace: 500}
+}
+
+// step runs a block with what it must carry.
+func (a *arena) step(txs ...[]byte) Result {
+	a.t.Helper()
+	m := a.l.Machine()
+	h := m.Height() + 1
+	w, err := m.Wants(h)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	b := Block{Txs: txs}
+	if w.Carry {
+		b.Extensions = a.pending
+	}
+	if w.Last {
+		s := a.secrets[int(h)%len(a.secrets)]
+		b.Proposer, b.Last = a.idOf(s), s.BLSKey().Sign(challenge.LastMessage(a.l.ChainID(), w.Round))
+	}
+	a.pending = a.votes(w)
+	a.l.last += a.pace
+	r, err := a.l.Run(b)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return r
+}
+
+// votes are those on the block that w is about.
+func (a *arena) votes(w Wants) (out []VoteExtension) {
+	for i, s := range a.secrets {
+		v := VoteExtension{Node: a.idOf(s), Power: 1}
+		switch {
+		case w.Reveal && a.wrong[i]:
+			v.Extension = challenge.NewReveal("another chain", s.BLSKey(), w.Round).Encode()
+		case w.Reveal && !a.silent[i]:
+			v.Extension = challenge.NewReveal(a.l.ChainID(), s.BLSKey(), w.Round).Encode()
+		case w.Attest && !a.deaf[i]:
+			yes := make([]byte, (a.g.Params.Shards+7)/8)
+			for shard := range blob.Shard(a.g.Params.Shards) {
+				if !a.unseen[shard] {
+					yes[shard/8] |= 1 << (shard % 8)
+				}
+			}
+			v.Extension = challenge.NewAttest(w.Round, true, blob.Hash{}, yes).Encode()
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func (a *arena) run(blocks int) {
+	a.t.Helper()
+	for range blocks {
+		a.step()
+	}
+}
+
+// untilOver runs to the block that tallies the round of a number.
+func (a *arena) untilOver(round uint64) RoundState {
+	a.t.Helper()
+	for {
+		a.step()
+		r, ok, err := a.view().Round()
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		if ok && r.Over && r.Round.Round == round {
+			return r
+		}
+		if h := a.head(); h.Height > (round+2)*a.g.Params.RoundBlocks {
+			a.t.Fatalf("round %d is not over at height %d: %+v", round, h.Height, r)
+		}
+	}
+}
+
+func (a *arena) tally() Tally {
+	a.t.Helper()
+	t, err := a.view().Tally(a.head().Epoch)
+	return ok(a.world, t, err)
+}
+
+// credit is what a node is credited with so far.
+func (a *arena) credit(i int) staking.Credit {
+	a.t.Helper()
+	k, _ := a.committee().Index(a.idOf(a.secrets[i]))
+	return a.tally().Nodes[k]
+}
+
+func (a *arena) stored(i int) blob.ID {
+	a.t.Helper()
+	m := a.manifest(i, 20_000)
+	alice := a.users[1]
+	n := a.nonces[alice.Address()]
+	a.nonces[alice.Address()]++
+	a.step(Sign(alice, a.l.ChainID(), n, fee, RegisterBlob{Manifest: m, Epochs: 3, Owner: alice.Address()}))
+	r := a.step(Unsigned(Certify{Blob: m.ID(), Certificate: a.certificate(m.ID(), a.head().Epoch, all)}))
+	if r.Txs[0].Code != 0 {
+		a.t.Fatal(r.Txs[0].Log)
+	}
+	return m.ID()
+}
+
+func TestARoundIsDrawnAndTallied(t *testing.T) {
+	a := newArena(t, 5)
+	var ids []blob.ID
+	for i := range 3 {
+		ids = append(ids, a.stored(i))
+	}
+	first := a.untilOver(0)
+	if !first.Drawn || len(first.Drawings) != 0 || first.T != first.Nominal {
+		t.Fatalf("blobs are asked for a round after they were certified: %+v", first)
+	}
+	a.untilOver(1)
+	second := a.untilOver(2)
+	if len(second.Drawings) == 0 || second.Beacon == first.Beacon {
+		t.Fatalf("%+v", second)
+	}
+	for _, d := range second.Drawings {
+		if id := d.Manifest.ID(); id != ids[0] && id != ids[1] && id != ids[2] {
+			t.Fatalf("%s is drawn", id)
+		}
+	}
+	if c, n := a.credit(0), a.tally(); n.Tallied != 3 || n.Judged != 3 || c.Passed != 6 || c.Assigned != 6 {
+		t.Fatalf("%+v %+v", n, c)
+	}
+	a.balanced()
+}
+
+func TestWhoDoesNotRevealIsNotCreditedForThreeRounds(t *testing.T) {
+	a := newArena(t, 5)
+	a.g.Params.RoundsPerEpoch = 3
+	a.silent[1], a.wrong[2] = true, true
+	a.untilOver(0)
+	delete(a.silent, 1)
+	delete(a.wrong, 2)
+	for round, want := range []staking.Credit{
+		{Assigned: 2, Judged: 0}, {Assigned: 4, Judged: 2}, {Assigned: 6, Judged: 4},
+	} {
+		for _, i := range []int{1, 2} {
+			c := a.credit(i)
+			if c.Assigned != want.Assigned || c.Passed != 0 || c.Failed != 0 {
+				t.Fatalf("round %d, node %d: %+v", round, i, c)
+			}
+		}
+		if round < 2 {
+			a.untilOver(uint64(round + 1))
+		}
+	}
+	if c := a.credit(0); c.Passed != 6 {
+		t.Fatalf("%+v", c)
+	}
+}
+
+func TestTheDrawWaitsForReveals(t *testing.T) {
+	a := newArena(t, 5)
+	for i := range 4 {
+		a.silent[i] = true
+	}
+	for !a.opened() {
+		a.step()
+	}
+	r, _, _ := a.view().Round()
+	for a.head().Height < r.Nominal+3 {
+		a.step()
+	}
+	if r, _, _ := a.view().Round(); r.Drawn || r.T != r.Nominal+4 {
+		t.Fatalf("%+v", r)
+	}
+	clear(a.silent)
+	a.run(3)
+	if r, _, _ := a.view().Round(); !r.Drawn || r.T <= r.Nominal+3 {
+		t.Fatalf("%+v", r)
+	}
+	// Nobody reveals for eleven blocks: the round is skipped, and nobody is paid or blamed.
+	for i := range a.secrets {
+		a.silent[i] = true
+	}
+	before := a.untilOver(0)
+	after := a.untilOver(1)
+	if after.Drawn || a.tally().Tallied != 1 || !before.Drawn {
+		t.Fatalf("%+v %+v", after, a.tally())
+	}
+}
+
+func (a *arena) opened() bool {
+	r, ok, err := a.view().Round()
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	return ok && !r.Over
+}
+
+func TestAShardNobodyHasSeenFails(t *testing.T) {
+	a := newArena(t, 5)
+	shard := a.committee().Duty(a.idOf(a.secrets[3]))[0]
+	a.unseen[shard] = true
+	a.untilOver(0)
+	if c := a.credit(3); c.Passed != 1 || c.Failed != 1 || c.Judged != 2 {
+		t.Fatalf("%+v", c)
+	}
+	// It says so before the next round: no strike, no pay.
+	next, err := a.view().NextRound()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := a.secrets[3].Key()
+	if r := a.step(Unsigned(NewDeclare(a.l.ChainID(), key, next))); r.Txs[0].Code != 0 {
+		t.Fatal(r.Txs[0].Log)
+	}
+	if r := a.step(Unsigned(NewDeclare(a.l.ChainID(), key, next))); r.Txs[0].Code != ErrDeclared.Code {
+		t.Fatal("declared twice", r.Txs[0].Code)
+	}
+	a.untilOver(1)
+	if c := a.credit(3); c.Passed != 1 || c.Failed != 1 || c.Away != 2 {
+		t.Fatalf("%+v", c)
+	}
+	// Once the next round is opened it is too late for it.
+	for !a.opened() {
+		a.step()
+	}
+	r, _, _ := a.view().Round()
+	if r := a.step(Unsigned(NewDeclare(a.l.ChainID(), key, r.Ordinal))); r.Txs[0].Code != ErrDeclared.Code {
+		t.Fatal("declared for a round under way", r.Txs[0].Log)
+	}
+}
+
+func TestARoundOfSlowBlocksIsVoid(t *testing.T) {
+	a := newArena(t, 5)
+	shard := a.committee().Duty(a.idOf(a.secrets[3]))[0]
+	a.unseen[shard] = true
+	a.pace = 3 * 500 * 2
+	r := a.untilOver(0)
+	if c := a.credit(3); !r.Void || c.Failed != 0 || c.Passed != 1 || a.tally().Judged != 0 {
+		t.Fatalf("%+v %+v", r, c)
+	}
+}
+
+// What ends between the opening of a round and its draw is drawn and not asked for: the
+// other draws stay what they were.
+func TestEndingABlobAfterTheRevealsDoesNotSteerTheDraw(t *testing.T) {
+	drawn := func(end bool) (RoundState, blob.ID) {
+		a := newArena(t, 5)
+		var ids []blob.ID
+		for i := range 40 {
+			ids = append(ids, a.stored(i))
+		}
+		a.untilOver(1)
+		for !a.opened() {
+			a.step()
+		}
+		a.run(1) // reveals have begun
+		var txs [][]byte
+		if end {
+			alice := a.users[1]
+			txs = append(txs, Sign(alice, a.l.ChainID(), a.nonces[alice.Address()], fee, Delete{Blob: ids[7]}))
+		}
+		if r := a.step(txs...); end && r.Txs[0].Code != 0 {
+			t.Fatal(r.Txs[0].Log)
+		}
+		return a.untilOver(2), ids[7]
+	}
+	with, gone := drawn(false)
+	without, _ := drawn(true)
+	if with.Beacon != without.Beacon {
+		t.Fatal("two beacons")
+	}
+	var want []Drawing
+	for _, d := range with.Drawings {
+		if d.Manifest.ID() != gone {
+			want = append(want, d)
+		}
+	}
+	if len(want) != len(without.Drawings) {
+		t.Fatalf("%d draws, want %d of %d", len(without.Drawings), len(want), len(with.Drawings))
+	}
+	for i := range want {
+		if want[i].Manifest.ID() != without.Drawings[i].Manifest.ID() || want[i].Stripe != without.Drawings[i].Stripe {
+			t.Fatal("the draw was steered")
+		}
+	}
+}
+
+// A machine that is opened anew in any block of a round goes on alike.
+func TestARoundGoesOnAfterARestart(t *testing.T) {
+	a := newArena(t, 5)
+	for i := range 5 {
+		a.stored(i)
+	}
+	var hashes []blob.Hash
+	for range 150 {
+		hashes = append(hashes, a.step().AppHash)
+	}
+	b := newArena(t, 5)
+	for i := range 5 {
+		b.stored(i)
+	}
+	for i, want := range hashes {
+		m, err := NewMachine(b.g, b.kv)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.l.machine = m
+		if got := b.step().AppHash; got != want {
+			t.Fatalf("block %d: another app hash after a restart", i)
+		}
+	}
+}
+
+func TestSlotsAreUsedAgain(t *testing.T) {
+	a := newArena(t, 5)
+	var ids []blob.ID
+	for i := range 4 {
+		ids = append(ids, a.stored(i))
+	}
+	a.untilOver(1)
+	alice := a.users[1]
+	for _, id := range ids[1:3] {
+		n := a.nonces[alice.Address()]
+		a.nonces[alice.Address()]++
+		a.step(Sign(alice, a.l.ChainID(), n, fee, Delete{Blob: id}))
+	}
+	a.run(3)
+	if x := a.l.machine.index; x.Live() != 2 || x.Len() != 4 {
+		t.Fatalf("%d blobs in %d slots", x.Live(), x.Len())
+	}
+	fresh := []blob.ID{a.stored(11), a.stored(12), a.stored(13)}
+	a.run(int(a.g.Params.RoundBlocks) + 10)
+	x := a.l.machine.index
+	if x.Live() != 5 || x.Len() != 5 || x.At(1).Blob != fresh[0] || x.At(2).Blob != fresh[1] || x.At(4).Blob != fresh[2] {
+		t.Fatalf("%d blobs in %d slots", x.Live(), x.Len())
+	}
+	if _, err := a.view().Usage(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,99 @@
+package ledger
+
+import (
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/state"
+)
+
+// moveSlots is how many blobs a block takes into the index, and how many out.
+const moveSlots = 1000
+
+// The index of blobs that can be drawn is part of the state: a slot each, a free slot
+// is used again. A blob has a slot from a round after its certificate on, and keeps it
+// until some block after its end. Between the opening of a round and its draw the index
+// stands still.
+
+// queueSlot notes that a blob is certified.
+func (x *exec) queueSlot(id blob.ID) {
+	if x.p.asks() {
+		x.o.Set(keyEligible(x.head.Height+x.p.RoundBlocks, id), nil)
+	}
+}
+
+// queueFree notes that the blob of an entry has ended.
+func (x *exec) queueFree(e registry.Entry) {
+	if e.Slot > 0 {
+		x.o.Set(keyFreeing(e.Slot-1), nil)
+	}
+}
+
+// moveIndex takes in what has become eligible, and out what has ended.
+func (x *exec) moveIndex() {
+	if !x.p.asks() {
+		return
+	}
+	if r, ok, err := x.view().Round(); sure(ok, err) && !r.Over && !r.Drawn {
+		return
+	}
+	for _, k := range x.first(key(letterFreeing), moveSlots) {
+		slot := numberAt(k)
+		x.o.Delete(keyFreeing(slot))
+		x.o.Delete(keySlot(slot))
+		x.o.Set(keyFree(slot), nil)
+	}
+	for _, k := range x.first(key(letterEligible), moveSlots) {
+		if numberAt(k) > x.head.Height {
+			break
+		}
+		id := blob.ID(k[8:])
+		x.o.Delete(keyEligible(numberAt(k), id))
+		if e, ok := x.entry(id); ok && e.Certified() && e.Slot == 0 {
+			slot := x.freeSlot()
+			e.Slot = slot + 1
+			x.put(KeyBlob(id), e)
+			x.put(keySlot(slot), challenge.Slot{Blob: id, Units: e.Units})
+		}
+	}
+}
+
+// freeSlot is the lowest slot without a blob.
+func (x *exec) freeSlot() (slot uint64) {
+	if free := x.first(key(letterFree), 1); len(free) > 0 {
+		slot = numberAt(free[0])
+		x.o.Delete(keyFree(slot))
+		return slot
+	}
+	x.usage(func(u *Usage) { slot, u.Slots = u.Slots, u.Slots+1 })
+	return slot
+}
+
+// first is what follows the prefix in its first keys.
+func (x *exec) first(prefix []byte, most int) (out [][]byte) {
+	err := x.o.Each(prefix, func(k, _ []byte) error {
+		if len(out) == most {
+			return errEnough
+		}
+		out = append(out, append([]byte(nil), k[len(prefix):]...))
+		return nil
+	})
+	if err != nil && err != errEnough {
+		panic(readFailure{err})
+	}
+	return out
+}
+
+// EachSlot walks the index.
+func (v View) EachSlot(fn func(slot int, s challenge.Slot) error) error {
+	return each(v, key(letterSlot), func(k []byte, s challenge.Slot) error { return fn(int(numberAt(k)), s) })
+}
+
+// slotOf is what a change leaves in a slot.
+func slotOf(c state.Change) (s challenge.Slot) {
+	if !c.Delete {
+		sure(s, canon.Decode(c.Value, &s))
+	}
+	return s
+}
