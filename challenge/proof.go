@@ -35,10 +35,43 @@ type Opening struct {
 	Others  []blob.Hash // the rest of the fragment's trees
 }
 
-// ProofMessage is what the holder signs: all but the signature.
-func ProofMessage(chain token.ChainID, p Proof) []byte {
-	return token.Message(token.PurposeProof, chain, p.Round.Epoch, p.Round.Round, uint64(p.Shard), p.Beacon, blob.Leaf(canon.Encode(p.Openings)))
+// Signed is what the holder of a shard signs of its proof: the openings stand in it as
+// the root over their hashes, so that one that is false can be shown without the rest.
+type Signed struct {
+	_        struct{} `cbor:",toarray"`
+	Round    Round
+	Shard    blob.Shard
+	Beacon   Beacon
+	Count    uint64    // of openings
+	Openings blob.Hash // root over their hashes; zero of none
 }
+
+// Signed is what is signed of a proof.
+func (p Proof) Signed() Signed {
+	s := Signed{Round: p.Round, Shard: p.Shard, Beacon: p.Beacon, Count: uint64(len(p.Openings))}
+	if len(p.Openings) > 0 {
+		s.Openings = blob.Root(p.leaves())
+	}
+	return s
+}
+
+func (p Proof) leaves() []blob.Hash {
+	out := make([]blob.Hash, len(p.Openings))
+	for i, o := range p.Openings {
+		out[i] = o.hash()
+	}
+	return out
+}
+
+func (o Opening) hash() blob.Hash { return blob.Leaf(canon.Encode(o)) }
+
+// Message is the bytes that are signed.
+func (s Signed) Message(chain token.ChainID) []byte {
+	return token.Message(token.PurposeProof, chain, s.Round.Epoch, s.Round.Round, uint64(s.Shard), s.Beacon, s.Count, s.Openings)
+}
+
+// ProofMessage is what the holder signs.
+func ProofMessage(chain token.ChainID, p Proof) []byte { return p.Signed().Message(chain) }
 
 // Encode is the canonical bytes.
 func (p Proof) Encode() []byte { return canon.Encode(p) }

@@ -47,13 +47,15 @@ var (
 	ErrNotGovernance = &Refusal{45, "only the node's governance key may vote for it"}
 	ErrVote          = &Refusal{46, "this cannot be voted"}
 	ErrDeclared      = &Refusal{50, "a loss can be declared once, for the next round that was not opened yet"}
+	ErrEvidence      = &Refusal{51, "the evidence does not show a fault"}
+	ErrKnown         = &Refusal{52, "this fault is on the ledger already"}
 )
 
 var refusals = []*Refusal{
 	ErrMalformed, ErrSignature, ErrNonce, ErrFunds, ErrFee, ErrTooLarge, ErrUnknownNode, ErrNodeExists,
 	ErrNotOperator, ErrStake, ErrNothing, ErrOut, ErrUnknownBlob, ErrLeased, ErrNotOwner, ErrPermanent, ErrCapacity,
 	ErrManifest, ErrEpochs, ErrInvalidBlob, ErrFullEntry, ErrCertified, ErrCertificate, ErrNotMoving, ErrProof,
-	ErrNotGovernance, ErrVote, ErrDeclared,
+	ErrNotGovernance, ErrVote, ErrDeclared, ErrEvidence, ErrKnown,
 }
 
 // CodeOf is the number of a refusal, 0 for nil, and that of ErrMalformed for what

@@ -18,6 +18,7 @@ const (
 	letterDeclared   = 'D' // node
 	letterEligible   = 'E' // height, blob ID
 	letterFree       = 'F' // slot
+	letterPastRound  = 'K' // ordinal
 	letterMissed     = 'M' // node
 	letterRound      = 'R'
 	letterFreeing    = 'X' // slot
@@ -118,6 +119,9 @@ func KeyBooks(epoch uint64) []byte { return key(letterBooks, number(epoch)) }
 
 // KeyRound is the key of the RoundState.
 func KeyRound() []byte { return key(letterRound) }
+
+// KeyPastRound is the key of a RoundState that is over.
+func KeyPastRound(ordinal uint64) []byte { return key(letterPastRound, number(ordinal)) }
 
 // KeyBeacon is the key of the last beacon.
 func KeyBeacon() []byte { return key(letterBeacon) }

@@ -108,6 +108,9 @@ func (x *exec) round(b Block) {
 		}
 	}
 	x.put(KeyRound(), r)
+	if r.Over {
+		x.keepRound(r)
+	}
 }
 
 func (x *exec) openRound() RoundState {

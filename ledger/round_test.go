@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
 )
 
 // arena is a world whose nodes vote on blocks, as the agreement would have them do.
@@ -366,5 +367,60 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 	}
 	if _, err := a.view().Usage(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// lie is a proof of a shard, signed by a node, that shows nothing.
+func (a *arena) lie(i int, shard blob.Shard, r RoundState) challenge.Proof {
+	p := challenge.Proof{Round: r.Round, Shard: shard, Beacon: r.Beacon}
+	for range r.Questions(a.g.Params, shard) {
+		p.Openings = append(p.Openings, challenge.Opening{})
+	}
+	p.Signature = a.secrets[i].Key().Sign(challenge.ProofMessage(a.l.ChainID(), p))
+	return p
+}
+
+func TestWhoSignsAFalseProofIsSlashedOnceByWhoeverShowsIt(t *testing.T) {
+	a := newArena(t, 5)
+	for i := range 5 {
+		a.stored(i)
+	}
+	r := a.untilOver(2)
+	bad, finder := a.idOf(a.secrets[3]), userKey(9).Address()
+	shard := a.committee().Duty(bad)[0]
+	p := a.lie(3, shard, r)
+	f, shown := challenge.NewFalsehood(p, r.Questions(a.g.Params, shard), r.Commitment)
+	if !shown {
+		t.Fatal("an empty opening holds")
+	}
+	accuse := func(f challenge.Falsehood, ordinal uint64) Code {
+		t.Helper()
+		return a.step(Unsigned(Accuse{Ordinal: ordinal, Evidence: f.Encode(), Finder: finder})).Txs[0].Code
+	}
+	forged := f
+	forged.Signature[3] ^= 1
+	for code, got := range map[Code]Code{ErrEvidence.Code: accuse(forged, r.Ordinal), 0: accuse(f, r.Ordinal), ErrKnown.Code: accuse(f, r.Ordinal)} {
+		if got != code {
+			t.Fatalf("code %d, want %d", got, code)
+		}
+	}
+	if got := accuse(f, r.Ordinal-1); got != ErrEvidence.Code {
+		t.Fatalf("evidence of another round: %d", got)
+	}
+	a.toEpochBySteps(1)
+	s, _, err := a.view().Statement(0, bad)
+	if err != nil || s.Lies != 1 || s.Verdict.Rung != 7 || s.Cut.Total() != token.WAL || s.Bounty != token.WAL/20 {
+		t.Fatalf("%+v %v", s, err)
+	}
+	if got := a.account(userKey(9)).Balance; got != token.WAL/20 {
+		t.Fatalf("the finder has %s", got)
+	}
+	a.balanced()
+}
+
+func (a *arena) toEpochBySteps(e uint64) {
+	a.t.Helper()
+	for a.head().Epoch < e {
+		a.step()
 	}
 }

@@ -39,6 +39,7 @@ const (
 	KindSetCommission Kind = 17
 	KindSetNodeKeys   Kind = 18
 	KindDeclare       Kind = 19
+	KindAccuse        Kind = 20
 )
 
 var kindNames = map[Kind]string{
@@ -46,7 +47,7 @@ var kindNames = map[Kind]string{
 	KindUnbond: "unbond", KindWithdraw: "withdraw", KindDelegate: "delegate", KindUndelegate: "undelegate",
 	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
 	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
-	KindSetCommission: "set-commission", KindSetNodeKeys: "set-node-keys", KindDeclare: "declare",
+	KindSetCommission: "set-commission", KindSetNodeKeys: "set-node-keys", KindDeclare: "declare", KindAccuse: "accuse",
 	KindSetRenewal: "set-renewal",
 	KindVote:       "vote",
 }
@@ -63,7 +64,7 @@ func (k Kind) String() string {
 // nonce or fee, so that the same bytes may rightly come twice.
 func (k Kind) Unsigned() bool {
 	switch k {
-	case KindCertify, KindShardReady, KindInvalidate, KindDeclare:
+	case KindCertify, KindShardReady, KindInvalidate, KindDeclare, KindAccuse:
 		return true
 	}
 	return false
@@ -167,6 +168,8 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[SetNodeKeys](b)
 	case KindDeclare:
 		return decodeAs[Declare](b)
+	case KindAccuse:
+		return decodeAs[Accuse](b)
 	case KindSetRenewal:
 		return decodeAs[SetRenewal](b)
 	case KindVote:

@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Accuse shows that the holder of a shard signed a proof that does not hold. Anybody
+// may send it, while the round is kept. It is punished at the epoch's end, once for a
+// node and round.
+type Accuse struct {
+	_        struct{} `cbor:",toarray"`
+	Ordinal  uint64   // of the round
+	Evidence []byte   // a challenge.Falsehood
+	Finder   token.Address
+}
+
+func (Accuse) kind() Kind { return KindAccuse }
+
+func (Accuse) check(Params) error { return nil }
+
+func (b Accuse) plan(x *exec, _ Tx) (plan, error) {
+	r, known, err := x.view().RoundOf(b.Ordinal)
+	if !sure(known, err) || !r.Drawn {
+		return plan{}, fmt.Errorf("round %d is not kept, or was never drawn: %w", b.Ordinal, ErrEvidence)
+	}
+	f, err := challenge.DecodeFalsehood(b.Evidence)
+	if err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
+	c, err := x.view().Committee(r.Round.Epoch)
+	sure(c, err) // that of this epoch and the last are always kept
+	if int(f.Signed.Shard) >= len(c.Holder) {
+		return plan{}, fmt.Errorf("shard %d of %d: %w", f.Signed.Shard, len(c.Holder), ErrEvidence)
+	}
+	fault := Fault{Node: c.Holder[f.Signed.Shard], Kind: Lie, Epoch: r.Round.Epoch, Round: r.Round.Round, Finder: b.Finder}
+	if _, there, err := x.o.Get(KeyFault(fault)); sure(there, err) {
+		return plan{}, fmt.Errorf("%s, epoch %d, round %d: %w", fault.Node, fault.Epoch, fault.Round, ErrKnown)
+	}
+	if err := f.Check(x.chain, fault.Node.PublicKey(), r.Round, r.Beacon, r.Questions(x.p, f.Signed.Shard), r.Commitment); err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
+	return plan{apply: func() { x.note(fault) }}, nil
+}
+
+// RoundOf is the round with an ordinal: the one under way, or one of the last few.
+func (v View) RoundOf(ordinal uint64) (r RoundState, ok bool, err error) {
+	if r, ok, err = v.Round(); err != nil || ok && r.Ordinal == ordinal {
+		return r, ok, err
+	}
+	return read[RoundState](v, "past round", KeyPastRound(ordinal))
+}
+
+// Draws is what was drawn.
+func (r RoundState) Draws() (out []challenge.Draw) {
+	for _, d := range r.Drawings {
+		out = append(out, challenge.Draw{Blob: d.Manifest.ID(), Stripe: d.Stripe})
+	}
+	return out
+}
+
+// Questions is what a shard is asked.
+func (r RoundState) Questions(p Params, shard blob.Shard) []challenge.Question {
+	return challenge.Questions(p.Challenge, r.Beacon, r.Draws(), shard, func(id blob.ID) blob.Layout { return r.Commitment(id).Layout })
+}
+
+// Commitment is that of a blob that was drawn, which was checked at registration.
+func (r RoundState) Commitment(id blob.ID) blob.Commitment {
+	for _, d := range r.Drawings {
+		if d.Manifest.ID() == id {
+			return must(d.Manifest.Commitment())
+		}
+	}
+	return blob.Commitment{}
+}
+
+// keepRound keeps a round that is over, for evidence, and forgets the one that nobody
+// can show anything of any more.
+func (x *exec) keepRound(r RoundState) {
+	r.Reveals = nil
+	x.put(KeyPastRound(r.Ordinal), r)
+	if old := x.p.Challenge.KeepRounds; r.Ordinal >= old {
+		x.o.Delete(KeyPastRound(r.Ordinal - old))
+	}
+}
