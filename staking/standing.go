@@ -85,7 +85,11 @@ func (s *Standing) punish(v Verdict, l Ladder, epoch uint64) {
 		s.Badness = v.Bps + 1
 	}
 	if v.Jail {
-		s.JailFrom, s.JailUntil = epoch+2, epoch+2+l.JailEpochs
-		s.NoNewUntil = max(s.NoNewUntil, epoch+2+l.JailEpochs)
+		from, until := epoch+2, epoch+2+l.JailEpochs
+		if s.JailUntil < from { // else it follows on: who fails again stays in
+			s.JailFrom = from
+		}
+		s.JailUntil = max(s.JailUntil, until)
+		s.NoNewUntil = max(s.NoNewUntil, until)
 	}
 }
