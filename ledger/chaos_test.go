@@ -21,17 +21,19 @@ var (
 // change the numbers while pay is held back.
 type chaos struct {
 	*player
-	seed   int64
-	temper map[staking.NodeID]int // in 1/100: how many of its rounds it passes
-	away   map[staking.NodeID]bool
-	faults []Fault // that were shown
-	signs  []DoubleSign
-	vote   []ParamChange // what most nodes want just now
-	next   map[token.Address]uint64
-	blocks []Block
-	hashes []blob.Hash
-	steps  int
-	rungs  map[uint8]int // verdicts
+	seed    int64
+	temper  map[staking.NodeID]int // in 1/100: how many of its rounds it passes
+	away    map[staking.NodeID]bool
+	faults  []Fault // that were shown
+	signs   []DoubleSign
+	vote    []ParamChange // what most nodes want just now
+	next    map[token.Address]uint64
+	blocks  []Block
+	hashes  []blob.Hash
+	steps   int
+	most    int                      // transactions in a block, less one
+	confirm func(Committee) [][]byte // in the place of ready
+	rungs   map[uint8]int            // verdicts
 }
 
 func newChaos(t testing.TB, seed int64) *chaos {
@@ -55,7 +57,7 @@ func newChaos(t testing.TB, seed int64) *chaos {
 		}
 	})
 	return &chaos{player: &player{world: w, r: r, done: map[Kind]int{}}, seed: seed,
-		temper: map[staking.NodeID]int{}, away: map[staking.NodeID]bool{}, next: map[token.Address]uint64{}, rungs: map[uint8]int{}}
+		temper: map[staking.NodeID]int{}, away: map[staking.NodeID]bool{}, next: map[token.Address]uint64{}, rungs: map[uint8]int{}, most: 9}
 }
 
 // key is the one of an address.
@@ -242,10 +244,14 @@ func (c *chaos) block() Block {
 	h, committee := c.head(), c.committee()
 	b := Block{Height: h.Height + 1, TimeMs: h.TimeMs + 500}
 	clear(c.next)
-	for range c.r.Intn(9) {
+	for range c.r.Intn(c.most) {
 		b.Txs = append(b.Txs, c.tx())
 	}
-	b.Txs = append(b.Txs, c.ready(committee)...)
+	ready := c.ready
+	if c.confirm != nil {
+		ready = c.confirm
+	}
+	b.Txs = append(b.Txs, ready(committee)...)
 	b.Faults, b.DoubleSigns = c.evidence(h)
 	turn := b.Height > h.EpochEnd
 	if p := c.g.Params; !turn && (b.Height+1-h.EpochStart)%p.RoundBlocks == 0 && c.r.Intn(30) > 0 {
