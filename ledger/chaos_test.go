@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"flag"
+	"fmt"
 	"math/rand"
 	"slices"
 	"testing"
@@ -25,6 +26,7 @@ type chaos struct {
 	temper  map[staking.NodeID]int // in 1/100: how many of its rounds it passes
 	away    map[staking.NodeID]bool
 	faults  []Fault // that were shown
+	shown   map[string]bool
 	signs   []DoubleSign
 	vote    []ParamChange // what most nodes want just now
 	next    map[token.Address]uint64
@@ -57,7 +59,7 @@ func newChaos(t testing.TB, seed int64) *chaos {
 		}
 	})
 	return &chaos{player: &player{world: w, r: r, done: map[Kind]int{}}, seed: seed,
-		temper: map[staking.NodeID]int{}, away: map[staking.NodeID]bool{}, next: map[token.Address]uint64{}, rungs: map[uint8]int{}, most: 9}
+		temper: map[staking.NodeID]int{}, away: map[staking.NodeID]bool{}, next: map[token.Address]uint64{}, rungs: map[uint8]int{}, most: 9, shown: map[string]bool{}}
 }
 
 // key is the one of an address.
@@ -126,6 +128,9 @@ func (c *chaos) tx() []byte {
 	switch k := c.r.Intn(100); {
 	case k < 5:
 		return c.player.tx() // also badly signed ones, and certificates and proofs
+	case k < 7:
+		b := c.player.blob()
+		return Unsigned(Certify{Blob: b, Certificate: c.certificate(b, c.head().Epoch, all)})
 	case k < 25:
 		return c.signed(user, Delegate{Node: id, Amount: c.amount(), Least: staking.Shares(c.r.Intn(2) * c.r.Intn(int(token.WAL)))})
 	case k < 37:
@@ -216,10 +221,20 @@ func (c *chaos) round(committee Committee) staking.Round {
 	return r
 }
 
+// registered is any node that there is.
+func (c *chaos) registered() staking.NodeID {
+	for {
+		id := c.node()
+		if _, known, err := c.view().Node(id); ok(c.world, known, err) {
+			return id
+		}
+	}
+}
+
 // evidence is proof of faults: new ones, and ones that were shown before.
 func (c *chaos) evidence(h Head) (faults []Fault, signs []DoubleSign) {
 	if c.r.Intn(25) == 0 {
-		f := Fault{Node: c.node(), Kind: []FaultKind{Lie, FalseVote}[c.r.Intn(2)], Epoch: h.Epoch - min(h.Epoch, uint64(c.r.Intn(5))), Round: uint64(c.r.Intn(8))}
+		f := Fault{Node: c.registered(), Kind: []FaultKind{Lie, FalseVote}[c.r.Intn(2)], Epoch: h.Epoch - min(h.Epoch, uint64(c.r.Intn(5))), Round: uint64(c.r.Intn(8))}
 		if c.r.Intn(2) == 0 {
 			f.Finder = c.users[c.r.Intn(4)].Address()
 		}
@@ -230,7 +245,7 @@ func (c *chaos) evidence(h Head) (faults []Fault, signs []DoubleSign) {
 		faults = append(faults, c.faults[c.r.Intn(len(c.faults))])
 	}
 	if len(c.signs) < 2 && c.r.Intn(150) == 0 {
-		c.signs = append(c.signs, DoubleSign{Node: c.node(), Height: h.Height, Power: int64(c.r.Intn(4))})
+		c.signs = append(c.signs, DoubleSign{Node: c.registered(), Height: h.Height, Power: int64(c.r.Intn(4))})
 		signs = append(signs, c.signs[len(c.signs)-1])
 	}
 	if len(c.signs) > 0 && c.r.Intn(50) == 0 {
@@ -270,16 +285,29 @@ func (c *chaos) block() Block {
 func (c *chaos) run(b Block) Result {
 	c.t.Helper()
 	m := c.l.machine
-	twice := b
-	twice.Faults, twice.DoubleSigns = append(slices.Clone(b.Faults), b.Faults...), append(slices.Clone(b.DoubleSigns), b.DoubleSigns...)
-	same := blob.Hash{}
-	if len(b.Faults)+len(b.DoubleSigns) > 0 { // invariant 8: each proof once
-		r, err := m.Execute(twice)
-		same = ok(c.world, r, err).AppHash
+	var same []blob.Hash
+	if len(b.Faults)+len(b.DoubleSigns) > 0 { // invariant 8: each proof counts once
+		twice, once := b, b
+		twice.Faults, twice.DoubleSigns = append(slices.Clone(b.Faults), b.Faults...), append(slices.Clone(b.DoubleSigns), b.DoubleSigns...)
+		once.Faults = slices.DeleteFunc(slices.Clone(b.Faults), func(f Fault) bool { return c.shown[string(KeyFault(f))] })
+		once.DoubleSigns = slices.DeleteFunc(slices.Clone(b.DoubleSigns), func(d DoubleSign) bool { return c.shown[fmt.Sprint(d)] })
+		for _, v := range []Block{twice, once} {
+			r, err := m.Execute(v)
+			same = append(same, ok(c.world, r, err).AppHash)
+		}
+		for _, f := range b.Faults {
+			c.shown[string(KeyFault(f))] = true
+		}
+		for _, d := range b.DoubleSigns {
+			c.shown[fmt.Sprint(d)] = true
+		}
 	}
 	r, err := m.Execute(b)
-	if ok(c.world, r, err); same != (blob.Hash{}) && same != r.AppHash {
-		c.fatalf("the same evidence twice in block %d changes something", b.Height)
+	ok(c.world, r, err)
+	for i, h := range same {
+		if h != r.AppHash {
+			c.fatalf("block %d: evidence %s changes something: %+v %+v", b.Height, []string{"twice in it", "that was shown before"}[i], b.Faults, b.DoubleSigns)
+		}
 	}
 	if err := m.Commit(); err != nil {
 		c.t.Fatal(err)
