@@ -158,7 +158,11 @@ func (x *exec) doubleSlash(id staking.NodeID) uint64 {
 			power += int(d.Power)
 		}
 	}
-	due := x.p.Staking.Ladder.DoubleSignBps(power, x.p.Shards)
+	ladder := x.p.Staking.Ladder
+	if own.Epoch < x.epoch() {
+		ladder.DoubleSign = 0 // the least was taken then: only company adds to it, no vote since
+	}
+	due := ladder.DoubleSignBps(power, x.p.Shards)
 	if due <= own.TakenBps {
 		return 0
 	}
