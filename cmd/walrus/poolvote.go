@@ -17,10 +17,6 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-func (a *app) poolCommand() *cobra.Command {
-	return a.group("pool", "Run the pool behind your node: vote for it", a.poolVote())
-}
-
 // voting is one `walrus pool vote`.
 type voting struct {
 	a       *app
@@ -70,11 +66,11 @@ about.`,
   walrus pool vote 12D3Koo… --clear`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := parseNode(args[0])
+			ref, err := parseNode(args[0])
 			if err != nil {
 				return err
 			}
-			return v.run(c.Context(), id)
+			return v.run(c.Context(), ref)
 		},
 	}
 	f := c.Flags()
@@ -87,7 +83,7 @@ about.`,
 	return c
 }
 
-func (v *voting) run(ctx context.Context, id staking.NodeID) error {
+func (v *voting) run(ctx context.Context, ref nodeRef) error {
 	if !v.clear && !v.named("price") && !v.named("write-price") && !v.named("set") && !v.named("version") {
 		return errUsage{errors.New("vote for what? say --price, --write-price, --set name=value or --version, or --clear to take the ballot away")}
 	}
@@ -96,10 +92,8 @@ func (v *voting) run(ctx context.Context, id staking.NodeID) error {
 		return err
 	}
 	defer s.Close()
-	record, known, err := s.view.Node(id)
-	if err == nil && !known {
-		err = fmt.Errorf("%s: %w: walrus nodes lists them", id, ledger.ErrUnknownNode)
-	}
+	record, err := s.find(ref)
+	id := record.ID
 	if err == nil && record.Governance != s.key.Address() {
 		err = fmt.Errorf("node %s is voted for with the key of %s, the wallet is %s: name the other with --wallet: %w", id, record.Governance, s.key.Address(), ledger.ErrNotGovernance)
 	}
