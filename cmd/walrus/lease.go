@@ -40,7 +40,7 @@ type extended struct {
 
 func (a *app) extendCommand() *cobra.Command {
 	var epochs uint64
-	c := &cobra.Command{
+	c := moving(&cobra.Command{
 		Use:   "extend ID --epochs N",
 		Short: "Pay for a blob for more epochs",
 		Args:  cobra.ExactArgs(1),
@@ -59,7 +59,7 @@ func (a *app) extendCommand() *cobra.Command {
 			defer s.Close()
 			return a.extend(c.Context(), s, id, epochs)
 		},
-	}
+	})
 	c.Flags().Uint64Var(&epochs, "epochs", 0, "how many epochs more (default: the network's)")
 	return c
 }
@@ -76,6 +76,10 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 	cost, err := client.CostOf(s.params, e.Units, epochs, true, 0, 0)
 	if err != nil {
 		return err
+	}
+	if a.dry() {
+		return a.move(ctx, s, move{act: "extend", text: fmt.Sprintf("extend %s by %d epochs", id, epochs), body: body,
+			acts: func(ledger.View, uint64) (acting, error) { return acting{end + epochs, "it is kept until"}, nil }})
 	}
 	cost.Fee = client.MostFee(s.Network.Genesis.ChainID(), s.params.Fees, body)
 	a.say("it costs %s", cost)

@@ -66,8 +66,9 @@ const nodesHelp = `Lists the nodes by their stake: what they hold, what they cha
 passed, and what they have been slashed. The last letters of an ID are enough for other
 commands.
 
-PASSED is the part of its shard-rounds that a node passed: in this epoch so far, and in
-the last ones (--epochs). RETURN is what a delegator would earn in a year if all epochs
+COMMISSION 5%>8% @12 is one of 5% that becomes 8% in epoch 12. PASSED is the part of its
+shard-rounds that a node passed: in this epoch so far, and in the last ones (--epochs).
+RETURN is what a delegator would earn in a year if all epochs
 were like the last ones, and between what the single epochs lie: commission is taken
 off, slashes are not in it, nothing is put to work again. Of what a new node earns half
 is held back for up to eight epochs.
@@ -193,9 +194,9 @@ func standingText(n ledger.NodeRecord, s staking.Standing, epoch uint64) string 
 	case n.Out:
 		return "expelled"
 	case s.Jailed(epoch):
-		return fmt.Sprintf("in jail to epoch %d", s.JailUntil)
+		return fmt.Sprintf("jail to %d", s.JailUntil)
 	case s.JailFrom > epoch:
-		return fmt.Sprintf("jail from epoch %d", s.JailFrom)
+		return fmt.Sprintf("jail from %d", s.JailFrom)
 	case s.Moves(epoch):
 		return "loses its shards"
 	case s.NoNew(epoch):
@@ -247,12 +248,12 @@ func (n listedNode) shards() string {
 func (n listedNode) commission() string {
 	text := percentText(n.Commission)
 	for _, c := range n.Announced {
-		text += fmt.Sprintf(" (%s in %d)", percentText(c.Bps), c.Epoch)
+		text += fmt.Sprintf(">%s @%d", percentText(c.Bps), c.Epoch)
 	}
 	return text
 }
 
-// rateText is a part that was passed; a dash where nothing was asked.
+// String is the part in percent; a dash where nothing was asked.
 func (p passed) String() string {
 	if p.Assigned == 0 {
 		return "-"
@@ -264,7 +265,15 @@ func (r *returns) String() string {
 	if r == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.3g%% (%.3g to %.3g)", r.Mean, r.Low, r.High)
+	const absurd = 1000 // percent, as in a network whose epochs are seconds
+	if r.Mean >= absurd {
+		return fmt.Sprintf("over %d%%", absurd)
+	}
+	digits := 1
+	if r.High >= 100 {
+		digits = 0
+	}
+	return fmt.Sprintf("%.*f%% (%.*f-%.*f)", digits, r.Mean, digits, r.Low, digits, r.High)
 }
 
 // walText is an amount as a table has room for it: whole WAL where it is many.
@@ -280,13 +289,13 @@ func walText(a token.Amount) string {
 
 func (l nodeList) print(w io.Writer, quiet bool) error {
 	t := newTable(w)
-	t.row("NAME", "ID", "SHARDS", "BOND", "STAKE", "FEE", "PASSED NOW, PAST", "RETURN A YEAR", "SLASHED", "STATE")
+	t.row("NAME", "ID", "SHARDS", "BOND", "STAKE", "COMMISSION", "PASSED", "RETURN A YEAR", "SLASHED", "STATE")
 	for _, n := range l.Nodes {
 		slashed := "-"
 		if len(n.Slashes) > 0 {
 			slashed = fmt.Sprintf("%dx", len(n.Slashes))
 		}
-		t.row(cutText(n.Name), shortID(n.ID), n.shards(), walText(n.Bond), walText(n.Stake), n.commission(), fmt.Sprintf("%s, %s", n.Now, n.Past), n.Return, slashed, n.state(quiet))
+		t.row(cutText(n.Name), shortID(n.ID), n.shards(), walText(n.Bond), walText(n.Stake), n.commission(), fmt.Sprintf("%s/%s", n.Now, n.Past), n.Return, slashed, n.state(quiet))
 	}
 	return t.flush()
 }

@@ -114,7 +114,7 @@ func (a *app) poolCommission() *cobra.Command {
 					notes: []string{fmt.Sprintf("it is %s now", percentText(pool.CommissionBps))},
 					acts: func(v ledger.View, _ uint64) (acting, error) {
 						p, _, err := v.Pool(n.ID)
-						at := acting{what: "it is kept of what is paid from"}
+						at := acting{what: "it is kept of the pay from"}
 						for _, c := range p.NextCommission {
 							at.epoch = c.Epoch
 						}

@@ -41,7 +41,9 @@ type voted struct {
 	Ballot ballot         `json:"ballot"`
 	Shards int            `json:"shards"` // with which it counts now
 	Of     int            `json:"of_shards"`
-	Fee    token.Amount   `json:"fee"` // about
+	Fee    token.Amount   `json:"most_fee"`
+	Before token.Amount   `json:"balance"`       // of the wallet
+	After  token.Amount   `json:"balance_after"` // at least
 	Sent   bool           `json:"sent"`
 	Height uint64         `json:"height,omitempty"`
 }
@@ -108,11 +110,15 @@ func (v *voting) run(ctx context.Context, ref nodeRef) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.voted(body)
+	plan, _, err := s.preview(s.view, move{body: body})
+	if err != nil {
+		return fmt.Errorf("vote for node %s: %w", id, err)
+	}
+	out, err := s.voted(body, plan)
 	if err != nil {
 		return err
 	}
-	v.a.say("the fee is about %s", out.Fee)
+	v.a.say("the fee is at most %s; the wallet has %s, and at least %s after it", plan.Fee, plan.Before, plan.After)
 	if !v.dry {
 		receipt, err := s.send(ctx, body)
 		if err != nil {
@@ -188,18 +194,16 @@ func parseChange(text string) (c ledger.ParamChange, back bool, err error) {
 }
 
 // voted says what a vote is worth before it is sent.
-func (s *session) voted(body ledger.Vote) (voted, error) {
+func (s *session) voted(body ledger.Vote, plan moved) (voted, error) {
 	committee, err := s.view.Committee(s.head.Epoch)
 	if err != nil {
 		return voted{}, err
 	}
-	out := voted{Node: body.Node, Shards: len(committee.Duty(body.Node)), Of: len(committee.Holder),
+	out := voted{Node: body.Node, Fee: plan.Fee, Before: plan.Before, After: plan.After, Shards: len(committee.Duty(body.Node)), Of: len(committee.Holder),
 		Ballot: ballot{Price: body.Price, Write: body.WritePrice, Version: body.Version, Changes: map[string]uint64{}}}
 	for _, c := range body.Changes {
 		out.Ballot.Changes[c.Name] = c.Value
 	}
-	const feeBytes = 8 // of the fee itself
-	out.Fee = s.params.Fees.Of(len(ledger.Sign(s.key, s.Network.Genesis.ChainID(), s.head.Height, 0, body)) + feeBytes)
 	return out, nil
 }
 

@@ -95,7 +95,7 @@ func (s *session) delegate(n ledger.NodeRecord, amount token.Amount, least staki
 		return m, err
 	}
 	if text := standingText(n, standing, s.head.Epoch); text != "" {
-		m.notes = append(m.notes, text+": walrus pool jail-status "+shortID(n.ID))
+		m.notes = append(m.notes, fmt.Sprintf("the node is punished (%s): walrus pool jail-status %s", text, shortID(n.ID)))
 	}
 	return m, nil
 }

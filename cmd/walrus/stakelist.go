@@ -216,7 +216,7 @@ func amountOr(a token.Amount) string {
 
 // cutText is a node's name as a table has room for it.
 func cutText(name string) string {
-	const most = 14
+	const most = 10
 	r := []rune(nameText(name))
 	switch {
 	case len(r) == 0:
