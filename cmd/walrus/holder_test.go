@@ -29,7 +29,7 @@ type tribunal struct {
 
 func holderKey(i byte) token.Key { return token.KeyFromSeed([32]byte{9, i}) }
 
-func newTribunal(t *testing.T) *tribunal {
+func newTribunal(t *testing.T, bond token.Amount) *tribunal {
 	t.Helper()
 	p := ledger.Testnet()
 	p.Shards, p.RoundBlocks, p.RoundsPerEpoch, p.Buckets, p.Challenged = 10, 10, 4, 1<<6, true
@@ -40,7 +40,7 @@ func newTribunal(t *testing.T) *tribunal {
 	}
 	for i := range byte(5) {
 		s := token.Secret{8, i}
-		n := ledger.GenesisNode{Operator: holderKey(0).Address(), Addresses: []string{"/ip4/127.0.0.1/tcp/1"}, Comet: "127.0.0.1:2", Name: fmt.Sprintf("a node of a long name %d", i), CapacityKiB: 1 << 30, Bond: 99_999 * token.WAL, CommissionBps: 1275}
+		n := ledger.GenesisNode{Operator: holderKey(0).Address(), Addresses: []string{"/ip4/127.0.0.1/tcp/1"}, Comet: "127.0.0.1:2", Name: fmt.Sprintf("a node of a long name %d", i), CapacityKiB: 1 << 30, Bond: bond, CommissionBps: 1275}
 		g.Nodes = append(g.Nodes, n.Prove(g.Name, s.Key(), s.BLSKey()))
 	}
 	l, err := ledger.NewLocal(g, state.NewMemory(), func() int64 { return 0 })
@@ -84,7 +84,7 @@ func (c *tribunal) do(k token.Key, fee token.Amount, body ledger.Body) {
 }
 
 // epoch pays for one and runs it, and its rounds as fate has it.
-func (c *tribunal) epoch() {
+func (c *tribunal) epoch(faults ...ledger.Fault) {
 	c.Helper()
 	c.do(holderKey(2), 1000*token.WAL, ledger.Transfer{To: holderKey(2).Address(), Amount: 1})
 	for at := c.session(token.Key{}).head; ; {
@@ -92,7 +92,7 @@ func (c *tribunal) epoch() {
 		if h.Epoch != at.Epoch {
 			return
 		}
-		b := ledger.Block{}
+		b := ledger.Block{Faults: faults}
 		if (h.Height+2-h.EpochStart)%c.g.Params.RoundBlocks == 0 && h.Height < h.EpochEnd {
 			committee, err := c.session(token.Key{}).view.Committee(h.Epoch)
 			if err != nil {
@@ -138,7 +138,7 @@ func printed(t *testing.T, print func(*bytes.Buffer) error) string {
 }
 
 func TestAPunishedNodeIsToldOf(t *testing.T) {
-	c := newTribunal(t)
+	c := newTribunal(t, 99_999*token.WAL)
 	c.fate[c.id(1)] = staking.Failed
 	c.epoch()
 	j := c.jail(1)
@@ -173,7 +173,7 @@ func TestAPunishedNodeIsToldOf(t *testing.T) {
 }
 
 func TestTheTableOfNodesFitsATerminal(t *testing.T) {
-	c := newTribunal(t)
+	c := newTribunal(t, 99_999*token.WAL)
 	c.do(holderKey(1), token.WAL, ledger.Delegate{Node: c.id(3), Amount: 12_345 * token.WAL})
 	c.do(holderKey(0), token.WAL, ledger.SetCommission{Node: c.id(1), Bps: 2050})
 	c.fate[c.id(1)] = staking.Failed
@@ -211,7 +211,7 @@ func TestTheTableOfNodesFitsATerminal(t *testing.T) {
 
 // What a delegator is told he earned must be what his shares became worth.
 func TestRewardsAddUpToWhatSharesAreWorth(t *testing.T) {
-	c := newTribunal(t)
+	c := newTribunal(t, 99_999*token.WAL)
 	holder := holderKey(1)
 	c.do(holder, token.WAL, ledger.Delegate{Node: c.id(3), Amount: 1000 * token.WAL})
 	for range 4 {
@@ -258,21 +258,17 @@ func TestRewardsAddUpToWhatSharesAreWorth(t *testing.T) {
 
 // TestWhatASlashTookIsToldOf lets a bond be too small to carry a slash alone.
 func TestWhatASlashTookIsToldOf(t *testing.T) {
-	c := newTribunal(t)
+	c := newTribunal(t, 1000*token.WAL)
 	holder := holderKey(1)
 	c.do(holder, token.WAL, ledger.Delegate{Node: c.id(3), Amount: 900_000 * token.WAL})
-	c.do(holderKey(0), token.WAL, ledger.Unbond{Node: c.id(3), Amount: 99_000 * token.WAL})
-	for range 3 {
-		c.epoch()
-	}
+	c.epoch()
 	before, err := c.session(holder).positions(holder.Address())
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.fate[c.id(3)] = staking.Failed
-	c.epoch()
+	c.epoch(ledger.Fault{Node: c.id(3), Kind: ledger.Lie, Epoch: 1, Round: 1})
 	r, err := c.session(holder).rewards(holder.Address(), 1)
-	if err != nil || len(r.Delegated) != 1 || r.Delegated[0].Lost < 40_000*token.WAL {
+	if err != nil || len(r.Delegated) != 1 || r.Delegated[0].Lost < 7_000*token.WAL {
 		t.Fatalf("%v: %+v", err, r.Delegated)
 	}
 	after, err := c.session(holder).positions(holder.Address())
@@ -286,7 +282,7 @@ func TestWhatASlashTookIsToldOf(t *testing.T) {
 }
 
 func TestAPlannedMoveIsWhatTheLedgerDoes(t *testing.T) {
-	c := newTribunal(t)
+	c := newTribunal(t, 99_999*token.WAL)
 	holder := holderKey(1)
 	c.do(holder, token.WAL, ledger.Delegate{Node: c.id(3), Amount: 1000 * token.WAL})
 	c.epoch()
