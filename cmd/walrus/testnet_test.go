@@ -116,6 +116,56 @@ func TestADeveloperOnATestnet(t *testing.T) {
 	}
 }
 
+// TestWhatStakeEarnsCanBeExplained is a token holder's story, over a few short epochs.
+func TestWhatStakeEarnsCanBeExplained(t *testing.T) {
+	d := launch(t, "--nodes", "4", "--shards", "7", "--block-time", "200ms", "--epoch", "4s")
+	path, _ := d.file("paid for", 200_000, 20)
+	d.store(path)
+	node := okJSON[nodeList](t, "nodes", "--no-call").Nodes[0].ID.String()
+	ok(t, "stake", "delegate", node, "1000WAL")
+	var earned delegated
+	d.until("the delegation has earned", func() bool {
+		for _, one := range okJSON[rewardsShown](t, "stake", "rewards").Delegated {
+			if one.Earned > 0 {
+				earned = one
+			}
+		}
+		return earned.Earned > 0
+	})
+	epoch := fmt.Sprint(earned.Epoch)
+	for _, args := range [][]string{{"explain", "reward", node, epoch}, {"explain", "reward", shortID(earned.Node)}, {"explain", "slash", node, epoch}, {"explain", "slash", node}} {
+		if e := okJSON[explained](t, args...); !e.Holds || len(e.Steps) < 8 || !e.Ledger.Verified {
+			t.Errorf("walrus %s: %+v", strings.Join(args, " "), e)
+		}
+		if out := ok(t, args...); !strings.Contains(out, "it is what the ledger did") {
+			t.Errorf("walrus %s: %s", strings.Join(args, " "), out)
+		}
+	}
+	for _, n := range okJSON[nodeList](t, "nodes").Nodes {
+		if n.Return == nil || n.Return.Epochs == 0 || n.Past.Passed == 0 || !n.Answers {
+			t.Errorf("node %+v", n)
+		}
+	}
+	if m := okJSON[moved](t, "stake", "unbond", node, "--all"); *m.Amount < 1000*token.WAL || m.Acts == nil || *m.Acts <= earned.Epoch {
+		t.Errorf("unbond: %+v", m)
+	}
+	d.until("it can be drawn", func() bool {
+		l := okJSON[stakeShown](t, "stake", "list").Delegations
+		return len(l) == 1 && l[0].Drawable >= 1000*token.WAL
+	})
+	before := *okJSON[walletShown](t, "wallet", "show").Balance
+	plan, done := okJSON[movedList](t, "stake", "withdraw", "--all", "--dry-run"), okJSON[movedList](t, "stake", "withdraw", "--all")
+	if len(plan.Moves) != 4 || len(done.Moves) != 4 { // it operates all four nodes
+		t.Errorf("planned %+v, done %+v", plan, done)
+	}
+	if after := *okJSON[walletShown](t, "wallet", "show").Balance; after < before+1000*token.WAL {
+		t.Errorf("the balance went from %s to %s", before, after)
+	}
+	if l := okJSON[stakeShown](t, "stake", "list"); len(l.Delegations) != 0 {
+		t.Errorf("what was drawn is listed: %+v", l)
+	}
+}
+
 func (d *developer) look() {
 	refused(d.T, exitFail, []string{"runs in", "testnet status"}, "testnet", "up", "--dir", d.net)
 	i := okJSON[networkInfo](d.T, "info")
