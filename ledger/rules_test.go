@@ -180,3 +180,28 @@ func TestVotesReplayAlike(t *testing.T) {
 	}
 	replay(t, w.g, blocks, hashes)
 }
+
+// What is in force already is no plan, whoever asks for it: a ballot may be cast between
+// a plan and its epoch.
+func TestWhatIsInForceIsNotPlanned(t *testing.T) {
+	w := newWorld(t, small(), 4)
+	x, err := w.l.machine.exec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := x.rules()
+	r.Version = 3
+	all := Ballot{Version: 3, Changes: []ParamChange{{Name: "fees.base", Value: uint64(r.Params.Fees.Base)}}}
+	x.carry(&r, []cast{{node: w.g.Nodes[0].ID, shards: 10, Ballot: all}})
+	if len(r.Planned) != 0 {
+		t.Fatalf("planned: %+v", r.Planned)
+	}
+	all.Version, all.Changes[0].Value = 4, all.Changes[0].Value+1
+	x.carry(&r, []cast{{node: w.g.Nodes[0].ID, shards: 10, Ballot: all}, {node: w.g.Nodes[1].ID, Ballot: Ballot{Version: 3}}})
+	if len(r.Planned) != 1 || r.Planned[0].Version != 4 || len(r.Planned[0].Changes) != 1 {
+		t.Fatalf("planned: %+v", r.Planned)
+	}
+	if _, ok, err := (View{x.o}).Ballot(w.g.Nodes[1].ID); ok || err != nil {
+		t.Errorf("a ballot for an older version than the one that is planned stands: %v", err)
+	}
+}

@@ -247,6 +247,17 @@ func TestAnExplanationOfAWrongPriceDoesNotHold(t *testing.T) {
 			t.Errorf("%s: no error", what)
 		}
 	}
+	// And each record goes on from the one before.
+	r := true1
+	r.After++
+	o := state.NewOverlay(v.R.(state.Lister))
+	(&exec{o: o}).put(KeyPriceRecord(1), r)
+	if e, err := ExplainPrice(View{o}, 2); err != nil || e.Holds {
+		t.Errorf("after another record before: %v, holds %v", err, e.Holds)
+	}
+	if e, err := ExplainPrice(v, 2); err != nil || !e.Holds {
+		t.Errorf("the true one: %v, holds %v", err, e.Holds)
+	}
 }
 
 // randomVote is a ballot of some kind. Nodes that vote in the same epoch want the same

@@ -85,7 +85,10 @@ func (s *Standing) punish(v Verdict, l Ladder, epoch uint64) {
 		s.Badness = v.Bps + 1
 	}
 	if v.Jail {
-		s.JailFrom, s.JailUntil = epoch+2, epoch+2+l.JailEpochs
+		if s.JailUntil < epoch+2 {
+			s.JailFrom = epoch + 2
+		} // else it goes on: who offends again must not put off what he was sentenced to
+		s.JailUntil = epoch + 2 + l.JailEpochs
 		s.NoNewUntil = max(s.NoNewUntil, epoch+2+l.JailEpochs)
 	}
 }

@@ -71,6 +71,8 @@ func (m *member) power(t *testing.T, height uint64, address types.Address) (powe
 // peers; whenever the two propose, they sign two blocks.
 func TestTwoNodesWithOneKeyAreFoundOutAndTheChainGoesOn(t *testing.T) {
 	c := newCluster(t, 5)
+	c.genesis.Params.RoundBlocks, c.genesis.Params.RoundsPerEpoch = 15, 2 // the stake is slashed at block 31
+	c.genesis.Params.Staking.UnbondingEpochs = 20                         // and a header trusted for some minutes
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	twin := *c.members[4]
@@ -108,7 +110,7 @@ func TestTwoNodesWithOneKeyAreFoundOutAndTheChainGoesOn(t *testing.T) {
 	if power, rest := c.members[0].power(t, acts, address); power != 0 || rest != total-shards {
 		t.Errorf("power %d of %d in block %d, before it %d of %d", power, rest, acts, shards, total)
 	}
-	end := record.Found + 20
+	end := max(record.Found+20, 31)
 	c.pay(ctx, 1, 1)
 	for i := range c.members { // the two lives follow as well
 		c.reach(ctx, i, end)
@@ -131,6 +133,15 @@ func TestTwoNodesWithOneKeyAreFoundOutAndTheChainGoesOn(t *testing.T) {
 		}
 	}
 	c.remoteReads(ctx, 0)
+	view, err := c.members[0].chain.View(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slashed, settled, err := view.Statement(record.Epoch, id)
+	if err != nil || !settled || slashed.Verdict.Rung != 9 || !slashed.Verdict.Out || slashed.DoubleSlash == 0 || slashed.Cut.Total() == 0 {
+		t.Errorf("the stake was not slashed: %+v %v", slashed, err)
+	}
+	record.TakenBps = slashed.DoubleSlash
 	// A restart replays it alike.
 	c.stop(0)
 	c.start(0)
