@@ -18,6 +18,9 @@ func TestATrialSaysWhatTheLedgerDoes(t *testing.T) {
 
 func triesAndDoes(t *testing.T, w *world, alice token.Key) {
 	id := w.g.Nodes[0].ID
+	_, fresh := w.newcomer(alice, 7, 20*token.WAL)
+	forged := fresh
+	forged.NodeSignature[0] ^= 1
 	for _, body := range []Body{
 		Transfer{To: w.users[2].Address(), Amount: token.WAL},
 		Transfer{To: w.users[2].Address(), Amount: 1_000_000 * token.WAL},
@@ -29,6 +32,9 @@ func triesAndDoes(t *testing.T, w *world, alice token.Key) {
 		Bond{Node: id, Amount: token.WAL},
 		SetCommission{Node: id, Bps: 20_000},
 		Vote{Node: id, Price: 5},
+		forged,
+		fresh,
+		fresh,
 	} {
 		before := w.l.AppHash()
 		after, tried := w.view().Try(w.g, alice.Public(), fee, body)
