@@ -107,7 +107,7 @@ type deleted struct {
 }
 
 func (a *app) deleteCommand() *cobra.Command {
-	return &cobra.Command{
+	return moving(&cobra.Command{
 		Use:   "delete ID...",
 		Short: "Give up your leases on blobs",
 		Long:  "Gives up the wallet's leases on each blob. What they paid for epochs that have not begun when the bytes may go comes back, less a fee, and all that was left to renew them. The network forgets the bytes when no lease of anybody is left. Deleting does not make secret what was readable: others may have copies.",
@@ -126,6 +126,9 @@ func (a *app) deleteCommand() *cobra.Command {
 				return err
 			}
 			defer s.Close()
+			if a.dry() {
+				return a.wouldDelete(s, ids)
+			}
 			var out deletedBlobs
 			var errs []error
 			for _, id := range ids {
@@ -142,7 +145,25 @@ func (a *app) deleteCommand() *cobra.Command {
 			}
 			return errors.Join(err, a.print(out, out.print))
 		},
+	})
+}
+
+// wouldDelete shows what deleting would bring, one blob after the other.
+func (a *app) wouldDelete(s *session, ids []blob.ID) error {
+	out := movedList{Moves: []moved{}}
+	on := s.view
+	for _, id := range ids {
+		if _, _, err := s.own(id); err != nil {
+			return err
+		}
+		one, after, err := s.preview(on, move{act: "delete", text: fmt.Sprintf("give up the leases on %s", id), body: ledger.Delete{Blob: id}})
+		if err != nil {
+			return fmt.Errorf("delete blob %s: %w", id, err)
+		}
+		one.DryRun, on = true, after
+		out.Moves = append(out.Moves, one)
 	}
+	return a.print(out, out.print)
 }
 
 func (s *session) delete(ctx context.Context, id blob.ID) (deleted, error) {

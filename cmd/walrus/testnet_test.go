@@ -251,8 +251,12 @@ func (d *developer) storeAndRead() {
 func (d *developer) leases() {
 	path, _ := d.file("leased", 5000, 3)
 	one := d.store(path, "--epochs", "2")
-	if out := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3"); out.EndEpoch != one.EndEpoch+3 || out.Price == 0 {
-		d.Errorf("extended: %+v", out)
+	longer := okJSON[moved](d.T, "extend", one.ID.String(), "--epochs", "3", "--dry-run")
+	if out := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3"); out.EndEpoch != one.EndEpoch+3 || out.Price == 0 || longer.Cost != out.Price || *longer.Acts != out.EndEpoch {
+		d.Errorf("extended: %+v, planned %+v", out, longer)
+	}
+	if m := okJSON[moved](d.T, "renew", one.ID.String(), "2WAL", "--dry-run"); m.Cost != 2*token.WAL || !m.DryRun {
+		d.Errorf("a renewal was planned: %+v", m)
 	}
 	if st := d.certified(one.ID); st.EndEpoch != one.EndEpoch+3 {
 		d.Errorf("it ends in epoch %d", st.EndEpoch)
@@ -262,7 +266,11 @@ func (d *developer) leases() {
 	two := d.store(lasting, "--permanent")
 	refused(d.T, exitFail, []string{"permanent"}, "delete", two.ID.String())
 	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	back := okJSON[movedList](d.T, "delete", one.ID.String(), "--dry-run").Moves[0]
 	gone := okJSON[deletedBlobs](d.T, "delete", one.ID.String()).Deleted[0]
+	if back.Gain != gone.Refund {
+		d.Errorf("%s came back, planned %+v", gone.Refund, back)
+	}
 	after := *okJSON[walletShown](d.T, "wallet", "show").Balance
 	if after > before+gone.Refund || after+token.WAL/1000 < before+gone.Refund || gone.Refund == 0 {
 		d.Errorf("%s were to come back, the balance went from %s to %s", gone.Refund, before, after)
