@@ -43,6 +43,7 @@ var house = map[string]room{
 	"gateway":         {8, nil, "HTTP for blobs"},
 	"testnet":         {9, nil, "processes: starts nodes, is none"},
 	"bench":           {10, nil, "measures; nothing depends on it"},
+	"sim":             {10, nil, "drives the real ledger; knows no network"},
 	"cmd/walrus":      {11, []string{"github.com/spf13", "github.com/schollz/progressbar", "golang.org/x/term"}, "words typed by people"},
 }
 

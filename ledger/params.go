@@ -54,6 +54,7 @@ func Testnet() Params {
 	p.Shards, p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch = 28, 500, 120, 10
 	p.Buckets = 1 << 12
 	p.Staking.UnbondingEpochs, p.Staking.CommissionNotice = 1, 2
+	p.Subsidy = 100 * token.WAL     // so that pay can be watched
 	p.Staking.Ladder.LateEpochs = 6 // an hour: epochs are short, data is not
 	return p
 }

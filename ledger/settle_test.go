@@ -312,6 +312,34 @@ func TestJailEarnsNothingForAnEpoch(t *testing.T) {
 	}
 }
 
+// Each sentence once moved the jail to its own epoch, so that a node that failed in
+// every epoch was never in jail.
+func TestWhoOffendsAgainDoesNotPutOffItsJail(t *testing.T) {
+	c := newCourt(t, judged(), 5)
+	id := c.g.Nodes[2].ID
+	offend := func() {
+		c.pay(1000 * token.WAL)
+		c.set(id, staking.Failed)
+		c.rounds(3) // 30 %
+		delete(c.fate, id)
+		c.rounds(7)
+		c.toEpoch(c.head().Epoch + 1)
+		c.balanced()
+	}
+	for epoch := range uint64(6) {
+		if epoch < 3 {
+			offend()
+		} else {
+			c.pay(1000 * token.WAL)
+			c.epoch()
+		}
+		s := c.statement(epoch, id)
+		if jailed := epoch >= 2 && epoch <= 4; s.Jailed != jailed || (s.Reward == 0) != jailed {
+			t.Errorf("epoch %d: jailed %v, earned %s", epoch, s.Jailed, s.Reward)
+		}
+	}
+}
+
 func TestAReceiverThatNeverBecomesReadyIsPunished(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	id, body := c.newcomer(c.users[3], 7, 300*token.WAL)

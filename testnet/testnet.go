@@ -63,7 +63,8 @@ func Default() Options {
 const (
 	walletMoney = 10_000_000 * token.WAL
 	nodeBond    = 100_000 * token.WAL
-	nodeKiB     = 64 << 20 // 64 GiB declared each; the disk is shared anyway
+	subsidyFund = 1_000_000 * token.WAL // out of which Params.Subsidy is paid each epoch
+	nodeKiB     = 64 << 20              // 64 GiB declared each; the disk is shared anyway
 	// trustPeriod is long: who runs a testnet trusts the machine it runs on.
 	trustPeriod = 90 * 24 * time.Hour
 )
@@ -107,7 +108,7 @@ func Create(o Options, c Command) (*Testnet, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := ledger.Genesis{Name: "testnet", Time: time.Now().UnixMilli(), Params: params,
+	g := ledger.Genesis{Name: "testnet", Time: time.Now().UnixMilli(), Params: params, Subsidy: subsidyFund,
 		Accounts: append([]ledger.GenesisAccount{{Address: t.Wallet.Address(), Amount: walletMoney}}, o.Accounts...)}
 	ports, err := freePorts(2 * o.Nodes)
 	if err != nil {

@@ -53,6 +53,16 @@ func TestWordsThatMakeNoSenseExitWithTwo(t *testing.T) {
 		{"pool vote 12D3KooWSxbp3eUp9CbQZbXDUVtB7EgHrMRYb8CSNaPWp9MC7Zt5", []string{"--price", "--clear"}},
 		{"explain price yesterday", []string{"walrus info"}},
 		{"bench encode --size much", []string{"64MiB"}},
+		{"sim economy --nodes 1000000000000", []string{"4 to 500"}},
+		{"sim economy --nodes 3", []string{"3 nodes", "4 to 500"}},
+		{"sim economy --nodes 12 --drop 0.1@node12", []string{"node0 to node11"}},
+		{"sim economy --nodes 12 --drop 0.1@7", []string{"node0 to node11"}},
+		{"sim economy --nodes 12 --drop much@node7", []string{"is no number", "0.9@node3"}},
+		{"sim economy --nodes 12 --drop 1.1@node7", []string{"drop 1.1 of node7", "keeps nothing"}},
+		{"sim economy --uptime 0", []string{"uptime 0", "above 0"}},
+		{"sim economy --epochs 1000", []string{"1000 epochs", "longest lease"}},
+		{"sim economy --zones 1000", []string{"1000 zones"}},
+		{"sim study --nodes 5", []string{"42 to 500"}},
 		{"id main.go --shards 3", []string{"4 to 1000"}},
 	} {
 		refused(t, exitUsage, c.words, strings.Fields(c.args)...)

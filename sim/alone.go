@@ -1,0 +1,46 @@
+package sim
+
+import (
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
+)
+
+// Alone is what the ladder does to one node without a network around it, over so many
+// years that what is rare can be counted.
+type Alone struct {
+	Uptime  float64 `json:"uptime"`
+	Years   int     `json:"years"`
+	Slashed int     `json:"slashed"` // years with a slash
+	Rungs   [10]int `json:"rungs"`   // slashes by rung
+	Outages Outages `json:"outages"`
+}
+
+// RunAlone sends years of one node's conduct up the real ladder (staking.Ladder.Judge).
+// No money moves and no committee changes; each year begins anew.
+func RunAlone(law Outages, uptime float64, years int, seed uint64) Alone {
+	a := Alone{Uptime: uptime, Years: years, Outages: law}
+	p := ledger.Default()
+	const epochs = 26
+	for year := range years {
+		c := &conduct{own: newOutages(law, uptime, stream(seed, streamOutages, year))}
+		var standing staking.Standing
+		slashed := false
+		for epoch := range epochs {
+			var credit staking.Credit
+			for r := range int(p.RoundsPerEpoch) {
+				c.begin(epoch*int(p.RoundsPerEpoch) + r)
+				credit.Add(c.all, false)
+			}
+			var v staking.Verdict
+			v, standing = p.Staking.Ladder.Judge(staking.Conduct{Credit: credit, Enough: true}, standing, uint64(epoch))
+			if v.Bps > 0 {
+				a.Rungs[v.Rung]++
+				slashed = true
+			}
+		}
+		if slashed {
+			a.Slashed++
+		}
+	}
+	return a
+}
