@@ -68,7 +68,7 @@ func TestTheExplanationsOfAStory(t *testing.T) {
 }
 
 // holds explains everything that is on record, and counts how much that was.
-func (c *court) holds(t *testing.T) (n int) {
+func (c *court) explains(t *testing.T) (n int) {
 	t.Helper()
 	for epoch := range c.head().Epoch {
 		for i, node := range c.g.Nodes {
@@ -88,7 +88,7 @@ func (c *court) holds(t *testing.T) (n int) {
 }
 
 func TestEveryRecordExplainsItself(t *testing.T) {
-	if n := wholeStory(t).holds(t); n < 40 {
+	if n := wholeStory(t).explains(t); n < 40 {
 		t.Fatalf("%d explanations", n)
 	}
 	const seed = 20
@@ -112,7 +112,7 @@ func TestEveryRecordExplainsItself(t *testing.T) {
 		c.fate = map[staking.NodeID]staking.Outcome{}
 		c.epoch()
 	}
-	if n := c.holds(t); n < 100 {
+	if n := c.explains(t); n < 100 {
 		t.Fatalf("%d explanations", n)
 	}
 }

@@ -85,11 +85,10 @@ func (s *Standing) punish(v Verdict, l Ladder, epoch uint64) {
 		s.Badness = v.Bps + 1
 	}
 	if v.Jail {
-		from, until := epoch+2, epoch+2+l.JailEpochs
-		if s.JailUntil < from { // else it follows on: who fails again stays in
-			s.JailFrom = from
-		}
-		s.JailUntil = max(s.JailUntil, until)
-		s.NoNewUntil = max(s.NoNewUntil, until)
+		if s.JailUntil < epoch+2 {
+			s.JailFrom = epoch + 2
+		} // else it goes on: who offends again must not put off what he was sentenced to
+		s.JailUntil = max(s.JailUntil, epoch+2+l.JailEpochs) // nor shorten it, where a vote made jail shorter
+		s.NoNewUntil = max(s.NoNewUntil, epoch+2+l.JailEpochs)
 	}
 }

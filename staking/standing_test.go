@@ -29,3 +29,19 @@ func TestWhoFailsAgainAndAgainStaysInJail(t *testing.T) {
 		}
 	}
 }
+
+// A vote that makes jail shorter shortens nobody's sentence, and one who offends again
+// does not get out sooner for it.
+func TestAShorterJailDoesNotShortenASentence(t *testing.T) {
+	l := Default().Ladder
+	l.JailEpochs = 5
+	fails := Conduct{Credit: Credit{Judged: 100, Proven: 70, Failed: 30}, Enough: true}
+	_, s := l.Judge(fails, Standing{}, 0)
+	l.JailEpochs = 1
+	_, s = l.Judge(fails, s, 2)
+	for epoch := range uint64(10) {
+		if got, want := s.Jailed(epoch), 2 <= epoch && epoch < 7; got != want {
+			t.Errorf("in epoch %d jailed is %v", epoch, got)
+		}
+	}
+}
