@@ -128,7 +128,7 @@ func (c *chaos) tx() []byte {
 	switch k := c.r.Intn(100); {
 	case k < 5:
 		return c.player.tx() // also badly signed ones, and certificates and proofs
-	case k < 7:
+	case k < 6:
 		b := c.player.blob()
 		return Unsigned(Certify{Blob: b, Certificate: c.certificate(b, c.head().Epoch, all)})
 	case k < 25:

@@ -89,7 +89,7 @@ func TestTheStoryOfADelegatorsYear(t *testing.T) {
 	s.tries(s.court.try(alice, Delegate{Node: node, Amount: in}), "Alice deposits 300WAL. The epoch is half over, and the next one's shards are given already, by the stake that there was. Her money waits until epoch 2: it would be unfair to be paid for what did not count.")
 	s.tries(s.court.try(alice, Withdraw{Node: node}), "She tries at once whether she can have it back.")
 	s.shows("Alice has with Ben", in)
-	s.holds("Alice", alice)
+	s.narrator.holds("Alice", alice)
 	s.toNext()
 
 	s.chapter("Epochs 1 to 8: reward by reward")
@@ -132,7 +132,7 @@ func TestTheStoryOfADelegatorsYear(t *testing.T) {
 	s.shows("it had earned in 15 epochs", got-in)
 	bps := must(must((got - in).Mul(26)).MulDiv(10000, 15*uint64(in)))
 	s.tell("That would be %d.%02d %% in a year of 26 epochs. The fees of her three transactions that were done, %s each, are not in it.", bps/100, bps%100, fee)
-	s.holds("Alice", alice)
+	s.narrator.holds("Alice", alice)
 	s.narrator.end("delegator.txt")
 }
 

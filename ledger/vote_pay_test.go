@@ -122,3 +122,17 @@ func TestAVoteOnTheLadderDoesNotReachBack(t *testing.T) {
 		}
 	}
 }
+
+// Records of an epoch are written when the next one begins. A history of one epoch would
+// forget them in the same block, so that nobody could ever have explained what he earned.
+func TestNoVoteForgetsAnEpochBeforeItCanBeExplained(t *testing.T) {
+	c := newCourt(t, judged(), 5)
+	for _, epochs := range []uint64{0, 1} {
+		c.refusedWith(ErrVote, c.try(c.users[0], Vote{Node: c.g.Nodes[0].ID, Changes: []ParamChange{{Name: "history_epochs", Value: epochs}}}))
+	}
+	c.vote(Vote{Changes: []ParamChange{{Name: "history_epochs", Value: 2}}}, 0, 1, 2, 3, 4)
+	for epoch := range uint64(5) {
+		c.epoch()
+		c.statement(epoch, c.g.Nodes[0].ID)
+	}
+}

@@ -16,7 +16,7 @@ var (
 
 // naivePool is a second implementation of a Pool that knows neither shares nor rates: it
 // follows what is each delegator's singly, in rationals. It does not round; only what is
-// finer than 2^-256 FROST is dropped, because the numbers would double in length with
+// finer than 2^-128 FROST is dropped, because the numbers would double in length with
 // each reward.
 type naivePool struct {
 	bond    *big.Rat
@@ -56,9 +56,9 @@ func part(n, of uint64) *big.Rat {
 	return new(big.Rat).SetFrac(new(big.Int).SetUint64(n), new(big.Int).SetUint64(of))
 }
 
-// fine drops what is finer than 2^-256.
+// fine drops what is finer than 2^-128.
 func fine(a *big.Rat) *big.Rat {
-	const bits = 256
+	const bits = 128
 	if a.Denom().BitLen() <= bits {
 		return a
 	}
