@@ -56,7 +56,9 @@ func (a *app) poolUnbond() *cobra.Command {
 	}, func(s *session, n ledger.NodeRecord, amount token.Amount) (move, error) {
 		pool, _, err := s.view.Pool(n.ID)
 		m := move{act: "unbond", text: fmt.Sprintf("ask for %s of the bond of %s back", amount, called(n)), node: &n.ID, amount: &amount, body: ledger.Unbond{Node: n.ID, Amount: amount}}
-		if need := s.params.Staking.MinBond - s.params.Staking.MinDelegation; pool.Bond >= need && pool.Bond-min(pool.Bond, amount) < need {
+		after := pool
+		after.Bond -= min(pool.Bond, amount)
+		if s.params.Staking.Seated(pool) && !s.params.Staking.Seated(after) {
 			m.notes = append(m.notes, fmt.Sprintf("less than the least bond of %s stays: the node gets no shards in the next committee, and the bond comes free when it has handed over those it has", need))
 		}
 		if backed, err := (pool.Bond - min(pool.Bond, amount)).MulDiv(10000, s.params.Staking.BondBps); err == nil && backed < pool.Stake(s.head.Epoch+1) {
