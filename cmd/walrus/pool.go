@@ -59,7 +59,7 @@ func (a *app) poolUnbond() *cobra.Command {
 		after := pool
 		after.Bond -= min(pool.Bond, amount)
 		if s.params.Staking.Seated(pool) && !s.params.Staking.Seated(after) {
-			m.notes = append(m.notes, fmt.Sprintf("less than the least bond of %s stays: the node gets no shards in the next committee, and the bond comes free when it has handed over those it has", need))
+			m.notes = append(m.notes, fmt.Sprintf("less than the least bond of %s stays: the node gets no shards in the next committee, and the bond comes free when it has handed over those it has", s.params.Staking.MinBond))
 		}
 		if backed, err := (pool.Bond - min(pool.Bond, amount)).MulDiv(10000, s.params.Staking.BondBps); err == nil && backed < pool.Stake(s.head.Epoch+1) {
 			m.notes = append(m.notes, fmt.Sprintf("what stays backs %s of stake: what is delegated beyond that counts for no shards", backed))
