@@ -1,0 +1,36 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/staking"
+)
+
+// VoteExtension is what a validator added to its vote on the last block. The agreement
+// has checked who signed it and its form (challenge.DecodeExtension takes it), and
+// nothing of what it says: kind, round and signatures in it are for the block to judge.
+type VoteExtension struct {
+	Node      staking.NodeID
+	Power     int64  // of the node in the vote on the last block, in shards
+	Extension []byte // empty: it had nothing to add
+}
+
+// Wants is what a block and the votes on it are to carry for the challenges.
+type Wants struct {
+	Round  challenge.Round // that the rest is about
+	Reveal bool            // votes on this block carry a reveal for Round
+	Attest bool            // votes on this block carry an attestation for Round
+	Carry  bool            // this block begins with the extensions of the votes on the last block
+	Last   bool            // and its proposer signs challenge.LastMessage for Round
+}
+
+// Wants is what the block of a height is to carry, by the committed state of the height
+// before: all who can vote on it know the same. It answers state.ErrHeight where that
+// state is not there yet, or not any more.
+func (m *Machine) Wants(height uint64) (Wants, error) {
+	if _, err := m.ViewAt(height - 1); err != nil {
+		return Wants{}, fmt.Errorf("what block %d is to carry: %w", height, err)
+	}
+	return Wants{}, nil
+}
