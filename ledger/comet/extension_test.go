@@ -287,11 +287,12 @@ func TestAValidatorRestartsInAnyWindow(t *testing.T) {
 func TestExtensionsAreOfTheValidatorsOfTheBlockBefore(t *testing.T) {
 	c := newCluster(t, 5)
 	c.genesis.Params.RoundBlocks, c.genesis.Params.RoundsPerEpoch = 10, 1
+	c.genesis.Nodes[4].Bond = 15_000 * token.WAL // few shards, so that all of them move at once
 	list := c.challenged(always)
 	ctx := within(t)
 	c.start(0, 1, 2, 3, 4)
 	leaves := c.members[4].id()
-	tx := ledger.Sign(c.wallet, c.genesis.ChainID(), 0, token.WAL/10, ledger.Unbond{Node: leaves, Amount: c.genesis.Nodes[4].Bond})
+	tx := ledger.Sign(c.wallet, c.genesis.ChainID(), 0, token.WAL/10, ledger.Unbond{Node: leaves, Amount: c.genesis.Nodes[4].Bond - token.WAL})
 	r, err := c.members[0].chain.Submit(ctx, tx)
 	if err == nil {
 		err = r.Err()
@@ -300,10 +301,9 @@ func TestExtensionsAreOfTheValidatorsOfTheBlockBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	gone := func(h uint64) bool { power, _ := c.members[0].power(t, h, c.members[4].address()); return power == 0 }
-	h := uint64(3)
-	changes := 0
-	for ; !gone(h); h++ {
-		c.reach(ctx, 0, h+1)
+	h, changes := uint64(3), 0
+	for c.reach(ctx, 0, h+1); !gone(h); h++ {
+		c.reach(ctx, 0, h+2)
 	}
 	c.reach(ctx, 0, h+6)
 	for k := uint64(2); k <= h+5; k++ {
