@@ -39,7 +39,7 @@ func short(h uint64) ledger.Wants {
 
 // always wants all that can be wanted of each block but some, which want nothing.
 func always(h uint64) ledger.Wants {
-	return ledger.Wants{Round: challenge.Round{Epoch: h}, Reveal: true, Carry: h%4 != 1, Last: h%4 == 2}
+	return ledger.Wants{Round: challenge.Round{Epoch: h}, Reveal: true, Carry: h > 1 && h%4 != 0, Last: h%4 == 2}
 }
 
 // witness stands between CometBFT and an app, and keeps what blocks came to the ledger.
