@@ -54,6 +54,7 @@ type lives struct {
 	blocks  map[uint64]ledger.Block
 	refused []string // extensions of honest peers
 	spoken  int      // extensions of its own votes, not empty
+	names   int      // of others, that would not have passed for the proposer's
 }
 
 func (l *lives) block(height uint64) (ledger.Block, bool) {
@@ -88,6 +89,18 @@ func (w *witness) VerifyVoteExtension(ctx context.Context, r *abci.RequestVerify
 		w.lives.mu.Unlock()
 	}
 	return out, err
+}
+
+// ProcessProposal tries another's name on the block first.
+func (w *witness) ProcessProposal(ctx context.Context, r *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
+	for _, v := range r.ProposedLastCommit.Votes {
+		if !bytes.Equal(v.Validator.Address, r.ProposerAddress) && !w.hadTheTurn(r.Hash, v.Validator.Address) {
+			w.lives.mu.Lock()
+			w.lives.names++
+			w.lives.mu.Unlock()
+		}
+	}
+	return w.app.ProcessProposal(ctx, r)
 }
 
 func (w *witness) ExtendVote(ctx context.Context, r *abci.RequestExtendVote) (*abci.ResponseExtendVote, error) {
@@ -212,6 +225,9 @@ func (c *cluster) sameBlocks(t *testing.T, list []*lives, height uint64, wants f
 		}
 		if l.spoken == 0 {
 			t.Errorf("node %d never said anything", i)
+		}
+		if l.names == 0 {
+			t.Errorf("node %d takes any name for the proposer's", i)
 		}
 		l.mu.Unlock()
 	}
