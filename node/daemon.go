@@ -96,7 +96,7 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, Listen: c.LedgerListen, Peers: d.peers, Log: log})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Log: log})
 	if err != nil {
 		return err
 	}
