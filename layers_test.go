@@ -32,7 +32,7 @@ var house = map[string]room{
 	"redstuff":        {2, []string{"github.com/klauspost/reedsolomon"}, "arithmetic: knows no network or disk"},
 	"staking":         {2, []string{"github.com/mr-tron/base58"}, "arithmetic on values: knows credit, never a challenge"},
 	"store":           {2, nil, "fragments on a disk: knows nothing of tokens"},
-	"p2p":             {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/multiformats/go-multiaddr"}, "carries bytes: knows nothing of tokens, duties or blocks"},
+	"p2p":             {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr"}, "carries bytes: knows nothing of tokens, duties or blocks"},
 	"wallet":          {2, []string{"filippo.io/age"}, "a key in a file: asks nobody for a passphrase"},
 	"registry":        {3, nil, "what is promised: pure"},
 	"challenge":       {4, []string{"lukechampine.com/blake3"}, "asks for proof: pure"},
@@ -49,7 +49,7 @@ var house = map[string]room{
 
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
-	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge"},
+	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
 	"github.com/libp2p/go-libp2p":      {"p2p", "client", "node", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"node", "cmd/walrus"},

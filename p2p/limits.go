@@ -8,7 +8,7 @@ import (
 )
 
 // allProtocols is every stream protocol of this package.
-var allProtocols = []protocol.ID{HelloProtocol, FragmentProtocol, LedgerProtocol}
+var allProtocols = []protocol.ID{HelloProtocol, FragmentProtocol, LedgerProtocol, ProofProtocol}
 
 // newLimits sets the resource limits for this use. The defaults (75 inbound
 // streams per peer and protocol, 151 outbound) are made for chatter; a repairer
@@ -22,6 +22,9 @@ func newLimits() (network.ResourceManager, error) {
 		defaults.AddProtocolLimit(p, streams, rcmgr.BaseLimitIncrease{})
 		defaults.AddProtocolPeerLimit(p, perPeer, rcmgr.BaseLimitIncrease{})
 	}
+	// A peer has one stream each way; there may be another for a moment while it starts anew.
+	defaults.AddProtocolLimit(gossipProtocol, streams, rcmgr.BaseLimitIncrease{})
+	defaults.AddProtocolPeerLimit(gossipProtocol, rcmgr.BaseLimit{Streams: 16, StreamsInbound: 8, StreamsOutbound: 8, Memory: 64 << 20}, rcmgr.BaseLimitIncrease{})
 	defaults.PeerBaseLimit.Streams = 1024
 	defaults.PeerBaseLimit.StreamsInbound = 512
 	defaults.PeerBaseLimit.StreamsOutbound = 1024

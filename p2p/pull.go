@@ -1,0 +1,175 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+)
+
+// ProofProtocol fetches proofs that gossip did not bring, from their maker or from
+// whoever has them: request after request on one stream.
+const ProofProtocol protocol.ID = "/walrus/proof/1"
+
+const (
+	kindGetProofs kind = 1
+	kindProof     kind = 2
+
+	maxAskedProofs = 64 // in one request: a small question must not have an answer of a gigabyte
+	maxPulls       = 32 // streams answered at once
+	maxPeerPulls   = 2  // of them to one peer
+	// maxPullRequests on one stream suffice for all shards.
+	maxPullRequests = (blob.MaxShards + maxAskedProofs - 1) / maxAskedProofs
+)
+
+// getProofs asks for the proofs of shards, ascending, in a round.
+type getProofs struct {
+	_      struct{} `cbor:",toarray"`
+	Epoch  uint64
+	Round  uint64
+	Shards []blob.Shard
+}
+
+// proofFrame precedes a proof's bytes as payload.
+type proofFrame struct {
+	_     struct{} `cbor:",toarray"`
+	Shard blob.Shard
+	Bytes uint32 // of the payload; 0: not held
+}
+
+// ProofSource returns the bytes of a shard's proof in a round, or ErrNotHeld. Several
+// calls run at the same time.
+type ProofSource func(ctx context.Context, from peer.ID, epoch, round uint64, shard blob.Shard) ([]byte, error)
+
+// ServeProofs answers the proof protocol with what held returns.
+func (h *Host) ServeProofs(held ProofSource) {
+	pulls := newSlots(maxPulls, maxPeerPulls)
+	h.serve(ProofProtocol, func(ctx context.Context, s *session) error {
+		release, ok := pulls.take(s.peer())
+		if !ok {
+			s.refuse(Refuse(CodeBusy, "%d streams of proofs at once, %d of one peer: try again in a moment", maxPulls, maxPeerPulls))
+			s.linger()
+			return nil
+		}
+		defer release()
+		for range maxPullRequests {
+			what, body, err := s.receive(idleLimit)
+			if err != nil {
+				return nil // the asker is done
+			}
+			if err := serveGetProofs(ctx, s, held, what, body); err != nil {
+				if s.refuse(err) == nil {
+					s.linger()
+				}
+				return err
+			}
+			if err := s.flush(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func serveGetProofs(ctx context.Context, s *session, held ProofSource, what kind, body []byte) error {
+	q, err := readGetProofs(what, body)
+	if err != nil {
+		return err
+	}
+	for _, shard := range q.Shards {
+		proof, err := held(ctx, s.peer(), q.Epoch, q.Round, shard)
+		if err != nil && !errors.Is(err, ErrNotHeld) {
+			return err
+		}
+		if len(proof) > MaxMessage {
+			return fmt.Errorf("proof of shard %d has %d bytes, at most %d", shard, len(proof), MaxMessage)
+		}
+		if err := s.send(kindProof, proofFrame{Shard: shard, Bytes: uint32(len(proof))}, proof); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readGetProofs reads a stranger's request.
+func readGetProofs(what kind, body []byte) (q getProofs, err error) {
+	if what != kindGetProofs {
+		return q, Refuse(CodeBadRequest, "unknown request %d", what)
+	}
+	if err := canon.Decode(body, &q); err != nil {
+		return q, badRequest(err)
+	}
+	if len(q.Shards) < 1 || len(q.Shards) > maxAskedProofs {
+		return q, Refuse(CodeBadRequest, "proofs of %d shards: ask for 1 to %d at once", len(q.Shards), maxAskedProofs)
+	}
+	return q, checkShards(q.Shards)
+}
+
+// checkShards wants shards ascending, so that each is asked for once.
+func checkShards(shards []blob.Shard) error {
+	for i, shard := range shards {
+		if shard >= blob.MaxShards || i > 0 && shard <= shards[i-1] {
+			return Refuse(CodeBadRequest, "shard %d: ask for shards in order, each once", shard)
+		}
+	}
+	return nil
+}
+
+// AskProofs asks a peer for the proofs of shards, ascending, in a round. The answer has
+// the proofs' bytes in that order, nil for what the peer does not hold. Nothing of them
+// was checked. With an error come those that arrived before it.
+func (h *Host) AskProofs(ctx context.Context, p peer.ID, epoch, round uint64, shards []blob.Shard) (proofs [][]byte, err error) {
+	proofs = make([][]byte, len(shards))
+	if err := checkShards(shards); err != nil || len(shards) == 0 {
+		return proofs, err
+	}
+	s, err := h.open(ctx, p, nil, ProofProtocol)
+	if err != nil {
+		return proofs, err
+	}
+	stop := context.AfterFunc(ctx, func() { s.stream.Reset() })
+	for at := 0; at < len(shards) && err == nil; at += maxAskedProofs {
+		end := min(at+maxAskedProofs, len(shards))
+		err = s.askProofs(getProofs{Epoch: epoch, Round: round, Shards: shards[at:end]}, proofs[at:end])
+	}
+	if !stop() && err != nil {
+		err = ctx.Err()
+	}
+	s.close(err)
+	if err != nil {
+		return proofs, fmt.Errorf("ask %s for proofs of epoch %d, round %d: %w", p, epoch, round, err)
+	}
+	return proofs, nil
+}
+
+func (s *session) askProofs(q getProofs, into [][]byte) error {
+	if err := s.send(kindGetProofs, q); err != nil {
+		return err
+	}
+	if err := s.flush(); err != nil {
+		return err
+	}
+	for i, shard := range q.Shards {
+		var f proofFrame
+		if err := s.expect(kindProof, &f, idleLimit); err != nil {
+			return err
+		}
+		if f.Shard != shard || f.Bytes > MaxMessage {
+			return fmt.Errorf("proof of shard %d (%d bytes) where shard %d was due: %w", f.Shard, f.Bytes, shard, ErrProtocol)
+		}
+		if f.Bytes == 0 {
+			continue
+		}
+		proof, err := s.payload(int(f.Bytes))
+		if err != nil {
+			return err
+		}
+		into[i] = proof
+	}
+	return nil
+}
