@@ -17,6 +17,7 @@ const (
 	letterDelegation = 'd' // address, node
 	letterStatement  = 'e' // epoch, node
 	letterFault      = 'f' // node, epoch, round, kind
+	letterTerms      = 'g' // epoch
 	letterHead       = 'h'
 	letterStanding   = 'i' // node
 	letterTally      = 'j' // epoch
@@ -107,6 +108,9 @@ func KeyStatement(epoch uint64, id staking.NodeID) []byte {
 
 // KeyBooks is the key of an epoch's Books.
 func KeyBooks(epoch uint64) []byte { return key(letterBooks, number(epoch)) }
+
+// KeyTerms is the key of an epoch's Terms.
+func KeyTerms(epoch uint64) []byte { return key(letterTerms, number(epoch)) }
 
 // KeyFault is the key of a FaultRecord.
 func KeyFault(f Fault) []byte {
