@@ -49,15 +49,16 @@ func (f forgery) sign(extension []byte, height int64) signedExtension {
 	return signedExtension{Extension: extension, Signature: sig}
 }
 
-// own is the place of the proposer's vote; other that of somebody else's.
+// places is where the proposer's own vote stands, and somebody else's; -1: nowhere.
 func (f forgery) places() (own, other int) {
 	own, other = -1, -1
 	address := ed25519.PrivKey(f.secret.Key().Ed25519()).PubKey().Address()
-	for i, v := range f.commit.Votes {
+	for i, e := range f.votes.Extensions {
 		switch {
-		case bytes.Equal(v.Validator.Address, address):
+		case len(e.Signature) == 0:
+		case bytes.Equal(f.commit.Votes[i].Validator.Address, address):
 			own = i
-		case len(f.votes.Extensions[i].Signature) > 0:
+		default:
 			other = i
 		}
 	}
@@ -208,20 +209,13 @@ func (e *tamperer) PrepareProposal(ctx context.Context, r *abci.RequestPreparePr
 			return nil, err
 		}
 	}
-	if own, other := f.places2(w.Carry); w.Carry && (own < 0 || other < 0 || len(f.votes.Extensions[own].Signature) == 0) {
+	if own, other := f.places(); w.Carry && (own < 0 || other < 0) {
 		return out, nil // its own vote came too late
 	}
 	e.done[r.Height] = e.left[i].name
 	out.Txs = e.left[i].do(f)
 	e.left = slices.Delete(e.left, i, i+1)
 	return out, nil
-}
-
-func (f forgery) places2(carry bool) (own, other int) {
-	if !carry {
-		return -1, -1
-	}
-	return f.places()
 }
 
 // ProcessProposal finds its own blocks good.
