@@ -20,7 +20,7 @@ import (
 type Attester interface {
 	// Attest is whether the node listened since the draw, the root over the proofs it sent
 	// itself (challenge.Promise), and a bit for each shard of the network whose proof it
-	// saw: shard s is bit s mod 8 of byte s/8.
+	// saw: shard s is bit s mod 8 of byte s/8; nil: none.
 	Attest(r challenge.Round) (listened bool, own blob.Hash, yes []byte)
 }
 
@@ -56,6 +56,9 @@ func (v *voice) attest(r challenge.Round, shards int) []byte {
 		return challenge.NewAttest(r, false, blob.Hash{}, make([]byte, (shards+7)/8)).Encode()
 	}
 	listened, own, yes := v.attester.Attest(r)
+	if yes == nil {
+		yes = make([]byte, (shards+7)/8)
+	}
 	return challenge.NewAttest(r, listened, own, yes).Encode()
 }
 
