@@ -55,6 +55,7 @@ type Gossip struct {
 	handlers map[string]Handler // of each topic; fixed once Run began
 	ids      *messageIDs
 	intake   *intake
+	extra    []pubsub.Option // of tests
 
 	up, down chan struct{} // closed when Run has joined the topics; and when it ends
 	pubsub   *pubsub.PubSub
@@ -100,14 +101,13 @@ func (g *Gossip) Handle(topic string, judge Handler) {
 
 // Run takes part until ctx ends, and returns when no handler runs any more. It runs once.
 func (g *Gossip) Run(ctx context.Context) error {
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer g.stop(cancel)
 	for t, judge := range g.handlers {
 		if judge == nil {
 			return fmt.Errorf("gossip topic %q has no handler", t)
 		}
 	}
-	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer g.stop(cancel)
 	var err error
 	if g.pubsub, err = pubsub.NewGossipSub(inner, g.host.libp2p, g.options()...); err != nil {
 		return fmt.Errorf("start gossip: %w", err)
@@ -171,7 +171,7 @@ func (g *Gossip) options() []pubsub.Option {
 		topics = append(topics, t)
 	}
 	quiet := slog.New(slog.DiscardHandler) // strangers write these lines; what matters is logged by Blame
-	return []pubsub.Option{
+	return append([]pubsub.Option{
 		pubsub.WithGossipSubProtocols([]protocol.ID{gossipProtocol}, pubsub.GossipSubDefaultFeatures),
 		pubsub.WithGossipSubParams(params),
 		pubsub.WithMessageSignaturePolicy(pubsub.StrictNoSign),
@@ -188,7 +188,7 @@ func (g *Gossip) options() []pubsub.Option {
 		pubsub.WithPeerScore(g.scoreParams(topics), scoreThresholds()),
 		pubsub.WithLogger(quiet),
 		pubsub.WithRPCLogger(quiet),
-	}
+	}, g.extra...)
 }
 
 // begin counts a call, unless Run is ending.

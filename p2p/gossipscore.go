@@ -55,6 +55,7 @@ func (g *Gossip) scoreParams(topics []string) *pubsub.PeerScoreParams {
 		p.Topics[t] = &pubsub.TopicScoreParams{
 			SkipAtomicValidation:           true,
 			TopicWeight:                    1,
+			TimeInMeshQuantum:              time.Second, // counts for nothing, but pubsub divides by it
 			FirstMessageDeliveriesWeight:   earlyWeight,
 			FirstMessageDeliveriesDecay:    pubsub.ScoreParameterDecay(rememberRest),
 			FirstMessageDeliveriesCap:      maxEarly,

@@ -31,7 +31,7 @@ func key(i int) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed)
 }
 
-func newHost(t *testing.T, i int, chain string, bootstrap ...string) *Host {
+func newHost(t testing.TB, i int, chain string, bootstrap ...string) *Host {
 	t.Helper()
 	h, err := New(Config{Key: key(i), Listen: []string{loopback}, Bootstrap: bootstrap,
 		Hello: Hello{Chain: chain, Version: "test", Ledger: fmt.Sprintf("127.0.0.1:%d", i)}, Log: slog.New(slog.DiscardHandler)})
@@ -42,7 +42,7 @@ func newHost(t *testing.T, i int, chain string, bootstrap ...string) *Host {
 	return h
 }
 
-func within(t *testing.T) context.Context {
+func within(t testing.TB) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	t.Cleanup(cancel)
