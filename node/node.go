@@ -68,6 +68,7 @@ type Node struct {
 	drops    sync.RWMutex        // who drops a blob writes, who signs for one reads
 	pending  *pending            // of the recovery loop alone
 	swept    sweep               // of the garbage loop alone
+	frozen   freeze
 	rounds   *rounds
 }
 

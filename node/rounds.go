@@ -108,12 +108,20 @@ func (r *rounds) look(ctx context.Context, live bool) error {
 		return err
 	}
 	state, known, err := v.Round()
-	if err != nil || !known || !state.Drawn {
+	if err != nil || !known {
 		return err
 	}
 	head, err := v.Head()
 	if err != nil {
 		return err
+	}
+	params, err := v.Params()
+	if err != nil {
+		return err
+	}
+	r.n.frozen.follow(head, state, params, time.Now())
+	if !state.Drawn {
+		return nil
 	}
 	if h := r.hearing(state.Round); h != nil {
 		h.follow(state, head.Height)
