@@ -350,10 +350,7 @@ func TestAHostThatComesBackGetsWhatIsLater(t *testing.T) {
 	for _, g := range all[:2] {
 		connect(t, back.host, g.host)
 	}
-	until(t, "it is known again", func() bool {
-		t.Log(back.meshed(), all[0].meshed(), all[1].meshed(), len(back.Peers(testTopic)), len(all[0].Peers(testTopic)), all[0].score(back))
-		return back.meshed() == 2 && all[0].meshed() == 3
-	})
+	until(t, "it is known again", func() bool { return back.meshed() >= 2 && all[0].meshed() >= 3 })
 	publish(t, all[0], message(2, 100))
 	publish(t, back, message(3, 100))
 	until(t, "it hears and is heard", func() bool { return back.got(message(2, 100)) > 0 && all[2].got(message(3, 100)) > 0 })
