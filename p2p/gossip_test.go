@@ -28,7 +28,7 @@ type gossiper struct {
 
 const (
 	testTopic    = "/walrus/net/proof/1"
-	limitOfTests = 20 * time.Second
+	limitOfTests = 2 * time.Minute
 )
 
 func accept([]byte) Verdict { return Accept }
