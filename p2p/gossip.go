@@ -55,6 +55,7 @@ type Gossip struct {
 	handlers map[string]Handler // of each topic; fixed once Run began
 	ids      *messageIDs
 	intake   *intake
+	mesh     *mesh
 	extra    []pubsub.Option // of tests
 
 	up, down chan struct{} // closed when Run has joined the topics; and when it ends
@@ -84,6 +85,7 @@ func NewGossip(h *Host, topics ...string) (*Gossip, error) {
 	}
 	g.ids = newMessageIDs()
 	g.intake = newIntake(g)
+	g.mesh = newMesh()
 	return g, nil
 }
 
@@ -234,7 +236,7 @@ func (g *Gossip) blame(p peer.ID, what error) {
 }
 
 // Publish spreads messages, each to one peer before any goes to a second one. It waits
-// for Run to begin. What this host took in and ignored is spread as well if it is
+// for Run to begin, and some seconds for somebody to send to. What this host took in and ignored is spread as well if it is
 // published: that is how a message that came too early is passed on, once its time has
 // come. What was accepted or published in the last two minutes is not spread again.
 func (g *Gossip) Publish(ctx context.Context, topic string, msgs [][]byte) error {
@@ -251,6 +253,9 @@ func (g *Gossip) Publish(ctx context.Context, topic string, msgs [][]byte) error
 	case <-g.down:
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+	if err := g.mesh.wait(ctx, topic); err != nil {
+		return err
 	}
 	if !g.begin(&g.publishing) {
 		return ErrNotRunning

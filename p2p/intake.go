@@ -119,12 +119,13 @@ func (in *intake) ValidateMessage(m *pubsub.Message)         { in.leave(m.Messag
 func (in *intake) DuplicateMessage(m *pubsub.Message)        { in.leave(m.Message) }
 func (in *intake) RejectMessage(m *pubsub.Message, _ string) { in.leave(m.Message) }
 
+func (in *intake) Graft(p peer.ID, topic string)    { in.gossip.mesh.add(topic, p) }
+func (in *intake) Prune(p peer.ID, topic string)    { in.gossip.mesh.remove(topic, p) }
+func (in *intake) OnClosedOutboundStream(p peer.ID) { in.gossip.mesh.removeFromAll(p) }
+
 func (in *intake) OnNewOutboundStream(peer.ID, protocol.ID)             {}
-func (in *intake) OnClosedOutboundStream(peer.ID)                       {}
 func (in *intake) Join(string)                                          {}
 func (in *intake) Leave(string)                                         {}
-func (in *intake) Graft(peer.ID, string)                                {}
-func (in *intake) Prune(peer.ID, string)                                {}
 func (in *intake) DeliverMessage(*pubsub.Message)                       {}
 func (in *intake) ThrottlePeer(peer.ID)                                 {}
 func (in *intake) RecvRPC(*pubsub.RPC)                                  {}

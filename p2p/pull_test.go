@@ -1,0 +1,174 @@
+package p2p
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+)
+
+// evens holds the proofs of even shards of round 7 in epoch 3.
+func evens(_ context.Context, _ peer.ID, epoch, round uint64, shard blob.Shard) ([]byte, error) {
+	if epoch != 3 || round != 7 || shard%2 == 1 {
+		return nil, ErrNotHeld
+	}
+	return message(uint64(shard), 1000), nil
+}
+
+func allShards(n int) (out []blob.Shard) {
+	for i := range n {
+		out = append(out, blob.Shard(i))
+	}
+	return out
+}
+
+func TestProofsAreFetched(t *testing.T) {
+	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
+	server.ServeProofs(evens)
+	connect(t, client, server)
+	got, err := client.AskProofs(within(t), server.ID(), 3, 7, allShards(blob.MaxShards))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, proof := range got {
+		var want []byte
+		if i%2 == 0 {
+			want = message(uint64(i), 1000)
+		}
+		if !bytes.Equal(proof, want) {
+			t.Errorf("shard %d: %d bytes", i, len(proof))
+		}
+	}
+	got, err = client.AskProofs(within(t), server.ID(), 3, 8, []blob.Shard{2})
+	if err != nil || got[0] != nil {
+		t.Errorf("of another round: %v, %v", got, err)
+	}
+}
+
+func TestTheLargestProofIsFetchedAndNoLargerOne(t *testing.T) {
+	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
+	size := MaxMessage
+	server.ServeProofs(func(context.Context, peer.ID, uint64, uint64, blob.Shard) ([]byte, error) {
+		return make([]byte, size), nil
+	})
+	connect(t, client, server)
+	got, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{1})
+	if err != nil || len(got[0]) != size {
+		t.Errorf("%v", err)
+	}
+	size++
+	if _, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{1}); err == nil {
+		t.Error("a proof over the limit was sent")
+	}
+}
+
+func TestProofsAreAskedForInOrderAndBounds(t *testing.T) {
+	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
+	server.ServeProofs(evens)
+	connect(t, client, server)
+	for _, shards := range [][]blob.Shard{{2, 2}, {3, 1}, {blob.MaxShards}} {
+		if _, err := client.AskProofs(within(t), server.ID(), 3, 7, shards); !IsRefusal(err, CodeBadRequest) {
+			t.Errorf("asked for %v: %v", shards, err)
+		}
+	}
+	// One who does not keep to it is refused at the other side.
+	for _, shards := range [][]blob.Shard{{}, {2, 2}, {blob.MaxShards}, allShards(maxAskedProofs + 1)} {
+		s, err := client.open(within(t), server.ID(), nil, ProofProtocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.askProofs(getProofs{Epoch: 3, Round: 7, Shards: shards}, make([][]byte, len(shards)))
+		if len(shards) == 0 {
+			_, _, err = s.receive(idleLimit)
+		}
+		if !IsRefusal(err, CodeBadRequest) {
+			t.Errorf("asked for %d shards: %v", len(shards), err)
+		}
+		s.close(err)
+	}
+}
+
+// A peer that answers with something else is found out.
+func TestAnAnswerForAnotherShardIsRefused(t *testing.T) {
+	for what, f := range map[string]proofFrame{"another shard": {Shard: 5, Bytes: 3}, "too long": {Shard: 2, Bytes: MaxMessage + 1}} {
+		server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
+		server.serve(ProofProtocol, func(_ context.Context, s *session) error {
+			if _, _, err := s.receive(idleLimit); err != nil {
+				return err
+			}
+			if err := s.send(kindProof, f, make([]byte, 3)); err != nil {
+				return err
+			}
+			return s.flush()
+		})
+		connect(t, client, server)
+		if _, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{2}); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+func TestOnePeersPullsAreBounded(t *testing.T) {
+	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
+	hold := make(chan struct{})
+	entered := make(chan struct{}, maxPeerPulls)
+	server.ServeProofs(func(context.Context, peer.ID, uint64, uint64, blob.Shard) ([]byte, error) {
+		entered <- struct{}{}
+		<-hold
+		return []byte{1}, nil
+	})
+	connect(t, client, server)
+	done := make(chan error, maxPeerPulls)
+	for range maxPeerPulls {
+		go func() {
+			_, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{1})
+			done <- err
+		}()
+	}
+	for range maxPeerPulls {
+		<-entered
+	}
+	if _, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{1}); !IsRefusal(err, CodeBusy) {
+		t.Errorf("one stream too many: %v", err)
+	}
+	close(hold)
+	for range maxPeerPulls {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func FuzzGetProofs(f *testing.F) {
+	f.Add(byte(kindGetProofs), canon.Encode(getProofs{Epoch: 1, Round: 2, Shards: []blob.Shard{0, 999}}))
+	f.Add(byte(kindGetProofs), canon.Encode(getProofs{Shards: []blob.Shard{1, 1}}))                      // asked for twice
+	f.Add(byte(kindGetProofs), []byte{0x83, 0, 0, 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}) // a list that claims to be endless
+	f.Add(byte(0), []byte{})
+	f.Fuzz(func(t *testing.T, what byte, body []byte) {
+		q, err := readGetProofs(kind(what), body)
+		if err != nil {
+			return
+		}
+		if n := len(q.Shards); n < 1 || n > maxAskedProofs || checkShards(q.Shards) != nil {
+			t.Errorf("took a request for %v", q.Shards)
+		}
+		if !bytes.Equal(canon.Encode(q), body) {
+			t.Error("two strings of bytes for one request")
+		}
+	})
+}
+
+func FuzzProofFrame(f *testing.F) {
+	f.Add(canon.Encode(proofFrame{Shard: 3, Bytes: 4}))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var p proofFrame
+		if canon.Decode(body, &p) == nil && !bytes.Equal(canon.Encode(p), body) {
+			t.Error("two strings of bytes for one frame")
+		}
+	})
+}
