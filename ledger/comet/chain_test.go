@@ -180,6 +180,12 @@ func (c *cluster) reach(ctx context.Context, i int, height uint64) {
 		case <-time.After(100 * time.Millisecond):
 		}
 		if ctx.Err() != nil {
+			for k, other := range c.members {
+				if other.chain != nil && other.chain.node != nil {
+					n := other.chain.node
+					c.t.Logf("node %d: height %d, in block sync %v, %d peers: %s", k, other.chain.machine.Height(), n.ConsensusReactor().WaitSync(), n.Switch().Peers().Size(), n.ConsensusReactor().StringIndented("  "))
+				}
+			}
 			c.t.Fatalf("node %d stands at %d, want %d", i, m.machine.Height(), height)
 		}
 	}
