@@ -7,6 +7,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/internal/golden"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
@@ -33,7 +34,8 @@ func TestGoldenFormats(t *testing.T) {
 		{"node", KeyNode(id)}, {"pool", KeyPool(id)}, {"delegation", KeyDelegation(addr, id)}, {"joined 3", KeyJoined(id, 3)}, {"left 3", KeyLeft(id, 3)}, {"standing", KeyStanding(id)}, {"tally 3", KeyTally(3)},
 		{"statement 3", KeyStatement(3, id)}, {"books 3", KeyBooks(3)}, {"terms 3", KeyTerms(3)}, {"fault", KeyFault(Fault{Node: id, Kind: Lie, Epoch: 3, Round: 4})}, {"bucket 3", KeyBucket(3)},
 		{"double sign", KeyDoubleSign(id)}, {"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
-		{"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
+		{"round", KeyRound()}, {"past round 3", KeyPastRound(3)}, {"beacon", KeyBeacon()}, {"missed", KeyMissed(id)}, {"declared", KeyDeclared(id)},
+		{"slot 3", keySlot(3)}, {"free 3", keyFree(3)}, {"freeing 3", keyFreeing(3)}, {"eligible 3", keyEligible(3, m.ID())}, {"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
 	} {
 		line(k.name, k.key)
 	}
@@ -61,6 +63,9 @@ func TestGoldenFormats(t *testing.T) {
 	line("ballot", canon.Encode(Ballot{Price: 1, WritePrice: 2, Version: 3, Changes: changes, Height: 4}))
 	line("price record", canon.Encode(PriceRecord{Epoch: 1, Shards: 2, BoundBps: 3, Nodes: []staking.NodeID{id}, Held: []uint16{4},
 		Prices: []token.Amount{5}, Writes: []token.Amount{6}, Before: 7, After: 8, WriteBefore: 9, WriteAfter: 10}))
+	line("round", canon.Encode(RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Nominal: 5, Drawn: true, Void: true, TimeMs: 6, Drawings: []Drawing{{Manifest: m, Stripe: 7}},
+		Reveals: []Revealed{{Node: 8}}, Votes: []Voted{{Node: 9, Listened: true, Yes: []byte{10}}}}))
+	line("slot", canon.Encode(challenge.Slot{Blob: m.ID(), Units: 1}))
 	line("rule record", canon.Encode(RuleRecord{Epoch: 1, Version: 2, Changes: changes, Dropped: true}))
 	line("params of a real network", canon.Encode(Default()))
 	c := w.committee()
@@ -84,6 +89,8 @@ func goldenTransactions(line func(string, []byte), w *world, alice token.Key, ch
 	}
 	line("certify", Unsigned(Certify{Blob: m.ID(), Certificate: w.certificate(m.ID(), 0, all)}))
 	line("shard-ready", Unsigned(NewShardReady(chain, node.Key(), 3, 4)))
+	line("declare", Unsigned(NewDeclare(chain, node.Key(), 3)))
+	line("accuse", Unsigned(Accuse{Ordinal: 3, Evidence: []byte{1, 2}, Finder: addr}))
 	line("invalidate", Unsigned(Invalidate{Blob: m.ID(), Proof: []byte{1, 2, 3}, Finder: addr}))
 }
 

@@ -128,7 +128,7 @@ func FuzzTx(f *testing.F) {
 	k := userKey(1)
 	for _, b := range []Body{
 		Transfer{To: k.Address(), Amount: 1}, RegisterNode{Addresses: []string{"a"}}, UpdateNode{}, Bond{}, Unbond{}, Withdraw{},
-		Delegate{}, Undelegate{}, RegisterBlob{}, Extend{}, Delete{}, SetRenewal{}, SetCommission{}, SetNodeKeys{}, Vote{Changes: []ParamChange{{Name: "fees.base", Value: 1}}},
+		Delegate{}, Undelegate{}, RegisterBlob{}, Extend{}, Delete{}, SetRenewal{}, SetCommission{}, SetNodeKeys{}, Declare{}, Accuse{}, Vote{Changes: []ParamChange{{Name: "fees.base", Value: 1}}},
 	} {
 		f.Add(Sign(k, "c", 1, 2, b))
 	}

@@ -40,7 +40,6 @@ type heard struct {
 
 // Reasons for which a message is not taken. They are not all the sender's fault.
 var (
-	errEarly    = errors.New("of a round that this node has not drawn")
 	errOld      = errors.New("of a round that is over")
 	errTwice    = errors.New("heard already")
 	errLate     = errors.New("too late, and not promised in time")
