@@ -14,6 +14,10 @@ import (
 // ErrUnavailable is returned where too few places answered.
 var ErrUnavailable = errors.New("not enough of the blob's fragments can be reached")
 
+// ErrFrozen is returned, with ErrUnavailable, where nodes keep answers back because a
+// challenge runs: they give them once it is over.
+var ErrFrozen = errors.New("a storage challenge is running")
+
 // question asks one member for what it holds of places in stripes [from, to) and
 // emits each answer that was held and, where it can be, verified. Wrong bytes are
 // an error that wraps blob.ErrMismatch.
@@ -36,6 +40,7 @@ type gathering[T any] struct {
 	flying   map[*flight]bool
 	events   chan event[T]
 	failures []string
+	frozen   bool            // somebody keeps an answer back
 	ctx      context.Context // of this gathering: it ends when enough is there
 
 	heard    time.Time     // when anybody last answered
@@ -67,8 +72,27 @@ type event[T any] struct {
 	value  T
 }
 
+// freezeLimit bounds how long a reader waits for a challenge to be over.
+const freezeLimit = 10 * time.Minute
+
 // gather returns, for each stripe of [from, to), the answers of at least need places.
+// While nodes keep them back because a challenge runs, it waits and asks again.
 func gather[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask question[T]) ([]map[blob.Place]T, error) {
+	for began := time.Now(); ; {
+		have, err := gatherNow(ctx, f, d, id, from, to, order, need, ask)
+		if !errors.Is(err, ErrFrozen) || time.Since(began) > freezeLimit {
+			return have, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(f.hedge):
+		}
+	}
+}
+
+// gatherNow asks once around.
+func gatherNow[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask question[T]) ([]map[blob.Place]T, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	g := &gathering[T]{f: f, d: d, id: id, from: from, to: to, need: need, ask: ask, ctx: ctx,
 		have: make([]map[blob.Place]T, to-from), flying: map[*flight]bool{}, events: make(chan event[T])}
@@ -205,7 +229,11 @@ func (g *gathering[T]) handle(e event[T]) {
 	m := g.d.Members[e.flight.member]
 	if e.err != nil && g.ctx.Err() == nil {
 		g.failures = append(g.failures, fmt.Sprintf("%s: %v", m.Peer, e.err))
-		g.f.judge(m, e.err)
+		if p2p.IsRefusal(e.err, p2p.CodeWait) {
+			g.frozen = true
+		} else {
+			g.f.judge(m, e.err)
+		}
 	} else if missing > 0 {
 		g.failures = append(g.failures, fmt.Sprintf("%s: lacks fragments of %d of its places", m.Peer, missing))
 	}
@@ -247,5 +275,9 @@ func (g *gathering[T]) unavailable() error {
 	if len(detail) > shown {
 		detail = append(detail[:shown:shown], fmt.Sprintf("and %d more", len(g.failures)-shown))
 	}
-	return fmt.Errorf("stripe %d of %s: %d of %d places answered: %w (%s)", stripe, g.id, worst, g.need, ErrUnavailable, strings.Join(detail, "; "))
+	err := ErrUnavailable
+	if g.frozen {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, ErrFrozen)
+	}
+	return fmt.Errorf("stripe %d of %s: %d of %d places answered: %w (%s)", stripe, g.id, worst, g.need, err, strings.Join(detail, "; "))
 }

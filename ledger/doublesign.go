@@ -147,24 +147,40 @@ func (c *Committee) weigh(out []staking.NodeID) {
 // doubleSlash is what a node pays at this epoch's end for a double sign of this or the
 // last epoch, in 1/10000: by all the power that did so within the two, less what it
 // has paid before. Who strikes just before the turn pays for company that came after.
-func (x *exec) doubleSlash(id staking.NodeID) uint64 {
+// It also returns that power, and what was paid before.
+func (x *exec) doubleSlash(id staking.NodeID) (bps, power, taken uint64) {
 	own, ok, err := x.view().DoubleSign(id)
 	if !sure(ok, err) || own.Epoch+1 < x.epoch() {
-		return 0
+		return 0, 0, 0
 	}
-	power := 0
 	for _, d := range x.doubleSigners() {
 		if d.Epoch+1 >= own.Epoch && d.Epoch <= own.Epoch+1 {
-			power += int(d.Power)
+			power += d.Power
 		}
 	}
-	due := x.p.Staking.Ladder.DoubleSignBps(power, x.p.Shards)
-	if due <= own.TakenBps {
-		return 0
+	taken = own.TakenBps
+	due := doubleDue(x.p.Staking.Ladder, int(power), x.p.Shards, taken)
+	if due <= taken {
+		return 0, power, taken
 	}
-	// So much of what is left that, with what was taken, due of all is gone.
-	more := (10000*(due-own.TakenBps) + 9999 - own.TakenBps) / (10000 - own.TakenBps)
 	own.TakenBps = due
 	x.put(KeyDoubleSign(id), own)
-	return more
+	return doubleMore(due, taken), power, taken
+}
+
+// doubleDue is what a double sign costs in all. The least is taken the first time: after
+// that only company adds to it, and no vote since.
+func doubleDue(l staking.Ladder, power, shards int, taken uint64) uint64 {
+	if taken > 0 {
+		l.DoubleSign = 0
+	}
+	return l.DoubleSignBps(power, shards)
+}
+
+// doubleMore is so much of what is left that, with what was taken, due of all is gone.
+func doubleMore(due, taken uint64) uint64 {
+	if due <= taken {
+		return 0
+	}
+	return (10000*(due-taken) + 9999 - taken) / (10000 - taken)
 }

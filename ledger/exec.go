@@ -158,14 +158,20 @@ func (x *exec) admit(raw []byte) (Tx, plan, error) {
 	if err := x.signatures(raw, tx, body); err != nil {
 		return tx, plan{}, err
 	}
+	p, err := x.afford(tx, body, acc)
+	return tx, p, err
+}
+
+// afford plans what a signed transaction does, and sees to it that its account can pay.
+func (x *exec) afford(tx Tx, body Body, acc Account) (plan, error) {
 	p, err := body.plan(x, tx)
 	if err != nil {
-		return tx, plan{}, fmt.Errorf("%s: %w", tx.Kind, err)
+		return plan{}, fmt.Errorf("%s: %w", tx.Kind, err)
 	}
 	if need, err := p.cost.Add(tx.Fee); err != nil || acc.Balance < need {
-		return tx, plan{}, fmt.Errorf("%s costs %s and a fee of %s, the account %s has %s: %w", tx.Kind, p.cost, tx.Fee, tx.Signer.Address(), acc.Balance, ErrFunds)
+		return plan{}, fmt.Errorf("%s costs %s and a fee of %s, the account %s has %s: %w", tx.Kind, p.cost, tx.Fee, tx.Signer.Address(), acc.Balance, ErrFunds)
 	}
-	return tx, p, nil
+	return p, nil
 }
 
 // prover is a body that carries signatures of others, which need no state to check.
@@ -198,15 +204,20 @@ func (x *exec) run(raw []byte) (Tx, error) {
 		return tx, err
 	}
 	if !tx.Kind.Unsigned() {
-		payer := tx.Signer.Address()
-		acc := x.account(payer)
-		acc.Balance = must(must(acc.Balance.Sub(tx.Fee)).Sub(p.cost))
-		acc.Use(tx.Nonce)
-		x.put(KeyAccount(payer), acc)
-		x.supply(func(s *Supply) { s.Carry = must(s.Carry.Add(tx.Fee)) })
+		x.charge(tx, p)
 	}
 	p.apply()
 	return tx, nil
+}
+
+// charge takes what a signed transaction costs from who signed it.
+func (x *exec) charge(tx Tx, p plan) {
+	payer := tx.Signer.Address()
+	acc := x.account(payer)
+	acc.Balance = must(must(acc.Balance.Sub(tx.Fee)).Sub(p.cost))
+	acc.Use(tx.Nonce)
+	x.put(KeyAccount(payer), acc)
+	x.supply(func(s *Supply) { s.Carry = must(s.Carry.Add(tx.Fee)) })
 }
 
 // must is for sums that the supply bounds: if one overflows, money was made or lost.

@@ -1,48 +1,54 @@
 package ledger
 
 import (
+	"fmt"
+
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
 )
 
-// VoteExtension is what a node added to its vote on the last block. The agreement has
-// checked whose it is; what it says is the ledger's to judge.
+// VoteExtension is what a validator added to its vote on the last block. The agreement
+// has checked who signed it and its form (challenge.DecodeExtension takes it), and
+// nothing of what it says: kind, round and signatures in it are for the block to judge.
 type VoteExtension struct {
 	Node      staking.NodeID
-	Power     int64
-	Extension []byte // see challenge.DecodeExtension
+	Power     int64  // of the node in the vote on the last block, in shards
+	Extension []byte // empty: it had nothing to add
 }
 
-// Wants is what a block, and the votes on it, carry for a challenge.
+// Wants is what a block and the votes on it are to carry for the challenges.
 type Wants struct {
 	Round  challenge.Round // that the rest is about
-	Reveal bool            // votes on this block carry a reveal
-	Attest bool            // votes on this block carry an attestation
-	Carry  bool            // this block carries the extensions of the votes on the last
-	Last   bool            // and its proposer signs challenge.LastMessage
+	Reveal bool            // votes on this block carry a reveal for Round
+	Attest bool            // votes on this block carry an attestation for Round
+	Carry  bool            // this block begins with the extensions of the votes on the last block
+	Last   bool            // and its proposer signs challenge.LastMessage for Round
 }
 
-// Wants is what the block at a height carries, by the committed state of the one
-// before it.
-func (m *Machine) Wants(height uint64) (Wants, error) {
-	v, err := m.View()
+// Wants is what the block of a height is to carry, by the committed state of the height
+// before: all who can vote on it know the same. It answers state.ErrHeight where that
+// state is not there yet, or not any more.
+func (m *Machine) Wants(height uint64) (w Wants, err error) {
+	v, err := m.ViewAt(height - 1)
 	if err != nil {
-		return Wants{}, err
+		return w, fmt.Errorf("what block %d is to carry: %w", height, err)
 	}
 	r, ok, err := v.Round()
 	if err != nil || !ok || r.Over {
-		return Wants{}, err
+		return w, err
 	}
-	p := m.Rules().Params.Challenge
-	w := Wants{Round: r.Round}
-	switch {
-	case !r.Drawn:
+	p, err := v.Params()
+	if err != nil {
+		return w, err
+	}
+	w.Round = r.Round
+	if !r.Drawn {
 		w.Reveal = height+revealBlocks >= r.T && height <= r.T
 		w.Carry = height+revealBlocks > r.T && height <= r.T
 		w.Last = height == r.T
-	default:
-		w.Attest = r.attests(p, height)
-		w.Carry = r.attests(p, height-1)
+		return w, nil
 	}
+	w.Attest = r.attests(p.Challenge, height)
+	w.Carry = r.attests(p.Challenge, height-1)
 	return w, nil
 }

@@ -31,7 +31,7 @@ func TestGoldenFormats(t *testing.T) {
 		{"head", KeyHead()}, {"rules", KeyRules()}, {"supply", KeySupply()}, {"usage", KeyUsage()}, {"account", KeyAccount(addr)},
 		{"blob", KeyBlob(m.ID())}, {"tombstone", KeyTombstone(m.ID())}, {"owned", KeyOwned(addr, m.ID())}, {"committee 258", KeyCommittee(258)},
 		{"node", KeyNode(id)}, {"pool", KeyPool(id)}, {"delegation", KeyDelegation(addr, id)}, {"joined 3", KeyJoined(id, 3)}, {"left 3", KeyLeft(id, 3)}, {"standing", KeyStanding(id)}, {"tally 3", KeyTally(3)},
-		{"statement 3", KeyStatement(3, id)}, {"books 3", KeyBooks(3)}, {"fault", KeyFault(Fault{Node: id, Kind: Lie, Epoch: 3, Round: 4})}, {"bucket 3", KeyBucket(3)},
+		{"statement 3", KeyStatement(3, id)}, {"books 3", KeyBooks(3)}, {"terms 3", KeyTerms(3)}, {"fault", KeyFault(Fault{Node: id, Kind: Lie, Epoch: 3, Round: 4})}, {"bucket 3", KeyBucket(3)},
 		{"double sign", KeyDoubleSign(id)}, {"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
 		{"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
 	} {

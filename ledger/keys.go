@@ -25,7 +25,8 @@ const (
 	letterDelegation = 'd' // address, node
 	letterStatement  = 'e' // epoch, node
 	letterFault      = 'f' // node, epoch, round, kind
-	letterSlot       = 'g' // slot
+	letterSlot       = 'S' // slot
+	letterTerms      = 'g' // epoch
 	letterHead       = 'h'
 	letterStanding   = 'i' // node
 	letterTally      = 'j' // epoch
@@ -139,6 +140,9 @@ func keyFree(slot uint64) []byte { return key(letterFree, number(slot)) }
 func keyFreeing(slot uint64) []byte { return key(letterFreeing, number(slot)) }
 
 func keyEligible(height uint64, id blob.ID) []byte { return key(letterEligible, number(height), id[:]) }
+
+// KeyTerms is the key of an epoch's Terms.
+func KeyTerms(epoch uint64) []byte { return key(letterTerms, number(epoch)) }
 
 // KeyFault is the key of a FaultRecord.
 func KeyFault(f Fault) []byte {

@@ -19,12 +19,12 @@ type Block struct {
 	Height      uint64
 	TimeMs      int64 // Unix milliseconds, not before the last block's
 	Txs         [][]byte
-	DoubleSigns []DoubleSign    // evidence that the block carries
-	Rounds      []staking.Round // that this block closes, in a network that is challenged
-	Faults      []Fault         // proven
-	Proposer    staking.NodeID
-	Extensions  []VoteExtension    // of the votes on the last block, where Wants says so
-	Last        token.BLSSignature // of the proposer, where Wants says so
+	DoubleSigns []DoubleSign       // evidence that the block carries
+	Rounds      []staking.Round    // that this block closes, in a network that is challenged
+	Faults      []Fault            // proven
+	Proposer    staking.NodeID     // who made the block; zero where nobody did
+	Extensions  []VoteExtension    // in the order of the last commit; only where Wants says Carry
+	Last        token.BLSSignature // of Proposer, over challenge.LastMessage; only where Wants says Last
 }
 
 // Result is what a block does.

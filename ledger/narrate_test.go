@@ -59,6 +59,15 @@ func (n *narrator) shows(what string, value any) {
 	fmt.Fprintf(&n.out, "    %-44s %v\n", what, value)
 }
 
+// row puts a line there that has more than one value.
+func (n *narrator) row(format string, args ...any) {
+	n.paragraph()
+	fmt.Fprintf(&n.out, "    "+format+"\n", args...)
+}
+
+// short is an amount to the millionth of a WAL, rounded down: for reading.
+func short(a token.Amount) string { return (a - a%1000).String() }
+
 // holds puts what somebody has there.
 func (n *narrator) holds(name string, k token.Key) { n.shows(name+" has", n.account(k).Balance) }
 

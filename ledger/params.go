@@ -114,8 +114,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("params: TxBytes %d in BlockBytes %d: 4096 <= TxBytes <= 2 MiB; a block takes the largest transaction (%d) and is at most 16 MiB", p.TxBytes, p.BlockBytes, p.LargestTx())
 	case p.SweepBlobs < 1 || p.SweepBlobs > 100_000:
 		return fmt.Errorf("params: SweepBlobs %d: must be 1 to 100000", p.SweepBlobs)
-	case p.HistoryEpochs < 1 || p.HistoryEpochs > 10_000:
-		return fmt.Errorf("params: HistoryEpochs %d: must be 1 to 10000", p.HistoryEpochs)
+	case p.HistoryEpochs < 2 || p.HistoryEpochs > 10_000:
+		return fmt.Errorf("params: HistoryEpochs %d: must be 2 to 10000: an epoch's records are written when the next one begins, and would be forgotten with it", p.HistoryEpochs)
 	case p.Fees.Base > 1_000_000*token.WAL || p.Fees.PerByte > token.WAL:
 		return fmt.Errorf("params: fees %s and %s a byte are beyond reason", p.Fees.Base, p.Fees.PerByte)
 	}

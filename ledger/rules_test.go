@@ -157,7 +157,7 @@ func TestVotesReplayAlike(t *testing.T) {
 		if h%15 == 3 && h < 90 {
 			for i := range w.g.Nodes[:3] {
 				b.Txs = append(b.Txs, Sign(w.users[0], w.l.ChainID(), w.nonces[w.users[0].Address()], fee,
-					Vote{Node: w.g.Nodes[i].ID, Price: 1010, WritePrice: 400, Changes: []ParamChange{{Name: "history_epochs", Value: 1 + h%3}}}))
+					Vote{Node: w.g.Nodes[i].ID, Price: 1010, WritePrice: 400, Changes: []ParamChange{{Name: "history_epochs", Value: 2 + h%3}}}))
 				w.nonces[w.users[0].Address()]++
 			}
 		}

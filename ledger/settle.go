@@ -46,6 +46,7 @@ func (x *exec) openBooks(c Committee) *settlement {
 			b.credit = s.tally.Nodes[i]
 		}
 		b.out = Statement{Shards: uint64(shards[n.ID]), Credit: b.credit, Jailed: b.standing.Jailed(c.Epoch)}
+		b.out.PaidEpochs, b.out.HeldBefore = b.standing.Paid, b.pool.Held.Total()
 		b.out.Late = b.standing.SetUnready(unready[n.ID], x.p.Staking.Ladder)
 		s.nodes = append(s.nodes, b)
 	}
@@ -68,6 +69,7 @@ func (s *settlement) punish() {
 			b.node.Out = true
 			s.put(KeyNode(b.node.ID), b.node)
 		}
+		b.out.Out = b.node.Out
 		if b.out.Verdict.Forfeit {
 			s.lose(b, b.pool.Held.Forfeit())
 		}
@@ -76,17 +78,10 @@ func (s *settlement) punish() {
 
 func (s *settlement) judge(b *closing, faults []foundFault) {
 	o := &b.out
-	for _, f := range faults {
-		switch f.Kind {
-		case Lie:
-			o.Lies++
-		case FalseVote:
-			o.FalseVotes++
-		}
-	}
+	o.note(faults)
 	ladder := s.p.Staking.Ladder
 	o.RecentLies = b.standing.AddLies(o.Lies, s.c.Epoch, ladder)
-	o.DoubleSlash = s.doubleSlash(b.node.ID)
+	o.DoubleSlash, o.DoublePower, o.DoubleTaken = s.doubleSlash(b.node.ID)
 	for i := range o.AwayBefore {
 		o.AwayBefore[i] = b.standing.AwayBefore(s.c.Epoch, i)
 	}
@@ -101,7 +96,7 @@ func (s *settlement) slash(b *closing, faults []foundFault) {
 	o.AtRisk = staking.Cut{Bond: b.pool.OwnBond(), Balance: b.pool.Balance}
 	o.Cut = b.pool.Slash(o.Verdict.Bps)
 	total := o.Cut.Total()
-	o.Bounty = s.bounty(total, o.Verdict.Rung, faults)
+	o.Bounty, o.Finders = s.bounty(total, o.Verdict.Rung, faults)
 	o.Repair = must(total.MulDiv(ladder.RepairBps, 10000))
 	o.Burned = total - o.Bounty - o.Repair
 	s.supply(func(v *Supply) {
@@ -111,7 +106,7 @@ func (s *settlement) slash(b *closing, faults []foundFault) {
 }
 
 // bounty pays those who showed the faults that a slash is for, in equal parts.
-func (s *settlement) bounty(total token.Amount, rung uint8, faults []foundFault) (paid token.Amount) {
+func (s *settlement) bounty(total token.Amount, rung uint8, faults []foundFault) (paid token.Amount, found uint64) {
 	var finders []token.Address
 	for _, f := range faults {
 		if uint8(f.Kind) == rung && f.FaultRecord.Finder != (token.Address{}) {
@@ -119,15 +114,14 @@ func (s *settlement) bounty(total token.Amount, rung uint8, faults []foundFault)
 		}
 	}
 	if len(finders) == 0 {
-		return 0
+		return 0, 0
 	}
-	ladder := s.p.Staking.Ladder
-	part := min(must(total.MulDiv(ladder.BountyBps, 10000)), ladder.BountyMost) / token.Amount(len(finders))
+	part := s.p.Staking.Ladder.BountyPart(total, uint64(len(finders)))
 	for _, to := range finders {
 		s.credit(to, part)
 		paid += part // at most total
 	}
-	return paid
+	return paid, uint64(len(finders))
 }
 
 // lose sends what a node had held back to the repair fund.
@@ -142,8 +136,9 @@ func (s *settlement) reward() {
 	s.books = staking.Books{Bucket: sure(s.view().Bucket(s.c.Epoch)), Subsidy: min(v.Subsidy, s.p.Subsidy), Carry: v.Carry,
 		Tallied: s.tally.Tallied, Judged: s.tally.Judged, Rounds: s.p.RoundsPerEpoch, Shares: s.tally.Tallied * uint64(s.p.Shards)}
 	s.o.Delete(KeyBucket(s.c.Epoch))
+	terms := Terms{Shards: uint64(s.p.Shards), Pay: s.p.Staking.Pay, Ladder: s.p.Staking.Ladder, Insurance: v.Insurance, Stake: s.stake()}
 	if s.tally.Tallied > 0 {
-		s.books.TakeFee(v.Insurance, s.stake(), s.p.Staking.Pay)
+		s.books.TakeFee(terms.Insurance, terms.Stake, terms.Pay)
 	}
 	var paid token.Amount
 	var count uint64
@@ -163,6 +158,7 @@ func (s *settlement) reward() {
 		v.Burned = must(must(v.Burned.Add(s.books.FeeBurned)).Add(s.books.Burned))
 	})
 	s.put(KeyBooks(s.c.Epoch), s.books)
+	s.put(KeyTerms(s.c.Epoch), terms)
 }
 
 // stake is all that is at risk.
@@ -181,7 +177,8 @@ func (s *settlement) release() {
 		o := &b.out
 		o.Locked = b.keeping || s.tally.Tallied == 0 || !s.enough()
 		if !o.Locked {
-			passed := b.credit.Proves(pay.ReleaseBps) && !o.Jailed && !o.Verdict.Defer
+			passed := b.out.releases(pay)
+			o.Due[0], o.Due[1] = b.pool.Held.Due()
 			var lost token.Amount
 			o.Released, o.Deferred, lost = b.pool.Held.Release(passed, pay.Tranches)
 			if lost > 0 {
@@ -228,11 +225,6 @@ func (s *settlement) close() {
 		}
 	}
 	s.o.Delete(KeyTally(s.c.Epoch))
-}
-
-// matters says that there is anything to explain.
-func (o Statement) matters() bool {
-	return o.Shards > 0 || o.Verdict.Rung > 0 || o.Released > 0 || o.Deferred > 0 || o.Lost > 0 || o.HeldAfter > 0
 }
 
 // OpenRate is a Rate and how much of what waited for it has not been settled: money

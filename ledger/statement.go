@@ -5,19 +5,29 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
+// maxEvidence bounds how many faults a statement lists; the counts beside the list
+// leave none out.
+const maxEvidence = 16
+
 // Statement says what became of a node's pay and stake at the end of an epoch, with
-// all that is needed to work it out again.
+// all that is needed to work it out again: ExplainReward and ExplainSlash do.
 type Statement struct {
 	_             struct{} `cbor:",toarray"`
 	Shards        uint64   // it had the duty for
 	Credit        staking.Credit
 	Paid          uint64 // shard-rounds it was paid for
+	PaidEpochs    uint64 // in which it had shards before
 	Jailed        bool
+	Out           bool // expelled, before or at this end
 	Verdict       staking.Verdict
 	Lies          uint64 // proven in the epoch and not excused
 	RecentLies    uint64
 	FalseVotes    uint64
+	Evidence      []Evidence      // the first of these faults, by epoch and round
+	Finders       uint64          // who share the bounty
 	DoubleSlash   uint64          // bps that double signing cost it in this epoch
+	DoublePower   uint64          // shards that double-signed within two epochs, its own among them
+	DoubleTaken   uint64          // bps that it had paid before for that
 	AwayBefore    [2]bool         // it had been away that much in the epoch before: see Ladder.AwayBps
 	Late          bool            // not ready for a shard for LateEpochs epochs
 	AtRisk        staking.Cut     // bond and balance before the slash
@@ -28,6 +38,8 @@ type Statement struct {
 	Reward        token.Amount    // what its credit earned
 	HoldBps       uint64          // part that is held back
 	Held          token.Amount    // of the reward
+	HeldBefore    token.Amount    // of earlier epochs', before anything was released or lost
+	Due           [2]token.Amount // of that, at this end: never missed, and missed once
 	Locked        bool            // nothing was released or missed: it keeps shards others are not ready for, or the epoch was not judged
 	Released      token.Amount    // of earlier epochs'
 	Deferred      token.Amount    // moved to the tail
@@ -37,4 +49,66 @@ type Statement struct {
 	Payment       staking.Payment // of Reward - Held + Released
 	HeldAfter     token.Amount    // still held back
 	Price         staking.Rate    // what shares stand for at the turn
+}
+
+// Evidence names a proven fault that a statement counts.
+type Evidence struct {
+	_      struct{} `cbor:",toarray"`
+	Kind   FaultKind
+	Epoch  uint64 // in which it was committed
+	Round  uint64 // of that epoch
+	Height uint64 // of the block that brought the proof
+	Finder token.Address
+}
+
+// Terms are the numbers by which an epoch was closed, of the rules as they were then.
+type Terms struct {
+	_         struct{} `cbor:",toarray"`
+	Shards    uint64   // N
+	Pay       staking.PayParams
+	Ladder    staking.Ladder
+	Insurance token.Amount // in the fund, before the epoch's fee
+	Stake     token.Amount // all that was at risk, after slashes: what bounds the fund
+}
+
+// matters says that there is anything to explain.
+func (o Statement) matters() bool {
+	return o.Shards > 0 || o.Verdict.Rung > 0 || o.Released > 0 || o.Deferred > 0 || o.Lost > 0 || o.HeldAfter > 0
+}
+
+// note lists the faults that a statement counts.
+func (o *Statement) note(faults []foundFault) {
+	for _, f := range faults {
+		switch f.Kind {
+		case Lie:
+			o.Lies++
+		case FalseVote:
+			o.FalseVotes++
+		}
+		if len(o.Evidence) < maxEvidence {
+			o.Evidence = append(o.Evidence, Evidence{Kind: f.Kind, Epoch: f.Epoch, Round: f.Round, Height: f.Height, Finder: f.FaultRecord.Finder})
+		}
+	}
+}
+
+// GainOf is what an epoch's pay added to shares of the pool, rounded down, and LossOf
+// what its slash took from them, rounded up.
+func (o Statement) GainOf(s staking.Shares) token.Amount {
+	if o.Price.Shares == 0 {
+		return 0
+	}
+	return must(o.Payment.Delegators.MulDiv(uint64(min(s, o.Price.Shares)), uint64(o.Price.Shares)))
+}
+
+// LossOf is what the epoch's slash took from shares of the pool, rounded up.
+func (o Statement) LossOf(s staking.Shares) token.Amount {
+	if o.Price.Shares == 0 {
+		return 0
+	}
+	return must(o.Cut.Balance.MulDivUp(uint64(min(s, o.Price.Shares)), uint64(o.Price.Shares)))
+}
+
+// releases says that a tranche that is due is paid, and not missed.
+func (o Statement) releases(p staking.PayParams) bool {
+	return o.Credit.Proves(p.ReleaseBps) && !o.Jailed && !o.Verdict.Defer
 }

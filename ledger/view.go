@@ -170,6 +170,11 @@ func (v View) Books(epoch uint64) (staking.Books, bool, error) {
 	return read[staking.Books](v, "books", KeyBooks(epoch))
 }
 
+// Terms are the numbers by which an epoch was closed.
+func (v View) Terms(epoch uint64) (Terms, bool, error) {
+	return read[Terms](v, "terms", KeyTerms(epoch))
+}
+
 // Bucket is what was prepaid for an epoch.
 func (v View) Bucket(epoch uint64) (token.Amount, error) {
 	a, _, err := read[token.Amount](v, "bucket", KeyBucket(epoch))

@@ -39,6 +39,12 @@ func nodeSecret(i int) token.Secret { return token.Secret{2, byte(i)} }
 
 func newWorld(t testing.TB, p Params, nodes int) *world {
 	t.Helper()
+	return newWorldOf(t, p, nodes, func(*Genesis) {})
+}
+
+// newWorldOf lets change what the genesis says.
+func newWorldOf(t testing.TB, p Params, nodes int, change func(*Genesis)) *world {
+	t.Helper()
 	w := &world{t: t, kv: state.NewMemory(), nonces: map[token.Address]uint64{}}
 	w.g = Genesis{Name: worldName, Time: 1_800_000_000_000, Params: p}
 	for i := range 4 {
@@ -52,6 +58,7 @@ func newWorld(t testing.TB, p Params, nodes int) *world {
 		n := GenesisNode{Operator: w.users[0].Address(), Addresses: []string{"/ip4/127.0.0.1/tcp/1"}, Comet: "127.0.0.1:2", Name: "n", CapacityKiB: 1 << 30, Bond: 100 * token.WAL, CommissionBps: 1000}
 		w.g.Nodes = append(w.g.Nodes, n.Prove(worldName, s.Key(), s.BLSKey()))
 	}
+	change(&w.g)
 	var err error
 	if w.l, err = NewLocal(w.g, w.kv, func() int64 { return 0 }); err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/p2p"
@@ -96,13 +98,19 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, Listen: c.LedgerListen, Peers: d.peers, Log: log})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Log: log})
 	if err != nil {
 		return err
 	}
 	d.host.ServeLedger(d.chain.Oracle())
 	d.node = New(c.Node, d.secret, g.ChainID(), d.host, d.store, d.chain, log)
 	return nil
+}
+
+// Attest is what the node has heard of a round. The ledger asks once it runs, and then
+// the node is there.
+func (d *daemon) Attest(r challenge.Round) (listened bool, own blob.Hash, yes []byte) {
+	return d.node.rounds.Attest(r)
 }
 
 // peers is where others' ledgers listen: as they say in their hello, and as the

@@ -264,6 +264,9 @@ func refuseFull(err error) error {
 
 // Fragment serves a stored fragment with its witness.
 func (k keeper) Fragment(_ context.Context, at blob.Position) (data, witness []byte, err error) {
+	if err := k.n.frozen.wait(at.Blob, at.Stripe, false, time.Now()); err != nil {
+		return nil, nil, err
+	}
 	v, err := k.n.store.Fragment(at)
 	if err != nil {
 		return nil, nil, notHeld(err)
@@ -277,6 +280,9 @@ func (k keeper) Fragment(_ context.Context, at blob.Position) (data, witness []b
 
 // Symbols serves single symbols of a stored fragment, source or parity.
 func (k keeper) Symbols(_ context.Context, at blob.Position, indices []int, proven bool) (p2p.Symbols, error) {
+	if err := k.n.frozen.wait(at.Blob, at.Stripe, true, time.Now()); err != nil {
+		return p2p.Symbols{}, err
+	}
 	v, err := k.n.store.Fragment(at)
 	if err != nil {
 		return p2p.Symbols{}, notHeld(err)

@@ -68,17 +68,21 @@ type Node struct {
 	drops    sync.RWMutex        // who drops a blob writes, who signs for one reads
 	pending  *pending            // of the recovery loop alone
 	swept    sweep               // of the garbage loop alone
+	frozen   freeze
+	rounds   *rounds
 }
 
 // New wires a node from its parts; it serves from Run on. The parts belong to the
 // caller, who closes them after Run has returned.
 func New(c Config, secret token.Secret, chain token.ChainID, host *p2p.Host, s *store.Store, l Ledger, log *slog.Logger) *Node {
 	key := secret.Key()
-	return &Node{
+	n := &Node{
 		config: c, id: staking.NodeID(key.Public()), key: key, bls: secret.BLSKey(), chain: chain,
 		host: host, store: s, ledger: l, fetcher: client.NewFetcher(host, log), rate: newRate(c.RepairRate),
 		log: log, intake: semaphore.NewWeighted(intakeBytes), pending: newPending(),
 	}
+	n.rounds = newRounds(n)
+	return n
 }
 
 // ID is the node's name on the ledger.
@@ -89,6 +93,7 @@ func (n *Node) Run(ctx context.Context) error {
 	n.host.ServeFragments(keeper{n})
 	defer n.fetcher.Close()
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return n.rounds.Run(ctx) })
 	g.Go(func() error { return n.store.Run(ctx) })
 	g.Go(func() error { return n.host.Run(ctx) })
 	g.Go(func() error { return n.recoverAlways(ctx) })

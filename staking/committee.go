@@ -170,9 +170,8 @@ func Next(now Assignment, candidates []Candidate, badness func(NodeID) uint64) (
 		}
 		back := next.From[s]
 		switch {
-		case back == taker:
+		case back == taker: // no room is won: until next is in force, giver may become ready
 			next.From[s] = NodeID{}
-			room++
 		case back.IsZero():
 			next.From[s] = giver
 			room--

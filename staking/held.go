@@ -23,6 +23,10 @@ func (h Held) Total() (sum token.Amount) {
 	return sum
 }
 
+// Due is what the next end of an epoch releases or misses: what was never missed, and
+// what was missed once.
+func (h Held) Due() (first, late token.Amount) { return shift(&h.First), shift(&h.Late) }
+
 // Release closes an epoch: what is due is paid if the node passed; else it moves once
 // to the tail, tranches epochs on, and what had moved before is lost.
 func (h *Held) Release(passed bool, tranches uint64) (paid, deferred, lost token.Amount) {

@@ -1,5 +1,7 @@
 package staking
 
+import "github.com/walrus-network/walrus/token"
+
 // Conduct is what is known of a node at the end of an epoch.
 type Conduct struct {
 	Credit
@@ -79,4 +81,9 @@ func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung f
 			}
 		}
 	}
+}
+
+// BountyPart is what each of those who showed the proofs for a slash is paid of it.
+func (l Ladder) BountyPart(slash token.Amount, finders uint64) token.Amount {
+	return min(must(slash.MulDiv(l.BountyBps, whole)), l.BountyMost) / token.Amount(max(finders, 1))
 }

@@ -126,4 +126,4 @@ func (l Ladder) validate() error {
 
 // Seated says whether the operator's own stake is enough for the node to be given
 // shards. What a new pool set aside counts.
-func (p Params) Seated(pool Pool) bool { return pool.Bond >= p.MinBond-p.MinDelegation }
+func (p Params) Seated(pool Pool) bool { return mustAdd(pool.Bond, pool.Dead) >= p.MinBond }

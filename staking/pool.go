@@ -32,6 +32,7 @@ type Pool struct {
 	BondLeaving    []Deposit    // still slashable, until the epoch in which it is the operator's
 	Balance        token.Amount // what Shares stand for
 	Shares         Shares       // some belong to nobody: see NewPool
+	Dead           token.Amount // of the first bond: what these stood for at first
 	Joining        []Deposit    // of all delegators, by the epoch at whose start they become shares
 	Leaving        []ShareExit  // shares that become money; still in Shares until then
 	Owed           token.Amount // delegators' money that is no stake any more, not yet drawn
@@ -62,7 +63,7 @@ func NewPool(bond, dead token.Amount, commissionBps uint64) (Pool, error) {
 	if err != nil {
 		return Pool{}, fmt.Errorf("bond %s: a new node needs at least %s: %w", bond, dead, ErrTooLittle)
 	}
-	return Pool{Bond: rest, Balance: dead, Shares: Shares(dead), CommissionBps: commissionBps}, nil
+	return Pool{Bond: rest, Balance: dead, Shares: Shares(dead), Dead: dead, CommissionBps: commissionBps}, nil
 }
 
 // Total is all money in the pool.

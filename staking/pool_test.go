@@ -248,3 +248,19 @@ func TestAMissMovesATrancheOnceAndLosesItTheSecondTime(t *testing.T) {
 		t.Fatal(paid, deferred, lost, h)
 	}
 }
+
+func TestAVoteForSmallerDelegationsUnseatsNobody(t *testing.T) {
+	params := Default()
+	p, err := NewPool(params.MinBond, params.MinDelegation, 0)
+	if err != nil || !params.Seated(p) {
+		t.Fatal(err)
+	}
+	params.MinDelegation /= 2
+	if !params.Seated(p) {
+		t.Fatal("who bonded what was asked for is not given shards any more")
+	}
+	p.Bond--
+	if params.Seated(p) {
+		t.Fatal("less than the least bond")
+	}
+}

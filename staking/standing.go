@@ -88,7 +88,7 @@ func (s *Standing) punish(v Verdict, l Ladder, epoch uint64) {
 		if s.JailUntil < epoch+2 {
 			s.JailFrom = epoch + 2
 		} // else it goes on: who offends again must not put off what he was sentenced to
-		s.JailUntil = epoch + 2 + l.JailEpochs
+		s.JailUntil = max(s.JailUntil, epoch+2+l.JailEpochs) // nor shorten it, where a vote made jail shorter
 		s.NoNewUntil = max(s.NoNewUntil, epoch+2+l.JailEpochs)
 	}
 }

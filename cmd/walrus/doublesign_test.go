@@ -120,13 +120,17 @@ func TestANodeThatRunsTwiceIsExpelled(t *testing.T) {
 	}
 	listed := ""
 	for line := range strings.Lines(ok(t, "nodes")) {
-		if strings.Contains(line, id.String()) {
+		if strings.Contains(line, shortID(id)) {
 			listed = line
 		}
 	}
 	if !strings.HasSuffix(strings.TrimSpace(listed), "expelled") {
 		t.Errorf("walrus nodes says %q", listed)
 	}
+	if j := okJSON[jailStatus](t, "pool", "jail-status", id.String()); !j.Out || !strings.Contains(j.Advice[0], "for good") {
+		t.Errorf("jail-status: %+v", j)
+	}
+	refused(t, exitFail, []string{"expelled for good"}, "stake", "delegate", shortID(id), "5WAL", "--dry-run")
 	path, content := d.file("after", 10_000, 1)
 	stored := d.store(path)
 	d.certified(stored.ID)

@@ -4,14 +4,16 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
 )
 
 func (a *app) explainCommand() *cobra.Command {
-	return a.group("explain", "Work out again, from the ledger's records, how a number came about", a.explainPrice())
+	return a.group("explain", "Work out again, from the ledger's records, how a number came about", a.explainPrice(), a.explainReward(), a.explainSlash())
 }
 
 // explained is an explanation and the state of the ledger it was read from.
@@ -26,30 +28,116 @@ func (a *app) explainPrice() *cobra.Command {
 		Short: "Show by which votes the prices of an epoch came about",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.explain(c, args, ledger.ExplainPrice)
+			epoch, err := parseEpoch(first(args))
+			if err != nil {
+				return err
+			}
+			return a.explain(c, nil, func(s *session, _ staking.NodeID) (ledger.Explanation, error) {
+				if epoch == nil {
+					epoch = &s.head.Epoch
+				}
+				return ledger.ExplainPrice(s.view, *epoch)
+			})
 		},
 	}
 }
 
-// explain prints what explains an epoch: the present one unless another was typed.
-func (a *app) explain(c *cobra.Command, args []string, about func(ledger.View, uint64) (ledger.Explanation, error)) error {
-	var epoch *uint64
-	if len(args) > 0 {
-		n, err := strconv.ParseUint(args[0], 10, 64)
-		if err != nil {
-			return errUsage{fmt.Errorf("epoch %q: a whole number; walrus info says which one it is", args[0])}
-		}
-		epoch = &n
+func (a *app) explainReward() *cobra.Command {
+	return &cobra.Command{
+		Use:   "reward NODE [EPOCH]",
+		Short: "Show how what a node earned in an epoch came about, and who got it",
+		Long:  "Works out again, step by step, what a node earned in an epoch (the last that has ended, unless another is named), and how it was shared by operator and delegators: from records of the ledger that are proven to you. The sum is done by your program.",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.explainNode(c, args, ledger.ExplainReward, func(s *session, _ staking.NodeID) (uint64, error) { return s.lastEnded() })
+		},
 	}
+}
+
+func (a *app) explainSlash() *cobra.Command {
+	return &cobra.Command{
+		Use:   "slash NODE [EPOCH]",
+		Short: "Show how a node was judged at an epoch's end, by which evidence, and what it cost",
+		Long:  "Works out again how a node was judged at the end of an epoch: by default of the last in which it was slashed, or of the last that has ended if it was not in any that is on record.",
+		Args:  cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.explainNode(c, args, ledger.ExplainSlash, (*session).lastSlash)
+		},
+	}
+}
+
+// lastEnded is the last epoch that is settled.
+func (s *session) lastEnded() (uint64, error) {
+	if s.head.Epoch == 0 {
+		return 0, fmt.Errorf("no epoch has ended yet: %w; the first does about %s", ledger.ErrNoRecord, timeText(s.begins(1)))
+	}
+	return s.head.Epoch - 1, nil
+}
+
+// lastSlash is the last epoch at whose end a node was slashed.
+func (s *session) lastSlash(id staking.NodeID) (uint64, error) {
+	p, err := s.pasts([]staking.NodeID{id}, s.params.HistoryEpochs)
+	if err != nil {
+		return 0, err
+	}
+	for i := len(p[id]) - 1; i >= 0; i-- {
+		if p[id][i].Verdict.Bps > 0 {
+			return p[id][i].epoch, nil
+		}
+	}
+	return s.lastEnded()
+}
+
+// explainNode explains an epoch of a node: the one that was typed, or else the default.
+func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.View, uint64, staking.NodeID) (ledger.Explanation, error), standard func(*session, staking.NodeID) (uint64, error)) error {
+	ref, err := parseNode(args[0])
+	if err != nil {
+		return err
+	}
+	epoch, err := parseEpoch(first(args[1:]))
+	if err != nil {
+		return err
+	}
+	return a.explain(c, &ref, func(s *session, id staking.NodeID) (ledger.Explanation, error) {
+		if epoch == nil {
+			e, err := standard(s, id)
+			if err != nil {
+				return ledger.Explanation{}, err
+			}
+			epoch = &e
+		}
+		return about(s.view, *epoch, id)
+	})
+}
+
+// parseEpoch reads an epoch; nothing typed is nil.
+func parseEpoch(text string) (*uint64, error) {
+	if text == "" {
+		return nil, nil
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return nil, errUsage{fmt.Errorf("epoch %q: a whole number; walrus info says which one it is", text)}
+	}
+	return &n, nil
+}
+
+// explain prints an explanation. A node may be named.
+func (a *app) explain(c *cobra.Command, ref *nodeRef, about func(*session, staking.NodeID) (ledger.Explanation, error)) error {
 	s, err := a.openWithout(c.Context())
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	if epoch == nil {
-		epoch = &s.head.Epoch
+	var id staking.NodeID
+	if ref != nil {
+		n, err := s.find(*ref)
+		if err != nil {
+			return err
+		}
+		id = n.ID
 	}
-	e, err := about(s.view, *epoch)
+	e, err := about(s, id)
 	if err != nil {
 		return err
 	}
@@ -60,17 +148,40 @@ func (a *app) explain(c *cobra.Command, args []string, about func(ledger.View, u
 	return a.print(out, out.print)
 }
 
+// explainWidth is how many letters a line of an explanation takes.
+const explainWidth = 100
+
 func (e explained) print(w io.Writer) error {
-	fmt.Fprintln(w, e.Title)
-	t := newTable(w)
+	var out strings.Builder
+	fmt.Fprintln(&out, e.Title)
 	for i, s := range e.Steps {
-		t.row(fmt.Sprintf("%3d", i+1), s.Text, s.Sum)
+		indent(&out, fmt.Sprintf("%3d  ", i+1), s.Text)
+		if s.Sum != "" {
+			indent(&out, "       ", s.Sum)
+		}
 	}
 	verdict := "it is what the ledger did"
 	if !e.Holds {
 		verdict = "it is NOT what the ledger did"
 	}
-	t.row("", verdict)
-	t.row("", e.Ledger)
-	return t.flush()
+	fmt.Fprintf(&out, "     %s\n     %s\n", verdict, e.Ledger)
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// indent writes words in lines that begin under the end of the first one's label.
+func indent(out *strings.Builder, label, text string) {
+	line := label
+	empty := true
+	for _, word := range strings.Fields(text) {
+		if !empty && len([]rune(line))+1+len([]rune(word)) > explainWidth {
+			fmt.Fprintln(out, line)
+			line, empty = strings.Repeat(" ", len(label)), true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	fmt.Fprintln(out, line)
 }

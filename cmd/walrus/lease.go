@@ -40,7 +40,7 @@ type extended struct {
 
 func (a *app) extendCommand() *cobra.Command {
 	var epochs uint64
-	c := &cobra.Command{
+	c := moving(&cobra.Command{
 		Use:   "extend ID --epochs N",
 		Short: "Pay for a blob for more epochs",
 		Args:  cobra.ExactArgs(1),
@@ -59,7 +59,7 @@ func (a *app) extendCommand() *cobra.Command {
 			defer s.Close()
 			return a.extend(c.Context(), s, id, epochs)
 		},
-	}
+	})
 	c.Flags().Uint64Var(&epochs, "epochs", 0, "how many epochs more (default: the network's)")
 	return c
 }
@@ -76,6 +76,10 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 	cost, err := client.CostOf(s.params, e.Units, epochs, true, 0, 0)
 	if err != nil {
 		return err
+	}
+	if a.dry() {
+		return a.move(ctx, s, move{act: "extend", text: fmt.Sprintf("extend %s by %d epochs", id, epochs), body: body,
+			acts: func(ledger.View, uint64) (acting, error) { return acting{end + epochs, "it is kept until"}, nil }})
 	}
 	cost.Fee = client.MostFee(s.Network.Genesis.ChainID(), s.params.Fees, body)
 	a.say("it costs %s", cost)
@@ -103,7 +107,7 @@ type deleted struct {
 }
 
 func (a *app) deleteCommand() *cobra.Command {
-	return &cobra.Command{
+	return moving(&cobra.Command{
 		Use:   "delete ID...",
 		Short: "Give up your leases on blobs",
 		Long:  "Gives up the wallet's leases on each blob. What they paid for epochs that have not begun when the bytes may go comes back, less a fee, and all that was left to renew them. The network forgets the bytes when no lease of anybody is left. Deleting does not make secret what was readable: others may have copies.",
@@ -122,6 +126,9 @@ func (a *app) deleteCommand() *cobra.Command {
 				return err
 			}
 			defer s.Close()
+			if a.dry() {
+				return a.wouldDelete(s, ids)
+			}
 			var out deletedBlobs
 			var errs []error
 			for _, id := range ids {
@@ -138,7 +145,25 @@ func (a *app) deleteCommand() *cobra.Command {
 			}
 			return errors.Join(err, a.print(out, out.print))
 		},
+	})
+}
+
+// wouldDelete shows what deleting would bring, one blob after the other.
+func (a *app) wouldDelete(s *session, ids []blob.ID) error {
+	out := movedList{Moves: []moved{}}
+	on := s.view
+	for _, id := range ids {
+		if _, _, err := s.own(id); err != nil {
+			return err
+		}
+		one, after, err := s.preview(on, move{act: "delete", text: fmt.Sprintf("give up the leases on %s", id), body: ledger.Delete{Blob: id}})
+		if err != nil {
+			return fmt.Errorf("delete blob %s: %w", id, err)
+		}
+		one.DryRun, on = true, after
+		out.Moves = append(out.Moves, one)
 	}
+	return a.print(out, out.print)
 }
 
 func (s *session) delete(ctx context.Context, id blob.ID) (deleted, error) {

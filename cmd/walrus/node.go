@@ -17,7 +17,7 @@ import (
 const defaultNodeDir = "walrus-node"
 
 func (a *app) nodeCommand() *cobra.Command {
-	return a.group("node", "Run a node: keep others' blobs and earn", a.nodeInit(), a.nodeRegister(), a.nodeRun(), a.nodeStatus())
+	return a.group("node", "Run a node: keep others' blobs and earn", a.nodeInit(), a.nodeRegister(), a.nodeRequest(), a.nodeRun(), a.nodeStatus())
 }
 
 func (a *app) nodeRun() *cobra.Command {

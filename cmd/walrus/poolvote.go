@@ -17,10 +17,6 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-func (a *app) poolCommand() *cobra.Command {
-	return a.group("pool", "Run the pool behind your node: vote for it", a.poolVote())
-}
-
 // voting is one `walrus pool vote`.
 type voting struct {
 	a       *app
@@ -45,7 +41,9 @@ type voted struct {
 	Ballot ballot         `json:"ballot"`
 	Shards int            `json:"shards"` // with which it counts now
 	Of     int            `json:"of_shards"`
-	Fee    token.Amount   `json:"fee"` // about
+	Fee    token.Amount   `json:"most_fee"`
+	Before token.Amount   `json:"balance"`       // of the wallet
+	After  token.Amount   `json:"balance_after"` // at least
 	Sent   bool           `json:"sent"`
 	Height uint64         `json:"height,omitempty"`
 }
@@ -70,11 +68,11 @@ about.`,
   walrus pool vote 12D3Koo… --clear`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := parseNode(args[0])
+			ref, err := parseNode(args[0])
 			if err != nil {
 				return err
 			}
-			return v.run(c.Context(), id)
+			return v.run(c.Context(), ref)
 		},
 	}
 	f := c.Flags()
@@ -87,7 +85,7 @@ about.`,
 	return c
 }
 
-func (v *voting) run(ctx context.Context, id staking.NodeID) error {
+func (v *voting) run(ctx context.Context, ref nodeRef) error {
 	if !v.clear && !v.named("price") && !v.named("write-price") && !v.named("set") && !v.named("version") {
 		return errUsage{errors.New("vote for what? say --price, --write-price, --set name=value or --version, or --clear to take the ballot away")}
 	}
@@ -96,10 +94,8 @@ func (v *voting) run(ctx context.Context, id staking.NodeID) error {
 		return err
 	}
 	defer s.Close()
-	record, known, err := s.view.Node(id)
-	if err == nil && !known {
-		err = fmt.Errorf("%s: %w: walrus nodes lists them", id, ledger.ErrUnknownNode)
-	}
+	record, err := s.find(ref)
+	id := record.ID
 	if err == nil && record.Governance != s.key.Address() {
 		err = fmt.Errorf("node %s is voted for with the key of %s, the wallet is %s: name the other with --wallet: %w", id, record.Governance, s.key.Address(), ledger.ErrNotGovernance)
 	}
@@ -114,11 +110,15 @@ func (v *voting) run(ctx context.Context, id staking.NodeID) error {
 	if err != nil {
 		return err
 	}
-	out, err := s.voted(body)
+	plan, _, err := s.preview(s.view, move{body: body})
+	if err != nil {
+		return fmt.Errorf("vote for node %s: %w", id, err)
+	}
+	out, err := s.voted(body, plan)
 	if err != nil {
 		return err
 	}
-	v.a.say("the fee is about %s", out.Fee)
+	v.a.say("the fee is at most %s; the wallet has %s, and at least %s after it", plan.Fee, plan.Before, plan.After)
 	if !v.dry {
 		receipt, err := s.send(ctx, body)
 		if err != nil {
@@ -194,18 +194,16 @@ func parseChange(text string) (c ledger.ParamChange, back bool, err error) {
 }
 
 // voted says what a vote is worth before it is sent.
-func (s *session) voted(body ledger.Vote) (voted, error) {
+func (s *session) voted(body ledger.Vote, plan moved) (voted, error) {
 	committee, err := s.view.Committee(s.head.Epoch)
 	if err != nil {
 		return voted{}, err
 	}
-	out := voted{Node: body.Node, Shards: len(committee.Duty(body.Node)), Of: len(committee.Holder),
+	out := voted{Node: body.Node, Fee: plan.Fee, Before: plan.Before, After: plan.After, Shards: len(committee.Duty(body.Node)), Of: len(committee.Holder),
 		Ballot: ballot{Price: body.Price, Write: body.WritePrice, Version: body.Version, Changes: map[string]uint64{}}}
 	for _, c := range body.Changes {
 		out.Ballot.Changes[c.Name] = c.Value
 	}
-	const feeBytes = 8 // of the fee itself
-	out.Fee = s.params.Fees.Of(len(ledger.Sign(s.key, s.Network.Genesis.ChainID(), s.head.Height, 0, body)) + feeBytes)
 	return out, nil
 }
 

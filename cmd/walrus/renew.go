@@ -78,7 +78,7 @@ type renewed struct {
 func (a *app) renewCommand() *cobra.Command {
 	var r renewalFlags
 	var stop bool
-	c := &cobra.Command{
+	c := moving(&cobra.Command{
 		Use:   "renew ID AMOUNT | --stop",
 		Short: "Leave an allowance with a blob, from which it renews itself",
 		Long: `Leaves an allowance with the wallet's lease on a blob. When the last epoch of the
@@ -112,7 +112,7 @@ back. An allowance that is there already comes back at once: the new one replace
 			defer s.Close()
 			return a.renew(c.Context(), s, body)
 		},
-	}
+	})
 	r.addHighest(c, "highest")
 	c.Flags().BoolVar(&stop, "stop", false, "take the allowance back: the blob ends when its lease does")
 	return c
@@ -137,6 +137,13 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 		out.Highest, out.RenewsUntil = body.HighestPrice, end+last.RenewableEpochs(s.params.Registry, e.Units)
 	} else if !last.Renews() {
 		return fmt.Errorf("%s does not renew itself: there is nothing to stop", body.Blob)
+	}
+	if a.dry() {
+		text := fmt.Sprintf("leave %s with %s to renew it", body.Allowance, body.Blob)
+		if body.Allowance == 0 {
+			text = fmt.Sprintf("stop renewing %s", body.Blob)
+		}
+		return a.move(ctx, s, move{act: "renew", text: text, body: body})
 	}
 	a.say("it costs %s", client.Cost{Allowance: body.Allowance, Highest: body.HighestPrice, Fee: client.MostFee(s.Network.Genesis.ChainID(), s.params.Fees, body)})
 	receipt, err := s.send(ctx, body)

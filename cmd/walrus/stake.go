@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -13,224 +14,276 @@ import (
 )
 
 func (a *app) stakeCommand() *cobra.Command {
-	return a.group("stake", "Put money behind nodes, and take it back",
-		a.stakeMove("bond", "Add to the stake of your own node", func(n staking.NodeID, m token.Amount) ledger.Body { return ledger.Bond{Node: n, Amount: m} }),
-		a.stakeMove("unbond", "Ask for stake of your own node back", func(n staking.NodeID, m token.Amount) ledger.Body { return ledger.Unbond{Node: n, Amount: m} }),
-		a.stakeMove("delegate", "Put money behind a node", func(n staking.NodeID, m token.Amount) ledger.Body { return ledger.Delegate{Node: n, Amount: m} }),
-		a.stakeUndelegate(), a.stakeWithdraw(), a.stakeShow())
+	return a.group("stake", "Put money behind nodes, see what it earns, and take it back",
+		a.stakeDelegate(), a.stakeUnbond(), a.stakeWithdraw(), a.stakeList(), a.stakeRewards())
 }
 
-type staked struct {
-	Act    string         `json:"act"`
-	Node   staking.NodeID `json:"node"`
-	Amount *token.Amount  `json:"amount,omitempty"`
-	Height uint64         `json:"height"`
-}
-
-// sendStake sends a transaction about a node's stake and prints what was done.
-func (a *app) sendStake(ctx context.Context, s *session, out staked, body ledger.Body) error {
-	receipt, err := s.send(ctx, body)
+// onNode is a command about one node: it finds the node, and hands it over with a
+// session that has a wallet.
+func (a *app) onNode(c *cobra.Command, typed string, run func(*session, ledger.NodeRecord) error) error {
+	ref, err := parseNode(typed)
 	if err != nil {
-		return fmt.Errorf("%s, node %s: %w", out.Act, out.Node, err)
-	}
-	out.Height = receipt.Height
-	return a.print(out, func(w io.Writer) error {
-		what := ""
-		if out.Amount != nil {
-			what = " " + out.Amount.String()
-		}
-		_, err := fmt.Fprintf(w, "%s%s, node %s, in block %d\n", out.Act, what, out.Node, out.Height)
 		return err
-	})
-}
-
-func parseNode(s string) (staking.NodeID, error) {
-	id, err := staking.ParseNodeID(s)
-	if err != nil {
-		return id, errUsage{fmt.Errorf("%w: walrus nodes lists them", err)}
 	}
-	return id, nil
+	s, err := a.open(c.Context())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	n, err := s.find(ref)
+	if err != nil {
+		return err
+	}
+	return run(s, n)
 }
 
-// stakeMove is a command that moves an amount.
-func (a *app) stakeMove(act, short string, body func(staking.NodeID, token.Amount) ledger.Body) *cobra.Command {
-	return &cobra.Command{Use: act + " NODE AMOUNT", Short: short, Args: cobra.ExactArgs(2), RunE: func(c *cobra.Command, args []string) error {
-		id, err := parseNode(args[0])
-		if err != nil {
-			return err
-		}
-		amount, err := token.ParseAmount(args[1])
-		if err != nil {
-			return errUsage{err}
-		}
-		s, err := a.open(c.Context())
-		if err != nil {
-			return err
-		}
-		defer s.Close()
-		return a.sendStake(c.Context(), s, staked{Act: act, Node: id, Amount: &amount}, body(id, amount))
-	}}
-}
-
-func (a *app) stakeUndelegate() *cobra.Command {
-	return &cobra.Command{
-		Use:   "undelegate NODE [AMOUNT]",
-		Short: "Ask for delegated money back, all of it unless AMOUNT is given",
-		Args:  cobra.RangeArgs(1, 2),
+func (a *app) stakeDelegate() *cobra.Command {
+	var least uint64
+	c := &cobra.Command{
+		Use:   "delegate NODE AMOUNT",
+		Short: "Put money behind a node",
+		Long: `Puts money behind a node. It becomes shares of the node's pool, and earns, from the
+first epoch whose committee is not chosen yet: the next one, or the one after that in
+the second half of an epoch. What the node is slashed for, its delegators lose too, once
+its operator's bond is gone.`,
+		Example: "  walrus stake delegate 12D3Koo… 5WAL --dry-run\n  walrus stake delegate …9MC7Zt5x 5WAL",
+		Args:    cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
-			id, err := parseNode(args[0])
+			amount, err := token.ParseAmount(args[1])
 			if err != nil {
-				return err
+				return errUsage{err}
 			}
-			var amount *token.Amount
-			if len(args) == 2 {
-				m, err := token.ParseAmount(args[1])
-				if err != nil {
-					return errUsage{err}
-				}
-				amount = &m
-			}
-			s, err := a.open(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			shares, err := s.sharesFor(id, amount)
-			if err != nil {
-				return err
-			}
-			return a.sendStake(c.Context(), s, staked{Act: "undelegate", Node: id, Amount: amount}, ledger.Undelegate{Node: id, Shares: shares})
-		},
-	}
-}
-
-// delegated is the wallet's part of a pool as it would be settled now.
-func (s *session) delegated(id staking.NodeID) (staking.Pool, staking.Delegation, error) {
-	pool, known, err := s.view.Pool(id)
-	if err != nil {
-		return pool, staking.Delegation{}, err
-	}
-	if !known {
-		return pool, staking.Delegation{}, fmt.Errorf("%s: %w", id, ledger.ErrUnknownNode)
-	}
-	part, _, err := s.view.Delegation(s.key.Address(), id)
-	if err != nil {
-		return pool, part, err
-	}
-	_, err = s.view.Settle(id, &pool, &part)
-	return pool, part, err
-}
-
-// sharesFor is the shares that stand for an amount, or all there are.
-func (s *session) sharesFor(id staking.NodeID, amount *token.Amount) (staking.Shares, error) {
-	pool, part, err := s.delegated(id)
-	if err != nil {
-		return 0, err
-	}
-	if part.Shares == 0 {
-		return 0, fmt.Errorf("%s has no shares of node %s; what was delegated in this epoch becomes shares when the next begins", s.key.Address(), id)
-	}
-	if amount == nil {
-		return part.Shares, nil
-	}
-	rate := pool.Rate()
-	shares, err := rate.Costs(*amount)
-	if err != nil || shares == 0 || shares > part.Shares {
-		return 0, fmt.Errorf("%s: between nothing and %s can be undelegated", *amount, rate.Worth(part.Shares))
-	}
-	return shares, nil
-}
-
-func (a *app) stakeWithdraw() *cobra.Command {
-	return &cobra.Command{
-		Use:   "withdraw NODE",
-		Short: "Draw what is yours of a node: stake whose time has come, and earnings",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error {
-			id, err := parseNode(args[0])
-			if err != nil {
-				return err
-			}
-			s, err := a.open(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return a.sendStake(c.Context(), s, staked{Act: "withdraw", Node: id}, ledger.Withdraw{Node: id})
-		},
-	}
-}
-
-type stakeShown struct {
-	Address     token.Address `json:"address"`
-	Delegations []delegation  `json:"delegations"`
-}
-
-type delegation struct {
-	Node    staking.NodeID `json:"node"`
-	Worth   token.Amount   `json:"worth"`   // of the shares, now
-	Joining token.Amount   `json:"joining"` // becomes shares when the next epoch begins
-	Leaving []leaving      `json:"leaving"`
-}
-
-type leaving struct {
-	Worth token.Amount `json:"worth"` // now; it shares in what happens until then
-	Epoch uint64       `json:"epoch"` // from whose start it can be drawn
-}
-
-func (a *app) stakeShow() *cobra.Command {
-	return &cobra.Command{
-		Use:   "show",
-		Short: "Show what the wallet has delegated",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := a.open(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			out := stakeShown{Address: s.key.Address(), Delegations: []delegation{}}
-			var ids []staking.NodeID
-			if err := s.view.EachDelegation(out.Address, func(id staking.NodeID, _ staking.Delegation) error { ids = append(ids, id); return nil }); err != nil {
-				return err
-			}
-			for _, id := range ids {
-				pool, part, err := s.delegated(id)
+			return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+				m, err := s.delegate(n, amount, staking.Shares(least))
 				if err != nil {
 					return err
 				}
-				out.Delegations = append(out.Delegations, worthOf(id, pool, part))
-			}
-			return a.print(out, out.print)
+				return a.move(c.Context(), s, m)
+			})
 		},
 	}
+	c.Flags().Uint64Var(&least, "least-shares", 0, "refuse if it would buy fewer shares than this at the present rate")
+	return moving(c)
 }
 
-func worthOf(id staking.NodeID, pool staking.Pool, part staking.Delegation) delegation {
+func (s *session) delegate(n ledger.NodeRecord, amount token.Amount, least staking.Shares) (move, error) {
+	m := move{act: "delegate", text: fmt.Sprintf("put %s behind %s", amount, called(n)), node: &n.ID, amount: &amount,
+		body: ledger.Delegate{Node: n.ID, Amount: amount, Least: least}}
+	m.acts = func(v ledger.View, _ uint64) (acting, error) {
+		d, _, err := v.Delegation(s.key.Address(), n.ID)
+		at := acting{what: "it joins the stake, and earns, from"}
+		for _, j := range d.Joining {
+			at.epoch = max(at.epoch, j.Epoch)
+		}
+		return at, err
+	}
+	pool, _, err := s.view.Pool(n.ID)
+	if err != nil {
+		return m, err
+	}
+	if shares, err := pool.Rate().Buys(amount); err == nil {
+		m.notes = append(m.notes, fmt.Sprintf("it buys %d shares at the present rate; the operator keeps %s of what it earns", uint64(shares), percentText(pool.CommissionBps)))
+	}
+	for _, next := range pool.NextCommission {
+		m.notes = append(m.notes, fmt.Sprintf("the operator has announced to keep %s from epoch %d on", percentText(next.Bps), next.Epoch))
+	}
+	if stake, counted := pool.Stake(s.head.Epoch+2)+amount, pool.Counted(s.head.Epoch+2, s.params.Staking); stake > counted+amount {
+		m.notes = append(m.notes, fmt.Sprintf("the node has more behind it than its bond of %s backs: more stake brings it no more shards", pool.Bond))
+	}
+	standing, err := s.view.Standing(n.ID)
+	if err != nil {
+		return m, err
+	}
+	if text := standingText(n, standing, s.head.Epoch); text != "" {
+		m.notes = append(m.notes, fmt.Sprintf("the node is punished (%s): walrus pool jail-status %s", text, shortID(n.ID)))
+	}
+	return m, nil
+}
+
+func (a *app) stakeUnbond() *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use:   "unbond NODE AMOUNT | --all",
+		Short: "Ask for delegated money back",
+		Long: `Asks for delegated money back. It becomes money some epochs later, earns until then
+and can be slashed until then; walrus stake list says when, walrus stake withdraw draws it.`,
+		Example: "  walrus stake unbond 12D3Koo… 5WAL\n  walrus stake unbond 12D3Koo… --all",
+		Args:    cobra.RangeArgs(1, 2),
+		RunE: func(c *cobra.Command, args []string) error {
+			if all == (len(args) == 2) {
+				return errUsage{errors.New("how much? Name an amount, like 5WAL, or --all")}
+			}
+			var amount *token.Amount
+			if len(args) == 2 {
+				n, err := token.ParseAmount(args[1])
+				if err != nil {
+					return errUsage{err}
+				}
+				amount = &n
+			}
+			return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+				m, err := s.unbond(n, amount)
+				if err != nil {
+					return err
+				}
+				return a.move(c.Context(), s, m)
+			})
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "all that is there")
+	return moving(c)
+}
+
+func (s *session) unbond(n ledger.NodeRecord, amount *token.Amount) (move, error) {
+	shares, worth, err := s.sharesFor(n.ID, amount)
+	if err != nil {
+		return move{}, err
+	}
+	return move{act: "unbond", text: fmt.Sprintf("ask for %s back from %s", worth, called(n)), node: &n.ID, amount: &worth,
+		body:  ledger.Undelegate{Node: n.ID, Shares: shares},
+		notes: []string{fmt.Sprintf("%d shares; they earn and can be slashed until then, so what they are worth may change", uint64(shares))},
+		acts: func(v ledger.View, _ uint64) (acting, error) {
+			d, _, err := v.Delegation(s.key.Address(), n.ID)
+			at := acting{what: "it can be drawn (walrus stake withdraw) from"}
+			for _, x := range d.Leaving {
+				at.epoch = max(at.epoch, x.Epoch)
+			}
+			return at, err
+		}}, nil
+}
+
+// delegated is an account's part of a pool as it would be settled now.
+func (s *session) delegated(owner token.Address, id staking.NodeID) (staking.Pool, staking.Delegation, staking.Settled, error) {
+	pool, _, err := s.view.Pool(id)
+	if err != nil {
+		return pool, staking.Delegation{}, staking.Settled{}, err
+	}
+	part, _, err := s.view.Delegation(owner, id)
+	if err != nil {
+		return pool, part, staking.Settled{}, err
+	}
+	settled, err := s.view.Settle(id, &pool, &part)
+	return pool, part, settled, err
+}
+
+// sharesFor is the shares that stand for an amount, or all there are, and their worth.
+func (s *session) sharesFor(id staking.NodeID, amount *token.Amount) (staking.Shares, token.Amount, error) {
+	pool, part, _, err := s.delegated(s.key.Address(), id)
+	if err != nil {
+		return 0, 0, err
+	}
+	if part.Shares == 0 {
+		return 0, 0, fmt.Errorf("%s has no shares of node %s; what was delegated a short while ago becomes shares when an epoch begins: walrus stake list", s.key.Address(), id)
+	}
 	rate := pool.Rate()
-	d := delegation{Node: id, Worth: rate.Worth(part.Shares), Leaving: []leaving{}}
-	for _, j := range part.Joining {
-		d.Joining += j.Amount // a supply bounds the sum
+	if amount == nil {
+		return part.Shares, rate.Worth(part.Shares), nil
 	}
-	for _, l := range part.Leaving {
-		d.Leaving = append(d.Leaving, leaving{rate.Worth(l.Shares), l.Epoch})
+	shares, err := rate.Costs(*amount)
+	if err != nil || shares == 0 || shares > part.Shares {
+		return 0, 0, fmt.Errorf("%s: more than nothing and at most %s can be asked back", *amount, rate.Worth(part.Shares))
 	}
-	return d
+	return shares, *amount, nil
 }
 
-func (s stakeShown) print(w io.Writer) error {
-	if len(s.Delegations) == 0 {
-		_, err := fmt.Fprintf(w, "%s has delegated nothing\n", s.Address)
+// movedList is what became of several moves.
+type movedList struct {
+	Moves []moved `json:"moves"`
+	Error string  `json:"error,omitempty"`
+}
+
+func (l movedList) print(w io.Writer) error {
+	for _, m := range l.Moves {
+		if err := m.print(w); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) stakeWithdraw() *cobra.Command {
+	var all bool
+	c := &cobra.Command{
+		Use:   "withdraw NODE | --all",
+		Short: "Draw what is yours of a node: stake whose time has come, and an operator's earnings",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if all == (len(args) == 1) {
+				return errUsage{errors.New("of which node? Name one, or say --all")}
+			}
+			if !all {
+				return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+					m, err := s.withdraw(n)
+					if err != nil {
+						return err
+					}
+					return a.move(c.Context(), s, m)
+				})
+			}
+			s, err := a.open(c.Context())
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			return a.withdrawAll(c.Context(), s)
+		},
+	}
+	c.Flags().BoolVar(&all, "all", false, "of all nodes of which there is anything to draw")
+	return moving(c)
+}
+
+func (s *session) withdraw(n ledger.NodeRecord) (move, error) {
+	m := move{act: "withdraw", text: "draw what is yours of " + called(n), node: &n.ID, body: ledger.Withdraw{Node: n.ID}}
+	pool, _, settled, err := s.delegated(s.key.Address(), n.ID)
+	if err != nil {
+		return m, err
+	}
+	sum := settled.Out
+	if me := s.key.Address(); (me == n.Operator || me == n.Payout) && pool.Earned > 0 {
+		sum += pool.Earned // a supply holds both
+		m.notes = append(m.notes, fmt.Sprintf("%s of it are the operator's, and go to the payout address %s", pool.Earned, n.Payout))
+	}
+	m.amount = &sum
+	return m, nil
+}
+
+// withdrawAll draws of one node after the other; one that fails does not stop the rest.
+func (a *app) withdrawAll(ctx context.Context, s *session) error {
+	out := movedList{Moves: []moved{}}
+	held, err := s.positions(s.key.Address())
+	if err != nil {
 		return err
 	}
-	t := newTable(w)
-	t.row("NODE", "WORTH", "JOINING", "LEAVING")
-	for _, d := range s.Delegations {
-		out := "-"
-		for _, l := range d.Leaving {
-			out = fmt.Sprintf("%s in epoch %d", l.Worth, l.Epoch)
+	var errs []error
+	on := s.view
+	for _, id := range held.drawable() {
+		n, err := s.find(nodeRef{id: id})
+		if err != nil {
+			return err
 		}
-		t.row(d.Node, d.Worth, d.Joining, out)
+		m, err := s.withdraw(n)
+		if err != nil {
+			return err
+		}
+		var one moved
+		if a.dry() {
+			one, on, err = s.preview(on, m) // one after the other: fees add up
+			one.DryRun = true
+		} else {
+			one, err = a.do(ctx, s, m)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("node %s: %w", id, err))
+			continue
+		}
+		out.Moves = append(out.Moves, one)
 	}
-	return t.flush()
+	if len(out.Moves)+len(errs) == 0 {
+		return fmt.Errorf("%s: %w: walrus stake list shows what comes due and when", s.key.Address(), ledger.ErrNothing)
+	}
+	err = errors.Join(errs...)
+	if err != nil {
+		out.Error = err.Error()
+	}
+	return errors.Join(err, a.print(out, out.print))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -115,6 +116,56 @@ func TestADeveloperOnATestnet(t *testing.T) {
 	}
 }
 
+// TestWhatStakeEarnsCanBeExplained is a token holder's story, over a few short epochs.
+func TestWhatStakeEarnsCanBeExplained(t *testing.T) {
+	d := launch(t, "--nodes", "4", "--shards", "7", "--block-time", "200ms", "--epoch", "4s")
+	path, _ := d.file("paid for", 200_000, 20)
+	d.store(path)
+	node := okJSON[nodeList](t, "nodes", "--no-call").Nodes[0].ID.String()
+	ok(t, "stake", "delegate", node, "1000WAL")
+	var earned delegated
+	d.until("the delegation has earned", func() bool {
+		for _, one := range okJSON[rewardsShown](t, "stake", "rewards").Delegated {
+			if one.Earned > 0 {
+				earned = one
+			}
+		}
+		return earned.Earned > 0
+	})
+	epoch := fmt.Sprint(earned.Epoch)
+	for _, args := range [][]string{{"explain", "reward", node, epoch}, {"explain", "reward", shortID(earned.Node)}, {"explain", "slash", node, epoch}, {"explain", "slash", node}} {
+		if e := okJSON[explained](t, args...); !e.Holds || len(e.Steps) < 8 || !e.Ledger.Verified {
+			t.Errorf("walrus %s: %+v", strings.Join(args, " "), e)
+		}
+		if out := ok(t, args...); !strings.Contains(out, "it is what the ledger did") {
+			t.Errorf("walrus %s: %s", strings.Join(args, " "), out)
+		}
+	}
+	for _, n := range okJSON[nodeList](t, "nodes").Nodes {
+		if n.Return == nil || n.Return.Epochs == 0 || n.Past.Passed == 0 || !n.Answers {
+			t.Errorf("node %+v", n)
+		}
+	}
+	if m := okJSON[moved](t, "stake", "unbond", node, "--all"); *m.Amount < 1000*token.WAL || m.Acts == nil || *m.Acts <= earned.Epoch {
+		t.Errorf("unbond: %+v", m)
+	}
+	d.until("it can be drawn", func() bool {
+		l := okJSON[stakeShown](t, "stake", "list").Delegations
+		return len(l) == 1 && l[0].Drawable >= 1000*token.WAL
+	})
+	before := *okJSON[walletShown](t, "wallet", "show").Balance
+	plan, done := okJSON[movedList](t, "stake", "withdraw", "--all", "--dry-run"), okJSON[movedList](t, "stake", "withdraw", "--all")
+	if len(plan.Moves) != 4 || len(done.Moves) != 4 { // it operates all four nodes
+		t.Errorf("planned %+v, done %+v", plan, done)
+	}
+	if after := *okJSON[walletShown](t, "wallet", "show").Balance; after < before+1000*token.WAL {
+		t.Errorf("the balance went from %s to %s", before, after)
+	}
+	if l := okJSON[stakeShown](t, "stake", "list"); len(l.Delegations) != 0 {
+		t.Errorf("what was drawn is listed: %+v", l)
+	}
+}
+
 func (d *developer) look() {
 	refused(d.T, exitFail, []string{"runs in", "testnet status"}, "testnet", "up", "--dir", d.net)
 	i := okJSON[networkInfo](d.T, "info")
@@ -131,7 +182,7 @@ func (d *developer) look() {
 			d.Errorf("node %+v", n)
 		}
 	}
-	for _, args := range [][]string{{"info"}, {"nodes"}, {"testnet", "status", "--dir", d.net}, {"wallet", "show"}, {"stake", "show"}, {"node", "status", "--dir", filepath.Join(d.net, "nodes", "0")}} {
+	for _, args := range [][]string{{"info"}, {"nodes"}, {"testnet", "status", "--dir", d.net}, {"wallet", "show"}, {"stake", "list"}, {"stake", "rewards"}, {"nodes", "--wide", "--no-call"}, {"node", "status", "--dir", filepath.Join(d.net, "nodes", "0")}} {
 		if out := ok(d.T, args...); strings.Contains(out, "%!") || out == "" {
 			d.Errorf("walrus %s: %q", strings.Join(args, " "), out)
 		}
@@ -200,8 +251,12 @@ func (d *developer) storeAndRead() {
 func (d *developer) leases() {
 	path, _ := d.file("leased", 5000, 3)
 	one := d.store(path, "--epochs", "2")
-	if out := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3"); out.EndEpoch != one.EndEpoch+3 || out.Price == 0 {
-		d.Errorf("extended: %+v", out)
+	longer := okJSON[moved](d.T, "extend", one.ID.String(), "--epochs", "3", "--dry-run")
+	if out := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3"); out.EndEpoch != one.EndEpoch+3 || out.Price == 0 || longer.Cost != out.Price || *longer.Acts != out.EndEpoch {
+		d.Errorf("extended: %+v, planned %+v", out, longer)
+	}
+	if m := okJSON[moved](d.T, "renew", one.ID.String(), "2WAL", "--dry-run"); m.Cost != 2*token.WAL || !m.DryRun {
+		d.Errorf("a renewal was planned: %+v", m)
 	}
 	if st := d.certified(one.ID); st.EndEpoch != one.EndEpoch+3 {
 		d.Errorf("it ends in epoch %d", st.EndEpoch)
@@ -211,7 +266,11 @@ func (d *developer) leases() {
 	two := d.store(lasting, "--permanent")
 	refused(d.T, exitFail, []string{"permanent"}, "delete", two.ID.String())
 	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	back := okJSON[movedList](d.T, "delete", one.ID.String(), "--dry-run").Moves[0]
 	gone := okJSON[deletedBlobs](d.T, "delete", one.ID.String()).Deleted[0]
+	if back.Gain != gone.Refund {
+		d.Errorf("%s came back, planned %+v", gone.Refund, back)
+	}
 	after := *okJSON[walletShown](d.T, "wallet", "show").Balance
 	if after > before+gone.Refund || after+token.WAL/1000 < before+gone.Refund || gone.Refund == 0 {
 		d.Errorf("%s were to come back, the balance went from %s to %s", gone.Refund, before, after)
@@ -319,14 +378,79 @@ func (d *developer) money() {
 	one := d.store(path, "--wallet", second)
 	refused(d.T, exitFail, []string{"has no lease"}, "delete", one.ID.String())
 	node := okJSON[nodeList](d.T, "nodes", "--no-call").Nodes[0].ID.String()
-	ok(d.T, "stake", "delegate", node, "5WAL", "--wallet", second)
-	if s := okJSON[stakeShown](d.T, "stake", "show", "--wallet", second); len(s.Delegations) != 1 || s.Delegations[0].Joining != 5*token.WAL {
-		d.Errorf("stake show: %+v", s)
+	d.stakes(node, second)
+}
+
+// stakes is what a token holder does in the first epoch, and an operator; what comes of
+// it at the turn is told in TestWhatStakeEarnsCanBeExplained.
+func (d *developer) stakes(node, second string) {
+	holder := func(args ...string) []string { return append(args, "--wallet", second) }
+	before := *okJSON[walletShown](d.T, holder("wallet", "show")...).Balance
+	plan := okJSON[moved](d.T, holder("stake", "delegate", node, "5WAL", "--dry-run")...)
+	if plan.Cost != 5*token.WAL || plan.Before != before || plan.After != before-5*token.WAL-plan.Fee || plan.Acts == nil || !plan.DryRun || plan.Height != 0 {
+		d.Errorf("a dry run of delegate: %+v", plan)
 	}
-	refused(d.T, exitFail, []string{"becomes shares when the next"}, "stake", "undelegate", node, "--wallet", second)
-	ok(d.T, "stake", "bond", node, "1WAL")
-	ok(d.T, "stake", "unbond", node, "1WAL")
-	refused(d.T, exitFail, []string{"operator"}, "stake", "bond", node, "1WAL", "--wallet", second)
+	if has := *okJSON[walletShown](d.T, holder("wallet", "show")...).Balance; has != before {
+		d.Errorf("a dry run cost %s", before-has)
+	}
+	short := node[len(node)-endingLetters:]
+	got := walrus(d.T, holder("stake", "delegate", "…"+short, "5WAL", "--least-shares", "5")...)
+	for _, word := range []string{"costs", "balance", "acts", "about", "shares at the present rate"} {
+		if !strings.Contains(got.err, word) {
+			d.Errorf("before it is signed there is no word of %q: %s", word, got.err)
+		}
+	}
+	if !strings.Contains(got.out, "done in block") || !strings.Contains(got.out, node) {
+		d.Errorf("delegate: %s", got.out)
+	}
+	if has := *okJSON[walletShown](d.T, holder("wallet", "show")...).Balance; has < plan.After || has > plan.After+plan.Fee {
+		d.Errorf("%s is left, planned was at least %s", has, plan.After)
+	}
+	if l := okJSON[stakeShown](d.T, holder("stake", "list")...); len(l.Delegations) != 1 || len(l.Delegations[0].Joining) != 1 || l.Delegations[0].Joining[0].Amount != 5*token.WAL || l.Delegations[0].Joining[0].Epoch != *plan.Acts {
+		d.Errorf("stake list: %+v", l)
+	}
+	for _, c := range []struct {
+		words []string
+		args  []string
+	}{
+		{[]string{"becomes shares when"}, holder("stake", "unbond", node, "--all")},
+		{[]string{"at least 1WAL"}, holder("stake", "delegate", node, "0.5WAL", "--dry-run")},
+		{[]string{"shares at the present rate", "at least"}, holder("stake", "delegate", node, "1WAL", "--least-shares", "2000000000", "--dry-run")},
+		{[]string{"not enough money", "nothing was sent"}, holder("stake", "delegate", node, "100000WAL", "--dry-run")},
+		{[]string{"nothing to draw", "stake list"}, holder("stake", "withdraw", node, "--dry-run")},
+		{[]string{"nothing to draw", "stake list"}, holder("stake", "withdraw", "--all")},
+		{[]string{"operator", "--wallet"}, holder("pool", "bond", node, "1WAL", "--dry-run")},
+		{[]string{"pays out to", "--wallet"}, holder("pool", "withdraw", node)},
+		{[]string{"no such node"}, holder("stake", "delegate", "zzzzzzzz", "1WAL")},
+		{[]string{"more than there is"}, []string{"pool", "unbond", node, "9000000WAL", "--dry-run"}},
+		{[]string{"no epoch has ended yet"}, []string{"explain", "reward", node}},
+		{[]string{"now is epoch 0"}, []string{"explain", "slash", node, "0"}},
+	} {
+		refused(d.T, exitFail, c.words, c.args...)
+	}
+	ok(d.T, "pool", "bond", node, "1WAL")
+	if m := okJSON[moved](d.T, "pool", "unbond", node, "1WAL"); m.Acts == nil || *m.Acts < 2 || m.Height == 0 {
+		d.Errorf("pool unbond: %+v", m)
+	}
+	if l := okJSON[stakeShown](d.T, "stake", "list"); len(l.Operated) != 4 {
+		d.Errorf("the operator's list: %+v", l)
+	}
+	if m := okJSON[moved](d.T, "pool", "commission", node, "5.5"); m.Acts == nil || *m.Acts == 0 {
+		d.Errorf("pool commission: %+v", m)
+	}
+	ok(d.T, "pool", "update", node, "--name", "renamed", "--about", "for a test")
+	for _, n := range okJSON[nodeList](d.T, "nodes", "--no-call").Nodes {
+		if n.ID.String() == node && (n.Name != "renamed" || n.About != "for a test" || len(n.Announced) != 1 || n.Announced[0].Bps != 550 || n.CapacityKiB == 0 || len(n.Addresses) == 0) {
+			d.Errorf("the node is %+v", n)
+		}
+	}
+	ok(d.T, "pool", "keys", node, "--payout", okJSON[walletShown](d.T, holder("wallet", "show")...).Address.String())
+	if l := okJSON[stakeShown](d.T, holder("stake", "list")...); len(l.Operated) != 1 {
+		d.Errorf("the payout address' list: %+v", l)
+	}
+	if j := okJSON[jailStatus](d.T, "pool", "jail-status", node); j.Out || j.Jailed || len(j.Advice) != 1 {
+		d.Errorf("jail-status: %+v", j)
+	}
 }
 
 // votes casts ballots as an operator does; what they do at an epoch's turn is told elsewhere.
@@ -379,10 +503,41 @@ func (d *developer) stranger() {
 	refused(d.T, exitFail, []string{hash, "--genesis"}, "node", "init", "--dir", dir, "--network", address)
 	refused(d.T, exitFail, []string{hash, "you expect"}, "node", "init", "--dir", dir, "--network", address, "--genesis", n.Genesis.Hash().String())
 	made := okJSON[initedNode](d.T, "node", "init", "--dir", dir, "--network", address, "--genesis", hash, "--listen", "/ip4/127.0.0.1/tcp/4001", "--ledger-listen", "127.0.0.1:4002", "--capacity", "1GB")
-	if got := okJSON[registeredNode](d.T, "node", "register", "--dir", dir, "--name", "new"); got.Node != made.Node || got.Addresses[0] != "/ip4/127.0.0.1/tcp/4001/p2p/"+made.Node.String() {
+	d.elsewhere(dir)
+	if got := okJSON[registeredNode](d.T, "node", "register", "--dir", dir, "--name", "new"); *got.Node != made.Node || got.Addresses[0] != "/ip4/127.0.0.1/tcp/4001/p2p/"+made.Node.String() {
 		d.Errorf("registered: %+v", got)
 	}
 	refused(d.T, exitFail, []string{"registered already"}, "node", "register", "--dir", dir)
+}
+
+// elsewhere enters a node whose operator's wallet is on another machine, up to the last step.
+func (d *developer) elsewhere(dir string) {
+	me := okJSON[walletShown](d.T, "wallet", "show", "--offline").Address.String()
+	file := filepath.Join(d.dir, "request.json")
+	ok(d.T, "node", "request", "--dir", dir, "--operator", me, "--name", "far", "-o", file)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		d.Fatal(err)
+	}
+	plan := okJSON[registeredNode](d.T, "pool", "create", "--request", file, "--bond", "2000WAL", "--commission", "2.75", "--dry-run")
+	if !plan.DryRun || plan.Cost != 2000*token.WAL || plan.Bond != 2000*token.WAL || plan.Operator.String() != me || plan.Epoch == 0 {
+		d.Errorf("planned: %+v", plan)
+	}
+	forged := write(d.T, filepath.Join(d.dir, "forged.json"), strings.Replace(string(text), `"bls_key": "`, `"bls_key": "00`, 1))
+	refused(d.T, exitFail, []string{"bls_key", "48 bytes"}, "pool", "create", "--request", forged, "--dry-run")
+	r, err := decodeRequest(bytes.NewReader(text))
+	if err != nil {
+		d.Fatal(err)
+	}
+	r.Signature = strings.Repeat("00", 64)
+	again, err := json.Marshal(r)
+	if err != nil {
+		d.Fatal(err)
+	}
+	refused(d.T, exitFail, []string{"signature"}, "pool", "create", "--request", write(d.T, forged, string(again)), "--dry-run")
+	refused(d.T, exitFail, []string{"the node asks for the operator", "--wallet"}, "pool", "create", "--request", file, "--wallet", filepath.Join(d.dir, "second"))
+	refused(d.T, exitFail, []string{"at least"}, "pool", "create", "--request", file, "--bond", "1WAL", "--dry-run")
+	refused(d.T, exitUsage, []string{"node request"}, "pool", "create", "--request", file, "--name", "other")
 }
 
 func (d *developer) lostDisk() {

@@ -194,15 +194,8 @@ func first(args []string) string {
 	return args[0]
 }
 
-type sent struct {
-	From   token.Address `json:"from"`
-	To     token.Address `json:"to"`
-	Amount token.Amount  `json:"amount"`
-	Height uint64        `json:"height"`
-}
-
 func (a *app) walletSend() *cobra.Command {
-	return &cobra.Command{
+	return moving(&cobra.Command{
 		Use:     "send ADDRESS AMOUNT",
 		Short:   "Send money to an address",
 		Example: "  walrus wallet send wal1… 1.5WAL",
@@ -219,7 +212,7 @@ func (a *app) walletSend() *cobra.Command {
 			defer s.Close()
 			return a.send(c.Context(), s, to, amount)
 		},
-	}
+	})
 }
 
 func parsePayment(address, amount string) (to token.Address, sum token.Amount, err error) {
@@ -232,14 +225,7 @@ func parsePayment(address, amount string) (to token.Address, sum token.Amount, e
 	return to, sum, err
 }
 
+// send gives money to an address.
 func (a *app) send(ctx context.Context, s *session, to token.Address, amount token.Amount) error {
-	receipt, err := s.send(ctx, ledger.Transfer{To: to, Amount: amount})
-	if err != nil {
-		return fmt.Errorf("send %s to %s: %w", amount, to, err)
-	}
-	out := sent{s.key.Address(), to, amount, receipt.Height}
-	return a.print(out, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "sent %s to %s, in block %d\n", amount, to, receipt.Height)
-		return err
-	})
+	return a.move(ctx, s, move{act: "send", text: fmt.Sprintf("send %s to %s", amount, to), to: &to, amount: &amount, body: ledger.Transfer{To: to, Amount: amount}})
 }

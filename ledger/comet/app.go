@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync"
 
 	abci "github.com/cometbft/cometbft/abci/types"
-	"github.com/cometbft/cometbft/crypto/ed25519"
-	"github.com/cometbft/cometbft/types"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
@@ -27,10 +26,19 @@ const receiptsKept = 1 << 16
 // app is the state machine as CometBFT drives it. It translates and holds no rule.
 type app struct {
 	abci.BaseApplication
-	machine *ledger.Machine
-	fail    func(error) // told once, when the machine cannot go on
+	machine   *ledger.Machine
+	fail      func(error) // told once, when the machine cannot go on
+	log       *slog.Logger
+	voice     voice
+	addresses addresses
+	// wants and execute are the machine's.
+	wants   func(height uint64) (ledger.Wants, error)
+	execute func(ledger.Block) (ledger.Result, error)
 	// catchingUp says that blocks come from CometBFT's block sync. Set by Chain.
 	catchingUp func() bool
+	// hadTheTurn says whether a proposed block is by who had the turn to propose. It is
+	// called from ProcessProposal alone. Set by Chain.
+	hadTheTurn func(block, proposer []byte) bool
 
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
@@ -53,9 +61,12 @@ type executed struct {
 	result ledger.TxResult
 }
 
-func newApp(m *ledger.Machine, fail func(error)) *app {
-	return &app{machine: m, fail: fail, catchingUp: func() bool { return false }, changed: make(chan struct{}),
-		settled: m.Height(), receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
+func newApp(m *ledger.Machine, o Options, fail func(error)) *app {
+	return &app{machine: m, fail: fail, log: o.Log, voice: voice{chain: m.ChainID(), key: o.BLS, attester: o.Attester},
+		addresses: addresses{m, map[string]staking.NodeID{}}, wants: m.Wants, execute: m.Execute,
+		catchingUp: func() bool { return false }, hadTheTurn: func(_, _ []byte) bool { return false },
+		changed: make(chan struct{}), settled: m.Height(),
+		receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
 }
 
 // Info says how far the state is, so that CometBFT replays what is missing.
@@ -88,7 +99,12 @@ func updatesOf(validators []ledger.Validator) []abci.ValidatorUpdate {
 
 // CheckTx is the door of the mempool.
 func (a *app) CheckTx(_ context.Context, r *abci.RequestCheckTx) (*abci.ResponseCheckTx, error) {
-	err := a.machine.Check(r.Tx)
+	var err error
+	if isVotes(r.Tx) {
+		err = fmt.Errorf("%w: votes on a block come from its proposer alone", ledger.ErrMalformed)
+	} else {
+		err = a.machine.Check(r.Tx)
+	}
 	if err == nil {
 		return &abci.ResponseCheckTx{}, nil
 	}
@@ -98,12 +114,11 @@ func (a *app) CheckTx(_ context.Context, r *abci.RequestCheckTx) (*abci.Response
 // FinalizeBlock works out an agreed block. Logs are kept for those who asked and
 // not handed on: they are no part of what is agreed.
 func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
-	b := ledger.Block{Height: uint64(r.Height), TimeMs: r.Time.UnixMilli(), Txs: r.Txs}
-	var err error
-	if b.DoubleSigns, err = a.doubleSigns(r.Misbehavior); err != nil {
-		return nil, a.broken(err)
+	b, err := a.agreed(r)
+	if err != nil {
+		return nil, a.broken(fmt.Errorf("block %d: %w", r.Height, err))
 	}
-	result, err := a.machine.Execute(b)
+	result, err := a.execute(b)
 	if err != nil {
 		err = a.broken(fmt.Errorf("block %d: %w", r.Height, err))
 		if errors.Is(err, ledger.ErrRules) && a.catchingUp() {
@@ -114,9 +129,12 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 		return nil, err
 	}
 	out := &abci.ResponseFinalizeBlock{AppHash: result.AppHash[:], ValidatorUpdates: updatesOf(result.Validators)}
-	block := make([]executed, len(r.Txs))
+	if len(b.Txs) < len(r.Txs) {
+		out.TxResults = append(out.TxResults, &abci.ExecTxResult{}) // CometBFT wants one for transaction 0 too
+	}
+	block := make([]executed, len(b.Txs))
 	for i, t := range result.Txs {
-		block[i] = executed{ledger.TxHash(r.Txs[i]), t}
+		block[i] = executed{ledger.TxHash(b.Txs[i]), t}
 		code := uint32(t.Code)
 		if t.Kind.Unsigned() {
 			code |= forget
@@ -129,28 +147,33 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	return out, nil
 }
 
+// agreed is an agreed block as the ledger takes it.
+func (a *app) agreed(r *abci.RequestFinalizeBlock) (b ledger.Block, err error) {
+	b.Height, b.TimeMs = uint64(r.Height), r.Time.UnixMilli()
+	if b.DoubleSigns, err = a.doubleSigns(r.Misbehavior); err != nil {
+		return b, err
+	}
+	if b.Proposer, _, err = a.addresses.node(r.ProposerAddress); err != nil {
+		return b, err
+	}
+	w, err := a.wants(b.Height)
+	if err == nil {
+		b.Extensions, b.Last, b.Txs, err = a.carried(w, r)
+	}
+	return b, err
+}
+
 // doubleSigns turns CometBFT's evidence into the ledger's: its addresses into nodes.
 // Both kinds prove that a validator signed two blocks at one height: by two votes, or
 // by a block shown to a light client only. Addresses that no node ever had say nothing.
 func (a *app) doubleSigns(evidence []abci.Misbehavior) (out []ledger.DoubleSign, err error) {
-	if len(evidence) == 0 {
-		return nil, nil
-	}
-	v, err := a.machine.View()
-	if err != nil {
-		return nil, err
-	}
-	byAddress := map[string]staking.NodeID{}
-	err = v.EachNode(func(n ledger.NodeRecord) error {
-		byAddress[string(ed25519.PubKey(n.ID[:]).Address())] = n.ID
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
 	for _, e := range evidence {
 		counts := e.Type == abci.MisbehaviorType_DUPLICATE_VOTE || e.Type == abci.MisbehaviorType_LIGHT_CLIENT_ATTACK
-		if id, known := byAddress[string(e.Validator.Address)]; known && counts {
+		id, known, err := a.addresses.node(e.Validator.Address)
+		if err != nil {
+			return nil, err
+		}
+		if known && counts {
 			out = append(out, ledger.DoubleSign{Node: id, Height: uint64(e.Height), Power: e.Validator.Power})
 		}
 	}
@@ -163,6 +186,13 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 		return nil, a.broken(fmt.Errorf("commit: %w", err))
 	}
 	height := a.machine.Height()
+	w, err := a.wants(height + 1)
+	if err != nil {
+		return nil, a.broken(fmt.Errorf("commit: %w", err))
+	}
+	if w.Reveal {
+		a.voice.prepare(w.Round)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.block {
@@ -247,23 +277,4 @@ func (a *app) next() <-chan struct{} {
 func (a *app) broken(err error) error {
 	a.fail(err)
 	return err
-}
-
-// PrepareProposal takes what fits; the rules of a block's bytes are the network's.
-func (a *app) PrepareProposal(_ context.Context, r *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
-	var out [][]byte
-	var size int64
-	for _, tx := range r.Txs {
-		if size += types.ComputeProtoSizeForTxs([]types.Tx{tx}); size > r.MaxTxBytes {
-			break
-		}
-		out = append(out, tx)
-	}
-	return &abci.ResponsePrepareProposal{Txs: out}, nil
-}
-
-// ProcessProposal accepts any block that CometBFT finds well-formed: a transaction
-// that cannot be done does nothing and is not paid for.
-func (a *app) ProcessProposal(context.Context, *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
-	return &abci.ResponseProcessProposal{Status: abci.ResponseProcessProposal_ACCEPT}, nil
 }

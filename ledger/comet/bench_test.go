@@ -7,8 +7,16 @@ import (
 	"testing"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+	"github.com/cometbft/cometbft/crypto/ed25519"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -52,6 +60,76 @@ func BenchmarkTransfers(b *testing.B) {
 	}
 	wg.Wait()
 	b.ReportMetric(float64(b.N)/time.Since(began).Seconds(), "tx/s")
+}
+
+// BenchmarkBlockInterval runs pairs of networks of four validators in one process: one
+// without vote extensions, and one in which every vote has a reveal or an attestation
+// and every block carries them. It gives the time between blocks of each, and the ratio.
+func BenchmarkBlockInterval(b *testing.B) {
+	const first, blocks = 6, 60
+	run := func(challenged bool) float64 {
+		c := newCluster(b, 4)
+		if challenged {
+			c.challenged(func(h uint64) ledger.Wants {
+				return ledger.Wants{Round: challenge.Round{Epoch: h}, Reveal: h%2 == 0, Attest: h%2 == 1, Carry: h > 1, Last: h%2 == 0 && h > 1}
+			})
+		}
+		c.start(0, 1, 2, 3)
+		c.reach(b.Context(), 0, first+blocks)
+		store := c.members[0].chain.node.BlockStore()
+		took := store.LoadBlockMeta(first + blocks).Header.Time.Sub(store.LoadBlockMeta(first).Header.Time)
+		for i := range c.members {
+			c.stop(i)
+		}
+		return took.Seconds() * 1000 / blocks
+	}
+	var plain, extended float64
+	for range b.N {
+		plain += run(false)
+		extended += run(true)
+	}
+	b.ReportMetric(plain/float64(b.N), "plain-ms/block")
+	b.ReportMetric(extended/float64(b.N), "extended-ms/block")
+	b.ReportMetric(extended/plain, "ratio")
+}
+
+// BenchmarkVotes is what transaction 0 of a hundred validators costs its proposer, and
+// everybody who judges it.
+func BenchmarkVotes(b *testing.B) {
+	const validators = 100
+	l := lastVotes{chain: "test", height: 7, shards: validators}
+	var c abci.ExtendedCommitInfo
+	for i := range validators {
+		key := token.KeyFromSeed([32]byte{1, byte(i)})
+		id := staking.NodeID(key.Public())
+		e := challenge.NewAttest(challenge.Round{Epoch: 1, Round: 2}, true, blob.Hash{}, make([]byte, (validators+7)/8)).Encode()
+		sig, err := ed25519.PrivKey(key.Ed25519()).Sign(types.VoteExtensionSignBytes("test", &cmtproto.Vote{Extension: e, Height: 7}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		v := abci.Validator{Address: ed25519.PubKey(id[:]).Address(), Power: 1}
+		c.Votes = append(c.Votes, abci.ExtendedVoteInfo{Validator: v, BlockIdFlag: cmtproto.BlockIDFlagCommit, VoteExtension: e, ExtensionSignature: sig})
+		l.nodes = append(l.nodes, id)
+	}
+	l.votes = withoutExtensions(c).Votes
+	tx := votes{Extensions: l.gather(c)}.encode()
+	b.Run("gather", func(b *testing.B) {
+		for range b.N {
+			tx = votes{Extensions: l.gather(c)}.encode()
+		}
+	})
+	b.Run("check", func(b *testing.B) {
+		for range b.N {
+			v, err := decodeVotes(tx, validators)
+			if err == nil {
+				err = l.check(v.Extensions)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.ReportMetric(float64(len(tx)), "B")
 }
 
 // BenchmarkCommit executes and commits blocks of 1,000 transfers between 2,000

@@ -14,7 +14,9 @@ import (
 	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
+	abci "github.com/cometbft/cometbft/abci/types"
 	cfg "github.com/cometbft/cometbft/config"
+	"github.com/cometbft/cometbft/consensus"
 	"github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/cometbft/cometbft/node"
 	"github.com/cometbft/cometbft/p2p"
@@ -42,11 +44,15 @@ type Options struct {
 	KeyDir  string // of what was signed last
 	Genesis ledger.Genesis
 	Key     token.Key
-	Listen  string // host:port of CometBFT's transport
+	BLS     token.BLSKey // signs this node's part of each round's draw
+	Listen  string       // host:port of CometBFT's transport
 	// Peers gives who else may be connected to, now: called every second or so.
-	Peers   func() []Peer
-	Waiting int // transactions that may wait for a block; 0: 20,000
-	Log     *slog.Logger
+	Peers    func() []Peer
+	Waiting  int      // transactions that may wait for a block; 0: 20,000
+	Attester Attester // nil: this node listens to no challenge
+	Log      *slog.Logger
+
+	wrap func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
 }
 
 // Peer is where a node's CometBFT listens.
@@ -66,17 +72,19 @@ type Chain struct {
 	node    *node.Node
 	states  sm.Store
 
+	agreement *consensus.State // of node
+
 	failed chan struct{} // closed when why is set
 	once   sync.Once
 	why    error // the first reason for which the chain cannot go on
 }
 
 // Open opens the ledger's database and prepares the node; Run starts it.
-func Open(o Options) (c *Chain, err error) {
+func Open(o Options) (opened *Chain, err error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	c = &Chain{options: o, failed: make(chan struct{})}
+	c := &Chain{options: o, failed: make(chan struct{})}
 	if c.db, err = kv.Open(kv.Options{Dir: filepath.Join(o.Dir, "db"), Profile: kv.Small, Logger: o.Log}); err != nil {
 		if errors.Is(err, kv.ErrCorrupt) {
 			return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
@@ -86,6 +94,9 @@ func Open(o Options) (c *Chain, err error) {
 	db := c.db // an error returns no chain
 	defer func() {
 		if err != nil {
+			if c.app != nil {
+				c.app.voice.wait()
+			}
 			db.Close()
 		}
 	}()
@@ -99,7 +110,7 @@ func Open(o Options) (c *Chain, err error) {
 		}
 		return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
 	}
-	c.app = newApp(c.machine, c.fail)
+	c.app = newApp(c.machine, o, c.fail)
 	if c.guard, err = newGuard(o.Key, o.KeyDir, newLedger); err != nil {
 		return nil, err
 	}
@@ -110,6 +121,8 @@ func Open(o Options) (c *Chain, err error) {
 	})
 	if err == nil {
 		c.app.catchingUp = func() bool { return !c.AtTip() }
+		c.app.hadTheTurn = c.hadTheTurn
+		c.agreement, err = agreementOf(c.node)
 	}
 	return c, err
 }
@@ -136,9 +149,13 @@ func (c *Chain) guarded(act string, call func() error) (err error) {
 
 func (c *Chain) newNode() (*node.Node, error) {
 	genesis := ledgerGenesis{c.options.Genesis}
+	var app abci.Application = c.app
+	if c.options.wrap != nil {
+		app = c.options.wrap(c.app)
+	}
 	key := ed25519.PrivKey(c.options.Key.Ed25519())
 	return node.NewNode(c.config(), c.guard, &p2p.NodeKey{PrivKey: key},
-		proxy.NewConnSyncLocalClientCreator(c.app),
+		proxy.NewConnSyncLocalClientCreator(app),
 		genesis.doc,
 		func(ctx *cfg.DBContext) (dbm.DB, error) { return newCometDisk(c.db, ctx.ID), nil },
 		node.DefaultMetricsProvider(&cfg.InstrumentationConfig{}),
@@ -192,6 +209,9 @@ func (g ledgerGenesis) doc() (*types.GenesisDoc, error) {
 		return nil, err
 	}
 	doc := genesisDoc(g.Genesis, validators)
+	if err := letVotesBeExtended(doc, g.Params); err != nil {
+		return nil, err
+	}
 	return doc, doc.ValidateAndComplete()
 }
 
@@ -259,6 +279,7 @@ func (c *Chain) Run(ctx context.Context) error {
 	if stopped == nil {
 		c.node.Wait()
 	}
+	c.app.voice.wait()
 	if err == nil {
 		err = stopped
 	}

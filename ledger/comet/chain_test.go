@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	abci "github.com/cometbft/cometbft/abci/types"
+
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
@@ -38,10 +40,13 @@ type member struct {
 	addr   string        // of CometBFT
 	listen string        // of libp2p
 	peers  func() []Peer // whom it connects to; nil: everybody
-	chain  *Chain
-	host   *p2p.Host
-	stop   func()
-	end    func() error // waits for its end
+
+	attester Attester                    // see Options
+	wrap     func(*app) abci.Application // see Options
+	chain    *Chain
+	host     *p2p.Host
+	stop     func()
+	end      func() error // waits for its end
 }
 
 func quiet() *slog.Logger {
@@ -121,7 +126,7 @@ func (c *cluster) start(list ...int) {
 		if peers == nil {
 			peers = c.peers
 		}
-		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Log: quiet().With("node", i)})
+		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), BLS: m.secret.BLSKey(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Attester: m.attester, Log: quiet().With("node", i), wrap: m.wrap})
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -175,6 +180,12 @@ func (c *cluster) reach(ctx context.Context, i int, height uint64) {
 		case <-time.After(100 * time.Millisecond):
 		}
 		if ctx.Err() != nil {
+			for k, other := range c.members {
+				if other.chain != nil && other.chain.node != nil {
+					n := other.chain.node
+					c.t.Logf("node %d: height %d, in block sync %v, %d peers: %s", k, other.chain.machine.Height(), n.ConsensusReactor().WaitSync(), n.Switch().Peers().Size(), n.ConsensusReactor().StringIndented("  "))
+				}
+			}
 			c.t.Fatalf("node %d stands at %d, want %d", i, m.machine.Height(), height)
 		}
 	}

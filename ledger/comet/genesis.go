@@ -1,6 +1,8 @@
 package comet
 
 import (
+	"fmt"
+	"math"
 	"time"
 
 	"github.com/cometbft/cometbft/crypto/ed25519"
@@ -27,6 +29,23 @@ func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisD
 		doc.Validators = append(doc.Validators, types.GenesisValidator{Address: key.Address(), PubKey: key, Power: v.Power})
 	}
 	return doc
+}
+
+// letVotesBeExtended turns vote extensions on where the network is challenged, and keeps
+// room for transaction 0 in every block: evidence comes first into a block, and must not
+// fill it.
+func letVotesBeExtended(doc *types.GenesisDoc, p ledger.Params) error {
+	if !p.Challenged {
+		return nil
+	}
+	most := p.Shards // validators: each has a shard
+	room := types.MaxDataBytesNoEvidence(math.MaxInt64, most) - math.MaxInt64 + int64(p.BlockBytes) - 2*maxVotesBytes(most)
+	if room < 0 {
+		return fmt.Errorf("genesis: blocks of %d bytes have no room for the votes of %d validators: at least %d are needed", p.BlockBytes, most, int64(p.BlockBytes)-room)
+	}
+	doc.ConsensusParams.ABCI.VoteExtensionsEnableHeight = 1
+	doc.ConsensusParams.Evidence.MaxBytes = min(doc.ConsensusParams.Evidence.MaxBytes, room)
+	return nil
 }
 
 // maxTrust bounds the trust period: beyond it numbers would overflow, and no header

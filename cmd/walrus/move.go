@@ -1,0 +1,250 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
+)
+
+// move is what a wallet is about to do with money, or with its rights over a node.
+type move struct {
+	act    string // in a word
+	text   string // in a sentence, for people
+	node   *staking.NodeID
+	to     *token.Address
+	amount *token.Amount
+	body   ledger.Body
+	notes  []string
+	// acts reads, from a view in which it is done by a block of that height, what of it
+	// takes effect later. It may be nil: then all of it does at once.
+	acts func(v ledger.View, height uint64) (acting, error)
+}
+
+// acting says when something takes effect.
+type acting struct {
+	epoch uint64
+	what  string // "it earns from"
+}
+
+// moved is a move as it was shown before it was signed, and what became of it.
+type moved struct {
+	Act    string          `json:"act"`
+	Wallet token.Address   `json:"wallet"`
+	Node   *staking.NodeID `json:"node,omitempty"`
+	To     *token.Address  `json:"to,omitempty"`
+	Amount *token.Amount   `json:"amount,omitempty"`
+	Cost   token.Amount    `json:"cost"`          // leaves the wallet, beside the fee
+	Gain   token.Amount    `json:"gain"`          // comes to it at once
+	Fee    token.Amount    `json:"most_fee"`      // at most
+	Before token.Amount    `json:"balance"`       // of the wallet
+	After  token.Amount    `json:"balance_after"` // at least
+	Acts   *uint64         `json:"acts_in_epoch,omitempty"`
+	About  *time.Time      `json:"acts_about,omitempty"`
+	Notes  []string        `json:"notes,omitempty"`
+	DryRun bool            `json:"dry_run"`
+	Height uint64          `json:"height,omitempty"` // of the block that did it
+	text   string
+	when   string
+}
+
+const dryFlag = "dry-run"
+
+// moving makes a command one that moves money: it gets the flag to only show it.
+func moving(c *cobra.Command) *cobra.Command {
+	c.Flags().Bool(dryFlag, false, "check it and show what it would do and cost; sign and send nothing")
+	return c
+}
+
+func (a *app) dry() bool {
+	dry, err := a.flags.GetBool(dryFlag)
+	return err == nil && dry
+}
+
+// preview works a move out on what the ledger is now, with the ledger's own rules. It
+// fails as the ledger would.
+func (s *session) preview(on ledger.View, m move) (moved, ledger.View, error) {
+	out := moved{Act: m.act, Wallet: s.key.Address(), Node: m.node, To: m.to, Amount: m.amount, Notes: m.notes, text: m.text}
+	genesis := s.Network.Genesis
+	out.Fee = client.MostFee(genesis.ChainID(), s.params.Fees, m.body)
+	before, err := on.Account(out.Wallet)
+	if err != nil {
+		return out, on, err
+	}
+	after, err := on.Try(genesis, s.key.Public(), out.Fee, m.body)
+	if err != nil {
+		return out, on, s.hint(err)
+	}
+	left, err := after.Account(out.Wallet)
+	if err != nil {
+		return out, on, err
+	}
+	out.Before, out.After = before.Balance, left.Balance
+	if less := before.Balance - out.Fee; less >= left.Balance { // the ledger took the fee: it is there
+		out.Cost = less - left.Balance
+	} else {
+		out.Gain = left.Balance - less
+	}
+	return out, after, s.timed(&out, m, after, s.head.Height+1)
+}
+
+// hint adds what to do where the ledger only says no.
+func (s *session) hint(err error) error {
+	switch {
+	case errors.Is(err, ledger.ErrFunds):
+		return fmt.Errorf("%w; nothing was sent", err)
+	case errors.Is(err, ledger.ErrNotOperator):
+		return fmt.Errorf("%w; the wallet is %s: name the operator's with --wallet", err, s.key.Address())
+	case errors.Is(err, ledger.ErrNothing):
+		return fmt.Errorf("%w: walrus stake list shows what comes due and when", err)
+	}
+	return err
+}
+
+func (s *session) timed(out *moved, m move, v ledger.View, height uint64) error {
+	if m.acts == nil {
+		return nil
+	}
+	at, err := m.acts(v, height)
+	if err != nil {
+		return err
+	}
+	begins := s.begins(at.epoch).UTC()
+	out.Acts, out.About = &at.epoch, &begins
+	out.when = fmt.Sprintf("%s epoch %d (about %s)", at.what, at.epoch, timeText(begins))
+	return nil
+}
+
+// do shows a move, and does it unless it is to be shown only.
+func (a *app) do(ctx context.Context, s *session, m move) (moved, error) {
+	out, _, err := s.preview(s.view, m)
+	if err != nil {
+		return out, fmt.Errorf("%s: %w", m.text, err)
+	}
+	if a.dry() {
+		out.DryRun = true
+		return out, nil
+	}
+	return out, a.carryOut(ctx, s, m, &out)
+}
+
+// carryOut shows what is about to be signed, and sends it.
+func (a *app) carryOut(ctx context.Context, s *session, m move, out *moved) error {
+	var shown strings.Builder
+	if err := out.show(&shown); err != nil {
+		return err
+	}
+	a.say("%s", strings.TrimSuffix(shown.String(), "\n"))
+	receipt, err := s.send(ctx, m.body)
+	if err != nil {
+		return fmt.Errorf("%s: %w", m.text, s.hint(err))
+	}
+	out.Height = receipt.Height
+	s.lookAgain(ctx, m, out)
+	return nil
+}
+
+// lookAgain sees what came of a move that is done. Where the ledger does not answer now,
+// what was planned stands.
+func (s *session) lookAgain(ctx context.Context, m move, out *moved) {
+	if s.Remote.Settle(ctx) != nil {
+		return
+	}
+	if n, err := look(ctx, s.Connection); err == nil && n.head.Height >= out.Height {
+		s.now = n
+		is := *out
+		if s.timed(&is, m, n.view, out.Height) == nil {
+			*out = is
+		}
+	}
+}
+
+// move does a move and prints what came of it.
+func (a *app) move(ctx context.Context, s *session, m move) error {
+	out, err := a.do(ctx, s, m)
+	if err != nil {
+		return err
+	}
+	return a.print(out, out.print)
+}
+
+// show is for people, before it is signed.
+func (m moved) show(w io.Writer) error {
+	if _, err := fmt.Fprintln(w, m.text); err != nil {
+		return err
+	}
+	t := newTable(w)
+	cost := fmt.Sprintf("a fee of at most %s", m.Fee)
+	if m.Cost > 0 {
+		cost = fmt.Sprintf("%s, and %s", m.Cost, cost)
+	}
+	t.row("  costs", cost)
+	if m.Gain > 0 {
+		t.row("  brings", m.Gain)
+	}
+	t.row("  balance", fmt.Sprintf("%s now, at least %s after it", m.Before, m.After))
+	if m.when != "" {
+		t.row("  acts", m.when)
+	}
+	for _, n := range m.Notes {
+		t.row("  note", n)
+	}
+	return t.flush()
+}
+
+// print is the result: what was done, or would be.
+func (m moved) print(w io.Writer) error {
+	if m.DryRun {
+		if err := m.show(w); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(w, "nothing was sent: this was a dry run")
+		return err
+	}
+	text := fmt.Sprintf("done in block %d: %s", m.Height, m.text)
+	if m.when != "" {
+		text += "; " + m.when
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
+
+// countsFrom is the first epoch whose committee is not fixed at a height: what joins
+// then counts from it on.
+func (n now) countsFrom(height uint64) uint64 {
+	switch {
+	case height > n.head.EpochEnd: // of the next epoch
+		return n.head.Epoch + 2
+	case height >= n.head.Middle():
+		return n.head.Epoch + 2
+	}
+	return n.head.Epoch + 1
+}
+
+// parsePercent reads 5, 5% or 2.75 as 1/10000, exactly.
+func parsePercent(text string) (bps uint64, err error) {
+	whole, part, dotted := strings.Cut(strings.TrimSuffix(strings.TrimSpace(text), "%"), ".")
+	ok := whole != "" && len(whole) <= 3 && len(part) <= 2 && (!dotted || part != "")
+	for _, c := range whole + (part + "00")[:2] {
+		ok = ok && c >= '0' && c <= '9'
+		bps = bps*10 + uint64(c-'0')
+	}
+	if !ok || bps > 10000 {
+		return 0, errUsage{fmt.Errorf("%q: 0 to 100 percent, like 5 or 2.75", text)}
+	}
+	return bps, nil
+}
+
+func percentText(bps uint64) string {
+	text := strings.TrimRight(fmt.Sprintf("%d.%02d", bps/100, bps%100), "0")
+	return strings.TrimSuffix(text, ".") + "%"
+}

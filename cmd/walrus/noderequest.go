@@ -1,0 +1,262 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
+)
+
+// nodeRequest is what a node asks its operator to enter on the ledger: who it is, with
+// its keys' signatures that it wants this operator. There is no secret in it; whoever
+// changes the operator, the node or its BLS key breaks the signatures.
+type nodeRequest struct {
+	Format      int            `json:"walrus_node_request"` // requestFormat
+	Chain       token.ChainID  `json:"chain"`
+	Operator    token.Address  `json:"operator"`
+	Node        staking.NodeID `json:"node"`
+	Signature   string         `json:"node_signature"` // hex, so with the next ones
+	BLS         string         `json:"bls_key"`
+	Possession  string         `json:"possession"`
+	Addresses   []string       `json:"addresses"`
+	Ledger      string         `json:"ledger_address"`
+	CapacityKiB uint64         `json:"capacity_kib"`
+	Name        string         `json:"name,omitempty"`
+	URL         string         `json:"url,omitempty"`
+	About       string         `json:"about,omitempty"`
+}
+
+// Of the file of a request.
+const (
+	requestFormat = 1
+	requestBytes  = 64 << 10 // most; a request of the longest texts is a fifth of it
+)
+
+func newRequest(chain token.ChainID, operator token.Address, b ledger.RegisterNode) nodeRequest {
+	return nodeRequest{Format: requestFormat, Chain: chain, Operator: operator, Node: b.Node, Signature: hex.EncodeToString(b.NodeSignature[:]), BLS: hex.EncodeToString(b.BLS[:]),
+		Possession: hex.EncodeToString(b.Possession[:]), Addresses: b.Addresses, Ledger: b.Comet, CapacityKiB: b.CapacityKiB, Name: b.Name, URL: b.URL, About: b.About}
+}
+
+// body is the transaction that the request is for, without bond, commission and keys.
+func (r nodeRequest) body() (b ledger.RegisterNode, err error) {
+	b = ledger.RegisterNode{Node: r.Node, Addresses: r.Addresses, Comet: r.Ledger, CapacityKiB: r.CapacityKiB, Name: r.Name, URL: r.URL, About: r.About}
+	for _, f := range []struct {
+		name, text string
+		to         []byte
+	}{{"node_signature", r.Signature, b.NodeSignature[:]}, {"bls_key", r.BLS, b.BLS[:]}, {"possession", r.Possession, b.Possession[:]}} {
+		raw, err := hex.DecodeString(f.text)
+		if err != nil || len(raw) != len(f.to) {
+			return b, fmt.Errorf("%s: %d bytes in hex are wanted", f.name, len(f.to))
+		}
+		copy(f.to, raw)
+	}
+	return b, nil
+}
+
+// decodeRequest reads a request from whoever sent it.
+func decodeRequest(in io.Reader) (r nodeRequest, err error) {
+	raw, err := io.ReadAll(io.LimitReader(in, requestBytes+1))
+	if err != nil {
+		return r, err
+	}
+	if len(raw) > requestBytes {
+		return r, fmt.Errorf("longer than %d bytes: no request of a node", requestBytes)
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&r); err != nil {
+		return r, fmt.Errorf("what walrus node request writes is wanted: %w", err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return r, errors.New("more than one request in it")
+	}
+	if r.Format != requestFormat {
+		return r, fmt.Errorf("a request of format %d, this program knows %d: make it with a program of the same version", r.Format, requestFormat)
+	}
+	_, err = r.body()
+	return r, err
+}
+
+// describing is what a node says of itself, from its directory and what was typed.
+type describing struct {
+	a                          *app
+	dir, name, url, about, led string
+	addresses                  []string
+	capacity                   string
+}
+
+func (w *describing) flags(f *pflag.FlagSet) {
+	f.StringVar(&w.dir, "dir", defaultNodeDir, "the node's directory")
+	f.StringVar(&w.name, "name", "", "what people shall call it")
+	f.StringVar(&w.url, "url", "", "where the operator can be read about")
+	f.StringVar(&w.about, "about", "", "a line about it, in the operator's words")
+	f.StringSliceVar(&w.addresses, "address", nil, "where others reach it, as multiaddrs (default: where it listens, or, if it runs, what it found out)")
+	f.StringVar(&w.led, "ledger-address", "", "host:port where others reach its ledger (default: the node's first address)")
+	f.StringVar(&w.capacity, "capacity", "", "how much it will keep, like 500GB (default: node.toml)")
+}
+
+// described are the flags of describing but --dir.
+var described = []string{"name", "url", "about", "address", "ledger-address", "capacity"}
+
+// request signs with the node's keys that an operator may enter it. It asks no network.
+func (w *describing) request(ctx context.Context, operator token.Address) (nodeRequest, client.Network, error) {
+	fail := func(err error) (nodeRequest, client.Network, error) { return nodeRequest{}, client.Network{}, err }
+	file, err := node.LoadFile(w.dir)
+	if err != nil {
+		return fail(err)
+	}
+	secret, err := node.LoadSecret(w.dir)
+	if err != nil {
+		return fail(err)
+	}
+	network, err := loadNodeNetwork(w.dir, file)
+	if err != nil {
+		return fail(err)
+	}
+	body := ledger.RegisterNode{Name: w.name, URL: w.url, About: w.about}
+	if body.CapacityKiB, err = w.capacityKiB(file); err != nil {
+		return fail(err)
+	}
+	if body.Addresses, err = w.reachedAt(ctx, file, staking.NodeID(secret.Key().Public())); err != nil {
+		return fail(err)
+	}
+	if body.Comet, err = w.ledgerAt(file, body.Addresses); err != nil {
+		return fail(err)
+	}
+	g := network.Genesis
+	body = body.Prove(g.ChainID(), g.Name, operator, secret.Key(), secret.BLSKey())
+	return newRequest(g.ChainID(), operator, body), network, nil
+}
+
+func (w *describing) capacityKiB(file node.File) (uint64, error) {
+	text := w.capacity
+	if text == "" {
+		text = file.Capacity
+	}
+	if text == "" {
+		return 0, errUsage{errors.New("how much will the node keep? say --capacity 500GB, or write capacity into node.toml")}
+	}
+	n, err := humanize.ParseBytes(text)
+	if err != nil || n < 1024 {
+		return 0, errUsage{fmt.Errorf("capacity %q: write it as 500GB or 2TiB", text)}
+	}
+	return n / 1024, nil
+}
+
+// reachedAt is where others reach the node.
+func (w *describing) reachedAt(ctx context.Context, file node.File, id staking.NodeID) ([]string, error) {
+	if len(w.addresses) > 0 {
+		return withPeer(w.addresses, id)
+	}
+	from := file.Listen
+	if s, err := node.AskStatus(ctx, w.dir); err == nil {
+		from = s.Addrs
+	}
+	if from = p2p.Dialable(from); len(from) == 0 {
+		return nil, errUsage{errors.New("where do others reach the node? say --address /ip4/203.0.113.7/tcp/4001, or run the node first: then it tells")}
+	}
+	return withPeer(from, id)
+}
+
+func withPeer(addresses []string, id staking.NodeID) ([]string, error) {
+	var out []string
+	for _, a := range addresses {
+		named, err := p2p.WithPeer(a, id.String())
+		if err != nil {
+			return nil, errUsage{err}
+		}
+		out = append(out, named)
+	}
+	return out, nil
+}
+
+// ledgerAt is where others reach the node's ledger: what node.toml says, on the
+// node's first address if that only says everywhere.
+func (w *describing) ledgerAt(file node.File, addresses []string) (string, error) {
+	if w.led != "" {
+		return w.led, nil
+	}
+	if file.LedgerAddress != "" {
+		return file.LedgerAddress, nil
+	}
+	host, port, err := net.SplitHostPort(file.LedgerListen)
+	if err != nil {
+		return "", fmt.Errorf("ledger_listen = %q in node.toml: %w", file.LedgerListen, err)
+	}
+	if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
+		return file.LedgerListen, nil
+	}
+	for _, a := range addresses {
+		if ip, ok := p2p.IPOf(a); ok {
+			return net.JoinHostPort(ip, port), nil
+		}
+	}
+	return "", errUsage{errors.New("where do others reach the node's ledger? say --ledger-address 203.0.113.7:4002")}
+}
+
+func (a *app) nodeRequest() *cobra.Command {
+	w := &describing{a: a}
+	var operator, out string
+	c := &cobra.Command{
+		Use:   "request --operator ADDRESS",
+		Short: "Write what an operator elsewhere needs to enter this node on the ledger",
+		Long: `Writes what an operator needs to enter this node on the ledger: who it is and where,
+signed by its keys. There is no secret in it, and it is good for this operator alone.
+The operator's wallet need not be on this machine: there the file goes to
+walrus pool create --request FILE.`,
+		Example: "  walrus node request --dir n1 --operator wal1… --name mine -o request.json",
+		Args:    cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if operator == "" {
+				return errUsage{errors.New("whose node will it be? say --operator with the address of the operator's wallet (walrus wallet show tells it)")}
+			}
+			address, err := token.ParseAddress(operator)
+			if err != nil {
+				return errUsage{err}
+			}
+			r, _, err := w.request(c.Context(), address)
+			if err != nil {
+				return err
+			}
+			return a.writeRequest(r, out)
+		},
+	}
+	w.flags(c.Flags())
+	c.Flags().StringVar(&operator, "operator", "", "address of the wallet that will operate it")
+	c.Flags().StringVarP(&out, "out", "o", "", "file to write (default: standard output)")
+	return c
+}
+
+func (a *app) writeRequest(r nodeRequest, file string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	text = append(text, '\n')
+	if file == "" || file == "-" {
+		return a.print(r, func(w io.Writer) error { _, err := w.Write(text); return err })
+	}
+	if err := os.WriteFile(file, text, 0o644); err != nil {
+		return err
+	}
+	return a.print(map[string]string{"file": file, "node": r.Node.String()}, func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "the request of node %s is in %s: on the operator's machine, walrus pool create --request %s\n", r.Node, file, shellWord(file))
+		return err
+	})
+}

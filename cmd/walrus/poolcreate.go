@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/token"
+)
+
+// poolTerms are what an operator decides, and no node.
+type poolTerms struct{ bond, commission, governance, payout string }
+
+func (t *poolTerms) flags(f *pflag.FlagSet) {
+	f.StringVar(&t.bond, "bond", "", "your own stake, like 1000WAL (default: the least for which shards are given)")
+	f.StringVar(&t.commission, "commission", "0", "percent of the node's pay that you keep before it is shared, like 5 or 2.75")
+	f.StringVar(&t.governance, "governance", "", "address that votes for the node (default: the wallet)")
+	f.StringVar(&t.payout, "payout", "", "address that gets what you earn (default: the wallet)")
+}
+
+// fill enters them, as far as they can be known without a ledger. Bond 0 stands for the least.
+func (t *poolTerms) fill(b *ledger.RegisterNode) (err error) {
+	if b.CommissionBps, err = parsePercent(t.commission); err != nil {
+		return fmt.Errorf("--commission %w", err)
+	}
+	for _, f := range []struct {
+		flag, text string
+		to         *token.Address
+	}{{"governance", t.governance, &b.Governance}, {"payout", t.payout, &b.Payout}} {
+		if f.text == "" {
+			continue
+		}
+		if *f.to, err = token.ParseAddress(f.text); err != nil {
+			return errUsage{fmt.Errorf("--%s: %w", f.flag, err)}
+		}
+	}
+	if t.bond == "" {
+		return nil
+	}
+	if b.Bond, err = token.ParseAmount(t.bond); err != nil {
+		return errUsage{fmt.Errorf("--bond: %w", err)}
+	}
+	if b.Bond == 0 {
+		return errUsage{errors.New("--bond 0WAL: a node without a bond gets no shards")}
+	}
+	return nil
+}
+
+// registeredNode is a node that was entered, with its pool.
+type registeredNode struct {
+	moved
+	Operator  token.Address `json:"operator"`
+	Bond      token.Amount  `json:"bond"`
+	Addresses []string      `json:"addresses"`
+	Ledger    string        `json:"ledger_address"`
+	Epoch     uint64        `json:"may_have_shards_from_epoch"`
+}
+
+func (a *app) poolCreate() *cobra.Command {
+	w, terms, request := &describing{a: a}, &poolTerms{}, ""
+	c := &cobra.Command{
+		Use:   "create --request FILE | --dir DIR",
+		Short: "Enter a node on the ledger with a bond from the wallet: you become its operator",
+		Long: `Enters a node on the ledger. The wallet becomes its operator and pays the bond, which
+can be asked back with walrus pool unbond. The node is named by a request that was made
+on its machine with walrus node request (- reads it from standard input), or by its
+directory if that is on this machine. Shards are given at the turn of an epoch, by stake
+and capacity.`,
+		Example: "  walrus pool create --request request.json --bond 1000WAL --commission 5",
+		Args:    cobra.NoArgs,
+	}
+	w.flags(c.Flags())
+	terms.flags(c.Flags())
+	c.Flags().StringVar(&request, "request", "", "file that walrus node request wrote")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if (request == "") == !c.Flags().Changed("dir") {
+			return errUsage{errors.New("which node? say --request with the file of its request, or --dir with its directory")}
+		}
+		if request == "" {
+			return a.createFromDir(c.Context(), w, terms)
+		}
+		for _, flag := range described {
+			if c.Flags().Changed(flag) {
+				return errUsage{fmt.Errorf("--%s goes with --dir or walrus node request: what a request says is taken as it is; walrus pool update changes it later", flag)}
+			}
+		}
+		return a.createFromFile(c.Context(), request, terms)
+	}
+	return moving(c)
+}
+
+func (a *app) nodeRegister() *cobra.Command {
+	w, terms := &describing{a: a}, &poolTerms{}
+	c := &cobra.Command{
+		Use:   "register",
+		Short: "Enter the node on the ledger, with a bond from a wallet on this machine",
+		Long:  "Enters the node of a directory on the ledger. The wallet becomes its operator and pays the bond, which can be asked back with walrus pool unbond. Shards are given at the turn of an epoch, by stake and capacity. It is walrus pool create --dir; keep the operator's wallet on another machine with walrus node request.",
+		Args:  cobra.NoArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return a.createFromDir(c.Context(), w, terms) },
+	}
+	w.flags(c.Flags())
+	terms.flags(c.Flags())
+	return moving(c)
+}
+
+// createFromDir enters the node of a directory.
+func (a *app) createFromDir(ctx context.Context, w *describing, terms *poolTerms) error {
+	if err := terms.fill(new(ledger.RegisterNode)); err != nil {
+		return err // before a passphrase is asked for
+	}
+	key, err := a.key(ctx)
+	if err != nil {
+		return err
+	}
+	r, network, err := w.request(ctx, key.Address())
+	if err != nil {
+		return err
+	}
+	return a.create(ctx, network, key, r, terms)
+}
+
+// createFromFile enters the node that a request is of.
+func (a *app) createFromFile(ctx context.Context, file string, terms *poolTerms) error {
+	in := a.in
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	r, err := decodeRequest(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", nameText(file), err)
+	}
+	network, err := a.network()
+	if err != nil {
+		return err
+	}
+	if chain := network.Genesis.ChainID(); r.Chain != chain {
+		return fmt.Errorf("the request is for %s, the network is %s: name the right one with --network", r.Chain, chain)
+	}
+	key, err := a.key(ctx)
+	if err != nil {
+		return err
+	}
+	if r.Operator != key.Address() {
+		return fmt.Errorf("the node asks for the operator %s, the wallet is %s: name the other with --wallet, or make the request again with --operator %s", r.Operator, key.Address(), key.Address())
+	}
+	return a.create(ctx, network, key, r, terms)
+}
+
+// create enters a node as it asks for.
+func (a *app) create(ctx context.Context, network client.Network, key token.Key, r nodeRequest, terms *poolTerms) error {
+	body, err := r.body()
+	if err == nil {
+		err = terms.fill(&body)
+	}
+	if err != nil {
+		return err
+	}
+	s, err := a.openOn(ctx, network)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	s.key = key
+	if body.Bond == 0 {
+		body.Bond = s.params.Staking.MinBond
+	}
+	m := move{act: "create", text: fmt.Sprintf("register %s with a bond of %s and a commission of %s", called(ledger.NodeRecord{ID: r.Node, Name: r.Name}), body.Bond, percentText(body.CommissionBps)),
+		node: &r.Node, amount: &body.Bond, body: body}
+	m.notes = append(m.notes, fmt.Sprintf("%s of the bond are set aside for good: they stand for shares of nobody", s.params.Staking.MinDelegation),
+		fmt.Sprintf("others reach it at %v, its ledger at %s; it declares %s", body.Addresses, body.Comet, bytesText(body.CapacityKiB<<10)))
+	m.acts = func(_ ledger.View, height uint64) (acting, error) {
+		return acting{s.countsFrom(height), "if it runs then and its stake suffices, it can have shards from"}, nil
+	}
+	done, err := a.do(ctx, s, m)
+	if err != nil {
+		return err
+	}
+	out := registeredNode{done, key.Address(), body.Bond, body.Addresses, body.Comet, *done.Acts}
+	return a.print(out, func(w io.Writer) error { return out.print(w) })
+}

@@ -1,0 +1,137 @@
+package comet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	abci "github.com/cometbft/cometbft/abci/types"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Attester knows what this node has seen of a round's proofs. The agreement on a block
+// waits for it: it must answer at once.
+type Attester interface {
+	// Attest is whether the node listened since the draw, the root over the proofs it sent
+	// itself (challenge.Promise), and a bit for each shard of the network whose proof it
+	// saw: shard s is bit s mod 8 of byte s/8; nil: none.
+	Attest(r challenge.Round) (listened bool, own blob.Hash, yes []byte)
+}
+
+// voice is what this validator adds to its votes and its blocks.
+type voice struct {
+	chain    token.ChainID
+	key      token.BLSKey
+	attester Attester // nil: it listens to nothing
+
+	mu     sync.Mutex // guards the fields below
+	round  challenge.Round
+	reveal func() []byte // of round; waits until it is signed
+	work   sync.WaitGroup
+}
+
+// prepare begins to sign the reveal of a round: a signature takes a millisecond, and
+// those who vote wait for each other. What it returns waits for the signature.
+func (v *voice) prepare(r challenge.Round) (reveal func() []byte) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.reveal == nil || v.round != r {
+		v.round, v.reveal = r, sync.OnceValue(func() []byte { return challenge.NewReveal(v.chain, v.key, r).Encode() })
+		sign := v.reveal
+		v.work.Go(func() { sign() })
+	}
+	return v.reveal
+}
+
+// attest is what was seen of a round; without an attester nothing was, by a node that
+// did not listen.
+func (v *voice) attest(r challenge.Round, shards int) []byte {
+	if v.attester == nil {
+		return challenge.NewAttest(r, false, blob.Hash{}, make([]byte, (shards+7)/8)).Encode()
+	}
+	listened, own, yes := v.attester.Attest(r)
+	if yes == nil {
+		yes = make([]byte, (shards+7)/8)
+	}
+	return challenge.NewAttest(r, listened, own, yes).Encode()
+}
+
+// last is the proposer's signature for a round's block.
+func (v *voice) last(r challenge.Round) []byte {
+	sig := v.key.Sign(challenge.LastMessage(v.chain, r))
+	return sig[:]
+}
+
+// wait returns when nothing is being signed.
+func (v *voice) wait() { v.work.Wait() }
+
+// wanted is what a block is to carry. known is false where the state before that block
+// is not here: then nothing is said of what it wants.
+func (a *app) wanted(height int64) (w ledger.Wants, known bool, err error) {
+	w, err = a.wants(uint64(height))
+	if errors.Is(err, state.ErrHeight) {
+		return ledger.Wants{}, false, nil
+	}
+	return w, err == nil, err
+}
+
+// checkExtension says whether an extension may stand in a vote on a block, by its form
+// and by what the state before that block wants: all who vote on it judge alike. What it
+// says is for the block that carries it.
+func checkExtension(extension []byte, w ledger.Wants, known bool, shards int) error {
+	e, err := challenge.DecodeExtension(extension, shards)
+	switch {
+	case err != nil:
+		return err
+	case len(extension) == 0 || !known:
+		return nil
+	case e.Reveal != nil && w.Reveal && w.Round == (challenge.Round{Epoch: e.Reveal.Epoch, Round: e.Reveal.Round}):
+		return nil
+	case e.Attest != nil && w.Attest && w.Round == (challenge.Round{Epoch: e.Attest.Epoch, Round: e.Attest.Round}):
+		return nil
+	}
+	return fmt.Errorf("this block wants another: %w", challenge.ErrExtension)
+}
+
+func (a *app) shards() int { return a.machine.Genesis().Params.Shards }
+
+// ExtendVote is what this validator adds to its vote on a block. What its peers would
+// refuse it does not say: without their vote counted no block would be agreed on.
+func (a *app) ExtendVote(_ context.Context, r *abci.RequestExtendVote) (*abci.ResponseExtendVote, error) {
+	w, known, err := a.wanted(r.Height)
+	if err != nil {
+		return nil, a.broken(fmt.Errorf("vote on block %d: %w", r.Height, err))
+	}
+	var extension []byte
+	switch {
+	case w.Reveal:
+		extension = a.voice.prepare(w.Round)()
+	case w.Attest:
+		extension = a.voice.attest(w.Round, a.shards())
+	}
+	if err := checkExtension(extension, w, known, a.shards()); err != nil {
+		a.log.Error("nothing is added to this vote: the node's own words are malformed", "height", r.Height, "err", err)
+		extension = nil
+	}
+	return &abci.ResponseExtendVote{VoteExtension: extension}, nil
+}
+
+// VerifyVoteExtension refuses what is malformed and nothing else: a vote that some take
+// and others do not would keep them from agreeing.
+func (a *app) VerifyVoteExtension(_ context.Context, r *abci.RequestVerifyVoteExtension) (*abci.ResponseVerifyVoteExtension, error) {
+	w, known, err := a.wanted(r.Height)
+	if err != nil {
+		return nil, a.broken(fmt.Errorf("votes on block %d: %w", r.Height, err))
+	}
+	if err := checkExtension(r.VoteExtension, w, known, a.shards()); err != nil {
+		a.log.Debug("extension of a vote refused", "height", r.Height, "err", err)
+		return &abci.ResponseVerifyVoteExtension{Status: abci.ResponseVerifyVoteExtension_REJECT}, nil
+	}
+	return &abci.ResponseVerifyVoteExtension{Status: abci.ResponseVerifyVoteExtension_ACCEPT}, nil
+}

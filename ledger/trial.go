@@ -1,0 +1,60 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Try does what a transaction would do, by the ledger's own rules, on what a view
+// shows, and returns a view of what comes of it: the ledger itself is not touched and
+// nothing needs to be signed. It is for telling people what they are about to do;
+// other transactions may come before theirs.
+//
+// It fails as the ledger would refuse: with a *Refusal. The genesis is that of the
+// view's chain. A body whose kind carries its own proof costs nobody anything.
+func (v View) Try(g Genesis, signer token.PublicKey, fee token.Amount, body Body) (after View, err error) {
+	defer guard(&err)
+	base, ok := v.R.(state.Lister)
+	if !ok {
+		return v, ErrNoList
+	}
+	head, rules := sure(v.Head()), sure(v.Rules())
+	if head.Height < head.EpochEnd {
+		head.Height++ // the block that would hold it
+	}
+	x := &exec{o: state.NewOverlay(base), p: rules.Params, chain: g.ChainID(), name: g.Name, head: head, seen: newSeen()}
+	if err := x.try(Tx{Version: TxVersion, Kind: body.kind(), Signer: signer, Fee: fee}, body); err != nil {
+		return v, err
+	}
+	return x.view(), nil
+}
+
+func (x *exec) try(tx Tx, body Body) error {
+	if err := body.check(x.p); err != nil {
+		return fmt.Errorf("%s: %w", tx.Kind, err)
+	}
+	if tx.Kind.Unsigned() {
+		p, err := body.plan(x, tx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", tx.Kind, err)
+		}
+		p.apply()
+		return nil
+	}
+	if b, ok := body.(prover); ok {
+		if err := b.proofs(x.chain, x.name, tx.Signer.Address()); err != nil {
+			return fmt.Errorf("%s: %w: %w", tx.Kind, ErrSignature, err)
+		}
+	}
+	acc := x.account(tx.Signer.Address())
+	tx.Nonce = acc.Nonce
+	p, err := x.afford(tx, body, acc)
+	if err != nil {
+		return err
+	}
+	x.charge(tx, p)
+	p.apply()
+	return nil
+}

@@ -1,0 +1,177 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/token"
+)
+
+// earlyRounds bounds how far ahead a round may be of which proofs are held until this
+// node has drawn it too: one that is a block behind must not lose them.
+const earlyRounds = 1
+
+// hearing is one round of challenges as this node hears it: who was to prove what, and
+// what came. It is the node's own memory and no part of the ledger.
+type hearing struct {
+	chain     token.ChainID
+	state     ledger.RoundState
+	committee ledger.Committee
+	params    ledger.Params
+	listened  bool // since the draw
+
+	mu        sync.Mutex // guards the fields below
+	questions map[blob.Shard][]challenge.Question
+	heard     map[blob.Shard]heard
+	promise   blob.Hash // of what this node sent
+	closed    bool      // the deadline is over: only what was promised counts
+	votes     []ledger.Voted
+}
+
+// heard is a proof that holds.
+type heard struct {
+	raw  []byte // of the message
+	late bool   // it came after the deadline
+}
+
+// Reasons for which a message is not taken. They are not all the sender's fault.
+var (
+	errEarly    = errors.New("of a round that this node has not drawn")
+	errOld      = errors.New("of a round that is over")
+	errTwice    = errors.New("heard already")
+	errLate     = errors.New("too late, and not promised in time")
+	errNobody   = errors.New("of a shard that nobody has to prove")
+	errFalse    = errors.New("signed by the holder, and false")
+	errUnsigned = errors.New("not signed by the holder")
+)
+
+func newHearing(chain token.ChainID, r ledger.RoundState, c ledger.Committee, p ledger.Params, listened bool) *hearing {
+	return &hearing{chain: chain, state: r, committee: c, params: p, listened: listened,
+		questions: map[blob.Shard][]challenge.Question{}, heard: map[blob.Shard]heard{}}
+}
+
+// ask is what a shard is asked in this round.
+func (h *hearing) ask(s blob.Shard) []challenge.Question {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	q, ok := h.questions[s]
+	if !ok {
+		q = h.state.Questions(h.params, s)
+		h.questions[s] = q
+	}
+	return q
+}
+
+// proving are the shards that a node is to prove: those it is ready for.
+func (h *hearing) proving(of func(blob.Shard) bool) (out []blob.Shard) {
+	for s := range h.committee.Holder {
+		if h.committee.From[s].IsZero() && of(blob.Shard(s)) {
+			out = append(out, blob.Shard(s))
+		}
+	}
+	return out
+}
+
+// judge takes a message: the cheap checks first. What is false although its holder
+// signed it is errFalse, and can be shown to the ledger.
+func (h *hearing) judge(m challenge.Message, raw []byte) error {
+	p := m.Proof
+	switch {
+	case p.Round != h.state.Round:
+		return errOld
+	case int(p.Shard) >= len(h.committee.Holder) || !h.committee.From[p.Shard].IsZero():
+		return errNobody
+	}
+	if late, err := h.expects(m); err != nil {
+		return err
+	} else if late {
+		if err := m.Promised(h.promiseOf(p.Shard)); err != nil {
+			return fmt.Errorf("%w: %w", errLate, err)
+		}
+	}
+	holder := h.committee.Holder[p.Shard].PublicKey()
+	if holder.Verify(challenge.ProofMessage(h.chain, p), p.Signature) != nil {
+		return errUnsigned
+	}
+	if err := challenge.Verify(h.chain, holder, h.state.Round, h.state.Beacon, h.ask(p.Shard), h.state.Commitment, p); err != nil {
+		return fmt.Errorf("%w: %w", errFalse, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, twice := h.heard[p.Shard]; twice {
+		return errTwice
+	}
+	h.heard[p.Shard] = heard{raw: raw, late: h.closed}
+	return nil
+}
+
+// expects says whether a proof of the shard is still wanted, and whether it is late.
+func (h *hearing) expects(m challenge.Message) (late bool, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if _, twice := h.heard[m.Proof.Shard]; twice {
+		return false, errTwice
+	}
+	return h.closed, nil
+}
+
+// promiseOf is what the shard's holder promised at the deadline, on the ledger.
+func (h *hearing) promiseOf(s blob.Shard) blob.Hash {
+	i, _ := h.committee.Index(h.committee.Holder[s])
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, v := range h.votes {
+		if int(v.Node) == i {
+			return v.Own
+		}
+	}
+	return blob.Hash{}
+}
+
+// follow takes over what the ledger says of the round by now.
+func (h *hearing) follow(r ledger.RoundState, height uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.votes = r.Votes
+	h.closed = height >= r.T+h.params.Challenge.Deadline
+}
+
+// sent notes the node's own proofs, which it has checked.
+func (h *hearing) sent(list []challenge.Message, promise blob.Hash) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.promise = promise
+	for _, m := range list {
+		h.heard[m.Proof.Shard] = heard{raw: m.Encode(), late: h.closed}
+	}
+}
+
+// missing are the shards whose proof this node has not heard.
+func (h *hearing) missing() []blob.Shard {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.proving(func(s blob.Shard) bool { _, has := h.heard[s]; return !has })
+}
+
+// body is the message of a shard's proof, if it was heard.
+func (h *hearing) body(s blob.Shard) ([]byte, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	got, ok := h.heard[s]
+	return got.raw, ok
+}
+
+// attest is what this node says of the round: all that it has heard so far.
+func (h *hearing) attest() (listened bool, own blob.Hash, yes []byte) {
+	yes = make([]byte, (len(h.committee.Holder)+7)/8)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for s := range h.heard {
+		yes[s/8] |= 1 << (s % 8)
+	}
+	return h.listened, h.promise, yes
+}

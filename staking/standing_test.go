@@ -1,0 +1,47 @@
+package staking
+
+import "testing"
+
+// A verdict of the end of an epoch jails for the epoch after the next. Until then there
+// is time for another verdict, which must not push the jail away before it.
+func TestWhoFailsAgainAndAgainStaysInJail(t *testing.T) {
+	for _, span := range []uint64{1, 2, 5} {
+		l := Default().Ladder
+		l.JailEpochs = span
+		var s Standing
+		last := map[uint64]bool{} // epochs at whose end it fails
+		for _, e := range []uint64{0, 1, 2, 3, 9, 11, 30, 40, 41} {
+			last[e] = true
+		}
+		for epoch := range uint64(60) {
+			due := false
+			for e := range last {
+				due = due || e+2 <= epoch && epoch < e+2+span
+			}
+			if got := s.Jailed(epoch); got != due {
+				t.Errorf("a jail of %d epochs: in epoch %d jailed is %v", span, epoch, got)
+			}
+			c := Conduct{Credit: Credit{Judged: 100, Proven: 100}, Enough: true}
+			if last[epoch] {
+				c.Proven, c.Failed = 70, 30
+			}
+			_, s = l.Judge(c, s, epoch)
+		}
+	}
+}
+
+// A vote that makes jail shorter shortens nobody's sentence, and one who offends again
+// does not get out sooner for it.
+func TestAShorterJailDoesNotShortenASentence(t *testing.T) {
+	l := Default().Ladder
+	l.JailEpochs = 5
+	fails := Conduct{Credit: Credit{Judged: 100, Proven: 70, Failed: 30}, Enough: true}
+	_, s := l.Judge(fails, Standing{}, 0)
+	l.JailEpochs = 1
+	_, s = l.Judge(fails, s, 2)
+	for epoch := range uint64(10) {
+		if got, want := s.Jailed(epoch), 2 <= epoch && epoch < 7; got != want {
+			t.Errorf("in epoch %d jailed is %v", epoch, got)
+		}
+	}
+}

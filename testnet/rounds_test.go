@@ -1,0 +1,111 @@
+package testnet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
+)
+
+// challenged is a network of short rounds whose nodes are asked for proof.
+func challenged(nodes int) Options {
+	o := Default()
+	o.Nodes, o.Shards, o.Block, o.Epoch = nodes, 10, 200*time.Millisecond, 60*time.Second
+	o.Difference = func(p *ledger.Params) {
+		p.Challenged, p.RoundBlocks, p.RoundsPerEpoch = true, 100, 3
+		c := &p.Challenge
+		c.Start, c.Freeze, c.Deadline, c.Attest, c.Pull, c.Late, c.Second = 6, 5, 5, 3, 3, 10, 11
+	}
+	return o
+}
+
+// tallyOf is the rounds of the present epoch so far, and the credit of a node.
+func (r *running) tallyOf(ctx context.Context, i int) (t ledger.Tally, credit staking.Credit, err error) {
+	v, err := r.c.Remote.View(ctx)
+	if err != nil {
+		return t, credit, err
+	}
+	h, err := v.Head()
+	if err != nil {
+		return t, credit, err
+	}
+	c, err := v.Committee(h.Epoch)
+	if err != nil {
+		return t, credit, err
+	}
+	if t, err = v.Tally(h.Epoch); err != nil {
+		return t, credit, err
+	}
+	k, ok := c.Index(r.Network.Genesis.Nodes[i].ID)
+	if !ok || k >= len(t.Nodes) {
+		return t, credit, fmt.Errorf("node %d has no credit yet in epoch %d", i, h.Epoch)
+	}
+	return t, t.Nodes[k], nil
+}
+
+// Real nodes ask each other for proof over gossip, and the ledger credits them: those
+// who are there pass, and one that is dead is away.
+func TestNodesProveWhatTheyHold(t *testing.T) {
+	ctx := within(t, 3*time.Minute)
+	r := startNet(ctx, t, challenged(5))
+	for i := range 4 {
+		path := filepath.Join(t.TempDir(), fmt.Sprint(i))
+		if err := os.WriteFile(path, bytes.Repeat([]byte{byte(i), 7, 9}, 40_000+i), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		source, err := client.NewFileSource(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := r.c.Store(ctx, r.Wallet, source, client.StoreOptions{Epochs: 10}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.until(ctx, "rounds with questions are passed", func() error {
+		tally, credit, err := r.tallyOf(ctx, 0)
+		if err == nil && (tally.Tallied < 2 || credit.Passed == 0) {
+			err = fmt.Errorf("%d rounds, %+v", tally.Tallied, credit)
+		}
+		return err
+	})
+	r.until(ctx, "a round asks for the blobs", func() error {
+		v, err := r.c.Remote.View(ctx)
+		if err != nil {
+			return err
+		}
+		round, known, err := v.Round()
+		if err == nil && (!known || !round.Over || len(round.Drawings) == 0) {
+			err = errors.New("no round with questions is over")
+		}
+		return err
+	})
+	tally, _, err := r.tallyOf(ctx, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range tally.Nodes {
+		if c.Passed != c.Assigned || c.Failed+c.Away > 0 {
+			t.Errorf("node %d of the committee: %+v in %d rounds", i, c, tally.Tallied)
+		}
+	}
+	r.kill(ctx, 4)
+	r.until(ctx, "the dead node is away", func() error {
+		tally, credit, err := r.tallyOf(ctx, 4)
+		if err == nil && credit.Away == 0 {
+			err = fmt.Errorf("%d rounds, %+v", tally.Tallied, credit)
+		}
+		return err
+	})
+	tally, credit, err := r.tallyOf(ctx, 0)
+	if err != nil || credit.Passed != credit.Assigned {
+		t.Errorf("%d rounds, %+v, %v", tally.Tallied, credit, err)
+	}
+}
