@@ -46,7 +46,7 @@ const (
 type Handler func(ctx context.Context, from peer.ID, msg []byte) Verdict
 
 // Gossip spreads messages among all peers that are connected, directly or not, through
-// gossipsub: a mesh of about six peers, whoever of them is nearest.
+// gossipsub: each passes a message on to about six peers, its mesh.
 //
 // A message's ID is the hash of its topic and its bytes, and it carries no signature of
 // pubsub's: who made it is written in it, if anywhere.

@@ -24,6 +24,19 @@ type gossiper struct {
 	from  map[peer.ID]int
 	judge func(msg []byte) Verdict
 	known map[peer.ID]float64 // scores
+	names map[string]bool     // IDs under which messages went on
+}
+
+// departures notes under which IDs messages go on.
+type departures struct {
+	*intake
+	of *gossiper
+}
+
+func (d departures) DeliverMessage(m *pubsub.Message) {
+	d.of.mu.Lock()
+	defer d.of.mu.Unlock()
+	d.of.names[m.ID] = true
 }
 
 const (
@@ -39,8 +52,8 @@ func newGossiper(t testing.TB, h *Host, judge func([]byte) Verdict, extra ...pub
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &gossiper{Gossip: g, host: h, calls: map[string]int{}, from: map[peer.ID]int{}, judge: judge}
-	g.extra = append(extra, pubsub.WithPeerScoreInspect(func(scores map[peer.ID]float64) {
+	r := &gossiper{Gossip: g, host: h, calls: map[string]int{}, from: map[peer.ID]int{}, judge: judge, names: map[string]bool{}}
+	g.extra = append(extra, pubsub.WithRawTracer(departures{g.intake, r}), pubsub.WithPeerScoreInspect(func(scores map[peer.ID]float64) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.known = scores
@@ -103,6 +116,13 @@ func gossipers(t testing.TB, n, each int) []*gossiper {
 		until(t, "the peers are known", func() bool { return g.meshed() >= min(each, n-1, 5) })
 	}
 	return out
+}
+
+// departed is how many messages went on.
+func (g *gossiper) departed() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.names)
 }
 
 // meshed is how many peers g passes messages on to.
@@ -198,21 +218,21 @@ func TestAPeerWhoseMessagesAreRejectedIsShutOut(t *testing.T) {
 			return Accept
 		})
 	}
-	false_ := func(n int) []byte {
+	lie := func(n int) []byte {
 		m := message(uint64(n), 64)
 		m[8] = 0xff
 		return m
 	}
 	sent := 0
 	for judge.score(liar) >= graylistThreshold || other.score(liar) >= graylistThreshold {
-		publish(t, liar, false_(sent))
+		publish(t, liar, lie(sent))
 		sent++
 		if sent > 10 {
 			t.Fatalf("after %d rejected messages the scores are %v and %v", sent, judge.score(liar), other.score(liar))
 		}
 		// Both have judged it, or read nothing of the liar any more.
 		until(t, "the message is judged", func() bool {
-			m := false_(sent - 1)
+			m := lie(sent - 1)
 			return (judge.got(m) > 0 || judge.score(liar) < graylistThreshold) && (other.got(m) > 0 || other.score(liar) < graylistThreshold)
 		})
 	}
@@ -277,7 +297,13 @@ func TestAnIgnoredMessageReachesItsHandlerAgain(t *testing.T) {
 	connect(t, third.host, all[1].host)
 	until(t, "the third host is known", func() bool { return third.meshed() > 0 && all[1].meshed() > 3 })
 	publish(t, third, early, message(2, 100))
-	until(t, "what was sent after it is there", func() bool { return all[1].got(message(2, 100)) > 0 })
+	until(t, "what was sent after it is there", func() bool { return all[1].got(message(2, 100)) > 0 && all[1].departed() == 2 })
+	id := hashMessage(testTopic, early)
+	all[1].mu.Lock()
+	if !all[1].names[string(id[:])] || len(all[1].names) != 2 {
+		t.Errorf("%d messages went on, and none under the ID %x that others know the early one by", len(all[1].names), id)
+	}
+	all[1].mu.Unlock()
 	if n := all[1].got(early); n != once {
 		t.Errorf("an accepted message was judged %d times more", n-once)
 	}
