@@ -63,7 +63,7 @@ func TestGoldenFormats(t *testing.T) {
 	line("ballot", canon.Encode(Ballot{Price: 1, WritePrice: 2, Version: 3, Changes: changes, Height: 4}))
 	line("price record", canon.Encode(PriceRecord{Epoch: 1, Shards: 2, BoundBps: 3, Nodes: []staking.NodeID{id}, Held: []uint16{4},
 		Prices: []token.Amount{5}, Writes: []token.Amount{6}, Before: 7, After: 8, WriteBefore: 9, WriteAfter: 10}))
-	line("round", canon.Encode(RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Nominal: 5, Drawn: true, Void: true, TimeMs: 6, Drawings: []Drawing{{Manifest: m, Stripe: 7}},
+	line("round", canon.Encode(RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Nominal: 5, Drawn: true, Void: true, TimeMs: 6, Drawings: []Drawing{{Manifest: m, Stripe: 7}}, Ready: []byte{11},
 		Reveals: []Revealed{{Node: 8}}, Votes: []Voted{{Node: 9, Listened: true, Yes: []byte{10}}}}))
 	line("slot", canon.Encode(challenge.Slot{Blob: m.ID(), Units: 1}))
 	line("rule record", canon.Encode(RuleRecord{Epoch: 1, Version: 2, Changes: changes, Dropped: true}))

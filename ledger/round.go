@@ -30,6 +30,7 @@ type RoundState struct {
 	TimeMs   int64
 	Beacon   challenge.Beacon
 	Drawings []Drawing
+	Ready    []byte     // bit s mod 8 of byte s/8: shard s had a holder that was ready at the draw
 	Reveals  []Revealed // in the order of the committee's nodes
 	Votes    []Voted    // in the same order
 }
@@ -180,6 +181,12 @@ func (x *exec) draw(r *RoundState, c Committee, b Block) {
 	x.put(KeyBeacon(), r.Beacon)
 	r.Drawn, r.TimeMs = true, b.TimeMs
 	r.Drawings = x.drawings(r)
+	r.Ready = make([]byte, (len(c.From)+7)/8)
+	for s, from := range c.From {
+		if from.IsZero() {
+			r.Ready[s/8] |= 1 << (s % 8)
+		}
+	}
 	x.missed(r, c)
 }
 
@@ -246,6 +253,12 @@ func (x *exec) missed(r *RoundState, c Committee) {
 	}
 }
 
+// Asked says whether a shard is to be proven: not where its holder was still taking it
+// over at the draw.
+func (r RoundState) Asked(s blob.Shard) bool {
+	return int(s)/8 < len(r.Ready) && r.Ready[s/8]>>(s%8)&1 == 1
+}
+
 func (r RoundState) reveal(node int) (at int, has bool) {
 	return slices.BinarySearchFunc(r.Reveals, node, func(a Revealed, i int) int { return int(a.Node) - i })
 }
@@ -265,7 +278,7 @@ func (x *exec) outcomes(r RoundState, c Committee) staking.Round {
 	for s, id := range c.Holder {
 		i, _ := c.Index(id)
 		_, revealed := r.reveal(i)
-		holders[s] = challenge.Holder{Node: i, Ready: c.From[s].IsZero(), Revealed: revealed, Lately: x.lately(id, r), Declared: x.declared(id, r)}
+		holders[s] = challenge.Holder{Node: i, Ready: r.Asked(blob.Shard(s)), Revealed: revealed, Lately: x.lately(id, r), Declared: x.declared(id, r)}
 	}
 	out := challenge.Tally(power, votes, holders)
 	out.Void = r.Void

@@ -94,16 +94,16 @@ func (a *arena) run(blocks int) {
 // untilOver runs to the block that tallies the round of a number.
 func (a *arena) untilOver(round uint64) RoundState {
 	a.t.Helper()
-	for {
+	for start := a.head().Height; ; {
 		a.step()
 		r, ok, err := a.view().Round()
 		if err != nil {
 			a.t.Fatal(err)
 		}
-		if ok && r.Over && r.Round.Round == round {
+		if ok && r.Over && r.Round.Round == round && r.Round.Epoch == a.head().Epoch {
 			return r
 		}
-		if h := a.head(); h.Height > (round+2)*a.g.Params.RoundBlocks {
+		if h := a.head(); h.Height > start+3*a.g.Params.RoundBlocks {
 			a.t.Fatalf("round %d is not over at height %d: %+v", round, h.Height, r)
 		}
 	}
@@ -422,5 +422,44 @@ func (a *arena) toEpochBySteps(e uint64) {
 	a.t.Helper()
 	for a.head().Epoch < e {
 		a.step()
+	}
+}
+
+// A receiver that becomes ready after the draw was not asked, and has missed nothing.
+func TestWhoBecomesReadyAfterTheDrawIsNotJudged(t *testing.T) {
+	a := newArena(t, 5)
+	op := a.users[3]
+	id, body := a.newcomer(op, 7, 300*token.WAL)
+	n := a.nonces[op.Address()]
+	a.nonces[op.Address()]++
+	if r := a.step(Sign(op, a.l.ChainID(), n, fee, body)); r.Txs[0].Code != 0 {
+		t.Fatal(r.Txs[0].Log)
+	}
+	a.toEpochBySteps(1)
+	mine := a.committee().Duty(id)
+	if len(mine) != 1 {
+		t.Fatalf("shards %v", mine)
+	}
+	for !a.opened() {
+		a.step()
+	}
+	for {
+		if r, _, _ := a.view().Round(); r.Drawn {
+			break
+		}
+		a.step()
+	}
+	a.unseen[mine[0]] = true
+	key := a.secrets[len(a.secrets)-1].Key()
+	if r := a.step(Unsigned(NewShardReady(a.l.ChainID(), key, 1, mine[0]))); r.Txs[0].Code != 0 {
+		t.Fatal(r.Txs[0].Log)
+	}
+	a.untilOver(0)
+	if c := a.credit(5); c.Assigned != 1 || c.Failed != 0 || c.Judged != 0 {
+		t.Fatalf("%+v", c)
+	}
+	a.untilOver(1)
+	if c := a.credit(5); c.Failed != 1 {
+		t.Fatalf("asked, and nobody has seen its proof: %+v", c)
 	}
 }

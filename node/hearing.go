@@ -28,6 +28,7 @@ type hearing struct {
 	questions map[blob.Shard][]challenge.Question
 	heard     map[blob.Shard]heard
 	promise   blob.Hash // of what this node sent
+	pulls     int       // how often it asked for what gossip did not bring
 	closed    bool      // the deadline is over: only what was promised counts
 	votes     []ledger.Voted
 }
@@ -65,10 +66,10 @@ func (h *hearing) ask(s blob.Shard) []challenge.Question {
 	return q
 }
 
-// proving are the shards that a node is to prove: those it is ready for.
+// proving are the shards that are to be proven, of those that of takes.
 func (h *hearing) proving(of func(blob.Shard) bool) (out []blob.Shard) {
 	for s := range h.committee.Holder {
-		if h.committee.From[s].IsZero() && of(blob.Shard(s)) {
+		if h.state.Asked(blob.Shard(s)) && of(blob.Shard(s)) {
 			out = append(out, blob.Shard(s))
 		}
 	}
@@ -82,7 +83,7 @@ func (h *hearing) judge(m challenge.Message, raw []byte) error {
 	switch {
 	case p.Round != h.state.Round:
 		return errOld
-	case int(p.Shard) >= len(h.committee.Holder) || !h.committee.From[p.Shard].IsZero():
+	case !h.state.Asked(p.Shard) || int(p.Shard) >= len(h.committee.Holder):
 		return errNobody
 	}
 	if late, err := h.expects(m); err != nil {
@@ -147,6 +148,20 @@ func (h *hearing) sent(list []challenge.Message, promise blob.Hash) {
 	for _, m := range list {
 		h.heard[m.Proof.Shard] = heard{raw: m.Encode(), late: h.closed}
 	}
+}
+
+// pullDue says that it is time to ask for what is lacking: once while it still counts,
+// and once for what was promised and is late.
+func (h *hearing) pullDue(height uint64) bool {
+	p := h.params.Challenge
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	at := []uint64{h.state.T + p.Pull, h.state.T + p.Deadline + p.Attest + 1}
+	if h.pulls == len(at) || height < at[h.pulls] {
+		return false
+	}
+	h.pulls++
+	return true
 }
 
 // missing are the shards whose proof this node has not heard.

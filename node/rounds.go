@@ -353,11 +353,9 @@ func (r *rounds) accuse(h *hearing, p challenge.Proof) {
 // pullIfDue asks for what the gossip has not brought by T + Pull, and again for what
 // was promised and is late.
 func (r *rounds) pullIfDue(ctx context.Context, h *hearing, height uint64) {
-	p := h.params.Challenge
-	if height != h.state.T+p.Pull && height != h.state.T+p.Deadline+p.Attest+1 {
-		return
+	if h.pullDue(height) {
+		r.tasks.Go(func() { r.pull(ctx, h) })
 	}
-	r.tasks.Go(func() { r.pull(ctx, h) })
 }
 
 // pull asks the holder of each shard that is lacking, then some of the others.
