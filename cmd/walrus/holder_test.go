@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
@@ -33,6 +34,7 @@ func newTribunal(t *testing.T, bond token.Amount) *tribunal {
 	t.Helper()
 	p := ledger.Testnet()
 	p.Shards, p.RoundBlocks, p.RoundsPerEpoch, p.Buckets, p.Challenged = 10, 10, 4, 1<<6, true
+	p.Challenge = challenge.Params{} // rounds are entered by hand
 	p.Staking.MinBond = 10 * token.WAL
 	g := ledger.Genesis{Name: "court", Time: 1_800_000_000_000, Params: p}
 	for i := range byte(3) {
