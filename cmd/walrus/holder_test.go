@@ -10,8 +10,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
