@@ -117,6 +117,7 @@ func (w *witness) ExtendVote(ctx context.Context, r *abci.RequestExtendVote) (*a
 // timetable says, and watches all members.
 func (c *cluster) challenged(wants func(uint64) ledger.Wants) []*lives {
 	c.genesis.Params.Challenged = true
+	c.genesis.Params.Challenge = challenge.Params{} // what is wanted is said here
 	var out []*lives
 	for i, m := range c.members {
 		l := &lives{blocks: map[uint64]ledger.Block{}}
