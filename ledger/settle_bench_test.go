@@ -169,7 +169,7 @@ func BenchmarkSettlement(b *testing.B) {
 			if plain == 0 || took < plain {
 				plain = took
 			}
-			if h.Epoch > epoch && h.Height > h.EpochStart+benchBlobs/benchEpochs/m.Rules().Params.SweepBlobs+2 {
+			if blocks > int(benchBlobs/benchEpochs/m.Rules().Params.SweepBlobs)+2 {
 				break
 			}
 		}
