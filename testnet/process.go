@@ -1,6 +1,7 @@
 package testnet
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -83,7 +84,9 @@ func (t *Testnet) pid(i int) (int, bool) {
 }
 
 // isNode says whether a process is that of node i: a number may have been given to
-// another since.
+// another since. A process has no command line yet while it is being started, and
+// none any more while it ends; it is there until its last thread has gone, which
+// is when its files and ports are free.
 func (t *Testnet) isNode(pid, i int) bool {
 	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if errors.Is(err, os.ErrNotExist) {
@@ -92,7 +95,22 @@ func (t *Testnet) isNode(pid, i int) bool {
 		}
 		return syscall.Kill(pid, 0) == nil // a system without /proc
 	}
+	if len(words) == 0 {
+		return !ended(pid)
+	}
 	return strings.Contains(string(words), t.NodeDir(i)+"\x00") || strings.HasSuffix(string(words), t.NodeDir(i))
+}
+
+// ended says whether a process is gone but for its entry, which waits for its
+// parent: it is a zombie and its only thread.
+func ended(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(stat[max(0, bytes.LastIndexByte(stat, ')')):]), " ")
+	threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	return (strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")) && len(threads) <= 1
 }
 
 // Running says whether node i runs.
