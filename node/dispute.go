@@ -62,6 +62,9 @@ func (d *defences) Urgent() (out [][]byte) {
 
 // look starts what is due, and forgets what was decided.
 func (d *defences) look(ctx context.Context) error {
+	if !d.r.n.ledger.AtTip() {
+		return nil // what is caught up with was decided long ago
+	}
 	v, err := d.r.n.ledger.View(ctx)
 	if err != nil {
 		return err

@@ -53,7 +53,7 @@ type Options struct {
 	// Urgent gives transactions that go first into a block that this node proposes,
 	// whatever waits before them: what is late is as good as lost. Nil: there are none.
 	Urgent func() [][]byte
-	Log      *slog.Logger
+	Log    *slog.Logger
 
 	wrap func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
 }
