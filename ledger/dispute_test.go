@@ -353,12 +353,69 @@ func TestDisputesAreAsManyAsBlocksHaveRoomFor(t *testing.T) {
 	if open, err := a.view().OpenDisputes(); err != nil || open != room-p.closings() {
 		t.Fatalf("%d open after one block, %v", open, err)
 	}
+	// It is still on the list, and its time is over all the same.
+	waits := blob.Shard(room - 1)
+	if d := a.dispute(r.Ordinal, waits); d.State != DisputeOpen {
+		t.Fatalf("%+v", d)
+	}
+	a.refusedWith(ErrNoDispute, a.came(Unsigned(Answer{Ordinal: r.Ordinal, Shard: waits, Proof: a.proof(&archive{}, r, waits).Encode()})))
 	for a.head().Height < a.head().EpochEnd {
 		a.step()
 		a.balanced()
 	}
 	if open, err := a.view().OpenDisputes(); err != nil || open != 0 || a.head().Epoch != 0 {
 		t.Fatalf("%d open at the epoch's end, %v", open, err)
+	}
+}
+
+// Where nothing was asked all proofs of a holder are alike but for the shard they name.
+func TestAProofAnswersForItsOwnShard(t *testing.T) {
+	a := newArena(t, 5)
+	r := a.untilOver(0)
+	mine := a.committee().Duty(a.idOf(a.secrets[1]))
+	a.signed(a.users[2], Dispute{Ordinal: r.Ordinal, Shard: mine[0]})
+	answer := func(s blob.Shard) error {
+		return a.came(Unsigned(Answer{Ordinal: r.Ordinal, Shard: mine[0], Proof: a.proof(&archive{}, r, s).Encode()}))
+	}
+	a.refusedWith(ErrAnswer, answer(mine[1]))
+	if err := answer(mine[0]); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A proof may be larger than any other transaction; other kinds may not.
+func TestAnAnswerMayBeAsLongAsAProof(t *testing.T) {
+	a := newArena(t, 5)
+	r := a.untilOver(0)
+	a.signed(a.users[2], Dispute{Ordinal: r.Ordinal, Shard: 1})
+	long := make([]byte, a.g.Params.TxBytes+1)
+	a.refusedWith(ErrAnswer, a.came(Unsigned(Answer{Ordinal: r.Ordinal, Shard: 1, Proof: long})))
+	a.refusedWith(ErrAnswer, a.came(Unsigned(Answer{Ordinal: r.Ordinal, Shard: 1, Proof: make([]byte, challenge.MaxProofBytes)})))
+	a.refusedWith(ErrTooLarge, a.came(Unsigned(Answer{Ordinal: r.Ordinal, Shard: 1, Proof: make([]byte, challenge.MaxProofBytes+1)})))
+	a.refusedWith(ErrTooLarge, a.came(Unsigned(Accuse{Ordinal: r.Ordinal, Evidence: long})))
+}
+
+// Lies that so many are named for that they have no effect leave no evidence behind.
+func TestAnExcusedLieIsForgotten(t *testing.T) {
+	for liars, kept := range map[int]bool{1: true, 2: false} { // 2 and 4 of ten shards
+		a := newArena(t, 5)
+		for i := range 5 {
+			a.stored(i)
+		}
+		r := a.untilOver(2)
+		var last Evidence
+		for i := range liars {
+			shard := a.committee().Duty(a.idOf(a.secrets[i]))[0]
+			f, _ := challenge.NewFalsehood(a.lie(i, shard, r), r.Questions(a.g.Params, shard), r.Commitment)
+			if err := a.came(Unsigned(Accuse{Ordinal: r.Ordinal, Evidence: f.Encode()})); err != nil {
+				t.Fatal(err)
+			}
+			last = Evidence{Kind: Lie, Epoch: r.Round.Epoch, Round: r.Round.Round, Shard: shard}
+		}
+		a.toEpochBySteps(1)
+		if _, there, err := a.view().Bundle(0, last); err != nil || there != kept {
+			t.Errorf("%d liars: evidence is there: %v, %v", liars, there, err)
+		}
 	}
 }
 
