@@ -58,24 +58,33 @@ func DecodeFalsehood(b []byte) (f Falsehood, err error) {
 // the round has, another number of answers than there were questions, or an answer
 // that does not hold.
 func (f Falsehood) Check(chain token.ChainID, holder token.PublicKey, r Round, beacon Beacon, questions []Question, commitments func(blob.ID) blob.Commitment) error {
+	_, err := f.Why(chain, holder, r, beacon, questions, commitments)
+	return err
+}
+
+// Why is what does not hold of what the holder signed; err is ErrTrue where nothing false
+// is shown.
+func (f Falsehood) Why(chain token.ChainID, holder token.PublicKey, r Round, beacon Beacon, questions []Question, commitments func(blob.ID) blob.Commitment) (why, err error) {
 	if err := holder.Verify(f.Signed.Message(chain), f.Signature); err != nil {
-		return fmt.Errorf("%w: it is not signed by the shard's holder: %w", ErrTrue, err)
+		return nil, fmt.Errorf("%w: it is not signed by the shard's holder: %w", ErrTrue, err)
 	}
 	switch {
 	case f.Signed.Round != r:
-		return fmt.Errorf("%w: it is about another round", ErrTrue)
-	case f.Signed.Beacon != beacon || f.Signed.Count != uint64(len(questions)):
-		return nil
+		return nil, fmt.Errorf("%w: it is about another round", ErrTrue)
+	case f.Signed.Beacon != beacon:
+		return fmt.Errorf("it answers beacon %s, not %s", f.Signed.Beacon, beacon), nil
+	case f.Signed.Count != uint64(len(questions)):
+		return fmt.Errorf("%d answers to %d questions", f.Signed.Count, len(questions)), nil
 	case f.At >= f.Signed.Count:
-		return fmt.Errorf("%w: opening %d of %d", ErrTrue, f.At, f.Signed.Count)
+		return nil, fmt.Errorf("%w: opening %d of %d", ErrTrue, f.At, f.Signed.Count)
 	}
 	root, err := blob.Climb(f.Opening.hash(), int(f.At), len(questions), f.Path)
 	if err != nil || root != f.Signed.Openings {
-		return fmt.Errorf("%w: the opening is not the signed one", ErrTrue)
+		return nil, fmt.Errorf("%w: the opening is not the signed one", ErrTrue)
 	}
 	q := questions[f.At]
-	if f.Opening.check(q, commitments(q.Blob)) == nil {
-		return fmt.Errorf("%w: opening %d holds", ErrTrue, f.At)
+	if why = f.Opening.check(q, commitments(q.Blob)); why == nil {
+		return nil, fmt.Errorf("%w: opening %d holds", ErrTrue, f.At)
 	}
-	return nil
+	return why, nil
 }

@@ -36,14 +36,20 @@ func (b Accuse) plan(x *exec, _ Tx) (plan, error) {
 	if int(f.Signed.Shard) >= len(c.Holder) {
 		return plan{}, fmt.Errorf("shard %d of %d: %w", f.Signed.Shard, len(c.Holder), ErrEvidence)
 	}
-	fault := Fault{Node: c.Holder[f.Signed.Shard], Kind: Lie, Epoch: r.Round.Epoch, Round: r.Round.Round, Finder: b.Finder}
+	fault := Fault{Node: c.Holder[f.Signed.Shard], Kind: Lie, Epoch: r.Round.Epoch, Round: r.Round.Round, Shard: f.Signed.Shard, Finder: b.Finder}
 	if _, there, err := x.o.Get(KeyFault(fault)); sure(there, err) {
 		return plan{}, fmt.Errorf("%s, epoch %d, round %d: %w", fault.Node, fault.Epoch, fault.Round, ErrKnown)
 	}
 	if err := f.Check(x.chain, fault.Node.PublicKey(), r.Round, r.Beacon, r.Questions(x.p, f.Signed.Shard), r.Commitment); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
-	return plan{apply: func() { x.note(fault) }}, nil
+	return plan{apply: func() {
+		if x.note(fault) {
+			shown := x.bundle(c, r, Lie, fault.Shard)
+			shown.Falsehood = b.Evidence
+			x.put(KeyBundle(x.epoch(), fault), shown)
+		}
+	}}, nil
 }
 
 // RoundOf is the round with an ordinal: the one under way, or one of the last few.
@@ -84,5 +90,6 @@ func (x *exec) keepRound(r RoundState) {
 	x.put(KeyPastRound(r.Ordinal), r)
 	if old := x.p.Challenge.KeepRounds; r.Ordinal >= old {
 		x.o.Delete(KeyPastRound(r.Ordinal - old))
+		x.forgetDisputes(r.Ordinal - old)
 	}
 }

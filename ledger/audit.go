@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -8,13 +9,13 @@ import (
 // Audit adds up all the money of the ledger. It reads every account and pool, and
 // is for checkers, not for blocks.
 type Audit struct {
-	Accounts, Pools, Buckets, Carry, Escrow, Allowances, Subsidy, Insurance, Repair, Burned, Total token.Amount
+	Accounts, Pools, Buckets, Carry, Escrow, Allowances, Subsidy, Insurance, Repair, Disputes, Burned, Total token.Amount
 }
 
 // Balanced says that no FROST was made or lost.
 func (a Audit) Balanced() bool {
 	sum := token.Amount(0)
-	for _, part := range []token.Amount{a.Accounts, a.Pools, a.Buckets, a.Carry, a.Escrow, a.Allowances, a.Subsidy, a.Insurance, a.Repair, a.Burned} {
+	for _, part := range []token.Amount{a.Accounts, a.Pools, a.Buckets, a.Carry, a.Escrow, a.Allowances, a.Subsidy, a.Insurance, a.Repair, a.Disputes, a.Burned} {
 		var err error
 		if sum, err = sum.Add(part); err != nil {
 			return false
@@ -44,6 +45,12 @@ func (v View) Audit() (a Audit, err error) {
 	if err == nil {
 		err = each(v, key(letterBucket), func(_ []byte, b token.Amount) (err error) {
 			a.Buckets, err = a.Buckets.Add(b)
+			return err
+		})
+	}
+	if err == nil {
+		err = v.EachDispute(func(_ uint64, _ blob.Shard, d DisputeRecord) (err error) {
+			a.Disputes, err = a.Disputes.Add(d.Bond)
 			return err
 		})
 	}

@@ -49,6 +49,11 @@ var (
 	ErrDeclared      = &Refusal{50, "a loss can be declared once, for the next round that was not opened yet"}
 	ErrEvidence      = &Refusal{51, "the evidence does not show a fault"}
 	ErrKnown         = &Refusal{52, "this fault is on the ledger already"}
+	ErrDispute       = &Refusal{53, "this shard cannot be disputed for this round"}
+	ErrDisputed      = &Refusal{54, "this shard was disputed for this round already: nobody can do it twice"}
+	ErrOpenDisputes  = &Refusal{55, "too many disputes are open: wait until some are answered or decided"}
+	ErrNoDispute     = &Refusal{56, "no such dispute waits for an answer"}
+	ErrAnswer        = &Refusal{57, "the answer is not the proof that is disputed"}
 )
 
 var refusals = []*Refusal{
@@ -56,6 +61,7 @@ var refusals = []*Refusal{
 	ErrNotOperator, ErrStake, ErrNothing, ErrOut, ErrUnknownBlob, ErrLeased, ErrNotOwner, ErrPermanent, ErrCapacity,
 	ErrManifest, ErrEpochs, ErrInvalidBlob, ErrFullEntry, ErrCertified, ErrCertificate, ErrNotMoving, ErrProof,
 	ErrNotGovernance, ErrVote, ErrDeclared, ErrEvidence, ErrKnown,
+	ErrDispute, ErrDisputed, ErrOpenDisputes, ErrNoDispute, ErrAnswer,
 }
 
 // CodeOf is the number of a refusal, 0 for nil, and that of ErrMalformed for what

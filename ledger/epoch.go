@@ -28,6 +28,7 @@ func (x *exec) begin(b Block) (updates []Validator) {
 		x.note(f)
 	}
 	x.tally(b.Rounds)
+	x.closeDisputes()
 	x.round(b)
 	x.moveIndex()
 	if b.Height == x.head.Middle() {

@@ -129,8 +129,8 @@ func (x *exec) admit(raw []byte) (Tx, plan, error) {
 		return Tx{}, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), x.p.LargestTx(), ErrTooLarge)
 	}
 	tx, body, err := DecodeTx(raw)
-	if uint64(len(raw)) > x.p.TxBytes && (err != nil || tx.Kind != KindInvalidate) {
-		return tx, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), x.p.TxBytes, ErrTooLarge)
+	if most := x.p.MostBytes(tx.Kind); uint64(len(raw)) > x.p.TxBytes && (err != nil || uint64(len(raw)) > most) {
+		return tx, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), most, ErrTooLarge)
 	}
 	if err != nil {
 		return tx, plan{}, err

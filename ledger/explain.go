@@ -16,9 +16,10 @@ var ErrNoRecord = errors.New("the ledger has no record of it")
 
 // Explanation is a number of the ledger, worked out again from its records.
 type Explanation struct {
-	Title string `json:"title"`
-	Steps []Step `json:"steps"`
-	Holds bool   `json:"holds"` // what was worked out is what the ledger did
+	Title    string    `json:"title"`
+	Steps    []Step    `json:"steps"`
+	Holds    bool      `json:"holds"`              // what was worked out is what the ledger did
+	Exhibits []Exhibit `json:"evidence,omitempty"` // what it rests on, to be checked without the ledger
 }
 
 // Step is one step of the sum.

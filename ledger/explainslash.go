@@ -17,7 +17,9 @@ func ExplainSlash(v View, epoch uint64, id staking.NodeID) (Explanation, error) 
 		return e, err
 	}
 	e.presence(c)
-	e.faults(c)
+	if err := e.faults(v, c); err != nil {
+		return e, err
+	}
 	if err := e.doubleSign(v, c); err != nil {
 		return e, err
 	}
@@ -68,7 +70,7 @@ func (e *Explanation) presence(c closed) {
 }
 
 // faults is the rungs 7 and 8: what was proven.
-func (e *Explanation) faults(c closed) {
+func (e *Explanation) faults(v View, c closed) error {
 	s, l := c.s, c.t.Ladder
 	if s.Lies > 0 {
 		e.step(percent(min(s.Lies*l.LieSlash, l.LieMost)), "rung 7: %s proven, each costs %s of the stake, together at most %s", times(s.Lies, "lie"), percent(l.LieSlash), percent(l.LieMost))
@@ -87,10 +89,38 @@ func (e *Explanation) faults(c closed) {
 			finder = "found by " + f.Finder.String()
 		}
 		e.step(fmt.Sprintf("epoch %d, round %d", f.Epoch, f.Round), "evidence: %s; the proof is in block %d, %s", what, f.Height, finder)
+		if err := e.replay(v, c, f); err != nil {
+			return err
+		}
 	}
 	if n := s.Lies + s.FalseVotes; n > uint64(len(s.Evidence)) {
 		e.step("", "and %d more that are not listed", n-uint64(len(s.Evidence)))
 	}
+	return nil
+}
+
+// replay checks the evidence of a fault again.
+func (e *Explanation) replay(v View, c closed, f Evidence) error {
+	b, kept, err := v.Bundle(c.epoch, f)
+	if err != nil {
+		return err
+	}
+	if !kept {
+		e.step("", "the ledger keeps no more of it than that")
+		return nil
+	}
+	if err := b.check(); err != nil {
+		e.same(fmt.Sprintf("the evidence that the ledger keeps cannot be: %v", err), false)
+		return nil
+	}
+	again := b.Replay(c.id)
+	e.Steps = append(e.Steps, again.Steps...)
+	e.Holds = e.Holds && again.Holds
+	if b.fault() != (Fault{Kind: f.Kind, Epoch: f.Epoch, Round: f.Round, Shard: f.Shard}) {
+		e.same("the evidence that is kept is about this fault", false)
+	}
+	e.Exhibits = append(e.Exhibits, Exhibit{Node: c.id, Kind: f.Kind, Epoch: f.Epoch, Round: f.Round, Shard: f.Shard, Bundle: b.Text()})
+	return nil
 }
 
 // doubleSign is rung 9.

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -20,6 +21,7 @@ type Fault struct {
 	Kind   FaultKind
 	Epoch  uint64 // in which it was committed
 	Round  uint64 // of that epoch
+	Shard  blob.Shard
 	Finder token.Address
 }
 
@@ -27,21 +29,23 @@ type Fault struct {
 type FaultRecord struct {
 	_      struct{} `cbor:",toarray"`
 	Finder token.Address
-	Found  uint64 // epoch at whose end it is punished
-	Height uint64 // of the block that brought it
-	Shards uint64 // that the node held then
+	Found  uint64     // epoch at whose end it is punished
+	Height uint64     // of the block that brought it
+	Shards uint64     // that the node held then
+	Shard  blob.Shard // that the fault is about
 }
 
 // note enters a proven fault, once. One that is older than the stake that could be
-// slashed for it counts no more.
-func (x *exec) note(f Fault) {
+// slashed for it counts no more. It returns whether this one counts.
+func (x *exec) note(f Fault) bool {
 	_, there, err := x.o.Get(KeyFault(f))
 	n, known, err2 := x.view().Node(f.Node)
 	if sure(there, err) || !sure(known, err2) || n.Out || f.Epoch > x.epoch() || f.Epoch+x.p.Staking.UnbondingEpochs < x.epoch() {
-		return
+		return false
 	}
 	c := x.committee()
-	x.put(KeyFault(f), FaultRecord{Finder: f.Finder, Found: x.epoch(), Height: x.head.Height, Shards: uint64(len(c.Duty(f.Node)))})
+	x.put(KeyFault(f), FaultRecord{Finder: f.Finder, Found: x.epoch(), Height: x.head.Height, Shards: uint64(len(c.Duty(f.Node))), Shard: f.Shard})
+	return true
 }
 
 // faults are those that this epoch's end punishes, and forgets those that are too old
@@ -50,7 +54,9 @@ func (x *exec) note(f Fault) {
 func (x *exec) faults() map[staking.NodeID][]foundFault {
 	var all []foundFault
 	err := each(x.view(), key(letterFault), func(k []byte, r FaultRecord) error {
-		all = append(all, foundFault{faultOf(k), r})
+		f := faultOf(k)
+		f.Shard = r.Shard
+		all = append(all, foundFault{f, r})
 		return nil
 	})
 	sure(all, err)
@@ -64,7 +70,11 @@ func (x *exec) faults() map[staking.NodeID][]foundFault {
 	out := map[staking.NodeID][]foundFault{}
 	for _, f := range all {
 		excused := f.Kind == Lie && 3*shards[when{f.Epoch, f.Round}] > uint64(x.p.Shards)
-		if f.Found == x.epoch() && !excused {
+		switch {
+		case f.Found != x.epoch():
+		case excused:
+			x.dropBundle(f)
+		default:
 			out[f.Node] = append(out[f.Node], f)
 		}
 		if f.Epoch+x.p.Staking.UnbondingEpochs < x.epoch() {
@@ -72,6 +82,13 @@ func (x *exec) faults() map[staking.NodeID][]foundFault {
 		}
 	}
 	return out
+}
+
+// dropBundle forgets the proof of a lie that no statement names.
+func (x *exec) dropBundle(f foundFault) {
+	if f.Kind == Lie {
+		x.o.Delete(KeyBundle(f.Found, f.Fault))
+	}
 }
 
 // foundFault is a fault with its record.
@@ -90,7 +107,7 @@ func faultOf(k []byte) Fault {
 func (v View) EachFault(fn func(Fault, FaultRecord) error) error {
 	return each(v, key(letterFault), func(k []byte, r FaultRecord) error {
 		f := faultOf(k)
-		f.Finder = r.Finder
+		f.Finder, f.Shard = r.Finder, r.Shard
 		return fn(f, r)
 	})
 }

@@ -35,6 +35,8 @@ func TestGoldenFormats(t *testing.T) {
 		{"statement 3", KeyStatement(3, id)}, {"books 3", KeyBooks(3)}, {"terms 3", KeyTerms(3)}, {"fault", KeyFault(Fault{Node: id, Kind: Lie, Epoch: 3, Round: 4})}, {"bucket 3", KeyBucket(3)},
 		{"double sign", KeyDoubleSign(id)}, {"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
 		{"round", KeyRound()}, {"past round 3", KeyPastRound(3)}, {"beacon", KeyBeacon()}, {"missed", KeyMissed(id)}, {"declared", KeyDeclared(id)},
+		{"dispute", KeyDispute(3, 4)}, {"answer by 5", keyAnswerBy(5, 3, 4)}, {"open disputes", KeyOpenDisputes()}, {"open disputes of", KeyOpenDisputesOf(addr)},
+		{"bundle 5", KeyBundle(5, Fault{Kind: Lie, Epoch: 3, Round: 4, Shard: 6})},
 		{"slot 3", keySlot(3)}, {"free 3", keyFree(3)}, {"freeing 3", keyFreeing(3)}, {"eligible 3", keyEligible(3, m.ID())}, {"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
 	} {
 		line(k.name, k.key)
@@ -64,7 +66,11 @@ func TestGoldenFormats(t *testing.T) {
 	line("price record", canon.Encode(PriceRecord{Epoch: 1, Shards: 2, BoundBps: 3, Nodes: []staking.NodeID{id}, Held: []uint16{4},
 		Prices: []token.Amount{5}, Writes: []token.Amount{6}, Before: 7, After: 8, WriteBefore: 9, WriteAfter: 10}))
 	line("round", canon.Encode(RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Nominal: 5, Drawn: true, Void: true, TimeMs: 6, Drawings: []Drawing{{Manifest: m, Stripe: 7}}, Ready: []byte{11},
-		Reveals: []Revealed{{Node: 8}}, Votes: []Voted{{Node: 9, Listened: true, Yes: []byte{10}}}}))
+		Reveals: []Revealed{{Node: 8}}, Votes: []Voted{{Node: 9, Listened: true, Yes: []byte{10}}}, Passed: []byte{12}}))
+	record := DisputeRecord{Opener: addr, Bond: 1, Opened: 2, AnswerBy: 3, State: DisputeOpen, Closed: 4}
+	line("dispute", canon.Encode(record))
+	line("bundle", Bundle{Chain: chain, Kind: FalseVote, Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Shard: 5, Holder: id, Drawings: []Drawing{{Manifest: m, Stripe: 6}},
+		Params: challenge.Default(), Height: 7, Falsehood: []byte{8}, Dispute: record, Voters: []staking.NodeID{id}}.Encode())
 	line("slot", canon.Encode(challenge.Slot{Blob: m.ID(), Units: 1}))
 	line("rule record", canon.Encode(RuleRecord{Epoch: 1, Version: 2, Changes: changes, Dropped: true}))
 	line("params of a real network", canon.Encode(Default()))
@@ -84,6 +90,7 @@ func goldenTransactions(line func(string, []byte), w *world, alice token.Key, ch
 		UpdateNode{Node: id, Addresses: []string{"a"}, Comet: "c", CapacityKiB: 1, Name: "n"},
 		SetCommission{Node: id, Bps: 1}, SetNodeKeys{Node: id, Operator: addr, Governance: addr, Payout: addr}, Bond{Node: id, Amount: 1}, Unbond{Node: id, Amount: 1}, Withdraw{Node: id}, Delegate{Node: id, Amount: 1, Least: 2}, Undelegate{Node: id, Shares: 1},
 		RegisterBlob{Manifest: m, Epochs: 2, Owner: addr, Permanent: true, Allowance: 3, HighestPrice: 4}, Extend{Blob: m.ID(), Epochs: 1}, Delete{Blob: m.ID()}, Vote{Node: id, Price: 1, WritePrice: 2, Version: 3, Changes: []ParamChange{{Name: "fees.base", Value: 4}}}, SetRenewal{Blob: m.ID(), Allowance: 1, HighestPrice: 2},
+		Dispute{Ordinal: 3, Shard: 4},
 	} {
 		line(b.kind().String(), Sign(alice, chain, 1, fee, b))
 	}
@@ -91,6 +98,7 @@ func goldenTransactions(line func(string, []byte), w *world, alice token.Key, ch
 	line("shard-ready", Unsigned(NewShardReady(chain, node.Key(), 3, 4)))
 	line("declare", Unsigned(NewDeclare(chain, node.Key(), 3)))
 	line("accuse", Unsigned(Accuse{Ordinal: 3, Evidence: []byte{1, 2}, Finder: addr}))
+	line("answer", Unsigned(Answer{Ordinal: 3, Shard: 4, Proof: []byte{1, 2}, To: addr}))
 	line("invalidate", Unsigned(Invalidate{Blob: m.ID(), Proof: []byte{1, 2, 3}, Finder: addr}))
 }
 

@@ -18,6 +18,10 @@ const (
 	letterDeclared   = 'D' // node
 	letterEligible   = 'E' // height, blob ID
 	letterFree       = 'F' // slot
+	letterBundle     = 'G' // epoch at whose end it counts, epoch, round, kind, shard
+	letterOpen       = 'N' // alone: of all; address: of one account
+	letterDispute    = 'O' // ordinal, shard
+	letterAnswerBy   = 'T' // height, ordinal, shard
 	letterPastRound  = 'K' // ordinal
 	letterMissed     = 'M' // node
 	letterRound      = 'R'
@@ -147,6 +151,27 @@ func KeyTerms(epoch uint64) []byte { return key(letterTerms, number(epoch)) }
 // KeyFault is the key of a FaultRecord.
 func KeyFault(f Fault) []byte {
 	return key(letterFault, f.Node[:], number(f.Epoch), number(f.Round), []byte{byte(f.Kind)})
+}
+
+// KeyDispute is the key of a DisputeRecord.
+func KeyDispute(ordinal uint64, s blob.Shard) []byte {
+	return key(letterDispute, number(ordinal), number(uint64(s)))
+}
+
+// KeyOpenDisputes is the key of how many disputes are open.
+func KeyOpenDisputes() []byte { return key(letterOpen) }
+
+// KeyOpenDisputesOf is the key of how many of these an account has opened.
+func KeyOpenDisputesOf(a token.Address) []byte { return key(letterOpen, a[:]) }
+
+func keyAnswerBy(height, ordinal uint64, s blob.Shard) []byte {
+	return key(letterAnswerBy, number(height), number(ordinal), number(uint64(s)))
+}
+
+// KeyBundle is the key of the Bundle of a fault that is punished at the end of epoch
+// found.
+func KeyBundle(found uint64, f Fault) []byte {
+	return key(letterBundle, number(found), number(f.Epoch), number(f.Round), []byte{byte(f.Kind)}, number(uint64(f.Shard)))
 }
 
 // KeyDoubleSign is the key of a DoubleSignRecord.

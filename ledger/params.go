@@ -62,9 +62,22 @@ func Testnet() Params {
 	return p
 }
 
-// LargestTx is the most bytes that a transaction of any kind may have: only a proof
-// that a blob is badly encoded is larger than TxBytes.
-func (p Params) LargestTx() uint64 { return max(p.TxBytes, invalidateBytes) }
+// MostBytes is the most bytes that a transaction of a kind may have. Two kinds carry a
+// proof that may be larger than TxBytes.
+func (p Params) MostBytes(k Kind) uint64 {
+	switch k {
+	case KindInvalidate:
+		return max(p.TxBytes, invalidateBytes)
+	case KindAnswer:
+		return max(p.TxBytes, answerBytes)
+	}
+	return p.TxBytes
+}
+
+// LargestTx is the most bytes that a transaction of any kind may have.
+func (p Params) LargestTx() uint64 {
+	return max(p.MostBytes(KindInvalidate), p.MostBytes(KindAnswer))
+}
 
 // EpochBlocks is the number of blocks in an epoch.
 func (p Params) EpochBlocks() uint64 { return p.RoundBlocks * p.RoundsPerEpoch }

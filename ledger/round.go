@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	revealBlocks = 3  // before T, the votes on which carry reveals
-	mostMoves    = 10 // by how many blocks T waits for reveals
-	slowTimes    = 3  // how much longer than nominal the time for proofs may take
+	revealBlocks = 3 // before T, the votes on which carry reveals
+	slowTimes    = 3 // how much longer than nominal the time for proofs may take
 )
 
 // RoundState is the round that is under way: from Freeze blocks before its draw until
@@ -26,13 +25,14 @@ type RoundState struct {
 	Nominal  uint64 // where T was first
 	Drawn    bool
 	Over     bool // tallied, or skipped
-	Void     bool // the blocks came too slowly for the freeze to hold
+	Void     bool // the blocks came too slowly for the freeze to hold, or too many did not pass: no strikes
 	TimeMs   int64
 	Beacon   challenge.Beacon
 	Drawings []Drawing
 	Ready    []byte     // bit s mod 8 of byte s/8: shard s had a holder that was ready at the draw
 	Reveals  []Revealed // in the order of the committee's nodes
 	Votes    []Voted    // in the same order
+	Passed   []byte     // bit s mod 8 of byte s/8: shard s was tallied as proven
 }
 
 // Drawing is a stripe that is asked for, with what its blob commits to: a blob that
@@ -104,14 +104,29 @@ func (x *exec) round(b Block) {
 			r.Void = true
 		}
 		if height == r.T+p.Second+p.Attest {
-			x.tallyRound(c, x.outcomes(r, c))
-			r.Over = true
+			r.close(x.tallyRound(c, x.outcomes(r, c)))
 		}
 	}
 	x.put(KeyRound(), r)
 	if r.Over {
 		x.keepRound(r)
 	}
+}
+
+// close takes over how the round went.
+func (r *RoundState) close(out staking.Round) {
+	r.Over, r.Void = true, out.Voids()
+	r.Passed = make([]byte, (len(out.Outcomes)+7)/8)
+	for s, o := range out.Outcomes {
+		if o == staking.Passed {
+			r.Passed[s/8] |= 1 << (s % 8)
+		}
+	}
+}
+
+// Proven says that the tally took a shard for proven.
+func (r RoundState) Proven(s blob.Shard) bool {
+	return int(s)/8 < len(r.Passed) && r.Passed[s/8]>>(s%8)&1 == 1
 }
 
 func (x *exec) openRound() RoundState {
@@ -166,7 +181,7 @@ func (x *exec) draw(r *RoundState, c Committee, b Block) {
 		shards += c.Nodes[one.Node].Shards
 	}
 	if !ok || 3*shards <= x.p.Shards || !x.signedLast(r.Round, c, b) {
-		if r.T++; r.T > r.Nominal+mostMoves {
+		if r.T++; r.T > r.Nominal+challenge.MostMoves {
 			r.Over = true
 		}
 		return

@@ -21,6 +21,8 @@ type arena struct {
 	chooser func(Wants) int                                      // who proposes the block of a draw; nil: in turn
 	pending []VoteExtension                                      // of the votes on the last block
 	pace    int64                                                // ms between blocks
+	blocks  []Block                                              // that were run
+	hashes  []blob.Hash                                          // what the state was after each
 }
 
 // asked is a network whose rounds are short, and which asks by itself.
@@ -35,7 +37,11 @@ func asked() Params {
 }
 
 func newArena(t testing.TB, nodes int) *arena {
-	return &arena{world: newWorld(t, asked(), nodes), silent: map[int]bool{}, wrong: map[int]bool{}, deaf: map[int]bool{}, unseen: map[blob.Shard]bool{}, pace: 500}
+	return newArenaOf(t, asked(), nodes)
+}
+
+func newArenaOf(t testing.TB, p Params, nodes int) *arena {
+	return &arena{world: newWorld(t, p, nodes), silent: map[int]bool{}, wrong: map[int]bool{}, deaf: map[int]bool{}, unseen: map[blob.Shard]bool{}, pace: 500}
 }
 
 // step runs a block with what it must carry.
@@ -65,6 +71,8 @@ func (a *arena) step(txs ...[]byte) Result {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	b.Height, b.TimeMs = h, a.l.last
+	a.blocks, a.hashes = append(a.blocks, b), append(a.hashes, r.AppHash)
 	return r
 }
 

@@ -79,6 +79,9 @@ func (s *settlement) punish() {
 func (s *settlement) judge(b *closing, faults []foundFault) {
 	o := &b.out
 	o.note(faults)
+	for _, f := range faults[min(maxEvidence, len(faults)):] {
+		s.dropBundle(f)
+	}
 	ladder := s.p.Staking.Ladder
 	o.RecentLies = b.standing.AddLies(o.Lies, s.c.Epoch, ladder)
 	o.DoubleSlash, o.DoublePower, o.DoubleTaken = s.doubleSlash(b.node.ID)

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -59,6 +60,7 @@ type Evidence struct {
 	Round  uint64 // of that epoch
 	Height uint64 // of the block that brought the proof
 	Finder token.Address
+	Shard  blob.Shard // that it is about
 }
 
 // Terms are the numbers by which an epoch was closed, of the rules as they were then.
@@ -86,7 +88,7 @@ func (o *Statement) note(faults []foundFault) {
 			o.FalseVotes++
 		}
 		if len(o.Evidence) < maxEvidence {
-			o.Evidence = append(o.Evidence, Evidence{Kind: f.Kind, Epoch: f.Epoch, Round: f.Round, Height: f.Height, Finder: f.FaultRecord.Finder})
+			o.Evidence = append(o.Evidence, Evidence{Kind: f.Kind, Epoch: f.Epoch, Round: f.Round, Height: f.Height, Finder: f.FaultRecord.Finder, Shard: f.Fault.Shard})
 		}
 	}
 }

@@ -58,8 +58,9 @@ func allPassed(shards int) (r staking.Round) {
 }
 
 // tallyRound adds a round to what the nodes are credited with. A shard whose holder is
-// not ready counts for nobody, whatever was found.
-func (x *exec) tallyRound(c Committee, r staking.Round) {
+// not ready counts for nobody, whatever was found. It returns what counted: nothing
+// of a round too many.
+func (x *exec) tallyRound(c Committee, r staking.Round) (counted staking.Round) {
 	if len(r.Outcomes) != len(c.Holder) {
 		panic(readFailure{fmt.Errorf("a round with outcomes for %d of %d shards", len(r.Outcomes), len(c.Holder))})
 	}
@@ -68,9 +69,10 @@ func (x *exec) tallyRound(c Committee, r staking.Round) {
 		t = Tally{Epoch: c.Epoch, Nodes: make([]staking.Credit, len(c.Nodes))}
 	}
 	if t.Tallied == x.p.RoundsPerEpoch {
-		return // an epoch has no more rounds than that
+		return counted // an epoch has no more rounds than that
 	}
 	void := r.Voids()
+	counted.Void = void
 	t.Tallied++
 	if !void {
 		t.Judged++
@@ -81,6 +83,20 @@ func (x *exec) tallyRound(c Committee, r staking.Round) {
 		}
 		i, _ := c.Index(c.Holder[s])
 		t.Nodes[i].Add(o, void)
+		counted.Outcomes = append(counted.Outcomes, o)
 	}
+	x.put(KeyTally(c.Epoch), t)
+	return counted
+}
+
+// takeBack takes a shard's pass in a round of the present epoch from its holder: it is
+// unpaid for it, and not struck, as nobody knows whether it could have proven it.
+func (x *exec) takeBack(c Committee, r RoundState, holder staking.NodeID) {
+	t := sure(x.view().Tally(c.Epoch))
+	i, _ := c.Index(holder)
+	if i >= len(t.Nodes) {
+		return // the epoch is closed
+	}
+	t.Nodes[i].TakeBack(r.Void)
 	x.put(KeyTally(c.Epoch), t)
 }

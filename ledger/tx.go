@@ -17,8 +17,7 @@ const maxTxBytes = 2 << 20
 // Kind numbers what a transaction does.
 type Kind uint8
 
-// All kinds. Certify, ShardReady and Invalidate carry their own proof: no signer,
-// nonce or fee.
+// All kinds. Those that are Unsigned carry their own proof.
 const (
 	KindTransfer      Kind = 1
 	KindRegisterNode  Kind = 2
@@ -40,6 +39,8 @@ const (
 	KindSetNodeKeys   Kind = 18
 	KindDeclare       Kind = 19
 	KindAccuse        Kind = 20
+	KindDispute       Kind = 21
+	KindAnswer        Kind = 22
 )
 
 var kindNames = map[Kind]string{
@@ -48,8 +49,8 @@ var kindNames = map[Kind]string{
 	KindRegisterBlob: "register-blob", KindCertify: "certify", KindExtend: "extend", KindDelete: "delete",
 	KindShardReady: "shard-ready", KindInvalidate: "invalidate",
 	KindSetCommission: "set-commission", KindSetNodeKeys: "set-node-keys", KindDeclare: "declare", KindAccuse: "accuse",
-	KindSetRenewal: "set-renewal",
-	KindVote:       "vote",
+	KindSetRenewal: "set-renewal", KindDispute: "dispute", KindAnswer: "answer",
+	KindVote: "vote",
 }
 
 // String is the name.
@@ -64,7 +65,7 @@ func (k Kind) String() string {
 // nonce or fee, so that the same bytes may rightly come twice.
 func (k Kind) Unsigned() bool {
 	switch k {
-	case KindCertify, KindShardReady, KindInvalidate, KindDeclare, KindAccuse:
+	case KindCertify, KindShardReady, KindInvalidate, KindDeclare, KindAccuse, KindAnswer:
 		return true
 	}
 	return false
@@ -170,6 +171,10 @@ func decodeBody(k Kind, b []byte) (Body, error) {
 		return decodeAs[Declare](b)
 	case KindAccuse:
 		return decodeAs[Accuse](b)
+	case KindDispute:
+		return decodeAs[Dispute](b)
+	case KindAnswer:
+		return decodeAs[Answer](b)
 	case KindSetRenewal:
 		return decodeAs[SetRenewal](b)
 	case KindVote:

@@ -128,12 +128,13 @@ func FuzzTx(f *testing.F) {
 	k := userKey(1)
 	for _, b := range []Body{
 		Transfer{To: k.Address(), Amount: 1}, RegisterNode{Addresses: []string{"a"}}, UpdateNode{}, Bond{}, Unbond{}, Withdraw{},
-		Delegate{}, Undelegate{}, RegisterBlob{}, Extend{}, Delete{}, SetRenewal{}, SetCommission{}, SetNodeKeys{}, Declare{}, Accuse{}, Vote{Changes: []ParamChange{{Name: "fees.base", Value: 1}}},
+		Delegate{}, Undelegate{}, RegisterBlob{}, Extend{}, Delete{}, SetRenewal{}, SetCommission{}, SetNodeKeys{}, Declare{}, Accuse{}, Dispute{Ordinal: 1, Shard: 2}, Answer{}, Vote{Changes: []ParamChange{{Name: "fees.base", Value: 1}}},
 	} {
 		f.Add(Sign(k, "c", 1, 2, b))
 	}
 	f.Add(Unsigned(Certify{}))
 	f.Add(Unsigned(ShardReady{}))
+	f.Add(Unsigned(Answer{Ordinal: 1, Shard: 2, Proof: []byte{3}}))
 	w := newWorld(f, small(), 4)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		tx, body, err := DecodeTx(raw)

@@ -128,7 +128,7 @@ func (x *exec) votes(before Committee) {
 	x.adopt(&r)
 	x.carry(&r, ballots)
 	x.putRules(r)
-	for _, letter := range []byte{letterPrice, letterRules, letterStatement, letterBooks, letterTerms} {
+	for _, letter := range []byte{letterPrice, letterRules, letterStatement, letterBooks, letterTerms, letterBundle} {
 		x.forget(letter)
 	}
 }

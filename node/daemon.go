@@ -98,7 +98,7 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Log: log})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Log: log})
 	if err != nil {
 		return err
 	}
@@ -112,6 +112,9 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 func (d *daemon) Attest(r challenge.Round) (listened bool, own blob.Hash, yes []byte) {
 	return d.node.rounds.Attest(r)
 }
+
+// urgent is what goes first into a block that this node proposes.
+func (d *daemon) urgent() [][]byte { return d.node.rounds.defences.Urgent() }
 
 // peers is where others' ledgers listen: as they say in their hello, and as the
 // ledger has it.

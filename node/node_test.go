@@ -91,11 +91,18 @@ func payout(secret token.Secret) token.Address { return token.KeyFromSeed(secret
 
 func startNetwork(t *testing.T, nodes, shards int) *network {
 	t.Helper()
+	return startNetworkOf(t, nodes, shards, func(*ledger.Params) {})
+}
+
+// startNetworkOf lets change the numbers of the ledger.
+func startNetworkOf(t *testing.T, nodes, shards int, change func(*ledger.Params)) *network {
+	t.Helper()
 	n := &network{t: t, wallet: token.KeyFromSeed([32]byte{42})}
 	n.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
 		Accounts: []ledger.GenesisAccount{{Address: n.wallet.Address(), Amount: 1_000_000 * token.WAL}}}
 	n.genesis.Params.Shards = shards
 	n.genesis.Params.Challenged = false // nobody makes blocks in time
+	change(&n.genesis.Params)
 	for i := range nodes {
 		secret := token.Secret{byte(i + 1), 77}
 		id := staking.NodeID(secret.Key().Public())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,9 +35,11 @@ type rounds struct {
 
 	mu    sync.Mutex // guards the fields below
 	now   *hearing   // the last round that was drawn
-	last  *hearing   // the one before: its bodies may still be asked for
+	past  []*hearing // those before, the latest first: their bodies may still be asked for
 	early map[earlyKey][]byte
 	tasks sync.WaitGroup
+
+	defences defences
 }
 
 // earlyKey makes one message a place: a shard in a round to come.
@@ -47,6 +50,7 @@ type earlyKey struct {
 
 func newRounds(n *Node) *rounds {
 	r := &rounds{n: n, topic: p2p.ProofTopic(string(n.chain)), early: map[earlyKey][]byte{}}
+	r.defences = defences{r: r, open: map[disputed]*defence{}}
 	gossip, err := p2p.NewGossip(n.host, r.topic)
 	if err != nil {
 		panic(fmt.Sprintf("node: %v", err)) // one topic, with a name
@@ -73,6 +77,9 @@ func (r *rounds) Run(ctx context.Context) error {
 		if err := r.look(ctx, live); err != nil && ctx.Err() == nil {
 			r.n.log.Warn("look at the round under way", "err", err)
 		}
+		if err := r.defences.look(ctx); err != nil && ctx.Err() == nil {
+			r.n.log.Warn("look at the disputes", "err", err)
+		}
 		live = true
 		wait(ctx, lookAgain, changed)
 	}
@@ -92,8 +99,11 @@ func (r *rounds) Attest(round challenge.Round) (listened bool, own blob.Hash, ye
 func (r *rounds) hearing(round challenge.Round) *hearing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, h := range []*hearing{r.now, r.last} {
-		if h != nil && h.state.Round == round {
+	if r.now != nil && r.now.state.Round == round {
+		return r.now
+	}
+	for _, h := range r.past {
+		if h.state.Round == round {
 			return h
 		}
 	}
@@ -154,7 +164,11 @@ func (r *rounds) open(v ledger.View, state ledger.RoundState, listened bool) (*h
 	h := newHearing(r.n.chain, state, c, p, listened)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last, r.now = r.now, h
+	if r.now != nil {
+		r.past = slices.Insert(r.past, 0, r.now)
+	}
+	r.past = r.past[:min(len(r.past), int(p.Challenge.KeepRounds)-1)] // as long as the ledger keeps the round
+	r.now = h
 	return h, nil
 }
 
@@ -273,14 +287,9 @@ func (r *rounds) prove(ctx context.Context, h *hearing) {
 // proofs are those of the node's own shards, and the shards it has none for.
 func (r *rounds) proofs(h *hearing) (proofs []challenge.Proof, lost []blob.Shard) {
 	code := redstuff.For(mustShape(h.params))
-	layout := func(id blob.ID) blob.Layout { return h.state.Commitment(id).Layout }
 	mine := h.proving(func(s blob.Shard) bool { return h.committee.Holder[s] == r.n.id })
 	for _, s := range mine {
-		questions := h.ask(s)
-		p, err := challenge.Prove(r.n.chain, r.n.key, h.state.Round, h.state.Beacon, s, questions, r.n.store, code, layout)
-		if err == nil {
-			err = challenge.Verify(r.n.chain, r.n.id.PublicKey(), h.state.Round, h.state.Beacon, questions, h.state.Commitment, p)
-		}
+		p, err := r.proveOne(h, s, code)
 		if err != nil {
 			r.n.log.Warn("prove", "shard", s, "err", err)
 			lost = append(lost, s)
@@ -289,6 +298,16 @@ func (r *rounds) proofs(h *hearing) (proofs []challenge.Proof, lost []blob.Shard
 		proofs = append(proofs, p)
 	}
 	return proofs, lost
+}
+
+// proveOne answers for a shard of this node's, and checks the answer as others will.
+func (r *rounds) proveOne(h *hearing, s blob.Shard, code challenge.Code) (challenge.Proof, error) {
+	questions, layout := h.ask(s), func(id blob.ID) blob.Layout { return h.state.Commitment(id).Layout }
+	p, err := challenge.Prove(r.n.chain, r.n.key, h.state.Round, h.state.Beacon, s, questions, r.n.store, code, layout)
+	if err == nil {
+		err = challenge.Verify(r.n.chain, r.n.id.PublicKey(), h.state.Round, h.state.Beacon, questions, h.state.Commitment, p)
+	}
+	return p, err
 }
 
 func mustShape(p ledger.Params) blob.Shape {

@@ -61,6 +61,15 @@ func (c *Credit) Add(o Outcome, void bool) {
 	}
 }
 
+// TakeBack makes one shard's round that counted as passed an inconclusive one. Void is
+// what Add was told of the round.
+func (c *Credit) TakeBack(void bool) {
+	c.Passed--
+	if !void {
+		c.Proven--
+	}
+}
+
 // Proves says whether at least a part of what was judged was proven. A node of which
 // nothing was asked has missed nothing.
 func (c Credit) Proves(bps uint64) bool { return c.Proven*whole >= c.Judged*bps }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -55,15 +56,28 @@ func (a *app) explainReward() *cobra.Command {
 }
 
 func (a *app) explainSlash() *cobra.Command {
-	return &cobra.Command{
-		Use:   "slash NODE [EPOCH]",
+	var file string
+	c := &cobra.Command{
+		Use:   "slash NODE [EPOCH] | --check FILE",
 		Short: "Show how a node was judged at an epoch's end, by which evidence, and what it cost",
-		Long:  "Works out again how a node was judged at the end of an epoch: by default of the last in which it was slashed, or of the last that has ended if it was not in any that is on record.",
-		Args:  cobra.RangeArgs(1, 2),
+		Long: `Works out again how a node was judged at the end of an epoch: by default of the last in which it was slashed, or of the last that has ended if it was not in any that is on record.
+
+The evidence of lies and false votes is checked again, step by step. With --json it is
+printed too: whoever gets that can check it with --check, without asking anybody.`,
+		Example: "  walrus explain slash …BtbfZHkt\n  walrus explain slash …BtbfZHkt 7 --json >slash.json\n  walrus explain slash --check slash.json",
+		Args:    cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if (file != "") == (len(args) > 0) {
+				return errUsage{errors.New("whose slash? Name a node (walrus nodes), or a file of evidence with --check")}
+			}
+			if file != "" {
+				return a.checkEvidence(file)
+			}
 			return a.explainNode(c, args, ledger.ExplainSlash, (*session).lastSlash)
 		},
 	}
+	c.Flags().StringVar(&file, "check", "", "check the evidence in a file that --json wrote, offline; - is standard input")
+	return c
 }
 
 // lastEnded is the last epoch that is settled.
@@ -152,6 +166,15 @@ func (a *app) explain(c *cobra.Command, ref *nodeRef, about func(*session, staki
 const explainWidth = 100
 
 func (e explained) print(w io.Writer) error {
+	verdict := "it is what the ledger did"
+	if !e.Holds {
+		verdict = "it is NOT what the ledger did"
+	}
+	return printSteps(w, e.Explanation, verdict, e.Ledger.String())
+}
+
+// printSteps writes an explanation, and what is to be said under it.
+func printSteps(w io.Writer, e ledger.Explanation, under ...string) error {
 	var out strings.Builder
 	fmt.Fprintln(&out, e.Title)
 	for i, s := range e.Steps {
@@ -160,11 +183,9 @@ func (e explained) print(w io.Writer) error {
 			indent(&out, "       ", s.Sum)
 		}
 	}
-	verdict := "it is what the ledger did"
-	if !e.Holds {
-		verdict = "it is NOT what the ledger did"
+	for _, line := range under {
+		fmt.Fprintf(&out, "     %s\n", line)
 	}
-	fmt.Fprintf(&out, "     %s\n     %s\n", verdict, e.Ledger)
 	_, err := io.WriteString(w, out.String())
 	return err
 }

@@ -39,6 +39,7 @@ type app struct {
 	// hadTheTurn says whether a proposed block is by who had the turn to propose. It is
 	// called from ProcessProposal alone. Set by Chain.
 	hadTheTurn func(block, proposer []byte) bool
+	urgent     func() [][]byte // see Options
 
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
@@ -64,7 +65,7 @@ type executed struct {
 func newApp(m *ledger.Machine, o Options, fail func(error)) *app {
 	return &app{machine: m, fail: fail, log: o.Log, voice: voice{chain: m.ChainID(), key: o.BLS, attester: o.Attester},
 		addresses: addresses{m, map[string]staking.NodeID{}}, wants: m.Wants, execute: m.Execute,
-		catchingUp: func() bool { return false }, hadTheTurn: func(_, _ []byte) bool { return false },
+		catchingUp: func() bool { return false }, hadTheTurn: func(_, _ []byte) bool { return false }, urgent: o.Urgent,
 		changed: make(chan struct{}), settled: m.Height(),
 		receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
 }

@@ -50,7 +50,10 @@ type Options struct {
 	Peers    func() []Peer
 	Waiting  int      // transactions that may wait for a block; 0: 20,000
 	Attester Attester // nil: this node listens to no challenge
-	Log      *slog.Logger
+	// Urgent gives transactions that go first into a block that this node proposes,
+	// whatever waits before them: what is late is as good as lost. Nil: there are none.
+	Urgent func() [][]byte
+	Log    *slog.Logger
 
 	wrap func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
 }

@@ -1,10 +1,12 @@
 package comet
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	"github.com/cometbft/cometbft/crypto/ed25519"
@@ -84,8 +86,22 @@ func (a *app) carry(w ledger.Wants, r *abci.RequestPrepareProposal) ([]byte, err
 	return v.encode(), nil
 }
 
+// pressing is what this node puts before all others' transactions: what is urgent to it
+// and what the ledger would do.
+func (a *app) pressing() (out [][]byte) {
+	if a.urgent == nil {
+		return nil
+	}
+	for _, tx := range a.urgent() {
+		if a.machine.Check(tx) == nil && !isVotes(tx) {
+			out = append(out, tx)
+		}
+	}
+	return out
+}
+
 // PrepareProposal begins with what the votes on the last block carried, where that is
-// wanted, and takes what else fits; the rules of a block's bytes are the network's.
+// wanted, goes on with what is urgent, and takes what else fits; the rules of a block's bytes are the network's.
 func (a *app) PrepareProposal(_ context.Context, r *abci.RequestPrepareProposal) (*abci.ResponsePrepareProposal, error) {
 	w, _, err := a.wanted(r.Height)
 	if err != nil {
@@ -102,8 +118,14 @@ func (a *app) PrepareProposal(_ context.Context, r *abci.RequestPrepareProposal)
 			out, size = append(out, tx), n
 		}
 	}
+	for _, tx := range a.pressing() {
+		if n := types.ComputeProtoSizeForTxs([]types.Tx{tx}); size+n <= r.MaxTxBytes {
+			out, size = append(out, tx), size+n
+		}
+	}
+	first := out
 	for _, tx := range r.Txs {
-		if isVotes(tx) {
+		if isVotes(tx) || slices.ContainsFunc(first, func(u []byte) bool { return bytes.Equal(u, tx) }) {
 			continue
 		}
 		if size += types.ComputeProtoSizeForTxs([]types.Tx{tx}); size > r.MaxTxBytes {

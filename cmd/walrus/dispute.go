@@ -1,0 +1,191 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
+)
+
+// openDispute is a dispute as it is listed.
+type openDispute struct {
+	Epoch    uint64         `json:"epoch"`
+	Round    uint64         `json:"round"` // of the epoch
+	Shard    blob.Shard     `json:"shard"`
+	Holder   staking.NodeID `json:"holder"`
+	Opener   token.Address  `json:"opener"`
+	State    string         `json:"state"`
+	Opened   uint64         `json:"opened"`
+	AnswerBy uint64         `json:"answer_by"` // the last block
+	Closed   uint64         `json:"closed,omitempty"`
+}
+
+// disputeList is the disputes of the rounds that the ledger keeps.
+type disputeList struct {
+	Disputes []openDispute `json:"disputes"`
+	Ledger   ledgerState   `json:"ledger"`
+}
+
+func (a *app) disputeCommand() *cobra.Command {
+	var round string
+	var listed bool
+	c := &cobra.Command{
+		Use:   "dispute SHARD [--round N] | --list",
+		Short: "Demand the proof of a shard that nodes say they have seen",
+		Long: `Demands the proof of a shard that a round of this epoch took for proven. It takes a
+bond. Whoever has the proof shows it on the ledger within a part of a round, and the
+bond is lost. If nobody has, the bond comes back, the shard's holder is not paid for the
+round, and all who voted that they had seen the proof are slashed; a part of that is
+yours. Do it if you know that there is no proof: nodes answer by themselves.`,
+		Example: "  walrus dispute 12 --dry-run\n  walrus dispute 12 --round 7\n  walrus dispute --list",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if listed == (len(args) == 1) {
+				return errUsage{errors.New("which shard? Name its number, or say --list")}
+			}
+			if listed {
+				return a.listDisputes(c)
+			}
+			shard, err := strconv.ParseUint(args[0], 10, 16)
+			if err != nil {
+				return errUsage{fmt.Errorf("shard %q: a number from 0; walrus nodes says how many there are", args[0])}
+			}
+			var number *uint64
+			if round != "" {
+				n, err := strconv.ParseUint(round, 10, 64)
+				if err != nil {
+					return errUsage{fmt.Errorf("round %q: a number from 0, of a round of this epoch", round)}
+				}
+				number = &n
+			}
+			return a.dispute(c, blob.Shard(shard), number)
+		},
+	}
+	c.Flags().StringVar(&round, "round", "", "number of the round in this epoch (default: the last that was tallied)")
+	c.Flags().BoolVar(&listed, "list", false, "show the disputes of the last rounds instead")
+	return moving(c)
+}
+
+func (a *app) dispute(c *cobra.Command, shard blob.Shard, round *uint64) error {
+	s, err := a.open(c.Context())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	m, err := s.dispute(shard, round)
+	if err != nil {
+		return err
+	}
+	return a.move(c.Context(), s, m)
+}
+
+func (s *session) dispute(shard blob.Shard, number *uint64) (move, error) {
+	if int(shard) >= s.params.Shards {
+		return move{}, errUsage{fmt.Errorf("shard %d: this network has the shards 0 to %d", shard, s.params.Shards-1)}
+	}
+	r, err := s.tallied(number)
+	if err != nil {
+		return move{}, err
+	}
+	committee, err := s.view.Committee(r.Round.Epoch)
+	if err != nil {
+		return move{}, err
+	}
+	holder, p := committee.Holder[shard], s.params.Challenge
+	return move{act: "dispute", text: fmt.Sprintf("dispute that node %s has proven shard %d in round %d of epoch %d", shortID(holder), shard, r.Round.Round, r.Round.Epoch),
+		node: &holder, amount: &p.DisputeBond, body: ledger.Dispute{Ordinal: r.Ordinal, Shard: shard},
+		notes: []string{
+			fmt.Sprintf("the bond of %s is lost if anybody shows the proof within %d blocks; else it comes back, with a part of what is slashed", p.DisputeBond, p.AnswerBlocks(s.params.RoundBlocks)),
+			fmt.Sprintf("the round can be disputed until block %d, now is block %d", s.params.DisputableUntil(s.head, r.Round), s.head.Height),
+		}}, nil
+}
+
+// tallied is a round of this epoch that is over: the one with a number, or the last.
+func (s *session) tallied(number *uint64) (ledger.RoundState, error) {
+	now, known, err := s.view.Round()
+	if err != nil {
+		return now, err
+	}
+	for back := uint64(0); known && back <= s.params.Challenge.KeepRounds && back <= now.Ordinal; back++ {
+		r, kept, err := s.view.RoundOf(now.Ordinal - back)
+		if err != nil {
+			return r, err
+		}
+		if kept && r.Over && r.Round.Epoch == s.head.Epoch && (number == nil || r.Round.Round == *number) {
+			return r, nil
+		}
+	}
+	if number == nil {
+		return now, fmt.Errorf("no round of epoch %d has been tallied yet: there is nothing to dispute", s.head.Epoch)
+	}
+	return now, fmt.Errorf("round %d of epoch %d: %w: it is not tallied yet, or too long ago", *number, s.head.Epoch, ledger.ErrNoRecord)
+}
+
+func (a *app) listDisputes(c *cobra.Command) error {
+	s, err := a.openWithout(c.Context())
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	out := disputeList{}
+	if out.Disputes, err = s.disputes(); err != nil {
+		return err
+	}
+	if out.Ledger, err = a.ledgerState(s); err != nil {
+		return err
+	}
+	return a.print(out, out.print)
+}
+
+// disputes are those of the rounds that are kept, the latest first.
+func (s *session) disputes() ([]openDispute, error) {
+	out := []openDispute{}
+	err := s.view.EachDispute(func(ordinal uint64, shard blob.Shard, d ledger.DisputeRecord) error {
+		r, kept, err := s.view.RoundOf(ordinal)
+		if err != nil || !kept {
+			return err
+		}
+		committee, err := s.view.Committee(r.Round.Epoch)
+		if err != nil {
+			return err
+		}
+		if int(shard) >= len(committee.Holder) {
+			return fmt.Errorf("a dispute of shard %d of %d", shard, len(committee.Holder))
+		}
+		out = append(out, openDispute{Epoch: r.Round.Epoch, Round: r.Round.Round, Shard: shard, Holder: committee.Holder[shard],
+			Opener: d.Opener, State: d.State.String(), Opened: d.Opened, AnswerBy: d.AnswerBy, Closed: d.Closed})
+		return nil
+	})
+	slices.SortStableFunc(out, func(a, b openDispute) int { return cmp.Compare(b.Opened, a.Opened) })
+	return out, err
+}
+
+func (l disputeList) print(w io.Writer) error {
+	if len(l.Disputes) == 0 {
+		_, err := fmt.Fprintf(w, "no proof of the last rounds is disputed\n%s\n", l.Ledger)
+		return err
+	}
+	t := newTable(w)
+	t.row("EPOCH", "ROUND", "SHARD", "HELD BY", "STATE", "OPENED", "ANSWER BY", "DECIDED")
+	for _, d := range l.Disputes {
+		decided := "-"
+		if d.Closed > 0 {
+			decided = fmt.Sprint(d.Closed)
+		}
+		t.row(d.Epoch, d.Round, d.Shard, shortID(d.Holder), d.State, d.Opened, d.AnswerBy, decided)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w, l.Ledger)
+	return err
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/token"
+)
+
+// maxEvidenceFile bounds what is read of a file of evidence: sixteen bundles at most.
+const maxEvidenceFile = 16 << 20
+
+// checkedEvidence is what came of checking evidence from a file.
+type checkedEvidence struct {
+	Evidence []ledger.Explanation `json:"evidence"`
+	Holds    bool                 `json:"holds"` // all of it
+}
+
+// checkEvidence checks what explain slash --json wrote, asking nobody: all that it
+// needs beside the file is which chain this is.
+func (a *app) checkEvidence(file string) error {
+	n, err := a.network()
+	if err != nil {
+		return err
+	}
+	in := io.Reader(a.in)
+	if file != "-" {
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in = f
+	}
+	out, err := replayFile(in, n.Genesis.ChainID())
+	if err != nil {
+		return fmt.Errorf("check %s: %w", file, err)
+	}
+	if err := a.print(out, out.print); err != nil || out.Holds {
+		return err
+	}
+	return fmt.Errorf("check %s: the evidence does not show what it is said to", file)
+}
+
+func replayFile(in io.Reader, chain token.ChainID) (out checkedEvidence, err error) {
+	raw, err := io.ReadAll(io.LimitReader(in, maxEvidenceFile+1))
+	if err != nil {
+		return out, err
+	}
+	if len(raw) > maxEvidenceFile {
+		return out, fmt.Errorf("longer than %d bytes: no evidence is", maxEvidenceFile)
+	}
+	var file struct {
+		Evidence []ledger.Exhibit `json:"evidence"`
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		return out, fmt.Errorf("what walrus explain slash --json writes is wanted: %w", err)
+	}
+	if len(file.Evidence) == 0 {
+		return out, errors.New("no evidence is in it: walrus explain slash NODE --json writes it, for a slash of rung 7 or 8")
+	}
+	out.Holds = true
+	for _, x := range file.Evidence {
+		e, err := x.Replay(chain)
+		if err != nil {
+			return out, err
+		}
+		out.Evidence = append(out.Evidence, e)
+		out.Holds = out.Holds && e.Holds
+	}
+	return out, nil
+}
+
+func (l checkedEvidence) print(w io.Writer) error {
+	for _, e := range l.Evidence {
+		verdict := "it shows the fault"
+		if !e.Holds {
+			verdict = "it does NOT show the fault"
+		}
+		if err := printSteps(w, e, verdict); err != nil {
+			return err
+		}
+	}
+	return nil
+}
