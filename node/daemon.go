@@ -41,6 +41,7 @@ type DaemonConfig struct {
 	ScrubRate     int64    // bytes a second; 0: the store's default
 	Version       string
 	Node          Config
+	Conduct       Conduct // zero: honest
 }
 
 // daemon is the parts of a node process.
@@ -104,6 +105,7 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 	}
 	d.host.ServeLedger(d.chain.Oracle())
 	d.node = New(c.Node, d.secret, g.ChainID(), d.host, d.store, d.chain, log)
+	d.node.Behave(c.Conduct)
 	return nil
 }
 
