@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -184,4 +185,21 @@ func (p Part) Fetch(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// LetGo drops what the node holds of the blobs that it is asked for.
+func (p Part) LetGo(ctx context.Context) error {
+	for _, s := range p.Shards() {
+		for _, q := range p.Questions(s) {
+			if err := p.r.n.letGo(ctx, q.Blob, []blob.Place{q.Place}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Span is the time until the deadline of the round, in blocks of nominal length.
+func (p Part) Span() time.Duration {
+	return time.Duration(p.h.params.Challenge.Deadline*p.h.params.BlockMs) * time.Millisecond
 }
