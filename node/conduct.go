@@ -9,6 +9,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/token"
 )
@@ -33,6 +34,9 @@ type Conduct struct {
 	Shows func(peer.ID) bool
 	// Attest changes what the node says that it heard. Nil: it says what is true.
 	Attest func(Attestation) Attestation
+	// Choose is what the node does with its turn to propose. Nil: it puts all that it has
+	// seen into its block. See comet.Options.
+	Choose func(comet.Proposing) comet.Choice
 }
 
 // Attestation is what a node says of a round in its votes.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,7 +13,7 @@ import (
 
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/p2p"
 )
 
 // arena is a network in which some nodes are adversaries, with blobs to be asked for.
@@ -56,56 +55,7 @@ func startArena(ctx context.Context, t *testing.T, adversaries map[int]Adversary
 	return a
 }
 
-// standing is how all nodes stand on the ledger in an epoch, by their number.
-type standing struct {
-	tally  ledger.Tally
-	credit []staking.Credit
-	faults map[int][]ledger.Fault
-}
-
-func (a *arena) standing(ctx context.Context) (s standing, err error) {
-	v, err := a.c.Remote.View(ctx)
-	if err != nil {
-		return s, err
-	}
-	h, err := v.Head()
-	if err != nil {
-		return s, err
-	}
-	c, err := v.Committee(h.Epoch)
-	if err != nil {
-		return s, err
-	}
-	if s.tally, err = v.Tally(h.Epoch); err != nil {
-		return s, err
-	}
-	s.credit, s.faults = make([]staking.Credit, a.Nodes), map[int][]ledger.Fault{}
-	for i, n := range a.Network.Genesis.Nodes {
-		if k, in := c.Index(n.ID); in && k < len(s.tally.Nodes) {
-			s.credit[i] = s.tally.Nodes[k]
-		}
-	}
-	err = v.EachFault(func(f ledger.Fault, _ ledger.FaultRecord) error {
-		for i, n := range a.Network.Genesis.Nodes {
-			if n.ID == f.Node {
-				s.faults[i] = append(s.faults[i], f)
-			}
-		}
-		return nil
-	})
-	return s, err
-}
-
-func (s standing) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "epoch %d, %d rounds, %d judged", s.tally.Epoch, s.tally.Tallied, s.tally.Judged)
-	for i, c := range s.credit {
-		fmt.Fprintf(&b, "\n node %d: %+v, faults %v", i, c, s.faults[i])
-	}
-	return b.String()
-}
-
-// statement waits for the end of an epoch, and is what became of a node in it.
+// statements waits for the end of an epoch, and is what became of all nodes in it.
 func (a *arena) statements(ctx context.Context, epoch uint64) (out []ledger.Statement) {
 	a.t.Helper()
 	a.until(ctx, fmt.Sprintf("epoch %d is over", epoch), func() error {
@@ -145,16 +95,122 @@ func (a *arena) untouched(list []ledger.Statement) {
 	}
 }
 
-var (
-	_ = bytes.Equal
-	_ = errors.New
-	_ = time.Second
-)
+// fates says of each kind of adversary what is to become of it in an epoch, beside an
+// honest node in the same one.
+var fates = map[string]func(a *arena, i int, s, honest ledger.Statement) error{
+	"silent": func(_ *arena, _ int, s, _ ledger.Statement) error {
+		return holds(s.Credit.Passed == 0 && s.Credit.Failed == s.Credit.Judged, "fails every round",
+			s.Reward == 0, "is not paid", s.Verdict.Rung == 4 && s.Verdict.Move, "loses its shards", s.Cut.Total() > 0, "is slashed")
+	},
+	"forger": func(a *arena, i int, s, honest ledger.Statement) error {
+		return holds(s.Lies > 0 && len(s.Evidence) > 0 && s.Evidence[0].Kind == ledger.Lie, "is shown to have lied", s.Bounty > 0, "pays who showed it",
+			s.Credit.Failed > 0 && s.Reward < honest.Reward, "is not paid for it", s.Cut.Total() > 0, "is slashed", a.avoided(i) > 0, "is avoided")
+	},
+	"withholder": func(_ *arena, _ int, s, honest ledger.Statement) error {
+		return holds(s.Lies == 0, "has not lied", s.Reward <= honest.Reward, "gains nothing")
+	},
+	"lazy": func(_ *arena, _ int, s, honest ledger.Statement) error {
+		return holds(s.Credit.Failed > 0 && s.Credit.Away == 0, "fails", s.Reward < honest.Reward, "is paid less",
+			s.Verdict.Rung >= 2 && s.Cut.Total() > 0, "is slashed", s.Verdict.Defer && s.Due[0]+s.Due[1] == s.Deferred+s.Lost, "what was held back is not released")
+	},
+	"replayer": func(a *arena, i int, s, honest ledger.Statement) error {
+		return holds(s.Credit.Failed > 0 && s.Credit.Passed <= 1, "passes with no old proof", s.Lies == 0, "has signed nothing false",
+			s.Reward < honest.Reward && s.Cut.Total() > 0, "is paid less, and slashed", a.avoided(i) > 0, "is avoided")
+	},
+	"accuser": func(_ *arena, _ int, s, honest ledger.Statement) error {
+		return holds(s.Credit.Passed == s.Credit.Assigned && s.Reward == honest.Reward, "gains and loses nothing")
+	},
+	"grinder": func(_ *arena, _ int, s, honest ledger.Statement) error {
+		return holds(s.Credit.Failed > 0, "is asked for what it dropped", s.Reward < honest.Reward, "is paid less", s.Cut.Total() > 0, "is slashed")
+	},
+	"truncator": func(_ *arena, _ int, s, honest ledger.Statement) error {
+		return holds(s.Credit.Failed > 0, "fails", s.Reward < honest.Reward, "is paid less", s.Cut.Total() > 0, "is slashed")
+	},
+	"outsourcer": func(_ *arena, _ int, s, honest ledger.Statement) error {
+		return holds(s.Credit.Failed > 0, "gets nothing in time", s.Reward < honest.Reward, "is paid less", s.Cut.Total() > 0, "is slashed")
+	},
+	"rubberstamp": func(_ *arena, _ int, s, honest ledger.Statement) error {
+		return holds(s.Credit.Passed == s.Credit.Assigned && s.Reward == honest.Reward, "gains nothing")
+	},
+	"flooder": func(a *arena, i int, s, honest ledger.Statement) error {
+		return holds(a.avoided(i) > 0, "is avoided", s.Reward <= honest.Reward, "gains nothing")
+	},
+}
 
-func TestSilentForgerWithholder(t *testing.T) {
-	ctx := within(t, 4*time.Minute)
-	a := startArena(ctx, t, map[int]Adversary{7: {Kind: "silent"}, 8: {Kind: "forger"}, 9: {Kind: "withholder", Number: 1}})
-	t.Log("stored")
-	a.untouched(a.statements(ctx, 0))
-	a.untouched(a.statements(ctx, 1))
+// holds lists what is not so, of pairs of a condition and its words.
+func holds(pairs ...any) error {
+	var missing []string
+	for i := 0; i < len(pairs); i += 2 {
+		if !pairs[i].(bool) {
+			missing = append(missing, pairs[i+1].(string))
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("not so: %s", strings.Join(missing, "; "))
+	}
+	return nil
+}
+
+// avoided counts the honest nodes that have found wrong bytes of a node's.
+func (a *arena) avoided(i int) (n int) {
+	a.t.Helper()
+	id, err := p2p.PeerOf(a.Network.Genesis.Nodes[i].ID[:])
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	for j := range a.Nodes {
+		log, err := os.ReadFile(a.LogFile(j))
+		if err != nil {
+			a.t.Fatal(err)
+		}
+		if _, bad := a.adversaries[j]; !bad && bytes.Contains(log, []byte(`msg="peer sent wrong bytes" peer=`+id.String())) {
+			n++
+		}
+	}
+	return n
+}
+
+// meet starts a network with adversaries and checks what became of each of them, and of
+// the honest nodes, at the end of so many epochs.
+func meet(t *testing.T, epochs uint64, words ...string) *arena {
+	t.Helper()
+	all, err := ParseAdversaries(words, arenaNodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := within(t, 2*time.Minute+time.Duration(epochs)*90*time.Second)
+	a := startArena(ctx, t, all)
+	for epoch := range epochs {
+		list := a.statements(ctx, epoch)
+		a.untouched(list)
+		for i, b := range all {
+			if err := fates[b.Kind](a, i, list[i], list[0]); err != nil {
+				t.Errorf("epoch %d, node %d, %s: %v: %+v", epoch, i, b, err, list[i])
+			}
+		}
+	}
+	v, err := a.c.Remote.View(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if audit, err := v.Audit(); err != nil || !audit.Balanced() {
+		t.Errorf("%+v does not add up: %v", audit, err)
+	}
+	return a
+}
+
+func TestSilenceForgeryAndWithholdingDoNotPay(t *testing.T) {
+	meet(t, 1, "silent@7", "forger@8", "withholder@9")
+}
+
+func TestLazinessReplaysAndAccusationsDoNotPay(t *testing.T) {
+	meet(t, 2, "lazy=0.3@7", "replayer@8", "accuser@9")
+}
+
+func TestTruncatedOutsourcedAndUnseenProofsDoNotPay(t *testing.T) {
+	meet(t, 1, "truncator@7", "outsourcer@8", "rubberstamp@9")
+}
+
+func TestFloodsAndGrindingDoNotPay(t *testing.T) {
+	meet(t, 1, "flooder@8", "grinder=0.3@9")
 }

@@ -50,7 +50,10 @@ type Options struct {
 	Peers    func() []Peer
 	Waiting  int      // transactions that may wait for a block; 0: 20,000
 	Attester Attester // nil: this node listens to no challenge
-	Log      *slog.Logger
+	// Choose lets a proposer try to steer the draw, to see that it cannot; nil: an honest
+	// one. Other validators judge its blocks as any other's.
+	Choose func(Proposing) Choice
+	Log    *slog.Logger
 
 	wrap func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
 }
