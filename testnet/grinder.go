@@ -93,8 +93,8 @@ func spare(p comet.Proposing, c ledger.Committee, seen map[staking.NodeID]token.
 	return out
 }
 
-// foresee is what would be drawn.
-func foresee(p comet.Proposing, state ledger.RoundState, c ledger.Committee, seen map[staking.NodeID]token.BLSSignature, choice comet.Choice) ([]challenge.Draw, error) {
+// foreseeBeacon is the beacon of the block.
+func foreseeBeacon(p comet.Proposing, state ledger.RoundState, c ledger.Committee, seen map[staking.NodeID]token.BLSSignature, choice comet.Choice) (out challenge.Beacon, err error) {
 	signatures := map[int]token.BLSSignature{}
 	for id, s := range seen {
 		if i, in := c.Index(id); in && !slices.Contains(choice.LeaveOut, id) {
@@ -111,9 +111,18 @@ func foresee(p comet.Proposing, state ledger.RoundState, c ledger.Committee, see
 	}
 	aggregate, err := token.AggregateBLS(list)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	before, err := p.Before.Beacon()
+	if err != nil {
+		return out, err
+	}
+	return challenge.NextBeacon(before, state.Round, bitmap, aggregate, p.Last), nil
+}
+
+// foresee is what would be drawn.
+func foresee(p comet.Proposing, state ledger.RoundState, c ledger.Committee, seen map[staking.NodeID]token.BLSSignature, choice comet.Choice) ([]challenge.Draw, error) {
+	beacon, err := foreseeBeacon(p, state, c, seen, choice)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +142,7 @@ func foresee(p comet.Proposing, state ledger.RoundState, c ledger.Committee, see
 		l, err := e.Manifest.Layout()
 		return l.Stripes, err == nil
 	}
-	return challenge.DrawRound(params.Challenge, challenge.NextBeacon(before, state.Round, bitmap, aggregate, p.Last), index, stripes), nil
+	return challenge.DrawRound(params.Challenge, beacon, index, stripes), nil
 }
 
 // likes says that nothing is drawn that it has dropped.

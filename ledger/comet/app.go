@@ -31,7 +31,7 @@ type app struct {
 	log       *slog.Logger
 	voice     voice
 	addresses addresses
-	self      staking.NodeID
+	self      staking.NodeID         // for chooser. Set by Chain
 	chooser   func(Proposing) Choice // nil: honest
 	// wants and execute are the machine's.
 	wants   func(height uint64) (ledger.Wants, error)
@@ -64,7 +64,7 @@ type executed struct {
 }
 
 func newApp(m *ledger.Machine, o Options, fail func(error)) *app {
-	return &app{machine: m, fail: fail, log: o.Log, self: staking.NodeID(o.Key.Public()), chooser: o.Choose, voice: voice{chain: m.ChainID(), key: o.BLS, attester: o.Attester},
+	return &app{machine: m, fail: fail, log: o.Log, chooser: o.Choose, voice: voice{chain: m.ChainID(), key: o.BLS, attester: o.Attester},
 		addresses: addresses{m, map[string]staking.NodeID{}}, wants: m.Wants, execute: m.Execute,
 		catchingUp: func() bool { return false }, hadTheTurn: func(_, _ []byte) bool { return false },
 		changed: make(chan struct{}), settled: m.Height(),

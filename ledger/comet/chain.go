@@ -27,6 +27,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -114,6 +115,7 @@ func Open(o Options) (opened *Chain, err error) {
 		return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
 	}
 	c.app = newApp(c.machine, o, c.fail)
+	c.app.self = staking.NodeID(o.Key.Public())
 	if c.guard, err = newGuard(o.Key, o.KeyDir, newLedger); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,77 @@
+package testnet
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// What an adversary is called it is read by, and its node is it whoever opens the network.
+func TestAnAdversaryIsRememberedByItsWords(t *testing.T) {
+	o := Default()
+	o.Dir = filepath.Join(t.TempDir(), "net")
+	var err error
+	if o.Adversaries, err = ParseAdversaries([]string{"lazy=0.05@3,5", "silent@0", "withholder@1", "flooder=7@2"}, o.Nodes); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Create(o, testProgram()); err != nil {
+		t.Fatal(err)
+	}
+	net, err := Open(o.Dir, testProgram())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[int]string{0: "silent", 1: "withholder=1", 2: "flooder=7", 3: "lazy=0.05", 5: "lazy=0.05"}
+	for i := range o.Nodes {
+		a, ok, err := net.Adversary(i)
+		if err != nil || ok != (want[i] != "") || ok && a.String() != want[i] {
+			t.Errorf("node %d: %v, %v, %v", i, a, ok, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(net.NodeDir(4), adversaryName), []byte("thief"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := net.Start(4, false); !errors.Is(err, ErrAdversary) {
+		t.Errorf("a node that is to be nobody knows what starts: %v", err)
+	}
+}
+
+// Each kind has its words, and a conduct that is not an honest node's.
+func TestEveryKindOfAdversaryIsOne(t *testing.T) {
+	for kind, s := range strategies() {
+		a, err := ParseAdversary(kind)
+		if err != nil || a.Kind != kind || a.What() != s.what || s.what == "" {
+			t.Errorf("%s: %+v, %v", kind, a, err)
+		}
+		if again, err := ParseAdversary(a.String()); err != nil || again != a {
+			t.Errorf("%s: %q is read as %+v, %v", kind, a, again, err)
+		}
+		c := a.Conduct()
+		if c.Keeps == nil && c.Prove == nil && c.Send == nil && c.Shows == nil && c.Attest == nil && c.Choose == nil {
+			t.Errorf("%s does nothing", kind)
+		}
+		if _, shown := fates[kind]; !shown {
+			t.Errorf("no scenario says what becomes of a %s", kind)
+		}
+	}
+}
+
+// As much is dropped as was said, always the same.
+func TestAsMuchIsDroppedAsWasSaid(t *testing.T) {
+	for _, part := range []float64{0, 0.05, 0.5, 1} {
+		n := 0
+		for i := range 10_000 {
+			name := []byte{byte(i), byte(i >> 8)}
+			if dropped(part, name) {
+				n++
+			}
+			if dropped(part, name) != dropped(part, name) {
+				t.Fatal("it changes")
+			}
+		}
+		if want := int(part * 10_000); n < want-want/5 || n > want+want/5 {
+			t.Errorf("%v: %d of 10,000", part, n)
+		}
+	}
+}
