@@ -204,11 +204,11 @@ func TestSilenceForgeryAndWithholdingDoNotPay(t *testing.T) {
 }
 
 func TestLazinessReplaysAndAccusationsDoNotPay(t *testing.T) {
-	meet(t, 2, "lazy=0.3@7", "replayer@8", "accuser@9")
+	meet(t, 2, "lazy=0.3@7", "replayer@8", "accuser@4,5,6")
 }
 
 func TestTruncatedOutsourcedAndUnseenProofsDoNotPay(t *testing.T) {
-	meet(t, 1, "truncator@7", "outsourcer@8", "rubberstamp@9")
+	meet(t, 1, "truncator@7", "outsourcer@8", "rubberstamp@5,6")
 }
 
 func TestFloodsAndGrindingDoNotPay(t *testing.T) {
