@@ -4,7 +4,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 )
 
 // What an adversary is called it is read by, and its node is it whoever opens the network.
@@ -34,6 +36,19 @@ func TestAnAdversaryIsRememberedByItsWords(t *testing.T) {
 	}
 	if _, err := net.Start(4, false); !errors.Is(err, ErrAdversary) {
 		t.Errorf("a node that is to be nobody knows what starts: %v", err)
+	}
+}
+
+// Where nobody is asked for proof an adversary could not be watched.
+func TestAdversariesNeedChallenges(t *testing.T) {
+	o := Default()
+	o.Dir, o.Epoch = filepath.Join(t.TempDir(), "net"), 5*time.Second
+	if _, err := o.params(); err != nil {
+		t.Fatal(err)
+	}
+	o.Adversaries = map[int]Adversary{3: {Kind: "silent"}}
+	if _, err := Create(o, testProgram()); err == nil || !strings.Contains(err.Error(), "make the epochs longer") {
+		t.Errorf("epochs of %s: %v", o.Epoch, err)
 	}
 }
 
