@@ -34,7 +34,7 @@ func TestWordsThatMakeNoSenseExitWithTwo(t *testing.T) {
 		{"bogus", []string{"unknown command", "walrus --help"}},
 		{"stor", []string{"did you mean store"}},
 		{"testnet up --adversary lazy=0.05", []string{"which node", "lazy=0.05@3"}},
-		{"testnet up --adversary thief@3", []string{"thief", "forger, lazy, outsourcer", "withholder"}},
+		{"testnet up --adversary thief@3", []string{"thief", "accuser, flooder, forger, grinder, lazy, outsourcer", "withholder"}},
 		{"testnet up --adversary lazy=1.5@3", []string{"from 0 to 1", "lazy=0.1"}},
 		{"testnet up --adversary lazy=NaN@3", []string{"from 0 to 1"}},
 		{"testnet up --adversary lazy=@3", []string{"from 0 to 1"}},
