@@ -103,7 +103,7 @@ var fates = map[string]func(a *arena, i int, s, honest ledger.Statement) error{
 			s.Reward == 0, "is not paid", s.Verdict.Rung == 4 && s.Verdict.Move, "loses its shards", s.Cut.Total() > 0, "is slashed")
 	},
 	"forger": func(a *arena, i int, s, honest ledger.Statement) error {
-		return holds(s.Lies > 0 && len(s.Evidence) > 0 && s.Evidence[0].Kind == ledger.Lie, "is shown to have lied", s.Bounty > 0, "pays who showed it",
+		return holds(s.Lies > 0 && len(s.Evidence) > 0 && s.Evidence[0].Kind == ledger.Lie, "is shown to have lied", (s.Bounty > 0) == (s.Verdict.Rung == 7), "pays who showed it where that is the worst it did",
 			s.Credit.Failed > 0 && s.Reward < honest.Reward, "is not paid for it", s.Cut.Total() > 0, "is slashed", a.avoided(i) > 0, "is avoided")
 	},
 	"withholder": func(_ *arena, _ int, s, honest ledger.Statement) error {
