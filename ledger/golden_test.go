@@ -35,7 +35,7 @@ func TestGoldenFormats(t *testing.T) {
 		{"statement 3", KeyStatement(3, id)}, {"books 3", KeyBooks(3)}, {"terms 3", KeyTerms(3)}, {"fault", KeyFault(Fault{Node: id, Kind: Lie, Epoch: 3, Round: 4})}, {"bucket 3", KeyBucket(3)},
 		{"double sign", KeyDoubleSign(id)}, {"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
 		{"round", KeyRound()}, {"past round 3", KeyPastRound(3)}, {"beacon", KeyBeacon()}, {"missed", KeyMissed(id)}, {"declared", KeyDeclared(id)},
-		{"slot 3", keySlot(3)}, {"free 3", keyFree(3)}, {"freeing 3", keyFreeing(3)}, {"eligible 3", keyEligible(3, m.ID())}, {"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
+		{"slot 3", keySlot(3)}, {"free 3", keyFree(3)}, {"freeing 3", keyFreeing(3)}, {"eligible 3", keyEligible(3, m.ID())}, {"certificate", KeyCertificate(m.ID())}, {"certifiers 3", KeyCertifiers(3)}, {"vouched 3", keyVouched(3)}, {"last draw", KeyLastDraw(m.ID())}, {"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
 	} {
 		line(k.name, k.key)
 	}
@@ -48,7 +48,7 @@ func TestGoldenFormats(t *testing.T) {
 	line("head", canon.Encode(Head{Height: 1, TimeMs: 2, Epoch: 3, EpochStart: 4, EpochEnd: 5, RuleVersion: 1}))
 	line("account", canon.Encode(Account{Balance: 1, Nonce: 2, Used: 3}))
 	line("supply", canon.Encode(Supply{Total: 1, Burned: 2, Carry: 3, Escrow: 4, Allowances: 5, Subsidy: 6, Insurance: 7, Repair: 8}))
-	line("usage", canon.Encode(Usage{ReservedKiB: 1, ShardKiB: 2, Swept: 3}))
+	line("usage", canon.Encode(Usage{ReservedKiB: 1, ShardKiB: 2, Swept: 3, Slots: 4, Drawable: 5, DrawableKiB: 6}))
 	line("entry", canon.Encode(registry.Entry{Manifest: m, Units: 1, RegisteredEpoch: 2, RegisteredHeight: 3, CertifiedEpoch: 4, CertifiedHeight: 5,
 		Leases: []registry.Lease{{Owner: addr, Payer: addr, Start: 6, End: 7, Price: 8, Write: 9, Permanent: true, Renewal: registry.Renewal{Payer: addr, Left: 10, Highest: 11}}}}))
 	line("tombstone", canon.Encode(registry.Tombstone{Reason: registry.Deleted, Ended: 1, Free: 2, Units: 3, Reserved: true}))
@@ -65,6 +65,9 @@ func TestGoldenFormats(t *testing.T) {
 		Prices: []token.Amount{5}, Writes: []token.Amount{6}, Before: 7, After: 8, WriteBefore: 9, WriteAfter: 10}))
 	line("round", canon.Encode(RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Nominal: 5, Drawn: true, Void: true, TimeMs: 6, Drawings: []Drawing{{Manifest: m, Stripe: 7}}, Ready: []byte{11},
 		Reveals: []Revealed{{Node: 8}}, Votes: []Voted{{Node: 9, Listened: true, Yes: []byte{10}}}}))
+	line("last draw", canon.Encode(LastDraw{Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, Height: 4, TimeMs: 5, Stripes: 6, Void: true, Passed: []byte{7}, Failed: 8, Away: 9, Unclear: 10, Unready: 11}))
+	line("certificate", canon.Encode(registry.Certificate{Epoch: 1, Bitmap: []byte{2}}))
+	line("certifiers", canon.Encode(Certifiers{Epoch: 1, Members: []Certifier{{BLS: node.BLSKey().Public(), Shards: 2}}}))
 	line("slot", canon.Encode(challenge.Slot{Blob: m.ID(), Units: 1}))
 	line("rule record", canon.Encode(RuleRecord{Epoch: 1, Version: 2, Changes: changes, Dropped: true}))
 	line("params of a real network", canon.Encode(Default()))

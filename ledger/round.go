@@ -104,7 +104,9 @@ func (x *exec) round(b Block) {
 			r.Void = true
 		}
 		if height == r.T+p.Second+p.Attest {
-			x.tallyRound(c, x.outcomes(r, c))
+			out := x.outcomes(r, c)
+			x.tallyRound(c, out)
+			x.noteDrawn(r, out)
 			r.Over = true
 		}
 	}
