@@ -174,11 +174,11 @@ func (b blobSafety) often() string {
 
 // holders names the first few.
 func (b blobSafety) holders() string {
-	const shown = 4
+	const shown = 5
 	var names []string
 	for i, h := range b.Holders {
 		if i == shown {
-			names = append(names, fmt.Sprintf("%d more nodes", len(b.Holders)-shown))
+			names = append(names, fmt.Sprintf("and %d more", len(b.Holders)-shown))
 			break
 		}
 		text := fmt.Sprintf("%s %d", h.name(), h.Shards)
