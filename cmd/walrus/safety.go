@@ -165,7 +165,7 @@ func (b blobSafety) rows(t *table, now time.Time, needed int) {
 
 // often is how often the blob is drawn.
 func (b blobSafety) often() string {
-	round := time.Duration(b.RoundTime * float64(time.Second))
+	round := seconds(b.RoundTime)
 	if b.DrawnEvery < 1.5 {
 		return fmt.Sprintf("once a round (of %s)", round)
 	}
