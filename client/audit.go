@@ -54,9 +54,9 @@ type NodeAudit struct {
 func (a Audit) Err() error {
 	switch {
 	case a.Held < a.Needed:
-		return fmt.Errorf("%d of %d shards proved that they hold it, %d are needed: %w", a.Held, a.Shards, a.Needed, ErrUnavailable)
+		return fmt.Errorf("%w: %d of %d shards proved that they hold it, %d are needed", ErrUnavailable, a.Held, a.Shards, a.Needed)
 	case a.Held < a.Shards:
-		return fmt.Errorf("%d of %d did, and %d bring it back: %w", a.Held, a.Shards, a.Needed, ErrUnproven)
+		return fmt.Errorf("%w: %d of %d did, and any %d bring it back", ErrUnproven, a.Held, a.Shards, a.Needed)
 	}
 	return nil
 }

@@ -77,8 +77,7 @@ func none(fragments, gone, asked float64) float64 {
 		return math.Pow(1-gone/fragments, asked)
 	}
 	ln := func(x float64) float64 { v, _ := math.Lgamma(x + 1); return v }
-	rest := max(0, fragments-gone-asked)
-	return min(1, math.Exp(ln(fragments-gone)+ln(fragments-asked)-ln(rest)-ln(fragments)))
+	return min(1, math.Exp(ln(fragments-gone)+ln(fragments-asked)-ln(fragments-gone-asked)-ln(fragments)))
 }
 
 // DrawnEvery is in how many rounds a blob of some stored KiB is drawn about once.

@@ -98,7 +98,7 @@ func TestTheStrengthToldIsThatOfTheDraw(t *testing.T) {
 	for name, d := range map[string]*drawn{
 		"600 blobs of a stripe": newDrawn(t, 10, times(600, 1)...), "40 blobs of a stripe": newDrawn(t, 10, times(40, 1)...),
 		"8 blobs of a stripe": newDrawn(t, 10, times(8, 1)...), "20 blobs of 30 stripes": newDrawn(t, 10, times(20, 30)...),
-		"one blob of 200 stripes": newDrawn(t, 7, 200),
+		"one blob of 200 stripes": newDrawn(t, 7, 200), "one blob of a stripe": newDrawn(t, 10, 1), "3 blobs of a stripe": newDrawn(t, 10, 1, 1, 1),
 	} {
 		s, ok := StrengthOf(d.p, d.usage)
 		if !ok {

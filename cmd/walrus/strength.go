@@ -65,7 +65,7 @@ func (s strength) rows(t *table) {
 		more = append(more, fmt.Sprintf("%.0f %%: %s", 100*c.Lost, odds(c.Span)))
 	}
 	t.row("", fmt.Sprintf("in %s %s (%.0f rounds): %s", article, s.Span, s.Rounds, strings.Join(more, ", ")))
-	t.row("", fmt.Sprintf("with %d blobs, of which a round draws %.0f stripes", s.Blobs, s.Draws))
+	t.row("", fmt.Sprintf("with %s, of which a round draws %s", some(s.Blobs, "blob"), some(uint64(s.Draws), "stripe")))
 }
 
 // odds never says that something is certain that is not.
@@ -92,4 +92,12 @@ func seconds(n float64) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return text
+}
+
+// some is a number of things.
+func some(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

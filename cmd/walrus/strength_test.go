@@ -31,6 +31,12 @@ func TestStrengthIsToldInOneSentence(t *testing.T) {
 	}
 }
 
+func TestOneIsNotMany(t *testing.T) {
+	if some(1, "blob") != "1 blob" || some(0, "blob") != "0 blobs" || some(2, "stripe") != "2 stripes" {
+		t.Error(some(1, "blob"), some(0, "blob"), some(2, "stripe"))
+	}
+}
+
 func TestOddsAreNeverRoundedUpToCertain(t *testing.T) {
 	for p, want := range map[float64]string{0: "0.0 %", 0.004: "0.4 %", 0.275: "27 %", 0.9899: "98 %", 0.99: "99.00 %", 0.99994: "99.99 %", 0.99999: "> 99.99 %", 1: "> 99.99 %"} {
 		if got := odds(p); got != want {
