@@ -434,3 +434,31 @@ func TestACertificateThatNobodySignedShowsNothing(t *testing.T) {
 		}
 	}
 }
+
+// What says the same in other bytes is refused: a receipt has one form.
+func TestAHeaderOfAReceiptHasOneForm(t *testing.T) {
+	v := newVault(t)
+	chain := string(v.genesis.ChainID())
+	good := must(encodeVouched(v.blocks[v.tip()]))
+	if _, err := decodeVouched(good, chain); err != nil {
+		t.Fatal(err)
+	}
+	unknown := []byte{0xf8, 0x7f, 1} // field 2047 of a protobuf message
+	for name, change := range map[string]func(*vouchedHeader){
+		"a field more in the header": func(h *vouchedHeader) { h.Header = append(bytes.Clone(h.Header), unknown...) },
+		"a field more in the commit": func(h *vouchedHeader) { h.Commit = append(bytes.Clone(h.Commit), unknown...) },
+		"the committee in another order": func(h *vouchedHeader) {
+			h.Committee = slices.Clone(h.Committee)
+			h.Committee[0], h.Committee[1] = h.Committee[1], h.Committee[0]
+		},
+	} {
+		var h vouchedHeader
+		if err := canon.Decode(good, &h); err != nil {
+			t.Fatal(err)
+		}
+		change(&h)
+		if _, err := decodeVouched(canon.Encode(h), chain); err == nil || !strings.Contains(err.Error(), "canonical form") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
