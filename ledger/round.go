@@ -110,7 +110,9 @@ func (x *exec) round(b Block) {
 			r.Void = true
 		}
 		if height == r.T+p.Second+p.Attest {
-			r.close(x.tallyRound(c, x.outcomes(r, c)))
+			out := x.tallyRound(c, x.outcomes(r, c))
+			r.close(out)
+			x.noteDrawn(r, out)
 		}
 	}
 	x.put(KeyRound(), r)
