@@ -45,3 +45,51 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkThousandShards checks what a node checks in a round of a thousand shards:
+// the signature of each and 32 openings of four symbols of as many bytes as symbols
+// have there at most. Limit is hashing what is hashed in them: one core, one round.
+func BenchmarkThousandShards(b *testing.B) {
+	const n, draws = 1000, 32
+	k := newKept(b, n)
+	k.add(b, 200_000_000, k.shape.MaxSymbol(), 1)
+	p := Default()
+	p.ByBytes, p.ByCount = 1, 0 // one stripe is kept; it is asked for 32 times
+	proofs, questions := make([]Proof, n), make([][]Question, n)
+	for s := range proofs {
+		var err error
+		if proofs[s], questions[s], err = k.round(p, 1, blob.Shard(s)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	c := k.commitment(questions[0][0].Blob)
+	b.Run("round", func(b *testing.B) {
+		for b.Loop() {
+			for s := range proofs {
+				for range draws - 1 {
+					if err := proofs[s].Openings[0].check(questions[s][0], c); err != nil {
+						b.Fatal(err)
+					}
+				}
+				if err := k.verify(questions[s], 1, proofs[s]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+	b.Run("limit", func(b *testing.B) {
+		for b.Loop() {
+			for s := range proofs {
+				o := proofs[s].Openings[0]
+				for range draws {
+					for _, symbol := range o.Symbols {
+						blob.Leaf(symbol)
+					}
+					for range o.Others {
+						blob.Leaf(o.Others[0][:])
+					}
+				}
+			}
+		}
+	})
+}

@@ -44,6 +44,22 @@ const Tail = 10
 // MostMoves is by how many blocks the draw waits for reveals.
 const MostMoves = 10
 
+// Fitting is for rounds of so many blocks, where those are shorter than on a real
+// network; ok is false where no challenge fits into one.
+func Fitting(roundBlocks uint64) (p Params, ok bool) {
+	p = Default()
+	if p.Validate(roundBlocks) == nil {
+		return p, true
+	}
+	p.Start, p.Attest = 8, 3
+	p.Deadline = max(2, roundBlocks/10) // a tenth of a round, less the blocks around it
+	p.Deadline -= min(5, p.Deadline-2)
+	p.Pull = (p.Deadline + 1) / 2
+	p.Late = max(2*p.Deadline, p.Deadline+p.Attest)
+	p.Second = p.Late + 2
+	return p, p.Validate(roundBlocks) == nil
+}
+
 // Bounds that keep a proof within a message.
 const (
 	maxDraws   = 64

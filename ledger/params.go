@@ -45,7 +45,7 @@ func (f Fees) Of(size int) token.Amount { return f.Base + f.PerByte*token.Amount
 func Default() Params {
 	return Params{
 		Shards: 100, BlockMs: 3000, RoundBlocks: 1200, RoundsPerEpoch: 336,
-		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 200, Challenge: challenge.Default(), HistoryEpochs: 52,
+		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 200, Challenged: true, Challenge: challenge.Default(), HistoryEpochs: 52,
 		Fees: Fees{Base: 100_000, PerByte: 100}, Staking: staking.Default(), Registry: registry.Default(),
 	}
 }
@@ -56,8 +56,7 @@ func Testnet() Params {
 	p.Shards, p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch = 28, 500, 120, 10
 	p.Buckets = 1 << 12
 	p.Staking.UnbondingEpochs, p.Staking.CommissionNotice = 1, 2
-	p.Challenge.Start, p.Challenge.Deadline, p.Challenge.Attest, p.Challenge.Pull = 8, 7, 3, 4
-	p.Challenge.Late, p.Challenge.Second = 14, 16
+	p.Challenge, _ = challenge.Fitting(p.RoundBlocks)
 	p.Subsidy = 100 * token.WAL     // so that pay can be watched
 	p.Staking.Ladder.LateEpochs = 6 // an hour: epochs are short, data is not
 	return p

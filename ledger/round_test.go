@@ -15,11 +15,14 @@ type arena struct {
 	silent  map[int]bool // by number among the secrets: no reveal
 	wrong   map[int]bool // a reveal that parses and is wrong
 	deaf    map[int]bool // no attestation
+	lies    map[int]bool // votes no on all
 	unseen  map[blob.Shard]bool
-	pending []VoteExtension // of the votes on the last block
-	pace    int64           // ms between blocks
-	blocks  []Block         // that were run
-	hashes  []blob.Hash     // what the state was after each
+	bend    func(i int, s token.BLSSignature) token.BLSSignature // what node i reveals instead; nil: the truth
+	chooser func(Wants) int                                      // who proposes the block of a draw; nil: in turn
+	pending []VoteExtension                                      // of the votes on the last block
+	pace    int64                                                // ms between blocks
+	blocks  []Block                                              // that were run
+	hashes  []blob.Hash                                          // what the state was after each
 }
 
 // asked is a network whose rounds are short, and which asks by itself.
@@ -55,7 +58,11 @@ func (a *arena) step(txs ...[]byte) Result {
 		b.Extensions = a.pending
 	}
 	if w.Last {
-		s := a.secrets[int(h)%len(a.secrets)]
+		i := int(h) % len(a.secrets)
+		if a.chooser != nil {
+			i = a.chooser(w)
+		}
+		s := a.secrets[i]
 		b.Proposer, b.Last = a.idOf(s), s.BLSKey().Sign(challenge.LastMessage(a.l.ChainID(), w.Round))
 	}
 	a.pending = a.votes(w)
@@ -77,11 +84,15 @@ func (a *arena) votes(w Wants) (out []VoteExtension) {
 		case w.Reveal && a.wrong[i]:
 			v.Extension = challenge.NewReveal("another chain", s.BLSKey(), w.Round).Encode()
 		case w.Reveal && !a.silent[i]:
-			v.Extension = challenge.NewReveal(a.l.ChainID(), s.BLSKey(), w.Round).Encode()
+			e := challenge.NewReveal(a.l.ChainID(), s.BLSKey(), w.Round)
+			if a.bend != nil {
+				e.Reveal.Signature = a.bend(i, e.Reveal.Signature)
+			}
+			v.Extension = e.Encode()
 		case w.Attest && !a.deaf[i]:
 			yes := make([]byte, (a.g.Params.Shards+7)/8)
 			for shard := range blob.Shard(a.g.Params.Shards) {
-				if !a.unseen[shard] {
+				if !a.unseen[shard] && !a.lies[i] {
 					yes[shard/8] |= 1 << (shard % 8)
 				}
 			}

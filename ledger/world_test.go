@@ -28,6 +28,7 @@ const worldName = "test"
 func small() Params {
 	p := Testnet()
 	p.Shards, p.RoundBlocks, p.RoundsPerEpoch, p.Buckets = 10, 10, 2, 1<<6
+	p.Challenged = false // too short for that
 	p.Staking.MinBond = 10 * token.WAL
 	p.Registry.TombstoneEpochs = 2
 	p.Registry.DefaultEpochs = 2

@@ -22,6 +22,7 @@ func BenchmarkIdleLook(b *testing.B) {
 	g := ledger.Genesis{Name: "test", Time: 1, Params: ledger.Testnet(),
 		Accounts: []ledger.GenesisAccount{{Address: secret.Key().Address(), Amount: 1_000_000 * token.WAL}}}
 	g.Params.Shards = 4
+	g.Params.Challenged = false
 	for i := range 4 {
 		s := secret
 		s[2] = byte(i)

@@ -6,7 +6,6 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -60,33 +59,10 @@ func (s *simulation) manifest(part float64) (blob.Manifest, error) {
 	return blob.NewManifest(layout, blob.Leaf(fmt.Appendf(nil, "blob %d", s.stored))), nil
 }
 
-// certify is the certificate of a blob that everybody has taken.
-func (s *simulation) certify(m blob.Manifest) ([]byte, error) {
-	confirmations := map[int]token.BLSSignature{}
-	weight := 0
-	for i, member := range s.committee.Nodes {
-		if 3*weight > 2*s.p.Shards {
-			break
-		}
-		weight += member.Shards
-		key := s.people.secrets[s.index[member.ID]].BLSKey()
-		confirmations[i] = key.Sign(registry.ConfirmMessage(s.chain, s.committee.Epoch, m.ID()))
-	}
-	cert, err := registry.NewCertificate(s.committee.Epoch, len(s.committee.Nodes), confirmations)
-	return ledger.Unsigned(ledger.Certify{Blob: m.ID(), Certificate: cert}), err
-}
-
-// sign makes a transaction of somebody.
-func (s *simulation) sign(who *person, body ledger.Body) []byte {
-	tx := ledger.Sign(who.key, s.chain, who.nonce, txFee, body)
-	who.nonce++
-	return tx
-}
-
 // settleIn is how the network's stake comes about: every holder delegates to his node.
 func (s *simulation) settleIn() {
 	for i, h := range s.people.holders {
-		s.queue(1, s.sign(h, ledger.Delegate{Node: s.people.ids[i/holdersPerNode], Amount: delegationPerHolder()}))
+		s.queue(1, h.sign(s.chain, ledger.Delegate{Node: s.people.ids[i/holdersPerNode], Amount: delegationPerHolder()}))
 	}
 }
 
@@ -97,7 +73,7 @@ func (s *simulation) trade(epoch int) error {
 		return err
 	}
 	for _, b := range stores {
-		s.queue(1, s.sign(s.people.customer, ledger.RegisterBlob{Manifest: b.manifest, Epochs: b.epochs, Owner: s.people.customer.address(), Permanent: true}))
+		s.queue(1, s.people.customer.sign(s.chain, ledger.RegisterBlob{Manifest: b.manifest, Epochs: b.epochs, Owner: s.people.customer.address(), Permanent: true}))
 		s.uncertified = append(s.uncertified, b.manifest)
 	}
 	if epoch == 0 {
@@ -129,7 +105,7 @@ func (s *simulation) moveStake(v ledger.View, random *rand.Rand) error {
 		}
 		if acc.Balance > a+pocketMoney/2 && !s.busy[who] {
 			s.busy[who] = true
-			s.queue(round, s.sign(who, ledger.Delegate{Node: node, Amount: a}))
+			s.queue(round, who.sign(s.chain, ledger.Delegate{Node: node, Amount: a}))
 		}
 	}
 	for range (movers + 1) / 2 {
@@ -142,7 +118,7 @@ func (s *simulation) moveStake(v ledger.View, random *rand.Rand) error {
 		}
 		if part := d.Shares / movePart; ok && part > 0 && !s.busy[who] {
 			s.busy[who] = true
-			s.queue(round, s.sign(who, ledger.Undelegate{Node: node, Shares: part}))
+			s.queue(round, who.sign(s.chain, ledger.Undelegate{Node: node, Shares: part}))
 		}
 	}
 	return nil
@@ -159,7 +135,7 @@ func (s *simulation) draw(v ledger.View, random *rand.Rand, epoch int) error {
 			return err
 		}
 		if p.Earned > 0 {
-			s.queue(2+random.IntN(s.o.Rounds-4), s.sign(s.people.operators[i], ledger.Withdraw{Node: id}))
+			s.queue(2+random.IntN(s.o.Rounds-4), s.people.operators[i].sign(s.chain, ledger.Withdraw{Node: id}))
 		}
 	}
 	if epoch%someEpochs > 0 {
@@ -170,7 +146,7 @@ func (s *simulation) draw(v ledger.View, random *rand.Rand, epoch int) error {
 			return err
 		} else if out > 0 && !s.busy[who] {
 			s.busy[who] = true
-			s.queue(2+random.IntN(s.o.Rounds-4), s.sign(who, ledger.Withdraw{Node: s.people.ids[h/holdersPerNode]}))
+			s.queue(2+random.IntN(s.o.Rounds-4), who.sign(s.chain, ledger.Withdraw{Node: s.people.ids[h/holdersPerNode]}))
 		}
 	}
 	return nil

@@ -3,7 +3,9 @@ package sim
 import (
 	"encoding/binary"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -76,10 +78,9 @@ func newPeople(nodes int) *people {
 	return p
 }
 
-// genesis is the network's: every node has its bond, every holder what he will
-// delegate and as much again.
-func (p *people) genesis(o Options) ledger.Genesis {
-	params := o.params()
+// genesis is a network's: every node has its bond, every holder what he will delegate
+// and as much again, and the customer what so many epochs cost.
+func (p *people) genesis(params ledger.Params, epochs int) ledger.Genesis {
 	g := ledger.Genesis{Name: chainName, Time: began, Params: params, Subsidy: params.Subsidy * subsidyEpochs}
 	account := func(who *person, a token.Amount) {
 		g.Accounts = append(g.Accounts, ledger.GenesisAccount{Address: who.address(), Amount: a})
@@ -95,10 +96,34 @@ func (p *people) genesis(o Options) ledger.Genesis {
 		account(h, 2*delegationPerHolder()+pocketMoney)
 	}
 	// Writing costs half an epoch beside; the rest is to spare.
-	account(p.customer, 2*amount(o.Nodes)*leasesPerNode*amount(o.Epochs+longLease))
+	account(p.customer, 2*amount(len(p.secrets))*leasesPerNode*amount(epochs+longLease))
 	return g
 }
 
 func bondPerNode() token.Amount { return stakePerNode * bondPercent / 100 }
 
 func delegationPerHolder() token.Amount { return (stakePerNode - bondPerNode()) / holdersPerNode }
+
+// certify is the certificate of a blob that everybody has taken. index says which of
+// them a node is.
+func (p *people) certify(chain token.ChainID, c ledger.Committee, index map[staking.NodeID]int, m blob.Manifest) ([]byte, error) {
+	confirmations := map[int]token.BLSSignature{}
+	weight := 0
+	for i, member := range c.Nodes {
+		if 3*weight > 2*len(c.Holder) {
+			break
+		}
+		weight += member.Shards
+		key := p.secrets[index[member.ID]].BLSKey()
+		confirmations[i] = key.Sign(registry.ConfirmMessage(chain, c.Epoch, m.ID()))
+	}
+	cert, err := registry.NewCertificate(c.Epoch, len(c.Nodes), confirmations)
+	return ledger.Unsigned(ledger.Certify{Blob: m.ID(), Certificate: cert}), err
+}
+
+// sign makes a transaction of somebody.
+func (p *person) sign(chain token.ChainID, body ledger.Body) []byte {
+	tx := ledger.Sign(p.key, chain, p.nonce, txFee, body)
+	p.nonce++
+	return tx
+}

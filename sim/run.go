@@ -76,7 +76,7 @@ func begin(o Options) (*simulation, error) {
 	if s.shape, err = s.p.Shape(); err != nil {
 		return nil, err
 	}
-	if s.l, err = ledger.NewLocal(s.people.genesis(o), state.NewMemory(), func() int64 { return began }); err != nil {
+	if s.l, err = ledger.NewLocal(s.people.genesis(s.p, o.Epochs), state.NewMemory(), func() int64 { return began }); err != nil {
 		return nil, err
 	}
 	s.chain = s.l.ChainID()
@@ -125,7 +125,7 @@ func (s *simulation) block(epoch, round int) error {
 	delete(s.queued, round)
 	if round == 2 {
 		for _, m := range s.uncertified {
-			tx, err := s.certify(m)
+			tx, err := s.people.certify(s.chain, s.committee, s.index, m)
 			if err != nil {
 				return err
 			}

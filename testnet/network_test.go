@@ -20,18 +20,18 @@ import (
 // running is a testnet of real processes and a client of it.
 type running struct {
 	*Testnet
-	t         *testing.T
+	t         testing.TB
 	c         *client.Connection
 	processes map[int]*Process
 }
 
-func startNet(ctx context.Context, t *testing.T, o Options) *running {
+func startNet(ctx context.Context, t testing.TB, o Options) *running {
 	t.Helper()
 	return startNetOf(ctx, t, o, testProgram())
 }
 
 // startNetOf is startNet with another program than the test's.
-func startNetOf(ctx context.Context, t *testing.T, o Options, program Command) *running {
+func startNetOf(ctx context.Context, t testing.TB, o Options, program Command) *running {
 	t.Helper()
 	o.Dir = filepath.Join(t.TempDir(), "net")
 	net, err := Create(o, program)
@@ -136,7 +136,7 @@ func (r *running) received(ctx context.Context) token.Amount {
 	return a.Balance
 }
 
-func within(t *testing.T, d time.Duration) context.Context {
+func within(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)

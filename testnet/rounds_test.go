@@ -56,7 +56,7 @@ func (r *running) tallyOf(ctx context.Context, i int) (t ledger.Tally, credit st
 func TestNodesProveWhatTheyHold(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	r := startNet(ctx, t, challenged(5))
-	for i := range 4 {
+	for i := range 4 { // few: so each round asks for one of them
 		path := filepath.Join(t.TempDir(), fmt.Sprint(i))
 		if err := os.WriteFile(path, bytes.Repeat([]byte{byte(i), 7, 9}, 40_000+i), 0o600); err != nil {
 			t.Fatal(err)
@@ -96,6 +96,7 @@ func TestNodesProveWhatTheyHold(t *testing.T) {
 			t.Errorf("node %d of the committee: %+v in %d rounds", i, c, tally.Tallied)
 		}
 	}
+	r.readWhileFrozen(ctx)
 	r.kill(ctx, 4)
 	r.until(ctx, "the dead node is away", func() error {
 		tally, credit, err := r.tallyOf(ctx, 4)
@@ -107,5 +108,43 @@ func TestNodesProveWhatTheyHold(t *testing.T) {
 	tally, credit, err := r.tallyOf(ctx, 0)
 	if err != nil || credit.Passed != credit.Assigned {
 		t.Errorf("%d rounds, %+v, %v", tally.Tallied, credit, err)
+	}
+}
+
+// readWhileFrozen reads a blob from the moment on in which a round asks for it: its
+// bytes come when the time for proofs is over, and whole.
+func (r *running) readWhileFrozen(ctx context.Context) {
+	r.t.Helper()
+	var round ledger.RoundState
+	var end uint64
+	r.until(ctx, "a round asks for a blob", func() error {
+		v, err := r.c.Remote.View(ctx)
+		if err != nil {
+			return err
+		}
+		p, err := v.Params()
+		if err != nil {
+			return err
+		}
+		h, err := v.Head()
+		if err != nil {
+			return err
+		}
+		if round, _, err = v.Round(); err != nil {
+			return err
+		}
+		end = round.T + p.Challenge.Deadline
+		if len(round.Drawings) == 0 || h.Height+2 > end {
+			return fmt.Errorf("at block %d, %d draws until block %d", h.Height, len(round.Drawings), end)
+		}
+		return nil
+	})
+	var out bytes.Buffer
+	m := round.Drawings[0].Manifest
+	if err := r.c.ReadBlob(ctx, m.ID(), &out); err != nil || uint64(out.Len()) != m.Size {
+		r.t.Errorf("read while the challenge runs: %d of %d bytes, %v", out.Len(), m.Size, err)
+	}
+	if at, err := r.c.Remote.Standing(ctx); err != nil || at.Height < end {
+		r.t.Errorf("read at block %d, while what was drawn must wait until block %d (%v)", at.Height, end, err)
 	}
 }

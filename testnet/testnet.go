@@ -19,6 +19,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
@@ -138,10 +139,12 @@ func (o Options) params() (ledger.Params, error) {
 	if p.BlockMs == 0 || o.Epoch < o.Block {
 		return p, fmt.Errorf("blocks of %s, epochs of %s: an epoch holds many blocks of at least a millisecond", o.Block, o.Epoch)
 	}
-	if blocks := uint64(o.Epoch / o.Block); blocks%10 == 0 {
-		p.RoundsPerEpoch, p.RoundBlocks = 10, blocks/10
-	} else {
-		p.RoundsPerEpoch, p.RoundBlocks = 1, blocks
+	p.RoundsPerEpoch, p.RoundBlocks, p.Challenged = 1, uint64(o.Epoch/o.Block), false
+	for n := uint64(10); n > 0 && !p.Challenged; n-- {
+		p.RoundsPerEpoch, p.RoundBlocks, p.Challenged = o.rounds(n)
+	}
+	if p.Challenged {
+		p.Challenge, _ = challenge.Fitting(p.RoundBlocks)
 	}
 	if o.Difference != nil {
 		o.Difference(&p)
@@ -150,6 +153,20 @@ func (o Options) params() (ledger.Params, error) {
 		return p, fmt.Errorf("%d nodes for %d shards: at least 4, at most one a shard", o.Nodes, o.Shards)
 	}
 	return p, p.Validate()
+}
+
+// proofTime is what nodes that share a machine get at least to prove what they hold.
+const proofTime = 3 * time.Second
+
+// rounds divides an epoch into so many, if it divides and there is time in each to
+// prove something.
+func (o Options) rounds(n uint64) (rounds, blocks uint64, challenged bool) {
+	all := uint64(o.Epoch / o.Block)
+	p, ok := challenge.Fitting(all / n)
+	if all%n != 0 || !ok || time.Duration(p.Deadline)*o.Block < proofTime {
+		return 1, all, false
+	}
+	return n, all / n, true
 }
 
 // layNode makes a node's directory and its entry in the genesis.

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *app) simCommand() *cobra.Command {
-	return a.group("sim", "Simulate years of a network on the real ledger", a.simEconomy(), a.simStudy())
+	return a.group("sim", "Simulate years of a network on the real ledger", a.simEconomy(), a.simStudy(), a.simRounds())
 }
 
 func (a *app) simEconomy() *cobra.Command {

@@ -53,3 +53,23 @@ func TestSimEconomyTellsWhatBecameOfEachNode(t *testing.T) {
 		}
 	}
 }
+
+func TestSimRoundsTellsHowSoonWhoDropsIsCaught(t *testing.T) {
+	home(t)
+	args := strings.Fields("sim rounds --nodes 4 --shards 4 --blobs 512 --rounds 5 --drop 0.3 --runs 2")
+	got := walrus(t, append(args, "--json")...)
+	var r simRounds
+	if err := json.Unmarshal([]byte(got.out), &r); err != nil || got.code != exitOK {
+		t.Fatalf("%v %+v", err, got)
+	}
+	if len(r.Runs) != 2 || r.First != 2 || r.Caught != 2 || r.Honest != 6 || r.HonestHit != 0 || r.HonestPass != 1 || r.FirstIs < 0.9999 || r.Runs[1].Seed != 2 {
+		t.Errorf("%+v", r)
+	}
+	got = walrus(t, args...)
+	for _, word := range []string{"in 2 of 2 runs", "theory", "6 node-epochs", "0 slashes"} {
+		if !strings.Contains(got.out, word) {
+			t.Errorf("no %q in\n%s", word, got.out)
+		}
+	}
+	refused(t, exitUsage, []string{"loss 2", "below 1"}, "sim", "rounds", "--loss", "2")
+}

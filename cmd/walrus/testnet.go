@@ -88,6 +88,9 @@ func (a *app) up(ctx context.Context, o testnet.Options) error {
 		return fmt.Errorf("testnet in %s: %w; no node runs now, their logs are %s", t.Dir, err, filepath.Join(t.Dir, "nodes", "*", "node.log"))
 	}
 	out := testnetUp{t.Dir, string(t.Network.Genesis.ChainID()), t.NetworkFile(), t.WalletFile(), t.Nodes, shards, time.Since(a.began).Seconds()}
+	if !t.Network.Genesis.Params.Challenged {
+		a.say("its epochs are too short for challenges: nodes are paid for being there, and nobody is asked for proof")
+	}
 	a.say("ready after %.1f s; walrus testnet down --dir %s ends it. For this and every other terminal:", out.Ready, shellWord(t.Dir))
 	return a.print(out, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "export WALRUS_NETWORK=%s WALRUS_WALLET=%s\n", shellWord(out.Network), shellWord(out.Wallet))

@@ -83,6 +83,7 @@ func newCluster(t testing.TB, members int) *cluster {
 	c.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
 		Accounts: []ledger.GenesisAccount{{Address: c.wallet.Address(), Amount: 1000 * token.WAL}}}
 	c.genesis.Params.BlockMs = 200
+	c.genesis.Params.Challenged = false // but where that is what is tested
 	for i := range members {
 		m := &member{secret: token.Secret{byte(i + 1), 3}, dir: t.TempDir(), addr: freeAddr(t), listen: freeAddr(t)}
 		id, bls := staking.NodeID(m.secret.Key().Public()), m.secret.BLSKey()
