@@ -178,7 +178,7 @@ func meet(t *testing.T, epochs uint64, words ...string) *arena {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := within(t, 2*time.Minute+time.Duration(epochs)*90*time.Second)
+	ctx := within(t, 2*time.Minute+time.Duration(epochs)*3*time.Minute)
 	a := startArena(ctx, t, all)
 	for epoch := range epochs {
 		list := a.statements(ctx, epoch)
