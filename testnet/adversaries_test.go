@@ -174,6 +174,7 @@ func (a *arena) avoided(i int) (n int) {
 // the honest nodes, at the end of so many epochs.
 func meet(t *testing.T, epochs uint64, words ...string) *arena {
 	t.Helper()
+	t.Parallel() // they wait for blocks, most of the time
 	all, err := ParseAdversaries(words, arenaNodes)
 	if err != nil {
 		t.Fatal(err)

@@ -54,7 +54,8 @@ func (r *running) tallyOf(ctx context.Context, i int) (t ledger.Tally, credit st
 // Real nodes ask each other for proof over gossip, and the ledger credits them: those
 // who are there pass, and one that is dead is away.
 func TestNodesProveWhatTheyHold(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	t.Parallel()
+	ctx := within(t, 8*time.Minute)
 	r := startNet(ctx, t, challenged(5))
 	for i := range 4 { // few: so each round asks for one of them
 		path := filepath.Join(t.TempDir(), fmt.Sprint(i))
