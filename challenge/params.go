@@ -37,13 +37,6 @@ func Default() Params {
 		DisputeRounds: 1, AnswerParts: 4, MaxOpenDispute: 4, DisputeBond: 10 * token.WAL, AnswerBps: 1000}
 }
 
-// Tail is how many blocks at a round's end are free of windows, and at an epoch's end
-// of disputes.
-const Tail = 10
-
-// MostMoves is by how many blocks the draw waits for reveals.
-const MostMoves = 10
-
 // Fitting is for rounds of so many blocks, where those are shorter than on a real
 // network; ok is false where no challenge fits into one.
 func Fitting(roundBlocks uint64) (p Params, ok bool) {
@@ -59,6 +52,13 @@ func Fitting(roundBlocks uint64) (p Params, ok bool) {
 	p.Second = p.Late + 2
 	return p, p.Validate(roundBlocks) == nil
 }
+
+// Tail is how many blocks at a round's end are free of windows, and at an epoch's end
+// of disputes.
+const Tail = 10
+
+// MostMoves is by how many blocks the draw waits for reveals.
+const MostMoves = 10
 
 // Bounds that keep a proof within a message.
 const (

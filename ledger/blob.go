@@ -153,6 +153,7 @@ func (b Certify) plan(x *exec, _ Tx) (plan, error) {
 		x.settle(b.Blob)
 		e.CertifiedEpoch, e.CertifiedHeight = x.epoch(), x.head.Height
 		x.queueSlot(b.Blob)
+		x.keepCertificate(b.Blob, b.Certificate, committee)
 		e.Leases = slices.Clone(e.Leases)
 		for i := range e.Leases {
 			l := &e.Leases[i]

@@ -37,7 +37,7 @@ func TestGoldenFormats(t *testing.T) {
 		{"round", KeyRound()}, {"past round 3", KeyPastRound(3)}, {"beacon", KeyBeacon()}, {"missed", KeyMissed(id)}, {"declared", KeyDeclared(id)},
 		{"dispute", KeyDispute(3, 4)}, {"answer by 5", keyAnswerBy(5, 3, 4)}, {"open disputes", KeyOpenDisputes()}, {"open disputes of", KeyOpenDisputesOf(addr)},
 		{"bundle 5", KeyBundle(5, Fault{Kind: Lie, Epoch: 3, Round: 4, Shard: 6})},
-		{"slot 3", keySlot(3)}, {"free 3", keyFree(3)}, {"freeing 3", keyFreeing(3)}, {"eligible 3", keyEligible(3, m.ID())}, {"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
+		{"slot 3", keySlot(3)}, {"free 3", keyFree(3)}, {"freeing 3", keyFreeing(3)}, {"eligible 3", keyEligible(3, m.ID())}, {"certificate", KeyCertificate(m.ID())}, {"certifiers 3", KeyCertifiers(3)}, {"vouched 3", keyVouched(3)}, {"last draw", KeyLastDraw(m.ID())}, {"ballot", KeyBallot(id)}, {"price record 3", KeyPriceRecord(3)}, {"rule record 3", KeyRuleRecord(3)},
 	} {
 		line(k.name, k.key)
 	}
@@ -50,7 +50,7 @@ func TestGoldenFormats(t *testing.T) {
 	line("head", canon.Encode(Head{Height: 1, TimeMs: 2, Epoch: 3, EpochStart: 4, EpochEnd: 5, RuleVersion: 1}))
 	line("account", canon.Encode(Account{Balance: 1, Nonce: 2, Used: 3}))
 	line("supply", canon.Encode(Supply{Total: 1, Burned: 2, Carry: 3, Escrow: 4, Allowances: 5, Subsidy: 6, Insurance: 7, Repair: 8}))
-	line("usage", canon.Encode(Usage{ReservedKiB: 1, ShardKiB: 2, Swept: 3}))
+	line("usage", canon.Encode(Usage{ReservedKiB: 1, ShardKiB: 2, Swept: 3, Slots: 4, Drawable: 5, DrawableKiB: 6}))
 	line("entry", canon.Encode(registry.Entry{Manifest: m, Units: 1, RegisteredEpoch: 2, RegisteredHeight: 3, CertifiedEpoch: 4, CertifiedHeight: 5,
 		Leases: []registry.Lease{{Owner: addr, Payer: addr, Start: 6, End: 7, Price: 8, Write: 9, Permanent: true, Renewal: registry.Renewal{Payer: addr, Left: 10, Highest: 11}}}}))
 	line("tombstone", canon.Encode(registry.Tombstone{Reason: registry.Deleted, Ended: 1, Free: 2, Units: 3, Reserved: true}))
@@ -71,6 +71,9 @@ func TestGoldenFormats(t *testing.T) {
 	line("dispute", canon.Encode(record))
 	line("bundle", Bundle{Chain: chain, Kind: FalseVote, Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Shard: 5, Holder: id, Drawings: []Drawing{{Manifest: m, Stripe: 6}},
 		Params: challenge.Default(), Height: 7, Falsehood: []byte{8}, Dispute: record, Voters: []staking.NodeID{id}}.Encode())
+	line("last draw", canon.Encode(LastDraw{Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, Height: 4, TimeMs: 5, Stripes: 6, Void: true, Passed: []byte{7}, Failed: 8, Away: 9, Unclear: 10, Unready: 11}))
+	line("certificate", canon.Encode(registry.Certificate{Epoch: 1, Bitmap: []byte{2}}))
+	line("certifiers", canon.Encode(Certifiers{Epoch: 1, Members: []Certifier{{BLS: node.BLSKey().Public(), Shards: 2}}}))
 	line("slot", canon.Encode(challenge.Slot{Blob: m.ID(), Units: 1}))
 	line("rule record", canon.Encode(RuleRecord{Epoch: 1, Version: 2, Changes: changes, Dropped: true}))
 	line("params of a real network", canon.Encode(Default()))

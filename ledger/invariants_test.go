@@ -89,6 +89,7 @@ func (c *chaos) afterTurn(was before) {
 	}
 	c.moved(was)
 	c.leased()
+	c.vouched()
 }
 
 // turned checks one node's end of an epoch.
@@ -368,5 +369,38 @@ func TestRandomHistoriesKeepTheInvariants(t *testing.T) {
 	}
 	if voted["pay.tranches"] == 0 || len(voted) < 10 {
 		t.Errorf("votes changed %v", voted)
+	}
+}
+
+// vouched checks that each certified blob has its certificate and who can check it, and
+// that nothing is left of any other.
+func (c *chaos) vouched() {
+	c.t.Helper()
+	v, blobs := c.view(), map[uint64]uint64{}
+	err := v.EachBlob(func(id blob.ID, e registry.Entry) error {
+		cert, has, err := v.Certificate(id)
+		if err == nil && has != e.Certified() {
+			return fmt.Errorf("%s: certified %v, certificate %v", id, e.Certified(), has)
+		}
+		if has {
+			blobs[cert.Epoch]++
+		}
+		return err
+	})
+	total := uint64(0)
+	for _, n := range blobs {
+		total += n
+	}
+	certificates, certifiers := uint64(0), 0
+	err2 := each(v, key(letterCertified), func([]byte, registry.Certificate) error { certificates++; return nil })
+	err3 := each(v, key(letterVouched), func(k []byte, n uint64) error {
+		if epoch := numberAt(k); blobs[epoch] != n {
+			return fmt.Errorf("%d blobs of epoch %d, counted as %d", blobs[epoch], epoch, n)
+		}
+		return nil
+	})
+	err4 := each(v, key(letterCertifiers), func([]byte, Certifiers) error { certifiers++; return nil })
+	if err := errors.Join(err, err2, err3, err4); err != nil || certificates != total || certifiers != len(blobs) {
+		c.fatalf("%v: %d certificates of %d blobs, certifiers of %d epochs of %d", err, certificates, total, certifiers, len(blobs))
 	}
 }

@@ -15,6 +15,7 @@ const (
 	letterBlob       = 'b' // blob ID
 	letterCommittee  = 'c' // epoch
 	letterBeacon     = 'B'
+	letterCertified  = 'C' // blob ID
 	letterDeclared   = 'D' // node
 	letterEligible   = 'E' // height, blob ID
 	letterFree       = 'F' // slot
@@ -23,6 +24,7 @@ const (
 	letterDispute    = 'O' // ordinal, shard
 	letterAnswerBy   = 'T' // height, ordinal, shard
 	letterPastRound  = 'K' // ordinal
+	letterLastDraw   = 'L' // blob ID
 	letterMissed     = 'M' // node
 	letterRound      = 'R'
 	letterFreeing    = 'X' // slot
@@ -30,6 +32,8 @@ const (
 	letterStatement  = 'e' // epoch, node
 	letterFault      = 'f' // node, epoch, round, kind
 	letterSlot       = 'S' // slot
+	letterCertifiers = 'V' // epoch
+	letterVouched    = 'W' // epoch
 	letterTerms      = 'g' // epoch
 	letterHead       = 'h'
 	letterStanding   = 'i' // node
@@ -79,6 +83,17 @@ func KeyAccount(a token.Address) []byte { return key(letterAccount, a[:]) }
 
 // KeyBlob is the key of a registry.Entry.
 func KeyBlob(id blob.ID) []byte { return key(letterBlob, id[:]) }
+
+// KeyCertificate is the key of the registry.Certificate of a blob that is kept.
+func KeyCertificate(id blob.ID) []byte { return key(letterCertified, id[:]) }
+
+// KeyCertifiers is the key of the Certifiers of an epoch.
+func KeyCertifiers(epoch uint64) []byte { return key(letterCertifiers, number(epoch)) }
+
+func keyVouched(epoch uint64) []byte { return key(letterVouched, number(epoch)) }
+
+// KeyLastDraw is the key of a blob's LastDraw.
+func KeyLastDraw(id blob.ID) []byte { return key(letterLastDraw, id[:]) }
 
 // KeyTombstone is the key of a registry.Tombstone.
 func KeyTombstone(id blob.ID) []byte { return key(letterTombstone, id[:]) }

@@ -101,6 +101,8 @@ func (x *exec) keepLeases(id blob.ID, e registry.Entry, rest []registry.Lease, w
 	t := registry.Bury(e, why, x.epoch(), x.head.Height)
 	x.queueFree(e)
 	x.o.Delete(KeyBlob(id))
+	x.o.Delete(KeyLastDraw(id))
+	x.dropCertificate(id)
 	x.putTombstone(id, t)
 }
 

@@ -64,6 +64,12 @@ func (v View) Round() (r RoundState, ok bool, err error) {
 	return read[RoundState](v, "round", KeyRound())
 }
 
+// Beacon is the last one that was drawn from; zero before the first.
+func (v View) Beacon() (challenge.Beacon, error) {
+	b, _, err := read[challenge.Beacon](v, "beacon", KeyBeacon())
+	return b, err
+}
+
 // attests says whether votes on the block at a height carry attestations.
 func (r RoundState) attests(p challenge.Params, height uint64) bool {
 	if !r.Drawn || height < r.T {
@@ -104,7 +110,9 @@ func (x *exec) round(b Block) {
 			r.Void = true
 		}
 		if height == r.T+p.Second+p.Attest {
-			r.close(x.tallyRound(c, x.outcomes(r, c)))
+			out := x.tallyRound(c, x.outcomes(r, c))
+			r.close(out)
+			x.noteDrawn(r, out)
 		}
 	}
 	x.put(KeyRound(), r)
@@ -190,8 +198,7 @@ func (x *exec) draw(r *RoundState, c Committee, b Block) {
 	for _, one := range r.Reveals {
 		bitmap[one.Node/8] |= 1 << (one.Node % 8)
 	}
-	before, _, err := read[challenge.Beacon](x.view(), "beacon", KeyBeacon())
-	sure(before, err)
+	before := sure(x.view().Beacon())
 	r.Beacon = challenge.NextBeacon(before, r.Round, bitmap, aggregate, b.Last)
 	x.put(KeyBeacon(), r.Beacon)
 	r.Drawn, r.TimeMs = true, b.TimeMs

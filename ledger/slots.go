@@ -38,8 +38,11 @@ func (x *exec) moveIndex() {
 	if r, ok, err := x.view().Round(); sure(ok, err) && !r.Over && !r.Drawn {
 		return
 	}
+	blobs, units := uint64(0), uint64(0) // more than before, and fewer: sums wrap, and wrap back
 	for _, k := range x.first(key(letterFreeing), moveSlots) {
 		slot := numberAt(k)
+		s, _, err := read[challenge.Slot](x.view(), "slot", keySlot(slot))
+		blobs, units = blobs-1, units-sure(s, err).Units
 		x.o.Delete(keyFreeing(slot))
 		x.o.Delete(keySlot(slot))
 		x.o.Set(keyFree(slot), nil)
@@ -55,7 +58,11 @@ func (x *exec) moveIndex() {
 			e.Slot = slot + 1
 			x.put(KeyBlob(id), e)
 			x.put(keySlot(slot), challenge.Slot{Blob: id, Units: e.Units})
+			blobs, units = blobs+1, units+e.Units
 		}
+	}
+	if blobs != 0 || units != 0 {
+		x.usage(func(u *Usage) { u.Drawable, u.DrawableKiB = u.Drawable+blobs, u.DrawableKiB+units })
 	}
 }
 

@@ -56,6 +56,8 @@ type Usage struct {
 	ShardKiB    uint64        // most that may be promised for each shard
 	Swept       registry.Half // all that was due before this half is done
 	Slots       uint64        // of the index of blobs that can be drawn, free ones too
+	Drawable    uint64        // blobs in it
+	DrawableKiB uint64        // stored KiB of these
 }
 
 // NodeRecord is a registered node.

@@ -41,6 +41,7 @@ type DaemonConfig struct {
 	ScrubRate     int64    // bytes a second; 0: the store's default
 	Version       string
 	Node          Config
+	Conduct       Conduct // zero: honest
 }
 
 // daemon is the parts of a node process.
@@ -98,12 +99,13 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Log: log})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, Log: log})
 	if err != nil {
 		return err
 	}
 	d.host.ServeLedger(d.chain.Oracle())
 	d.node = New(c.Node, d.secret, g.ChainID(), d.host, d.store, d.chain, log)
+	d.node.Behave(c.Conduct)
 	return nil
 }
 

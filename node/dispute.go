@@ -13,7 +13,6 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
-	"github.com/walrus-network/walrus/redstuff"
 )
 
 const (
@@ -239,7 +238,7 @@ func (d *defences) proof(ctx context.Context, v ledger.View, at disputed) (chall
 	}
 	h := newHearing(d.r.n.chain, state, c, p, false)
 	if c.Holder[at.shard] == d.r.n.id {
-		return d.r.proveOne(h, at.shard, redstuff.For(mustShape(p)))
+		return (Part{d.r, h}).ProveShard(at.shard)
 	}
 	if id, err := p2p.PeerOf(c.Holder[at.shard][:]); err == nil {
 		d.r.askFor(ctx, h, id, []blob.Shard{at.shard})

@@ -70,6 +70,7 @@ type Node struct {
 	swept    sweep               // of the garbage loop alone
 	frozen   freeze
 	rounds   *rounds
+	conduct  Conduct // fixed once Run began
 }
 
 // New wires a node from its parts; it serves from Run on. The parts belong to the

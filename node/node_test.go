@@ -55,6 +55,8 @@ type running struct {
 	store  *store.Store
 	node   *Node
 	stop   func()
+
+	conduct Conduct
 }
 
 func quiet() *slog.Logger {
@@ -147,6 +149,7 @@ func (n *network) start(i int) {
 		n.t.Fatal(err)
 	}
 	r.node = New(DefaultConfig(), r.secret, n.ledger.ChainID(), r.host, r.store, n.ledger, quiet().With("node", i))
+	r.node.Behave(r.conduct)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- r.node.Run(ctx) }()

@@ -2,6 +2,7 @@ package node
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -81,7 +82,7 @@ func (p *pending) gather(v ledger.View, d duty, changed []blob.ID, known bool, r
 }
 
 // check works out what is missing of the noted blobs, and forgets those of which nothing is.
-func (n *Node) check(v ledger.View, d duty) error {
+func (n *Node) check(ctx context.Context, v ledger.View, d duty) error {
 	for id, w := range n.pending.blobs {
 		if w.checked {
 			continue
@@ -101,7 +102,11 @@ func (n *Node) check(v ledger.View, d duty) error {
 			return fmt.Errorf("blob %s: %w", id, err)
 		}
 		w.missing, w.bytes = 0, 0
-		err = n.store.EachMissing(w.c, d.places(id, d.shards), func(at blob.Position) {
+		kept, rest := n.conduct.keeps(id, d.places(id, d.shards))
+		if err := n.letGo(ctx, id, rest); err != nil {
+			return err
+		}
+		err = n.store.EachMissing(w.c, kept, func(at blob.Position) {
 			w.missing++
 			w.bytes += int64(w.c.Layout.FragmentBytes(int(at.Stripe), at.Axis))
 		})
@@ -110,6 +115,21 @@ func (n *Node) check(v ledger.View, d duty) error {
 		}
 		if w.checked = true; w.missing == 0 {
 			delete(n.pending.blobs, id)
+		}
+	}
+	return nil
+}
+
+// letGo drops what the node holds at places of a blob.
+func (n *Node) letGo(ctx context.Context, id blob.ID, places []blob.Place) error {
+	if len(places) == 0 {
+		return nil
+	}
+	n.drops.Lock()
+	defer n.drops.Unlock()
+	for _, p := range places {
+		if err := n.store.DropPlace(ctx, id, p); err != nil {
+			return err
 		}
 	}
 	return nil

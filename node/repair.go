@@ -114,7 +114,7 @@ func (n *Node) look(ctx context.Context, now time.Time) (d duty, directory *clie
 	if err := n.pending.gather(v, d, changed, known, n.store.Counts().Rotten, now); err != nil {
 		return d, nil, err
 	}
-	if err := n.check(v, d); err != nil {
+	if err := n.check(ctx, v, d); err != nil {
 		return d, nil, err
 	}
 	n.progress.backlog(d.height, n.pending)
@@ -159,7 +159,8 @@ func (n *Node) submitProof(ctx context.Context, id blob.ID, proof redstuff.BadEn
 // repair rebuilds all that is missing of a blob, some stripes at a time, columns
 // before rows: a column needs the fewest others.
 func (n *Node) repair(ctx context.Context, of duty, d *client.Directory, w *work) error {
-	missing, err := n.store.Missing(w.c, of.places(w.c.ID, of.shards))
+	kept, _ := n.conduct.keeps(w.c.ID, of.places(w.c.ID, of.shards))
+	missing, err := n.store.Missing(w.c, kept)
 	if err != nil || len(missing) == 0 {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
-	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/store"
 )
 
@@ -90,10 +89,13 @@ func (r *rounds) Run(ctx context.Context) error {
 
 // Attest is what this node has heard of a round. See comet.Attester.
 func (r *rounds) Attest(round challenge.Round) (listened bool, own blob.Hash, yes []byte) {
-	if h := r.hearing(round); h != nil {
-		return h.attest()
+	h := r.hearing(round)
+	if h == nil {
+		return false, blob.Hash{}, nil
 	}
-	return false, blob.Hash{}, nil
+	listened, own, yes = h.attest()
+	a := r.n.conduct.attest(Attestation{listened, own, yes, len(h.committee.Holder)})
+	return a.Listened, a.Own, a.Yes
 }
 
 func (r *rounds) hearing(round challenge.Round) *hearing {
@@ -249,8 +251,9 @@ func next(now, then challenge.Round) bool {
 }
 
 // held answers who asks for a proof that it has not heard.
-func (r *rounds) held(_ context.Context, _ peer.ID, epoch, round uint64, shard blob.Shard) ([]byte, error) {
-	if h := r.hearing(challenge.Round{Epoch: epoch, Round: round}); h != nil {
+func (r *rounds) held(_ context.Context, from peer.ID, epoch, round uint64, shard blob.Shard) ([]byte, error) {
+	h := r.hearing(challenge.Round{Epoch: epoch, Round: round})
+	if h != nil && int(shard) < len(h.committee.Holder) && (h.committee.Holder[shard] != r.n.id || r.n.conduct.shows(from)) {
 		if raw, ok := h.body(shard); ok {
 			return raw, nil
 		}
@@ -261,7 +264,8 @@ func (r *rounds) held(_ context.Context, _ peer.ID, epoch, round uint64, shard b
 // prove answers for the node's own shards, checks the answers as others will, and sends
 // them within a moment that is not everybody's. What it cannot prove it declares.
 func (r *rounds) prove(ctx context.Context, h *hearing) {
-	proofs, lost := r.proofs(h)
+	part := Part{r, h}
+	proofs, lost := r.n.conduct.prove(ctx, part)
 	if len(lost) > 0 {
 		r.n.log.Warn("this node cannot prove what it should hold: it says so, and repairs", "epoch", h.state.Round.Epoch, "round", h.state.Round.Round, "shards", lost)
 		r.tasks.Go(func() { r.declare(ctx) })
@@ -279,35 +283,9 @@ func (r *rounds) prove(ctx context.Context, h *hearing) {
 	for i, m := range list {
 		raw[i] = m.Encode()
 	}
-	if err := r.gossip.Publish(ctx, r.topic, raw); err != nil {
+	if err := r.n.conduct.send(ctx, part, raw); err != nil {
 		r.n.log.Warn("send proofs", "round", h.state.Round.Round, "err", err)
 	}
-}
-
-// proofs are those of the node's own shards, and the shards it has none for.
-func (r *rounds) proofs(h *hearing) (proofs []challenge.Proof, lost []blob.Shard) {
-	code := redstuff.For(mustShape(h.params))
-	mine := h.proving(func(s blob.Shard) bool { return h.committee.Holder[s] == r.n.id })
-	for _, s := range mine {
-		p, err := r.proveOne(h, s, code)
-		if err != nil {
-			r.n.log.Warn("prove", "shard", s, "err", err)
-			lost = append(lost, s)
-			continue
-		}
-		proofs = append(proofs, p)
-	}
-	return proofs, lost
-}
-
-// proveOne answers for a shard of this node's, and checks the answer as others will.
-func (r *rounds) proveOne(h *hearing, s blob.Shard, code challenge.Code) (challenge.Proof, error) {
-	questions, layout := h.ask(s), func(id blob.ID) blob.Layout { return h.state.Commitment(id).Layout }
-	p, err := challenge.Prove(r.n.chain, r.n.key, h.state.Round, h.state.Beacon, s, questions, r.n.store, code, layout)
-	if err == nil {
-		err = challenge.Verify(r.n.chain, r.n.id.PublicKey(), h.state.Round, h.state.Beacon, questions, h.state.Commitment, p)
-	}
-	return p, err
 }
 
 func mustShape(p ledger.Params) blob.Shape {

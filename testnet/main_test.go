@@ -28,9 +28,19 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// runNode is `node run --dir DIR [--until-stdin-closes]`.
+// runNode is `node run --dir DIR [--until-stdin-closes]`, or that of an adversary.
 func runNode(args []string) error {
-	if len(args) < 4 || args[0] != "node" || args[1] != "run" || args[2] != "--dir" {
+	var conduct node.Conduct
+	switch {
+	case len(args) >= 4 && args[0] == "node" && args[1] == "run" && args[2] == "--dir":
+	case len(args) >= 6 && args[0] == "testnet" && args[1] == "node" && args[2] == "--dir" && args[4] == "--adversary":
+		a, err := ParseAdversary(args[5])
+		if err != nil {
+			return err
+		}
+		conduct = a.Conduct()
+		args = append(args[:4], args[6:]...)
+	default:
 		return fmt.Errorf("unknown words %q", args)
 	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -54,6 +64,7 @@ func runNode(args []string) error {
 	if err != nil {
 		return err
 	}
+	config.Conduct = conduct
 	return node.RunDaemon(ctx, config, network.Genesis, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 

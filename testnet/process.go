@@ -29,6 +29,11 @@ func (t *Testnet) Start(i int, stay bool) (*Process, error) {
 	}
 	defer log.Close()
 	args := []string{"node", "run", "--dir", t.NodeDir(i)}
+	if a, ok, err := t.Adversary(i); err != nil {
+		return nil, fmt.Errorf("start node %d: %w", i, err)
+	} else if ok {
+		args = []string{"testnet", "node", "--dir", t.NodeDir(i), "--adversary", a.String()}
+	}
 	if !stay {
 		args = append(args, "--until-stdin-closes")
 	}

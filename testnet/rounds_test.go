@@ -18,7 +18,7 @@ import (
 // challenged is a network of short rounds whose nodes are asked for proof.
 func challenged(nodes int) Options {
 	o := Default()
-	o.Nodes, o.Shards, o.Block, o.Epoch = nodes, 10, 200*time.Millisecond, 60*time.Second
+	o.Nodes, o.Shards, o.Block, o.Epoch = nodes, 10, 300*time.Millisecond, 90*time.Second
 	o.Difference = func(p *ledger.Params) {
 		p.Challenged, p.RoundBlocks, p.RoundsPerEpoch = true, 100, 3
 		c := &p.Challenge

@@ -5,7 +5,10 @@
 // The promise: children end with whoever started them, unless they were told to
 // stay; ports are chosen once and kept, so that a node comes back where it was.
 //
-// Left to others: everything a node does; a testnet only starts `node run`.
+// Nodes can be made adversaries, of a kind each (see Adversary): then the testnet
+// starts the same node with another conduct.
+//
+// Left to others: everything an honest node does; a testnet only starts `node run`.
 package testnet
 
 import (
@@ -46,13 +49,15 @@ var (
 
 // Options say how a new testnet is made.
 type Options struct {
-	Dir        string
-	Nodes      int
-	Shards     int
-	Block      time.Duration
-	Epoch      time.Duration
-	Accounts   []ledger.GenesisAccount // beside the wallet's
-	Difference func(*ledger.Params)    // last word on the parameters; may be nil
+	Dir      string
+	Nodes    int
+	Shards   int
+	Block    time.Duration
+	Epoch    time.Duration
+	Accounts []ledger.GenesisAccount // beside the wallet's
+	// Adversaries says which nodes do not keep to the rules; all others are honest.
+	Adversaries map[int]Adversary
+	Difference  func(*ledger.Params) // last word on the parameters; may be nil
 }
 
 // Default is seven nodes with 28 shards, half a second a block, ten minutes an epoch.
@@ -80,7 +85,8 @@ type Testnet struct {
 }
 
 // Command is how a node's process is started: the program and what must be in its
-// environment. The words `node run --dir DIR` follow.
+// environment. The words `node run --dir DIR` follow, for an adversary
+// `testnet node --dir DIR --adversary WORDS`.
 type Command struct {
 	Program string
 	Env     []string
@@ -127,6 +133,9 @@ func Create(o Options, c Command) (*Testnet, error) {
 	if err := g.Validate(); err != nil {
 		return nil, err
 	}
+	if err := t.layAdversaries(o.Adversaries); err != nil {
+		return nil, err
+	}
 	if err := wallet.Save(filepath.Join(dir, walletName), t.Wallet, ""); err != nil {
 		return nil, err
 	}
@@ -151,6 +160,9 @@ func (o Options) params() (ledger.Params, error) {
 	}
 	if o.Nodes < 4 || o.Nodes > o.Shards {
 		return p, fmt.Errorf("%d nodes for %d shards: at least 4, at most one a shard", o.Nodes, o.Shards)
+	}
+	if len(o.Adversaries) > 0 && !p.Challenged {
+		return p, fmt.Errorf("epochs of %s with blocks of %s are too short for challenges, and no adversary would be noticed: make the epochs longer", o.Epoch, o.Block)
 	}
 	return p, p.Validate()
 }

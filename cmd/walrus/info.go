@@ -24,7 +24,9 @@ type networkInfo struct {
 	DefaultEpochs uint64         `json:"default_epochs"`
 	MaxEpochs     uint64         `json:"max_epochs"`
 	UsedKiB       uint64         `json:"used_kib"`
-	RoomKiB       uint64         `json:"room_kib"` // both of stored KiB
+	RoomKiB       uint64         `json:"room_kib"`           // both of stored KiB
+	Strength      *strength      `json:"strength,omitempty"` // missing: see no_strength
+	NoStrength    string         `json:"no_strength,omitempty"`
 	Wallet        *token.Address `json:"wallet,omitempty"`
 	Balance       *token.Amount  `json:"balance,omitempty"`
 	NoWallet      string         `json:"no_wallet,omitempty"` // why
@@ -92,6 +94,7 @@ func (s *session) info() (out networkInfo, err error) {
 	blob, err2 := s.params.Registry.PriceOf(l.StoredKiB() / many)
 	write, err3 := s.params.Registry.WritePriceOf(l.StoredKiB() / many)
 	out.StoredMiB, out.BlobMiB, out.WriteMiB = stored, blob, write
+	out.Strength, out.NoStrength = s.strength(committee, usage)
 	return out, errors.Join(err, err2, err3)
 }
 
@@ -103,6 +106,11 @@ func (i networkInfo) print(w io.Writer) error {
 	t.row("price", fmt.Sprintf("%s for a MiB of a large blob and an epoch (%s for a MiB in the network), and %s once for writing it", i.BlobMiB, i.StoredMiB, i.WriteMiB))
 	t.row("leases", fmt.Sprintf("%d epochs unless told otherwise, at most %d", i.DefaultEpochs, i.MaxEpochs))
 	t.row("room", fmt.Sprintf("%s of %s promised", bytesText(i.UsedKiB<<10), bytesText(i.RoomKiB<<10)))
+	if i.Strength != nil {
+		i.Strength.rows(t)
+	} else {
+		t.row("strength", i.NoStrength)
+	}
 	if i.Balance != nil {
 		t.row("wallet", *i.Wallet)
 		t.row("balance", *i.Balance)

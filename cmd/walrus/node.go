@@ -22,27 +22,32 @@ func (a *app) nodeCommand() *cobra.Command {
 
 func (a *app) nodeRun() *cobra.Command {
 	var dir string
-	var untilStdin bool
-	c := &cobra.Command{Use: "run", Short: "Run the node of a directory until it is interrupted", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-		ctx := cmd.Context()
-		if untilStdin {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithCancel(ctx)
-			defer cancel()
+	c := &cobra.Command{Use: "run", Short: "Run the node of a directory until it is interrupted", Args: cobra.NoArgs}
+	c.Flags().StringVar(&dir, "dir", defaultNodeDir, "the node's directory")
+	a.untilStdin(c, func(ctx context.Context) error { return a.runNode(ctx, dir, node.Conduct{}) })
+	return c
+}
+
+// untilStdin lets a command run, and gives it the flag by which it ends with whoever
+// started it.
+func (a *app) untilStdin(c *cobra.Command, run func(context.Context) error) {
+	const name = "until-stdin-closes"
+	ends := c.Flags().Bool(name, false, "end when standard input does")
+	c.Flags().MarkHidden(name)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		ctx, cancel := context.WithCancel(c.Context())
+		defer cancel()
+		if *ends {
 			go func() {
 				io.Copy(io.Discard, a.in)
 				cancel()
 			}()
 		}
-		return a.runNode(ctx, dir)
-	}}
-	c.Flags().StringVar(&dir, "dir", defaultNodeDir, "the node's directory")
-	c.Flags().BoolVar(&untilStdin, "until-stdin-closes", false, "end when standard input does")
-	c.Flags().MarkHidden("until-stdin-closes")
-	return c
+		return run(ctx)
+	}
 }
 
-func (a *app) runNode(ctx context.Context, dir string) error {
+func (a *app) runNode(ctx context.Context, dir string, conduct node.Conduct) error {
 	file, err := node.LoadFile(dir)
 	if err != nil {
 		return err
@@ -55,6 +60,7 @@ func (a *app) runNode(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
+	config.Conduct = conduct
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(file.LogLevel)); err != nil {
 		return fmt.Errorf("log_level = %q: write debug, info, warn or error", file.LogLevel)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,9 @@ const (
 // blobStatus is what the ledger says of a blob.
 type blobStatus struct {
 	Blob           blob.ID      `json:"blob"`
-	State          string       `json:"state"` // certified, registered, expired, lapsed, deleted, invalid, unknown
+	Answer         string       `json:"answer,omitempty"` // is it safe now? in a line
+	Safe           *bool        `json:"safe,omitempty"`   // the verdict is safe
+	State          string       `json:"state"`            // certified, registered, expired, lapsed, deleted, invalid, unknown
 	Bytes          int64        `json:"bytes,omitempty"`
 	StoredKiB      uint64       `json:"stored_kib,omitempty"`
 	CertifiedEpoch *uint64      `json:"certified_epoch,omitempty"`
@@ -31,6 +34,8 @@ type blobStatus struct {
 	Nodes          int          `json:"nodes,omitempty"`       // that keep its fragments, while it is certified
 	Shards         int          `json:"shards,omitempty"`      // over which these are spread
 	Needed         int          `json:"needed,omitempty"`      // shards that bring it back
+	Safety         *blobSafety  `json:"safety,omitempty"`      // while it is certified
+	PaidUntil      *time.Time   `json:"paid_until,omitempty"`  // about when the end epoch begins
 	Leases         []lease      `json:"leases,omitempty"`
 	RenewsUntil    uint64       `json:"renews_until_epoch,omitempty"` // about, at today's price; where a lease renews itself
 	Warning        string       `json:"warning,omitempty"`            // it ends soon
@@ -61,8 +66,8 @@ func parseID(s string) (blob.ID, error) {
 func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status ID",
-		Short: "Show what the ledger says of a blob",
-		Long:  "Shows what the ledger says of a blob: proven against the network's genesis, whoever answers; also while the ledger stands still. Exits with 3 if the blob cannot be read: it is unknown, was never certified, or has ended.",
+		Short: "Is my file safe now? What the ledger says of a blob",
+		Long:  "Answers in its first line whether a blob is safe now, then shows what that rests on: which shards hold it, how the last round went in which it was drawn, until when it is paid. A shard counts if its holder has signed that it holds all it must, and if it passed when the blob was last drawn; walrus audit asks the nodes themselves. All of it is proven against the network's genesis, whoever answers; also while the ledger stands still. Exits with 3 if the blob cannot be read: it is unknown, was never certified, or has ended.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
@@ -95,14 +100,15 @@ func (a *app) blobStatus(s *session, id blob.ID) error {
 			return err
 		}
 	case stateUnknown:
-		err = fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
+		st.Answer, err = "unknown: no blob of that name is on this ledger", fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
 	case stateRegistered:
-		err = fmt.Errorf("%s: %w", id, client.ErrUncertified)
+		st.Answer, err = "not safe yet: paid for, but the network has not promised to keep it", fmt.Errorf("%s: %w", id, client.ErrUncertified)
 	default:
-		err = fmt.Errorf("%s: %w: %s", id, client.ErrEnded, st.State)
+		st.Answer, err = fmt.Sprintf("gone: it is %s, and nobody must keep it", st.State), fmt.Errorf("%s: %w: %s", id, client.ErrEnded, st.State)
 	}
 	if err != nil {
-		st.Error = err.Error()
+		no := false
+		st.Safe, st.Error = &no, err.Error()
 	}
 	if printed := a.print(st, func(w io.Writer) error { return s.printStatus(w, st) }); printed != nil {
 		return printed
@@ -130,13 +136,20 @@ func (s *session) statusOf(id blob.ID) (blobStatus, error) {
 
 // keepers says who keeps a certified blob: every shard has a place in every blob.
 func (s *session) keepers(st *blobStatus) error {
-	committee, err := s.view.Committee(s.head.Epoch)
+	e, _, err := s.view.Blob(st.Blob)
 	if err != nil {
 		return err
 	}
-	shape, err := s.params.Shape()
-	st.Nodes, st.Shards, st.Needed = committee.Holders(), shape.N, shape.K1
-	return err
+	of, shown, err := s.safety(e)
+	if err != nil {
+		return err
+	}
+	safe := of.Verdict == client.Safe
+	st.Safety, st.Answer, st.Safe = &shown, of.String(), &safe
+	st.Nodes, st.Shards, st.Needed = len(of.Nodes), of.Shards, of.Needed
+	paid := s.begins(st.EndEpoch).UTC()
+	st.PaidUntil = &paid
+	return nil
 }
 
 func (s *session) fill(st *blobStatus, e registry.Entry) {
@@ -164,6 +177,9 @@ func (s *session) fill(st *blobStatus, e registry.Entry) {
 }
 
 func (s *session) printStatus(w io.Writer, st blobStatus) error {
+	if _, err := fmt.Fprintln(w, st.Answer); err != nil {
+		return err
+	}
 	t := newTable(w)
 	t.row("blob", st.Blob)
 	state := st.State
@@ -177,8 +193,13 @@ func (s *session) printStatus(w io.Writer, st blobStatus) error {
 	if st.StoredKiB > 0 {
 		t.row("size", fmt.Sprintf("%s, %s in the network", bytesText(st.Bytes), bytesText(st.StoredKiB<<10)))
 	}
-	if st.Nodes > 0 {
-		t.row("kept by", fmt.Sprintf("%d nodes with %d shards; any %d shards bring it back", st.Nodes, st.Shards, st.Needed))
+	if st.Safety != nil {
+		st.Safety.rows(t, time.Now(), st.Needed)
+		text := fmt.Sprintf("until epoch %d begins (about %s)", st.EndEpoch, timeText(*st.PaidUntil))
+		if st.RenewsUntil > 0 {
+			text += fmt.Sprintf(", renews itself until about %d", st.RenewsUntil)
+		}
+		t.row("paid", text)
 	}
 	for _, l := range st.Leases {
 		text := fmt.Sprintf("%s, until epoch %d begins (about %s)", l.Owner, l.End, timeText(s.begins(l.End)))

@@ -20,7 +20,7 @@ const upLimit = 90 * time.Second
 
 func (a *app) testnetCommand() *cobra.Command {
 	c := a.group("testnet", "A network of processes on this machine",
-		a.testnetUp(), a.testnetStatus(), a.testnetKill(), a.testnetStart(), a.testnetWipe(), a.testnetFaucet(), a.testnetDown(), a.testnetDemo())
+		a.testnetUp(), a.testnetStatus(), a.testnetKill(), a.testnetStart(), a.testnetWipe(), a.testnetFaucet(), a.testnetDown(), a.testnetDemo(), a.testnetNode())
 	c.PersistentFlags().String("dir", testnet.Default().Dir, "the testnet's directory")
 	return c
 }
@@ -45,10 +45,13 @@ type testnetUp struct {
 	Nodes   int     `json:"nodes"`
 	Shards  int     `json:"shards"`
 	Ready   float64 `json:"ready_seconds"`
+	// Adversaries are the nodes that do not keep to the rules, by their number.
+	Adversaries map[int]testnet.Adversary `json:"adversaries,omitempty"`
 }
 
 func (a *app) testnetUp() *cobra.Command {
 	o := testnet.Default()
+	var adversaries []string
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Start a network that stays, with a funded wallet",
@@ -57,10 +60,15 @@ one lies in the directory it is started again. Standard output gets one line for
 the shell; after it every command of walrus works on this network:
 
   eval "$(walrus testnet up)"
-  walrus store FILE`,
+  walrus store FILE
+
+` + adversaryHelp(),
 		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			o.Dir = a.testnetDir()
+			if o.Adversaries, err = testnet.ParseAdversaries(adversaries, o.Nodes); err != nil {
+				return errUsage{err}
+			}
 			return a.up(c.Context(), o)
 		},
 	}
@@ -68,6 +76,7 @@ the shell; after it every command of walrus works on this network:
 	c.Flags().IntVar(&o.Shards, "shards", o.Shards, "number of shards")
 	c.Flags().DurationVar(&o.Block, "block-time", o.Block, "time between blocks")
 	c.Flags().DurationVar(&o.Epoch, "epoch", o.Epoch, "length of an epoch")
+	c.Flags().StringArrayVar(&adversaries, adversaryFlag, nil, "make nodes adversaries: KIND[=NUMBER]@NODE[,NODE...], as lazy=0.05@3")
 	return c
 }
 
@@ -87,7 +96,11 @@ func (a *app) up(ctx context.Context, o testnet.Options) error {
 	if err := t.Up(ctx, a.log()); err != nil {
 		return fmt.Errorf("testnet in %s: %w; no node runs now, their logs are %s", t.Dir, err, filepath.Join(t.Dir, "nodes", "*", "node.log"))
 	}
-	out := testnetUp{t.Dir, string(t.Network.Genesis.ChainID()), t.NetworkFile(), t.WalletFile(), t.Nodes, shards, time.Since(a.began).Seconds()}
+	adversaries, err := a.sayAdversaries(t)
+	if err != nil {
+		return err
+	}
+	out := testnetUp{t.Dir, string(t.Network.Genesis.ChainID()), t.NetworkFile(), t.WalletFile(), t.Nodes, shards, time.Since(a.began).Seconds(), adversaries}
 	if !t.Network.Genesis.Params.Challenged {
 		a.say("its epochs are too short for challenges: nodes are paid for being there, and nobody is asked for proof")
 	}
@@ -107,7 +120,7 @@ func (a *app) createOrOpen(o testnet.Options, program testnet.Command) (*testnet
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"nodes", "shards", "block-time", "epoch"} {
+	for _, name := range []string{"nodes", "shards", "block-time", "epoch", adversaryFlag} {
 		if a.flags.Changed(name) {
 			return nil, errUsage{fmt.Errorf("%s: %w, and its form is fixed: start it without --%s, or remove it with walrus testnet down --wipe --dir %s", t.Dir, testnet.ErrExists, name, shellWord(t.Dir))}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,6 +28,8 @@ type testnetNode struct {
 	Running bool         `json:"running"`
 	Status  *node.Status `json:"status,omitempty"`
 	Error   string       `json:"error,omitempty"`
+	// Adversary is what the node is, if it does not keep to the rules.
+	Adversary string `json:"adversary,omitempty"`
 }
 
 func (a *app) testnetStatus() *cobra.Command {
@@ -50,6 +53,11 @@ func (a *app) testnetStatus() *cobra.Command {
 
 func lookAt(ctx context.Context, t *testnet.Testnet, i int) testnetNode {
 	n := testnetNode{Node: i, Running: t.Running(i)}
+	if adversary, ok, err := t.Adversary(i); err != nil {
+		n.Adversary = err.Error()
+	} else if ok {
+		n.Adversary = adversary.String()
+	}
 	if !n.Running {
 		return n
 	}
@@ -69,20 +77,24 @@ func (s testnetStatus) print(w io.Writer) error {
 		return err
 	}
 	t := newTable(w)
-	t.row("NODE", "", "BLOCK", "SHARDS", "HOLDS", "LACKS", "PEERS")
+	last := ""
+	if slices.ContainsFunc(s.Nodes, func(n testnetNode) bool { return n.Adversary != "" }) {
+		last = "ADVERSARY"
+	}
+	t.row("NODE", "", "BLOCK", "SHARDS", "HOLDS", "LACKS", "PEERS", last)
 	for _, n := range s.Nodes {
 		switch {
 		case !n.Running:
-			t.row(n.Node, "down", "", "", "", "", "")
+			t.row(n.Node, "down", "", "", "", "", "", n.Adversary)
 		case n.Status == nil:
-			t.row(n.Node, "silent", "", "", "", "", "")
+			t.row(n.Node, "no answer", "", "", "", "", "", n.Adversary)
 		default:
 			st := n.Status
 			state := "up"
 			if !st.AtTip {
 				state = "catching up"
 			}
-			t.row(n.Node, state, st.Height, fmt.Sprint(st.Shards), bytesText(st.Possession.Bytes), bytesText(st.Recovery.BacklogBytes), st.Peers)
+			t.row(n.Node, state, st.Height, fmt.Sprint(st.Shards), bytesText(st.Possession.Bytes), bytesText(st.Recovery.BacklogBytes), st.Peers, n.Adversary)
 		}
 	}
 	return t.flush()

@@ -31,6 +31,8 @@ type app struct {
 	log       *slog.Logger
 	voice     voice
 	addresses addresses
+	self      staking.NodeID         // for chooser. Set by Chain
+	chooser   func(Proposing) Choice // nil: honest
 	// wants and execute are the machine's.
 	wants   func(height uint64) (ledger.Wants, error)
 	execute func(ledger.Block) (ledger.Result, error)
@@ -63,7 +65,7 @@ type executed struct {
 }
 
 func newApp(m *ledger.Machine, o Options, fail func(error)) *app {
-	return &app{machine: m, fail: fail, log: o.Log, voice: voice{chain: m.ChainID(), key: o.BLS, attester: o.Attester},
+	return &app{machine: m, fail: fail, log: o.Log, chooser: o.Choose, voice: voice{chain: m.ChainID(), key: o.BLS, attester: o.Attester},
 		addresses: addresses{m, map[string]staking.NodeID{}}, wants: m.Wants, execute: m.Execute,
 		catchingUp: func() bool { return false }, hadTheTurn: func(_, _ []byte) bool { return false }, urgent: o.Urgent,
 		changed: make(chan struct{}), settled: m.Height(),

@@ -27,6 +27,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -53,6 +54,9 @@ type Options struct {
 	// Urgent gives transactions that go first into a block that this node proposes,
 	// whatever waits before them: what is late is as good as lost. Nil: there are none.
 	Urgent func() [][]byte
+	// Choose lets a proposer try to steer the draw, to see that it cannot; nil: an honest
+	// one. Other validators judge its blocks as any other's.
+	Choose func(Proposing) Choice
 	Log    *slog.Logger
 
 	wrap func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
@@ -114,6 +118,7 @@ func Open(o Options) (opened *Chain, err error) {
 		return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
 	}
 	c.app = newApp(c.machine, o, c.fail)
+	c.app.self = staking.NodeID(o.Key.Public())
 	if c.guard, err = newGuard(o.Key, o.KeyDir, newLedger); err != nil {
 		return nil, err
 	}

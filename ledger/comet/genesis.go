@@ -18,7 +18,7 @@ func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisD
 	// CometBFT drops evidence that is too old by both. The blocks decide, since epochs
 	// are counted in blocks: they never pass in less time than the trust period.
 	params.Evidence.MaxAgeNumBlocks = int64(g.Params.EvidenceBlocks())
-	params.Evidence.MaxAgeDuration = trustPeriod(g.Params)
+	params.Evidence.MaxAgeDuration = TrustPeriod(g.Params)
 	params.Version.App = appVersion
 	doc := &types.GenesisDoc{
 		GenesisTime: time.UnixMilli(g.Time).UTC(), ChainID: string(g.ChainID()), InitialHeight: 1,
@@ -59,10 +59,10 @@ func pause(p ledger.Params) time.Duration {
 	return time.Duration(p.BlockMs) * time.Millisecond * 4 / 5
 }
 
-// trustPeriod is how long a header may be trusted without looking again: as long
+// TrustPeriod is how long a header may be trusted without looking again: as long
 // as those who signed it can still be punished, even if all blocks come as fast as
 // they can. It is never zero.
-func trustPeriod(p ledger.Params) time.Duration {
+func TrustPeriod(p ledger.Params) time.Duration {
 	blocks := p.EvidenceBlocks()
 	if blocks > uint64(maxTrust/pause(p)) {
 		return maxTrust

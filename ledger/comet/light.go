@@ -92,7 +92,7 @@ func (f *follower) verify(ctx context.Context, target *types.LightBlock, from so
 		}
 		return base, nil
 	}
-	if err := f.advance(ctx, base, target, from); err != nil {
+	if _, err := f.advance(ctx, base, target, from); err != nil {
 		return nil, err
 	}
 	f.remember(target)
@@ -143,8 +143,9 @@ func (f *follower) remember(b *types.LightBlock) {
 }
 
 // advance verifies target from trusted, by way of headers between where the
-// committee changed too much.
-func (f *follower) advance(ctx context.Context, trusted, target *types.LightBlock, from source) error {
+// committee changed too much. It returns the headers of the way, target the last: each
+// follows from the one before.
+func (f *follower) advance(ctx context.Context, trusted, target *types.LightBlock, from source) (way []*types.LightBlock, err error) {
 	const maxSteps = 64 // each halves the distance
 	pending := []*types.LightBlock{target}
 	for step := 0; len(pending) > 0; step++ {
@@ -155,18 +156,19 @@ func (f *follower) advance(ctx context.Context, trusted, target *types.LightBloc
 		switch {
 		case err == nil:
 			trusted = next
+			way = append(way, next)
 			pending = pending[:len(pending)-1]
 		case errors.As(err, &tooFar) && step < maxSteps && next.Height > trusted.Height+1:
 			between, err := from(ctx, trusted.Height+(next.Height-trusted.Height)/2)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			pending = append(pending, between)
 		default:
-			return f.explain(err, trusted, next)
+			return nil, f.explain(err, trusted, next)
 		}
 	}
-	return nil
+	return way, nil
 }
 
 // explain tells the fault of this process (its trust, its clock) from that of who answered.
@@ -186,23 +188,28 @@ func (f *follower) explain(err error, trusted, next *types.LightBlock) error {
 // begin is the first trusted header: the checkpoint's, or block 1 signed by the
 // committee that the genesis names.
 func (f *follower) begin(ctx context.Context, from source) (*types.LightBlock, error) {
+	height := int64(1)
 	if f.anchor != nil {
-		b, err := from(ctx, f.anchor.Height)
-		if err != nil {
-			return nil, err
-		}
-		if !bytes.Equal(b.Hash(), f.anchor.Hash[:]) {
-			return nil, fmt.Errorf("header %d is %X, the checkpoint says %s: %w", f.anchor.Height, b.Hash(), f.anchor.Hash, ErrUntrusted)
-		}
-		return b, nil
+		height = f.anchor.Height
 	}
-	b, err := from(ctx, 1)
+	b, err := from(ctx, height)
 	if err != nil {
 		return nil, err
+	}
+	return b, f.first(b)
+}
+
+// first says whether a header may be the first that is trusted.
+func (f *follower) first(b *types.LightBlock) error {
+	if f.anchor != nil {
+		if b.Height != f.anchor.Height || !bytes.Equal(b.Hash(), f.anchor.Hash[:]) {
+			return fmt.Errorf("header %d is %X, the checkpoint says %s at %d: %w", b.Height, b.Hash(), f.anchor.Hash, f.anchor.Height, ErrUntrusted)
+		}
+		return nil
 	}
 	doc, err := ledgerGenesis{f.genesis}.doc()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var list []*types.Validator
 	for _, v := range doc.Validators {
@@ -210,10 +217,10 @@ func (f *follower) begin(ctx context.Context, from source) (*types.LightBlock, e
 	}
 	committee := types.NewValidatorSet(list)
 	if !bytes.Equal(b.ValidatorsHash, committee.Hash()) {
-		return nil, fmt.Errorf("block 1 names another committee than the genesis: %w", ErrUntrusted)
+		return fmt.Errorf("block 1 names another committee than the genesis: %w", ErrUntrusted)
 	}
 	if err := committee.VerifyCommitLight(string(f.genesis.ChainID()), b.Commit.BlockID, 1, b.Commit); err != nil {
-		return nil, fmt.Errorf("block 1: %w: %w", ErrUntrusted, err)
+		return fmt.Errorf("block 1: %w: %w", ErrUntrusted, err)
 	}
-	return b, nil
+	return nil
 }

@@ -76,7 +76,7 @@ func TestTheTrustPeriodIsNeverZeroAndNeverOverflows(t *testing.T) {
 		if err := p.Validate(); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
-		if got := trustPeriod(p); got != c.want {
+		if got := TrustPeriod(p); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 		g := newWorld(t, "test", 0).genesis

@@ -69,13 +69,16 @@ func withoutExtensions(c abci.ExtendedCommitInfo) abci.CommitInfo {
 	return out
 }
 
-// carry is transaction 0 of a block that this node proposes.
+// carry is transaction 0 of a block that this node proposes; nil if it passes its turn.
 func (a *app) carry(w ledger.Wants, r *abci.RequestPrepareProposal) ([]byte, error) {
 	l, err := a.lastVotes(r.Height, withoutExtensions(r.LocalLastCommit))
 	if err != nil {
 		return nil, err
 	}
 	v := votes{Extensions: l.gather(r.LocalLastCommit)}
+	if propose, err := a.choose(w, r.Height, l, v.Extensions); !propose || err != nil {
+		return nil, err
+	}
 	if err := l.enough(v.Extensions); err != nil {
 		// Others will refuse the block; the next proposer has seen other votes.
 		a.log.Warn("too few extensions of votes are fit to be carried", "height", r.Height, "err", err)
@@ -114,7 +117,7 @@ func (a *app) PrepareProposal(_ context.Context, r *abci.RequestPrepareProposal)
 		if err != nil {
 			return nil, a.broken(fmt.Errorf("propose block %d: %w", r.Height, err))
 		}
-		if n := types.ComputeProtoSizeForTxs([]types.Tx{tx}); n <= r.MaxTxBytes { // always, see genesisDoc
+		if n := types.ComputeProtoSizeForTxs([]types.Tx{tx}); tx != nil && n <= r.MaxTxBytes { // always, see genesisDoc
 			out, size = append(out, tx), n
 		}
 	}

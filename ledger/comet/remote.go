@@ -51,7 +51,7 @@ type Remote struct {
 func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
 	period := o.TrustPeriod
 	if period == 0 {
-		period = trustPeriod(g.Params)
+		period = TrustPeriod(g.Params)
 	}
 	return &Remote{host: host, genesis: g, options: o,
 		follow: &follower{genesis: g, period: period, anchor: o.Checkpoint, now: time.Now}}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/walrus-network/walrus/ledger/comet"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Check a receipt, offline",
+		Long: `Checks a receipt of walrus receipt with nothing but network.toml: no node is asked.
+It holds if the genesis leads to the header in it, the header to what the ledger held,
+and the nodes' own signatures to the blob. Exits with 1 if it does not hold; the
+message says why. FILE - reads standard input.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			n, err := a.network()
+			if err != nil {
+				return err
+			}
+			raw, err := a.readReceipt(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := comet.DecodeBlobReceipt(raw)
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			out, err := showReceipt(n, r, time.Now())
+			if err != nil {
+				return fmt.Errorf("%s: %w", args[0], err)
+			}
+			out.File, out.Bytes = args[0], len(raw)
+			return a.print(out, func(w io.Writer) error {
+				if _, err := fmt.Fprintln(w, "the receipt holds"); err != nil {
+					return err
+				}
+				return out.print(w)
+			})
+		},
+	}
+}
+
+// readReceipt reads a file that may be a stranger's.
+func (a *app) readReceipt(path string) ([]byte, error) {
+	in := a.in
+	if path != "-" {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		in = f
+	}
+	return io.ReadAll(io.LimitReader(in, comet.MaxReceipt+1))
+}
