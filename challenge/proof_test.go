@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"bytes"
 	"errors"
 	"math/rand"
 	"slices"
@@ -215,6 +216,31 @@ func FuzzProof(f *testing.F) {
 		p.Signature = holder.Sign(ProofMessage(testChain, p))
 		p.Round, p.Beacon = Round{Epoch: 1, Round: 1}, beaconOf(1)
 		_ = k.verify(q, 1, p) // must not panic
+	})
+}
+
+// A message is read by every node before it knows who sent it.
+func FuzzMessage(f *testing.F) {
+	k := newKept(f, 4)
+	k.add(f, 50_000, 16384, 1)
+	p, _, err := k.round(Default(), 1, 1)
+	if err != nil {
+		f.Fatal(err)
+	}
+	list, promise := Messages([]Proof{p, p, p})
+	f.Add(list[1].Encode())
+	f.Add(Message{Proof: Proof{Shard: 1, Openings: []Opening{{}}}, At: 1, Of: 3, Path: list[1].Path}.Encode())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := DecodeMessage(b)
+		if err != nil {
+			return
+		}
+		if !bytes.Equal(m.Encode(), b) {
+			t.Fatal("two encodings of one message")
+		}
+		if m.Promised(promise) == nil && m.Proof.Hash() != p.Hash() {
+			t.Fatal("promised, and another proof")
+		}
 	})
 }
 

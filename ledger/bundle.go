@@ -11,9 +11,10 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Bundle is all that shows a fault, by itself: a stranger who has it checks it again
-// with nothing else, see Replay. The ledger keeps it as long as the record of the slash
-// that it led to.
+// Bundle is all that shows a fault: who has it checks it again and asks nobody, see
+// Replay. What was drawn and who voted is in it as the ledger's word, unsigned: that the
+// ledger says so is proven by the root of its state, not by the bundle. The ledger keeps
+// it as long as the record of the slash that it led to.
 type Bundle struct {
 	_         struct{} `cbor:",toarray"`
 	Chain     token.ChainID

@@ -202,6 +202,7 @@ func (x *exec) uphold(at disputeAt) {
 		return // never: it is decided before its epoch ends
 	}
 	x.takeBack(c, r, c.Holder[at.shard])
+	x.takeBackDrawn(r, at.shard)
 	x.blame(c, r, at.shard, d)
 }
 

@@ -65,3 +65,18 @@ func (x *exec) noteDrawn(r RoundState, out staking.Round) {
 		}
 	}
 }
+
+// takeBackDrawn says of the blobs of a round that a shard has not passed after all: it
+// is not known whether it could have proven them. Later rounds stand.
+func (x *exec) takeBackDrawn(r RoundState, shard blob.Shard) {
+	for _, one := range r.Drawings {
+		id := one.Manifest.ID()
+		d, drawn, err := x.view().LastDraw(id)
+		if !sure(drawn, err) || d.Ordinal != r.Ordinal || !d.Proved(shard) {
+			continue // as where another stripe of the blob was drawn too
+		}
+		d.Passed[shard/8] &^= 1 << (shard % 8)
+		d.Unclear++
+		x.put(KeyLastDraw(id), d)
+	}
+}

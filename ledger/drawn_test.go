@@ -55,6 +55,32 @@ func TestTheLedgerKnowsHowABlobsLastDrawWent(t *testing.T) {
 	}
 }
 
+// What a dispute takes back is not said to be proven of the blobs either that were drawn.
+func TestADisputeTakesBackWhatWasSaidOfABlob(t *testing.T) {
+	a := newArena(t, 5)
+	id := a.stored(0)
+	a.untilOver(1)
+	r := a.untilOver(2)
+	shard := a.committee().Duty(a.idOf(a.secrets[3]))[0]
+	a.signed(a.users[2], Dispute{Ordinal: r.Ordinal, Shard: shard})
+	before, _ := a.lastDraw(id)
+	if before.Ordinal != r.Ordinal || !before.Proved(shard) {
+		t.Fatalf("it was not drawn in round %d: %+v", r.Ordinal, before)
+	}
+	for a.dispute(r.Ordinal, shard).State == DisputeOpen {
+		a.step()
+	}
+	d, _ := a.lastDraw(id)
+	if d.Proved(shard) || d.Unclear != before.Unclear+1 {
+		t.Fatalf("%+v", d)
+	}
+	for s := range blob.Shard(a.g.Params.Shards) {
+		if s != shard && d.Proved(s) != before.Proved(s) {
+			t.Errorf("shard %d: %v", s, d.Proved(s))
+		}
+	}
+}
+
 // What ends between its draw and the tally leaves nothing behind.
 func TestABlobThatEndsInItsRoundIsForgotten(t *testing.T) {
 	a := newArena(t, 5)

@@ -45,7 +45,7 @@ func (f Fees) Of(size int) token.Amount { return f.Base + f.PerByte*token.Amount
 func Default() Params {
 	return Params{
 		Shards: 100, BlockMs: 3000, RoundBlocks: 1200, RoundsPerEpoch: 336,
-		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 200, Challenged: true, Challenge: challenge.Default(), HistoryEpochs: 52,
+		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 100, Challenged: true, Challenge: challenge.Default(), HistoryEpochs: 52,
 		Fees: Fees{Base: 100_000, PerByte: 100}, Staking: staking.Default(), Registry: registry.Default(),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -28,9 +29,10 @@ type hearing struct {
 	mu        sync.Mutex // guards the fields below
 	questions map[blob.Shard][]challenge.Question
 	heard     map[blob.Shard]heard
-	promise   blob.Hash // of what this node sent
-	pulls     int       // how often it asked for what gossip did not bring
-	closed    bool      // the deadline is over: only what was promised counts
+	accused   map[staking.NodeID]bool // the ledger is told, or was
+	promise   blob.Hash               // of what this node sent
+	pulls     int                     // how often it asked for what gossip did not bring
+	closed    bool                    // the deadline is over: only what was promised counts
 	votes     []ledger.Voted
 }
 
@@ -52,7 +54,7 @@ var (
 
 func newHearing(chain token.ChainID, r ledger.RoundState, c ledger.Committee, p ledger.Params, listened bool) *hearing {
 	return &hearing{chain: chain, state: r, committee: c, params: p, listened: listened,
-		questions: map[blob.Shard][]challenge.Question{}, heard: map[blob.Shard]heard{}}
+		questions: map[blob.Shard][]challenge.Question{}, heard: map[blob.Shard]heard{}, accused: map[staking.NodeID]bool{}}
 }
 
 // ask is what a shard is asked in this round.
@@ -137,6 +139,27 @@ func (h *hearing) restore() {
 		h.heard[s] = heard{}
 		h.mu.Unlock()
 	}
+}
+
+// accuse says whether the ledger is to be told that the holder of a shard lied: once,
+// as it is punished once for a round, however many false proofs it signs.
+func (h *hearing) accuse(s blob.Shard) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	holder := h.committee.Holder[s]
+	if h.accused[holder] {
+		return false
+	}
+	h.accused[holder] = true
+	return true
+}
+
+// release takes an accusation back that did not reach the ledger: the next false proof
+// is another chance.
+func (h *hearing) release(s blob.Shard) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.accused, h.committee.Holder[s])
 }
 
 // expects says whether a proof of the shard is still wanted, and whether it is late.

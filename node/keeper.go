@@ -322,6 +322,9 @@ func (k keeper) Symbols(_ context.Context, at blob.Position, indices []int, prov
 
 // Witness serves a witness alone.
 func (k keeper) Witness(_ context.Context, id blob.ID, stripe uint32, p blob.Place) ([]byte, error) {
+	if err := k.n.frozen.wait(id, stripe, false, time.Now()); err != nil {
+		return nil, err
+	}
 	w, err := k.n.store.Witness(id, stripe, p)
 	if err != nil {
 		return nil, notHeld(err)

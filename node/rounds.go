@@ -211,14 +211,16 @@ func (r *rounds) hearEarly(h *hearing) {
 }
 
 // judge is the door of the gossip.
-func (r *rounds) judge(_ context.Context, _ peer.ID, raw []byte) p2p.Verdict {
+func (r *rounds) judge(ctx context.Context, _ peer.ID, raw []byte) p2p.Verdict {
 	m, err := challenge.DecodeMessage(raw)
 	if err != nil {
 		return p2p.Reject
 	}
 	h := r.hearing(m.Proof.Round)
 	if h == nil {
-		r.keepEarly(m, raw)
+		if r.soon(ctx, m.Proof) {
+			r.keepEarly(m, raw)
+		}
 		return p2p.Ignore
 	}
 	switch err := r.hear(h, m, raw); {
@@ -234,17 +236,39 @@ func (r *rounds) judge(_ context.Context, _ peer.ID, raw []byte) p2p.Verdict {
 // its holder signed it.
 func (r *rounds) hear(h *hearing, m challenge.Message, raw []byte) error {
 	err := h.judge(m, raw)
-	if errors.Is(err, errFalse) {
-		r.tasks.Go(func() { r.accuse(h, m.Proof) })
+	if errors.Is(err, errFalse) && h.accuse(m.Proof.Shard) {
+		r.tasks.Go(func() {
+			if !r.accuse(h, m.Proof) {
+				h.release(m.Proof.Shard)
+			}
+		})
 	}
 	return err
+}
+
+// soon says that a proof is of a round that is about to be drawn, and signed by who
+// holds its shard then: what anybody can make is not kept.
+func (r *rounds) soon(ctx context.Context, p challenge.Proof) bool {
+	v, err := r.n.ledger.View(ctx)
+	if err != nil {
+		return false
+	}
+	state, _, err := v.Round()
+	if err != nil || !next(state.Round, p.Round) && (state.Over || p.Round != state.Round) {
+		return false
+	}
+	c, err := v.Committee(p.Round.Epoch)
+	if err != nil || int(p.Shard) >= len(c.Holder) {
+		return false
+	}
+	return c.Holder[p.Shard].PublicKey().Verify(challenge.ProofMessage(r.n.chain, p), p.Signature) == nil
 }
 
 // keepEarly holds a message of the next round: one for a shard.
 func (r *rounds) keepEarly(m challenge.Message, raw []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.now != nil && !next(r.now.state.Round, m.Proof.Round) || len(r.early) >= blob.MaxShards {
+	if len(r.early) >= blob.MaxShards {
 		return
 	}
 	key := earlyKey{m.Proof.Round, m.Proof.Shard}
@@ -325,24 +349,25 @@ func (r *rounds) declare(ctx context.Context) {
 	}
 }
 
-// accuse shows the ledger a proof that its holder signed and that does not hold.
-func (r *rounds) accuse(h *hearing, p challenge.Proof) {
+// accuse shows the ledger a proof that its holder signed and that does not hold. It
+// returns whether the ledger has it.
+func (r *rounds) accuse(h *hearing, p challenge.Proof) (known bool) {
 	f, shown := challenge.NewFalsehood(p, h.ask(p.Shard), h.state.Commitment)
 	if p.Beacon != h.state.Beacon {
 		shown = true
 	}
 	if !shown {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), declareLimit)
 	defer cancel()
 	v, err := r.n.ledger.View(ctx)
 	if err != nil {
-		return
+		return false
 	}
 	own, _, err := v.Node(r.n.id)
 	if err != nil {
-		return
+		return false
 	}
 	receipt, err := r.n.ledger.Submit(ctx, ledger.Unsigned(ledger.Accuse{Ordinal: h.state.Ordinal, Evidence: f.Encode(), Finder: own.Payout}))
 	if err == nil {
@@ -350,9 +375,10 @@ func (r *rounds) accuse(h *hearing, p challenge.Proof) {
 	}
 	if err != nil && !errors.Is(err, ledger.ErrKnown) {
 		r.n.log.Warn("accuse who signed a false proof", "node", h.committee.Holder[p.Shard], "shard", p.Shard, "err", err)
-		return
+		return false
 	}
 	r.n.log.Info("a false proof is on the ledger", "node", h.committee.Holder[p.Shard], "shard", p.Shard, "round", p.Round.Round)
+	return true
 }
 
 // pullIfDue asks for what the gossip has not brought by T + Pull, and again for what

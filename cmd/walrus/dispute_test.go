@@ -166,6 +166,26 @@ func (c *rubberstamps) evidence(t *testing.T) {
 			t.Errorf("%s is taken: %+v", name, got)
 		}
 	}
+	// Nothing in a file shows that the ledger wrote it: anybody can name any voter, and any
+	// beacon. Who checks one must be told.
+	b, err := ledger.ParseBundle(e.Exhibits[0].Bundle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Voters = append(b.Voters, staking.NodeID{7})
+	x := e.Exhibits[0]
+	x.Node, x.Bundle = staking.NodeID{7}, b.Text()
+	made, err := json.Marshal(explained{Explanation: ledger.Explanation{Exhibits: []ledger.Exhibit{x}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err = replayFile(bytes.NewReader(made), c.l.ChainID()); err != nil {
+		t.Fatal(err)
+	}
+	text = printed(t, func(out *bytes.Buffer) error { return got.print(out) })
+	if !strings.Contains(text, "if it is the ledger's") || got.Given == "" {
+		t.Errorf("made up evidence is taken, and nobody is warned:\n%s", text)
+	}
 	if got, err := replayFile(bytes.NewReader(raw), "other-00000000"); err == nil && got.Holds {
 		t.Error("evidence of another chain is taken")
 	}

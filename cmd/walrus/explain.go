@@ -63,7 +63,8 @@ func (a *app) explainSlash() *cobra.Command {
 		Long: `Works out again how a node was judged at the end of an epoch: by default of the last in which it was slashed, or of the last that has ended if it was not in any that is on record.
 
 The evidence of lies and false votes is checked again, step by step. With --json it is
-printed too: whoever gets that can check it with --check, without asking anybody.`,
+printed too: whoever gets that can check it with --check, without asking anybody. What
+was drawn and who voted is the ledger's word: that it is, a file does not prove.`,
 		Example: "  walrus explain slash …BtbfZHkt\n  walrus explain slash …BtbfZHkt 7 --json >slash.json\n  walrus explain slash --check slash.json",
 		Args:    cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {

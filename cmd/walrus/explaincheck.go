@@ -17,8 +17,12 @@ const maxEvidenceFile = 16 << 20
 // checkedEvidence is what came of checking evidence from a file.
 type checkedEvidence struct {
 	Evidence []ledger.Explanation `json:"evidence"`
-	Holds    bool                 `json:"holds"` // all of it
+	Holds    bool                 `json:"holds"` // all of it, given that
+	Given    string               `json:"given"`
 }
+
+// givenLedger is what no file proves: the votes, and what was drawn, are not signed in it.
+const givenLedger = "that the ledger keeps this evidence: a file does not prove it, walrus explain slash NODE asks the ledger"
 
 // checkEvidence checks what explain slash --json wrote, asking nobody: all that it
 // needs beside the file is which chain this is.
@@ -63,7 +67,7 @@ func replayFile(in io.Reader, chain token.ChainID) (out checkedEvidence, err err
 	if len(file.Evidence) == 0 {
 		return out, errors.New("no evidence is in it: walrus explain slash NODE --json writes it, for a slash of rung 7 or 8")
 	}
-	out.Holds = true
+	out.Holds, out.Given = true, givenLedger
 	for _, x := range file.Evidence {
 		e, err := x.Replay(chain)
 		if err != nil {
@@ -77,7 +81,7 @@ func replayFile(in io.Reader, chain token.ChainID) (out checkedEvidence, err err
 
 func (l checkedEvidence) print(w io.Writer) error {
 	for _, e := range l.Evidence {
-		verdict := "it shows the fault"
+		verdict := "it shows the fault, if it is the ledger's: walrus explain slash NODE asks"
 		if !e.Holds {
 			verdict = "it does NOT show the fault"
 		}

@@ -1,0 +1,105 @@
+package node
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/token"
+)
+
+// early is a message of a round to come, as the holder of a key would sign it.
+func (n *network) early(k token.Key, r challenge.Round, s blob.Shard) challenge.Message {
+	p := challenge.Proof{Round: r, Shard: s}
+	p.Signature = k.Sign(challenge.ProofMessage(n.ledger.ChainID(), p))
+	return challenge.Message{Proof: p}
+}
+
+// What comes before its round is kept if the shard's holder signed it, and nothing else
+// is: a stranger's words must neither fill the memory nor take the holder's place.
+func TestOnlyTheHoldersProofIsKeptForLater(t *testing.T) {
+	n := judging(t)
+	r := n.tallied(0)
+	soon := challenge.Round{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
+	one := n.nodes[0].node.rounds
+	holder := n.nodes[n.holder(3)].secret.Key()
+	keep := func(what string, m challenge.Message, kept int) {
+		t.Helper()
+		one.judge(t.Context(), "", m.Encode())
+		one.mu.Lock()
+		defer one.mu.Unlock()
+		if len(one.early) != kept {
+			t.Errorf("%s: %d messages are kept, want %d", what, len(one.early), kept)
+		}
+	}
+	stranger := token.KeyFromSeed([32]byte{99})
+	keep("a stranger's", n.early(stranger, soon, 3), 0)
+	keep("of no shard", n.early(holder, soon, blob.MaxShards-1), 0)
+	keep("of a round far off", n.early(holder, challenge.Round{Epoch: soon.Epoch, Round: soon.Round + 50}, 3), 0)
+	keep("of an epoch far off", n.early(holder, challenge.Round{Epoch: 1 << 40}, 3), 0)
+	keep("of a round that was", n.early(holder, challenge.Round{Epoch: soon.Epoch, Round: 0}, 3), 0)
+	keep("the holder's", n.early(holder, soon, 3), 1)
+	keep("the holder's again", n.early(holder, soon, 3), 1)
+
+	one.mu.Lock()
+	one.now, one.past = nil, nil // as after a restart
+	clear(one.early)
+	one.mu.Unlock()
+	keep("a stranger's, after a restart", n.early(stranger, soon, 3), 0)
+	keep("of a round far off, after a restart", n.early(holder, challenge.Round{Epoch: soon.Epoch, Round: soon.Round + 50}, 3), 0)
+	keep("the holder's, after a restart", n.early(holder, soon, 3), 1)
+}
+
+// One who signs many false proofs is accused once: the ledger punishes it once for a
+// round, and each accusation costs the blocks of all.
+func TestALiarIsAccusedOnceForARound(t *testing.T) {
+	n := judging(t)
+	r := n.tallied(0)
+	one := n.nodes[0].node.rounds
+	h := one.hearing(r.Round)
+	n.stop(0)
+	const shard = 3
+	holder := n.nodes[n.holder(shard)].secret.Key()
+	h.mu.Lock()
+	h.closed = false // while proofs count
+	delete(h.heard, shard)
+	h.mu.Unlock()
+	sent := &counted{Ledger: one.n.ledger}
+	one.n.ledger = sent // nothing of the node runs any more
+	for i := range 20 {
+		p := challenge.Proof{Round: r.Round, Shard: shard, Beacon: challenge.Beacon{byte(i)}}
+		p.Signature = holder.Sign(challenge.ProofMessage(n.ledger.ChainID(), p))
+		if one.hear(h, challenge.Message{Proof: p}, nil) == nil {
+			t.Fatal("it holds")
+		}
+	}
+	one.tasks.Wait()
+	if sent.n.Load() != 1 {
+		t.Errorf("%d accusations were sent", sent.n.Load())
+	}
+	if faults(t, n.view()) != 1 {
+		t.Errorf("%d faults are on the ledger", faults(t, n.view()))
+	}
+}
+
+// counted is a ledger that counts what is sent to it.
+type counted struct {
+	Ledger
+	n atomic.Int64
+}
+
+func (c *counted) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
+	c.n.Add(1)
+	return c.Ledger.Submit(ctx, tx)
+}
+
+func faults(t *testing.T, v ledger.View) (n int) {
+	t.Helper()
+	if err := v.EachFault(func(ledger.Fault, ledger.FaultRecord) error { n++; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
