@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
@@ -21,6 +22,7 @@ import (
 const (
 	declareLimit = 30 * time.Second // a declaration, or an accusation, waits for a block
 	pullLimit    = 10 * time.Second // for one peer's answer
+	pullAtOnce   = 32               // holders
 	pullPeers    = 2                // asked beside the owner for what is lacking
 	jitterPart   = 6                // proofs are sent within this part of the time until the deadline
 )
@@ -397,9 +399,15 @@ func (r *rounds) pull(ctx context.Context, h *hearing) {
 			byPeer[id] = append(byPeer[id], s)
 		}
 	}
+	var asking errgroup.Group
+	asking.SetLimit(pullAtOnce) // who is silent must not use up the time that the others have
 	for id, shards := range byPeer {
-		r.askFor(ctx, h, id, shards)
+		asking.Go(func() error {
+			r.askFor(ctx, h, id, shards)
+			return nil
+		})
 	}
+	asking.Wait()
 	others := r.gossip.Peers(r.topic)
 	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
 	for _, id := range others[:min(pullPeers, len(others))] {
