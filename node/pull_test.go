@@ -37,12 +37,35 @@ func TestSilentHoldersDoNotKeepOthersFromBeingAsked(t *testing.T) {
 			case <-ctx.Done():
 			}
 			return nil, errors.New("says nothing")
-		})
+		}, func(peer.ID) bool { return false })
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), pullLimit-time.Second) // before one is given up
 	defer cancel()
 	one.pull(ctx, h)
 	if asked.Load() != silent {
 		t.Errorf("%d of %d holders were asked", asked.Load(), silent)
+	}
+}
+
+// The committee's nodes, and nobody else, have places of their own for what they ask:
+// those of the epoch before too, whose proofs may still be disputed.
+func TestMembersOfTheCommitteeAreFavoured(t *testing.T) {
+	n := judging(t)
+	n.tallied(0)
+	one := n.nodes[0].node.rounds
+	stranger := n.stranger(9)
+	for i := range n.nodes {
+		if !one.members.has(n.peer(i)) {
+			t.Errorf("node %d is no member", i)
+		}
+	}
+	if one.members.has(stranger.ID()) {
+		t.Error("a stranger is a member")
+	}
+	if err := one.members.follow(n.view(), 1); err != nil { // as if the epoch's committee were not known
+		t.Fatal(err)
+	}
+	if !one.members.has(n.peer(1)) || one.members.has(stranger.ID()) {
+		t.Error("the members of the epoch before are forgotten")
 	}
 }

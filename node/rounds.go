@@ -35,6 +35,8 @@ type rounds struct {
 	topic  string
 	bodies bodies
 
+	members members // whose questions are answered, whoever else asks
+
 	mu    sync.Mutex // guards the fields below
 	now   *hearing   // the last round that was drawn
 	past  []*hearing // those before, the latest first: their bodies may still be asked for
@@ -65,7 +67,7 @@ func newRounds(n *Node) *rounds {
 // Run follows the ledger from round to round until ctx ends; it returns when nothing of
 // it runs any more.
 func (r *rounds) Run(ctx context.Context) error {
-	r.n.host.ServeProofs(r.held)
+	r.n.host.ServeProofs(r.held, r.members.has)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
@@ -135,6 +137,9 @@ func (r *rounds) look(ctx context.Context, live bool) error {
 		return err
 	}
 	r.n.frozen.follow(head, state, params, time.Now())
+	if err := r.members.follow(v, head.Epoch); err != nil {
+		return err
+	}
 	if !state.Drawn {
 		return nil
 	}

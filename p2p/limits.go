@@ -22,6 +22,10 @@ func newLimits() (network.ResourceManager, error) {
 		defaults.AddProtocolLimit(p, streams, rcmgr.BaseLimitIncrease{})
 		defaults.AddProtocolPeerLimit(p, perPeer, rcmgr.BaseLimitIncrease{})
 	}
+	// Who is refused at the door of the proofs has a stream for a moment too; a few peers
+	// must not have all of them, and with them the members' ones.
+	perPeer.StreamsInbound = 4 * maxPeerPulls
+	defaults.AddProtocolPeerLimit(ProofProtocol, perPeer, rcmgr.BaseLimitIncrease{})
 	// A peer has one stream each way; there may be another for a moment while it starts anew.
 	defaults.AddProtocolLimit(gossipProtocol, streams, rcmgr.BaseLimitIncrease{})
 	defaults.AddProtocolPeerLimit(gossipProtocol, rcmgr.BaseLimit{Streams: 16, StreamsInbound: 8, StreamsOutbound: 8, Memory: 64 << 20}, rcmgr.BaseLimitIncrease{})

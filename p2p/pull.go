@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -21,10 +22,16 @@ const (
 	kindProof     kind = 2
 
 	maxAskedProofs = 64 // in one request: a small question must not have an answer of a gigabyte
-	maxPulls       = 32 // streams answered at once
-	maxPeerPulls   = 2  // of them to one peer
+	maxPulls       = 32 // streams of strangers answered at once
+	maxPeerPulls   = 2  // streams of one peer answered at once, whoever it is
 	// maxPullRequests on one stream suffice for all shards.
 	maxPullRequests = (blob.MaxShards + maxAskedProofs - 1) / maxAskedProofs
+	// maxMemberPulls suffice for a committee of which each member holds one shard: so
+	// that no member can take another's place.
+	maxMemberPulls = maxPeerPulls * blob.MaxShards
+
+	pullIdle = 5 * time.Second  // for the next request: who asks has it ready
+	pullLife = 30 * time.Second // for all of a stream, however slowly its bytes move
 )
 
 // getProofs asks for the proofs of shards, ascending, in a round.
@@ -46,34 +53,57 @@ type proofFrame struct {
 // calls run at the same time.
 type ProofSource func(ctx context.Context, from peer.ID, epoch, round uint64, shard blob.Shard) ([]byte, error)
 
-// ServeProofs answers the proof protocol with what held returns.
-func (h *Host) ServeProofs(held ProofSource) {
-	pulls := newSlots(maxPulls, maxPeerPulls)
-	h.serve(ProofProtocol, func(ctx context.Context, s *session) error {
-		release, ok := pulls.take(s.peer())
-		if !ok {
-			s.refuse(Refuse(CodeBusy, "%d streams of proofs at once, %d of one peer: try again in a moment", maxPulls, maxPeerPulls))
-			s.linger()
-			return nil
-		}
-		defer release()
-		for range maxPullRequests {
-			what, body, err := s.receive(idleLimit)
-			if err != nil {
-				return nil // the asker is done
-			}
-			if err := serveGetProofs(ctx, s, held, what, body); err != nil {
-				if s.refuse(err) == nil {
-					s.linger()
-				}
-				return err
-			}
-			if err := s.flush(); err != nil {
-				return err
-			}
-		}
+// ServeProofs answers the proof protocol with what held returns. Members are peers that
+// have places of their own: identities are free, and strangers could else take all the
+// places and keep those who vote on the proofs from asking. It is called for each stream.
+func (h *Host) ServeProofs(held ProofSource, member func(peer.ID) bool) {
+	h.serve(ProofProtocol, newPulls(held, member).answer)
+}
+
+// pulls is who is answered by the proof protocol, with what, and for how long.
+type pulls struct {
+	held       ProofSource
+	member     func(peer.ID) bool
+	strangers  *slots
+	members    *slots
+	idle, life time.Duration
+}
+
+func newPulls(held ProofSource, member func(peer.ID) bool) *pulls {
+	return &pulls{held: held, member: member, idle: pullIdle, life: pullLife,
+		strangers: newSlots(maxPulls, maxPeerPulls), members: newSlots(maxMemberPulls, maxPeerPulls)}
+}
+
+func (p *pulls) answer(ctx context.Context, s *session) error {
+	places := p.strangers
+	if p.member(s.peer()) {
+		places = p.members
+	}
+	release, ok := places.take(s.peer())
+	if !ok {
+		s.refuse(Refuse(CodeBusy, "%d streams of proofs to strangers at once, %d to one peer: try again in a moment", maxPulls, maxPeerPulls))
+		s.linger()
 		return nil
-	})
+	}
+	defer release()
+	end := time.AfterFunc(p.life, func() { s.stream.Reset() })
+	defer end.Stop()
+	for range maxPullRequests {
+		what, body, err := s.receive(p.idle)
+		if err != nil {
+			return nil // the asker is done
+		}
+		if err := serveGetProofs(ctx, s, p.held, what, body); err != nil {
+			if s.refuse(err) == nil {
+				s.linger()
+			}
+			return err
+		}
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func serveGetProofs(ctx context.Context, s *session, held ProofSource, what kind, body []byte) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -20,6 +21,8 @@ func evens(_ context.Context, _ peer.ID, epoch, round uint64, shard blob.Shard) 
 	return message(uint64(shard), 1000), nil
 }
 
+func nobody(peer.ID) bool { return false }
+
 func allShards(n int) (out []blob.Shard) {
 	for i := range n {
 		out = append(out, blob.Shard(i))
@@ -29,7 +32,7 @@ func allShards(n int) (out []blob.Shard) {
 
 func TestProofsAreFetched(t *testing.T) {
 	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
-	server.ServeProofs(evens)
+	server.ServeProofs(evens, nobody)
 	connect(t, client, server)
 	got, err := client.AskProofs(within(t), server.ID(), 3, 7, allShards(blob.MaxShards))
 	if err != nil {
@@ -55,7 +58,7 @@ func TestTheLargestProofIsFetchedAndNoLargerOne(t *testing.T) {
 	size := MaxMessage
 	server.ServeProofs(func(context.Context, peer.ID, uint64, uint64, blob.Shard) ([]byte, error) {
 		return make([]byte, size), nil
-	})
+	}, nobody)
 	connect(t, client, server)
 	got, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{1})
 	if err != nil || len(got[0]) != size {
@@ -69,7 +72,7 @@ func TestTheLargestProofIsFetchedAndNoLargerOne(t *testing.T) {
 
 func TestProofsAreAskedForInOrderAndBounds(t *testing.T) {
 	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
-	server.ServeProofs(evens)
+	server.ServeProofs(evens, nobody)
 	connect(t, client, server)
 	for _, shards := range [][]blob.Shard{{2, 2}, {3, 1}, {blob.MaxShards}} {
 		if _, err := client.AskProofs(within(t), server.ID(), 3, 7, shards); !IsRefusal(err, CodeBadRequest) {
@@ -121,7 +124,7 @@ func TestOnePeersPullsAreBounded(t *testing.T) {
 		entered <- struct{}{}
 		<-hold
 		return []byte{1}, nil
-	})
+	}, nobody)
 	connect(t, client, server)
 	done := make(chan error, maxPeerPulls)
 	for range maxPeerPulls {
@@ -140,6 +143,80 @@ func TestOnePeersPullsAreBounded(t *testing.T) {
 	for range maxPeerPulls {
 		if err := <-done; err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// idler asks a peer for one proof, and then for no more without hanging up.
+func idler(t *testing.T, client, server *Host) *session {
+	t.Helper()
+	s, err := client.open(within(t), server.ID(), nil, ProofProtocol)
+	if err == nil {
+		err = s.askProofs(getProofs{Epoch: 3, Round: 7, Shards: []blob.Shard{2}}, make([][]byte, 1))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// Identities are free: those who take all places of strangers must not keep members of
+// the committee from asking.
+func TestStrangersDoNotTakeTheMembersPlaces(t *testing.T) {
+	server, member, late := newHost(t, 1, "net"), newHost(t, 2, "net"), newHost(t, 3, "net")
+	server.serve(ProofProtocol, unhurried(evens, func(p peer.ID) bool { return p == member.ID() }).answer)
+	for i := range maxPulls / maxPeerPulls {
+		sybil := newHost(t, 10+i, "net")
+		connect(t, sybil, server)
+		for range maxPeerPulls {
+			idler(t, sybil, server)
+		}
+	}
+	connect(t, late, server)
+	if _, err := late.AskProofs(within(t), server.ID(), 3, 7, []blob.Shard{2}); !IsRefusal(err, CodeBusy) {
+		t.Errorf("a stranger too many: %v", err)
+	}
+	connect(t, member, server)
+	for range maxPeerPulls {
+		idler(t, member, server)
+	}
+	if _, err := member.AskProofs(within(t), server.ID(), 3, 7, []blob.Shard{2}); !IsRefusal(err, CodeBusy) {
+		t.Errorf("a member has more than its own places: %v", err)
+	}
+}
+
+// unhurried waits so long for the next request that no test sees the end of it.
+func unhurried(held ProofSource, member func(peer.ID) bool) *pulls {
+	p := newPulls(held, member)
+	p.idle, p.life = time.Hour, time.Hour
+	return p
+}
+
+// Who has a place and asks for nothing, or takes nothing, loses it.
+func TestAPlaceForPullsIsLostInTime(t *testing.T) {
+	for what, bound := range map[string]func(*pulls){
+		"idle": func(p *pulls) { p.idle = 50 * time.Millisecond },
+		"long": func(p *pulls) { p.life = 50 * time.Millisecond },
+	} {
+		server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
+		p := unhurried(evens, nobody)
+		bound(p)
+		server.serve(ProofProtocol, p.answer)
+		connect(t, client, server)
+		s, err := client.open(within(t), server.ID(), nil, ProofProtocol)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = errors.Join(s.send(kindGetProofs, getProofs{Epoch: 3, Round: 7, Shards: []blob.Shard{2}}), s.flush())
+		for err == nil {
+			_, err = s.stream.Read(make([]byte, 4096)) // ends when the server hangs up
+		}
+		s.close(err)
+		if err := errors.Join(server.Close(), client.Close()); err != nil { // waits for the handler
+			t.Error(err)
+		}
+		if p.strangers.taken != 0 {
+			t.Errorf("%s: %d places are taken", what, p.strangers.taken)
 		}
 	}
 }
