@@ -68,7 +68,7 @@ func TestALiarIsAccusedOnceForARound(t *testing.T) {
 	delete(h.heard, shard)
 	h.mu.Unlock()
 	sent := &counted{Ledger: one.n.ledger}
-	one.n.ledger = sent // nothing of the node runs any more
+	one.n.ledger, one.closing = sent, t.Context() // nothing of the node runs any more
 	for i := range 20 {
 		p := challenge.Proof{Round: r.Round, Shard: shard, Beacon: challenge.Beacon{byte(i)}}
 		p.Signature = holder.Sign(challenge.ProofMessage(n.ledger.ChainID(), p))

@@ -43,6 +43,9 @@ type rounds struct {
 	early map[earlyKey][]byte
 	tasks sync.WaitGroup
 
+	closing context.Context // ends with Run: of tasks that the gossip's handlers begin
+	close   context.CancelFunc
+
 	defences defences
 }
 
@@ -54,6 +57,7 @@ type earlyKey struct {
 
 func newRounds(n *Node) *rounds {
 	r := &rounds{n: n, topic: p2p.ProofTopic(string(n.chain)), early: map[earlyKey][]byte{}, bodies: bodies{n.config.ProofsDir}}
+	r.closing, r.close = context.WithCancel(context.Background())
 	r.defences = defences{r: r, open: map[disputed]*defence{}}
 	gossip, err := p2p.NewGossip(n.host, r.topic)
 	if err != nil {
@@ -70,6 +74,7 @@ func (r *rounds) Run(ctx context.Context) error {
 	r.n.host.ServeProofs(r.held, r.members.has)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	defer context.AfterFunc(ctx, r.close)()
 	ended := make(chan error, 1)
 	go func() {
 		defer stop()
@@ -211,7 +216,7 @@ func (r *rounds) hearEarly(h *hearing) {
 				good = append(good, raw)
 			}
 		}
-		if err := r.gossip.Publish(context.Background(), r.topic, good); err != nil {
+		if err := r.gossip.Publish(r.closing, r.topic, good); err != nil {
 			r.n.log.Debug("send early proofs on", "err", err)
 		}
 	})
@@ -366,7 +371,7 @@ func (r *rounds) accuse(h *hearing, p challenge.Proof) (known bool) {
 	if !shown {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), declareLimit)
+	ctx, cancel := context.WithTimeout(r.closing, declareLimit)
 	defer cancel()
 	v, err := r.n.ledger.View(ctx)
 	if err != nil {
@@ -379,6 +384,9 @@ func (r *rounds) accuse(h *hearing, p challenge.Proof) (known bool) {
 	receipt, err := r.n.ledger.Submit(ctx, ledger.Unsigned(ledger.Accuse{Ordinal: h.state.Ordinal, Evidence: f.Encode(), Finder: own.Payout}))
 	if err == nil {
 		err = receipt.Err()
+	}
+	if r.closing.Err() != nil {
+		return false
 	}
 	if err != nil && !errors.Is(err, ledger.ErrKnown) {
 		r.n.log.Warn("accuse who signed a false proof", "node", h.committee.Holder[p.Shard], "shard", p.Shard, "err", err)

@@ -1,0 +1,72 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/ledger"
+)
+
+// mute is a ledger that does not answer what is sent to it.
+type mute struct {
+	Ledger
+	asked chan struct{} // closed when it was
+	gave  chan error    // why who asked gave up
+}
+
+func (m *mute) Submit(ctx context.Context, _ []byte) (ledger.Receipt, error) {
+	close(m.asked)
+	<-ctx.Done()
+	m.gave <- context.Cause(ctx)
+	return ledger.Receipt{}, ctx.Err()
+}
+
+// another is the rounds of a node that nothing has begun.
+func (n *network) another(l Ledger) *rounds {
+	n.t.Helper()
+	return New(DefaultConfig(), n.nodes[0].secret, n.ledger.ChainID(), n.stranger(9), n.nodes[0].store, l, quiet()).rounds
+}
+
+// An accusation that the ledger does not answer must not keep a node that shuts down: it
+// ends with Run, not when its own time is over.
+func TestAnAccusationEndsWithRun(t *testing.T) {
+	n := judging(t)
+	r := n.tallied(0)
+	silent := &mute{Ledger: n.ledger, asked: make(chan struct{}), gave: make(chan error, 1)}
+	one := n.another(silent)
+	ctx, cancel := context.WithCancel(t.Context())
+	ran := make(chan error)
+	go func() { ran <- one.Run(ctx) }()
+	const shard = 3
+	h, err := one.open(n.view(), r, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := challenge.Proof{Round: r.Round, Shard: shard, Beacon: challenge.Beacon{1}}
+	p.Signature = n.nodes[n.holder(shard)].secret.Key().Sign(challenge.ProofMessage(n.ledger.ChainID(), p))
+	if err := one.hear(h, challenge.Message{Proof: p}, nil); !errors.Is(err, errFalse) {
+		t.Fatal(err)
+	}
+	<-silent.asked
+	cancel()
+	if err := <-ran; err != nil {
+		t.Error(err)
+	}
+	if err := <-silent.gave; !errors.Is(err, context.Canceled) {
+		t.Errorf("it waited until %v", err)
+	}
+}
+
+// Early proofs that nobody takes must not keep a node that shuts down either: here the
+// gossip never begins.
+func TestEarlyProofsEndWithRun(t *testing.T) {
+	n := startNetwork(t, 4, 7)
+	r := n.another(n.ledger)
+	h := newHearing(n.ledger.ChainID(), ledger.RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Drawn: true}, ledger.Committee{}, ledger.Params{}, true)
+	r.early[earlyKey{h.state.Round, 1}] = []byte("early")
+	r.hearEarly(h)
+	r.close()
+	r.tasks.Wait()
+}
