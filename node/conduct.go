@@ -25,7 +25,8 @@ type Conduct struct {
 	// not, it lets go once the blob is certified, and never rebuilds. Nil: it keeps all.
 	Keeps func(blob.ID, blob.Place) bool
 	// Prove makes the proofs of a round, and names the shards that the node then declares
-	// lost. What it makes is sent as it is. Nil: Part.Prove.
+	// lost. What it makes is sent as it is, and shown in a dispute of a shard of the
+	// node's. Nil: Part.Prove.
 	Prove func(context.Context, Part) (proofs []challenge.Proof, lost []blob.Shard)
 	// Send spreads the messages of the node's proofs. Nil: Part.Publish.
 	Send func(ctx context.Context, p Part, messages [][]byte) error
@@ -70,6 +71,21 @@ func (c Conduct) prove(ctx context.Context, p Part) ([]challenge.Proof, []blob.S
 		return p.Prove()
 	}
 	return c.Prove(ctx, p)
+}
+
+// proveShard proves one shard again, for a dispute: it is errNoBody where the conduct
+// has no proof of it.
+func (c Conduct) proveShard(ctx context.Context, p Part, s blob.Shard) (challenge.Proof, error) {
+	if c.Prove == nil {
+		return p.ProveShard(s)
+	}
+	proofs, _ := c.Prove(ctx, p)
+	for _, proof := range proofs {
+		if proof.Shard == s {
+			return proof, nil
+		}
+	}
+	return challenge.Proof{}, errNoBody
 }
 
 func (c Conduct) send(ctx context.Context, p Part, messages [][]byte) error {

@@ -243,7 +243,7 @@ func (d *defences) proof(ctx context.Context, v ledger.View, at disputed) (chall
 	}
 	h := newHearing(d.r.n.chain, state, c, p, false)
 	if c.Holder[at.shard] == d.r.n.id {
-		return (Part{d.r, h}).ProveShard(at.shard)
+		return d.r.n.conduct.proveShard(ctx, Part{d.r, h}, at.shard)
 	}
 	if id, err := p2p.PeerOf(c.Holder[at.shard][:]); err == nil {
 		d.r.askFor(ctx, h, id, []blob.Shard{at.shard})

@@ -217,3 +217,23 @@ func TestOthersAnswerForAHolderThatIsAway(t *testing.T) {
 		t.Errorf("answered in block %d, opened in %d: the others wait for the holder", d.Closed, d.Opened)
 	}
 }
+
+// A node that proves nothing shows nothing in a dispute either.
+func TestTheConductProvesInDisputesToo(t *testing.T) {
+	n := judging(t)
+	r := n.tallied(0)
+	const shard = 3
+	holder := n.holder(shard)
+	for _, silent := range []bool{true, false} {
+		n.stop(holder) // it forgets what it sent
+		n.nodes[holder].conduct = Conduct{}
+		if silent {
+			n.nodes[holder].conduct.Prove = func(context.Context, Part) ([]challenge.Proof, []blob.Shard) { return nil, nil }
+		}
+		n.start(holder)
+		p, err := n.nodes[holder].node.rounds.defences.proof(t.Context(), n.view(), disputed{r.Ordinal, shard})
+		if errors.Is(err, errNoBody) != silent || !silent && (err != nil || p.Shard != shard || p.Round != r.Round) {
+			t.Errorf("silent: %v: %+v, %v", silent, p, err)
+		}
+	}
+}
