@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
@@ -106,8 +109,15 @@ var fates = map[string]func(a *arena, i int, s, honest ledger.Statement) error{
 		return holds(s.Lies > 0 && len(s.Evidence) > 0 && s.Evidence[0].Kind == ledger.Lie, "is shown to have lied", (s.Bounty > 0) == (s.Verdict.Rung == 7), "pays who showed it where that is the worst it did",
 			s.Credit.Failed > 0 && s.Reward < honest.Reward, "is not paid for it", s.Cut.Total() > 0, "is slashed", a.avoided(i) > 0, "is avoided")
 	},
-	"withholder": func(_ *arena, _ int, s, honest ledger.Statement) error {
-		return holds(s.Lies == 0, "has not lied", s.Reward <= honest.Reward, "gains nothing")
+	"withholder": func(a *arena, i int, s, honest ledger.Statement) error {
+		c, h := s.Credit, honest.Credit
+		share, err := honest.Reward.MulDiv(c.Passed, h.Passed)
+		if 2*c.Passed < c.Assigned {
+			share = 0
+		}
+		return errors.Join(err, a.judgedByVotes(i), holds(s.Lies+s.FalseVotes == 0, "has not lied",
+			c.Assigned == h.Assigned && c.Judged == h.Judged && c.Away == 0, "is judged as the others are",
+			s.Reward == share || share > 0 && s.Reward == share+1, "is paid in proportion to what it passed, or nothing for less than half")) // both were rounded down
 	},
 	"lazy": func(_ *arena, _ int, s, honest ledger.Statement) error {
 		return holds(s.Credit.Failed > 0 && s.Credit.Away == 0, "fails", s.Reward < honest.Reward, "is paid less",
@@ -129,12 +139,93 @@ var fates = map[string]func(a *arena, i int, s, honest ledger.Statement) error{
 	"outsourcer": func(_ *arena, _ int, s, honest ledger.Statement) error {
 		return holds(s.Credit.Failed > 0, "gets nothing in time", s.Reward < honest.Reward, "is paid less", s.Cut.Total() > 0, "is slashed")
 	},
-	"rubberstamp": func(_ *arena, _ int, s, honest ledger.Statement) error {
-		return holds(s.Credit.Passed == s.Credit.Assigned && s.Reward == honest.Reward, "gains nothing")
+	"rubberstamp": func(a *arena, i int, s, honest ledger.Statement) error {
+		return holds(s.Credit.Passed == s.Credit.Assigned && s.Reward == honest.Reward, "gains nothing",
+			a.inVain(i) > 0, "has voted for what did not pass")
 	},
 	"flooder": func(a *arena, i int, s, honest ledger.Statement) error {
 		return holds(a.avoided(i) > 0, "is avoided", s.Reward <= honest.Reward, "gains nothing")
 	},
+}
+
+// kept goes over the rounds that are over and that the ledger still knows.
+func (a *arena) kept(see func(r ledger.RoundState, c ledger.Committee)) {
+	a.t.Helper()
+	v, err := a.c.Remote.View(a.t.Context())
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	r, known, err := v.Round()
+	seen := 0
+	for ordinal := r.Ordinal; err == nil && known; r, known, err = v.RoundOf(ordinal) {
+		if r.Drawn && r.Over {
+			c, err := v.Committee(r.Round.Epoch)
+			if err != nil {
+				a.t.Fatal(err)
+			}
+			see(r, c)
+			seen++
+		}
+		if ordinal == 0 {
+			break
+		}
+		ordinal--
+	}
+	if err != nil || seen == 0 {
+		a.t.Fatalf("%d rounds are kept: %v", seen, err)
+	}
+}
+
+// yes says whether a node, by its number in the committee, voted for a shard.
+func yes(r ledger.RoundState, node int, s blob.Shard) bool {
+	for _, v := range r.Votes {
+		if int(v.Node) == node {
+			return challenge.Vote{Yes: v.Yes}.Yea(int(s))
+		}
+	}
+	return false
+}
+
+// judgedByVotes checks that the shards of node i passed where more than a third of the
+// others' power heard their proofs, and nowhere else.
+func (a *arena) judgedByVotes(i int) (err error) {
+	a.t.Helper()
+	a.kept(func(r ledger.RoundState, c ledger.Committee) {
+		id := a.Network.Genesis.Nodes[i].ID
+		for _, s := range c.Duty(id) {
+			heard, all := 0, 0
+			for k, m := range c.Nodes {
+				if m.ID == id {
+					continue
+				}
+				if all += m.Power; yes(r, k, s) {
+					heard += m.Power
+				}
+			}
+			a.t.Logf("round %d: %d of %d heard node %d's proof of shard %d: passed %v", r.Ordinal, heard, all, i, s, r.Proven(s))
+			if r.Proven(s) != (3*heard > all) {
+				err = errors.Join(err, fmt.Errorf("round %d, shard %d: %d of %d heard its proof: passed %v", r.Ordinal, s, heard, all, r.Proven(s)))
+			}
+		}
+	})
+	return err
+}
+
+// inVain counts the shards of other adversaries that node i has voted for and that did
+// not pass.
+func (a *arena) inVain(i int) (n int) {
+	a.t.Helper()
+	a.kept(func(r ledger.RoundState, c ledger.Committee) {
+		node, _ := c.Index(a.Network.Genesis.Nodes[i].ID)
+		for j := range a.adversaries {
+			for _, s := range c.Duty(a.Network.Genesis.Nodes[j].ID) {
+				if j != i && !r.Proven(s) && yes(r, node, s) {
+					n++
+				}
+			}
+		}
+	})
+	return n
 }
 
 // holds lists what is not so, of pairs of a condition and its words.
