@@ -2,10 +2,7 @@
 
 package node
 
-import (
-	"os"
-	"syscall"
-)
+import "os"
 
 // forget cannot make this system read again from the disk: what is measured is at best
 // what memory gives.
@@ -13,12 +10,3 @@ func forget(f *os.File) error { return f.Sync() }
 
 // oddFileSystem is not known on this system.
 func oddFileSystem(string) string { return "" }
-
-// freeBytes is what the file system of dir has for this user.
-func freeBytes(dir string) (int64, error) {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil {
-		return 0, err
-	}
-	return int64(s.Bavail) * int64(s.Bsize), nil
-}

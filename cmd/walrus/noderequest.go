@@ -125,7 +125,7 @@ func (w *describing) request(ctx context.Context, operator token.Address) (nodeR
 	if err != nil {
 		return fail(err)
 	}
-	network, err := loadNodeNetwork(w.dir, file)
+	network, err := file.LoadNetwork(w.dir)
 	if err != nil {
 		return fail(err)
 	}
