@@ -208,14 +208,14 @@ func judgeCapacity(declared, stored, free int64) Check {
 	return c
 }
 
-// Sight is what peers saw at one address of the node.
-type Sight struct {
-	Address string     `json:"address"`
-	Seen    []p2p.Seen `json:"-"`
+// sight is what peers saw at one address of the node.
+type sight struct {
+	Address string
+	Seen    []p2p.Seen // by who dialed
 }
 
 // judgeDialback looks at whether others reach the node at its addresses.
-func judgeDialback(list []Sight, reason string) Check {
+func judgeDialback(list []sight, reason string) Check {
 	if len(list) == 0 {
 		return Check{checkDialback, Doubtful, reason, "write an address that others can dial into node.toml (listen), or say reachable = true"}
 	}
@@ -236,7 +236,7 @@ func judgeDialback(list []Sight, reason string) Check {
 	return c
 }
 
-func (s Sight) line() (text string, reached, tried bool) {
+func (s sight) line() (text string, reached, tried bool) {
 	n, why := 0, ""
 	for _, seen := range s.Seen {
 		switch seen.Reach {

@@ -37,11 +37,11 @@ func TestWhatIsFoundIsJudged(t *testing.T) {
 	}
 	const gib = 1 << 30
 	seen := func(list ...p2p.Reach) Check {
-		s := Sight{Address: "/ip4/203.0.113.7/tcp/1"}
+		s := sight{Address: "/ip4/203.0.113.7/tcp/1"}
 		for _, r := range list {
 			s.Seen = append(s.Seen, p2p.Seen{Reach: r, Text: "why\x1b[2J"})
 		}
-		return judgeDialback([]Sight{s}, "")
+		return judgeDialback([]sight{s}, "")
 	}
 	for i, one := range []struct {
 		got  Check

@@ -29,10 +29,10 @@ type surroundings struct {
 }
 
 // sights is what was seen, by address.
-func (s surroundings) sights() (out []Sight) {
+func (s surroundings) sights() (out []sight) {
 	for i, a := range s.Addresses {
 		if i < len(s.Seen) && len(s.Seen[i]) > 0 {
-			out = append(out, Sight{a, s.Seen[i]})
+			out = append(out, sight{a, s.Seen[i]})
 		}
 	}
 	return out

@@ -3,6 +3,7 @@ package p2p
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"net"
 	"net/netip"
@@ -193,4 +194,16 @@ func FuzzDialed(f *testing.F) {
 			t.Errorf("%d answers for %d addresses", len(d.Seen), n)
 		}
 	})
+}
+
+// The bytes that doc/formats.md shows.
+func TestAQuestionToDialBackIsOneStringOfBytes(t *testing.T) {
+	got := hex.EncodeToString(canon.Encode(dialMe{Addresses: []string{"/ip4/127.0.0.1/tcp/1"}}))
+	if want := "8181742f6970342f3132372e302e302e312f7463702f31"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	got = hex.EncodeToString(canon.Encode(dialed{TimeMs: 1000, Seen: []Seen{{Reach: Reached}, {Reach: NotDialable, Text: "no"}}}))
+	if want := "821903e8828201608203626e6f"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }
