@@ -104,6 +104,7 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	d.host.ServeLedger(d.chain.Oracle())
+	c.Node.ProofsDir = filepath.Join(c.Dir, ProofsDir)
 	d.node = New(c.Node, d.secret, g.ChainID(), d.host, d.store, d.chain, log)
 	d.node.Behave(c.Conduct)
 	return nil

@@ -236,6 +236,11 @@ func (d *defences) proof(ctx context.Context, v ledger.View, at disputed) (chall
 			return got, nil
 		}
 	}
+	if raw, ok := d.r.bodies.get(at.ordinal, at.shard); ok {
+		if m, err := challenge.DecodeMessage(raw); err == nil {
+			return m.Proof, nil
+		}
+	}
 	h := newHearing(d.r.n.chain, state, c, p, false)
 	if c.Holder[at.shard] == d.r.n.id {
 		return (Part{d.r, h}).ProveShard(at.shard)

@@ -22,7 +22,8 @@ type hearing struct {
 	state     ledger.RoundState
 	committee ledger.Committee
 	params    ledger.Params
-	listened  bool // since the draw
+	listened  bool   // since the draw
+	bodies    bodies // where what was heard is kept
 
 	mu        sync.Mutex // guards the fields below
 	questions map[blob.Shard][]challenge.Question
@@ -35,7 +36,7 @@ type hearing struct {
 
 // heard is a proof that holds.
 type heard struct {
-	raw  []byte // of the message
+	raw  []byte // of the message; nil: it is among the bodies
 	late bool   // it came after the deadline
 }
 
@@ -100,13 +101,42 @@ func (h *hearing) judge(m challenge.Message, raw []byte) error {
 	if err := challenge.Verify(h.chain, holder, h.state.Round, h.state.Beacon, h.ask(p.Shard), h.state.Commitment, p); err != nil {
 		return fmt.Errorf("%w: %w", errFalse, err)
 	}
+	return h.keep(p.Shard, raw)
+}
+
+// keep notes a message that holds.
+func (h *hearing) keep(s blob.Shard, raw []byte) error {
+	got := heard{raw: raw}
+	if h.bodies.put(h.state.Ordinal, s, raw) {
+		got.raw = nil
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, twice := h.heard[p.Shard]; twice {
+	if _, twice := h.heard[s]; twice {
 		return errTwice
 	}
-	h.heard[p.Shard] = heard{raw: raw, late: h.closed}
+	got.late = h.closed
+	h.heard[s] = got
 	return nil
+}
+
+// restore takes up what was heard before a restart: it was checked then, and is now
+// looked at only for what a crash may have done to it.
+func (h *hearing) restore() {
+	for s, holder := range h.committee.Holder {
+		s := blob.Shard(s)
+		raw, ok := h.bodies.get(h.state.Ordinal, s)
+		if !ok {
+			continue
+		}
+		m, err := challenge.DecodeMessage(raw)
+		if err != nil || m.Proof.Round != h.state.Round || m.Proof.Shard != s || holder.PublicKey().Verify(challenge.ProofMessage(h.chain, m.Proof), m.Proof.Signature) != nil {
+			continue
+		}
+		h.mu.Lock()
+		h.heard[s] = heard{}
+		h.mu.Unlock()
+	}
 }
 
 // expects says whether a proof of the shard is still wanted, and whether it is late.
@@ -143,10 +173,10 @@ func (h *hearing) follow(r ledger.RoundState, height uint64) {
 // sent notes the node's own proofs, which it has checked.
 func (h *hearing) sent(list []challenge.Message, promise blob.Hash) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.promise = promise
+	h.mu.Unlock()
 	for _, m := range list {
-		h.heard[m.Proof.Shard] = heard{raw: m.Encode(), late: h.closed}
+		_ = h.keep(m.Proof.Shard, m.Encode()) // or it was, before a restart
 	}
 }
 
@@ -174,9 +204,12 @@ func (h *hearing) missing() []blob.Shard {
 // body is the message of a shard's proof, if it was heard.
 func (h *hearing) body(s blob.Shard) ([]byte, bool) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	got, ok := h.heard[s]
-	return got.raw, ok
+	h.mu.Unlock()
+	if !ok || got.raw != nil {
+		return got.raw, ok
+	}
+	return h.bodies.get(h.state.Ordinal, s)
 }
 
 // attest is what this node says of the round: all that it has heard so far.

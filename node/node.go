@@ -43,6 +43,7 @@ type Ledger interface {
 type Config struct {
 	RepairRate   int64         // bytes a second received for repair; 0: no bound
 	GarbageEvery time.Duration // between two looks for what has ended
+	ProofsDir    string        // keeps the proofs of the last rounds; empty: they are in memory
 }
 
 // DefaultConfig is for a node on a home connection.

@@ -31,6 +31,7 @@ type rounds struct {
 	n      *Node
 	gossip *p2p.Gossip
 	topic  string
+	bodies bodies
 
 	mu    sync.Mutex // guards the fields below
 	now   *hearing   // the last round that was drawn
@@ -48,7 +49,7 @@ type earlyKey struct {
 }
 
 func newRounds(n *Node) *rounds {
-	r := &rounds{n: n, topic: p2p.ProofTopic(string(n.chain)), early: map[earlyKey][]byte{}}
+	r := &rounds{n: n, topic: p2p.ProofTopic(string(n.chain)), early: map[earlyKey][]byte{}, bodies: bodies{n.config.ProofsDir}}
 	r.defences = defences{r: r, open: map[disputed]*defence{}}
 	gossip, err := p2p.NewGossip(n.host, r.topic)
 	if err != nil {
@@ -164,6 +165,13 @@ func (r *rounds) open(v ledger.View, state ledger.RoundState, listened bool) (*h
 		return nil, err
 	}
 	h := newHearing(r.n.chain, state, c, p, listened)
+	h.bodies = r.bodies
+	h.restore()
+	if keep := p.Challenge.KeepRounds; state.Ordinal >= keep {
+		if err := r.bodies.forget(state.Ordinal + 1 - keep); err != nil {
+			r.n.log.Warn("remove the proofs of old rounds", "err", err)
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.now != nil {

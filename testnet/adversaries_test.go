@@ -174,11 +174,12 @@ func (a *arena) avoided(i int) (n int) {
 // the honest nodes, at the end of so many epochs.
 func meet(t *testing.T, epochs uint64, words ...string) *arena {
 	t.Helper()
+	t.Parallel() // they wait for blocks, most of the time
 	all, err := ParseAdversaries(words, arenaNodes)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx := within(t, 2*time.Minute+time.Duration(epochs)*90*time.Second)
+	ctx := within(t, 2*time.Minute+time.Duration(epochs)*3*time.Minute)
 	a := startArena(ctx, t, all)
 	for epoch := range epochs {
 		list := a.statements(ctx, epoch)

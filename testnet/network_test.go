@@ -147,7 +147,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 // one again and again at moments that nobody chose, then all at once. Whoever comes
 // back has the state that all have.
 func TestKilledNodesComeBackWithTheSameState(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, 5*time.Minute)
 	o := Default()
 	o.Block = 200 * time.Millisecond
 	r := startNet(ctx, t, o)
@@ -202,7 +202,7 @@ func TestKilledNodesComeBackWithTheSameState(t *testing.T) {
 }
 
 func TestManySpendFromOneWalletAtOnce(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, 3*time.Minute)
 	o := Default()
 	o.Nodes, o.Block = 4, 200*time.Millisecond
 	r := startNet(ctx, t, o)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
+	"sync"
 )
 
 // Ports are taken from below those that the system hands out to outgoing
@@ -14,6 +15,10 @@ const (
 	lastPort  = 32_000
 	portTries = 1000
 )
+
+// given are the ports that this process has found before: their nodes may be about to
+// start.
+var given sync.Map
 
 // freePorts finds ports that nobody uses. All are held until all are found.
 func freePorts(n int) ([]int, error) {
@@ -30,6 +35,9 @@ func freePorts(n int) ([]int, error) {
 			continue
 		}
 		defer l.Close()
+		if _, taken := given.LoadOrStore(port, true); taken {
+			continue
+		}
 		ports = append(ports, port)
 	}
 	return nil, fmt.Errorf("find %d free ports between %d and %d: %w", n, firstPort, lastPort, last)

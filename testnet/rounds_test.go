@@ -18,7 +18,7 @@ import (
 // challenged is a network of short rounds whose nodes are asked for proof.
 func challenged(nodes int) Options {
 	o := Default()
-	o.Nodes, o.Shards, o.Block, o.Epoch = nodes, 10, 200*time.Millisecond, 60*time.Second
+	o.Nodes, o.Shards, o.Block, o.Epoch = nodes, 10, 300*time.Millisecond, 90*time.Second
 	o.Difference = func(p *ledger.Params) {
 		p.Challenged, p.RoundBlocks, p.RoundsPerEpoch = true, 100, 3
 		c := &p.Challenge
@@ -54,7 +54,8 @@ func (r *running) tallyOf(ctx context.Context, i int) (t ledger.Tally, credit st
 // Real nodes ask each other for proof over gossip, and the ledger credits them: those
 // who are there pass, and one that is dead is away.
 func TestNodesProveWhatTheyHold(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	t.Parallel()
+	ctx := within(t, 8*time.Minute)
 	r := startNet(ctx, t, challenged(5))
 	for i := range 4 { // few: so each round asks for one of them
 		path := filepath.Join(t.TempDir(), fmt.Sprint(i))
@@ -96,6 +97,7 @@ func TestNodesProveWhatTheyHold(t *testing.T) {
 			t.Errorf("node %d of the committee: %+v in %d rounds", i, c, tally.Tallied)
 		}
 	}
+	r.disputeInVain(ctx)
 	r.readWhileFrozen(ctx)
 	r.kill(ctx, 4)
 	r.until(ctx, "the dead node is away", func() error {
@@ -109,6 +111,46 @@ func TestNodesProveWhatTheyHold(t *testing.T) {
 	if err != nil || credit.Passed != credit.Assigned {
 		t.Errorf("%d rounds, %+v, %v", tally.Tallied, credit, err)
 	}
+}
+
+// disputeInVain demands a proof of a round with questions: a node shows it by itself.
+func (r *running) disputeInVain(ctx context.Context) {
+	r.t.Helper()
+	var round ledger.RoundState
+	const shard = 4
+	r.until(ctx, "a proof is disputed", func() error {
+		v, err := r.c.Remote.View(ctx)
+		if err != nil {
+			return err
+		}
+		h, err := v.Head()
+		if err != nil {
+			return err
+		}
+		p, err := v.Params()
+		if err != nil {
+			return err
+		}
+		if round, _, err = v.Round(); err != nil {
+			return err
+		}
+		if len(round.Drawings) == 0 || !round.Proven(shard) || h.Height+5 > p.DisputableUntil(h, round.Round) {
+			return fmt.Errorf("at block %d there is nothing to dispute: %d draws", h.Height, len(round.Drawings))
+		}
+		_, err = r.c.Send(ctx, r.Wallet, ledger.Dispute{Ordinal: round.Ordinal, Shard: shard})
+		return err
+	})
+	r.until(ctx, "the dispute is answered", func() error {
+		v, err := r.c.Remote.View(ctx)
+		if err != nil {
+			return err
+		}
+		d, known, err := v.Dispute(round.Ordinal, shard)
+		if err == nil && (!known || d.State != ledger.DisputeAnswered) {
+			err = fmt.Errorf("%v, %+v", known, d)
+		}
+		return err
+	})
 }
 
 // readWhileFrozen reads a blob from the moment on in which a round asks for it: its

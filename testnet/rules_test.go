@@ -91,7 +91,7 @@ func (r *running) head(ctx context.Context) ledger.Head {
 // another, and nothing is lost. One node is away while it happens and comes back with
 // the old release.
 func TestANetworkGoesOnUnderNewRulesWithANewerProgram(t *testing.T) {
-	ctx := within(t, 3*time.Minute) // the builds included
+	ctx := within(t, 8*time.Minute) // the builds included
 	older, newer := build(ctx, t, "walrus-1", ""), build(ctx, t, "walrus-2", "walrus_rules2")
 	began := time.Now()
 	o := Default()
