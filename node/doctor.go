@@ -231,7 +231,7 @@ func judgeDialback(list []sight, reason string) Check {
 	case bad:
 		c.Health, c.Advice = Failing, "open the port in the firewall, forward it in the router, or name the right address"
 	case unseen:
-		c.Health, c.Advice = Doubtful, "peers dial only the address that this machine comes to them from: look that this is the one others are told of"
+		c.Health, c.Advice = Doubtful, "peers dial only the IP address that this machine comes to them from: name what others shall be told with --address /ip4/…/tcp/…, with that IP address"
 	}
 	return c
 }

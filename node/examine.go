@@ -21,9 +21,6 @@ import (
 	"github.com/walrus-network/walrus/wallet"
 )
 
-// ledgerLimit is how long the network may take to say where its ledger stands.
-const ledgerLimit = 20 * time.Second
-
 // Diagnosis is what was found out about a node and its machine.
 type Diagnosis struct {
 	Node    *staking.NodeID `json:"node,omitempty"`
@@ -49,51 +46,50 @@ func (d *Diagnosis) fail(name string, err error, advice string) {
 	d.add(Check{name, Failing, err.Error(), advice})
 }
 
+// ExamineOptions say which node is examined.
+type ExamineOptions struct {
+	Dir string
+	// Addresses are those that others are to dial; none: those of the ledger, or those
+	// where the node listens.
+	Addresses []string
+	Version   string // of this program
+	Log       *slog.Logger
+}
+
 // examining is one examination of the node in a directory.
 type examining struct {
 	Diagnosis
-	dir, version string
-	log          *slog.Logger
-	file         File
-	secret       token.Secret
-	status       Status // where it runs
-	network      client.Network
-	ledger       *ledgerFacts // nil: nobody told
+	ExamineOptions
+	file    File
+	secret  token.Secret
+	status  Status // where it runs
+	network client.Network
+	ledger  *ledgerFacts // nil: nobody told
 }
 
-// ledgerFacts is what the network's ledger says, proven.
-type ledgerFacts struct {
-	head   ledger.Head
-	rules  ledger.Rules
-	nodes  int // that may have shards
-	record *ledger.NodeRecord
-	pool   staking.Pool
-	shards int // that the node must hold
-}
-
-// Examine looks at the node in dir and at its machine. It takes some seconds, half a
+// Examine looks at a node and at its machine. It takes some seconds, half a
 // minute where nobody answers. A node that does not run is put on the network for that
 // time, at the addresses where it will listen. An error is returned only where ctx ends:
 // what does not work is a Check.
-func Examine(ctx context.Context, dir, version string, log *slog.Logger) (Diagnosis, error) {
-	x := &examining{dir: dir, version: version, log: log}
-	file, err := LoadFile(dir)
+func Examine(ctx context.Context, o ExamineOptions) (Diagnosis, error) {
+	x := &examining{ExamineOptions: o}
+	file, err := LoadFile(o.Dir)
 	if err != nil {
 		x.fail(checkConfig, err, "")
 		return x.Diagnosis, ctx.Err()
 	}
-	if _, err := file.Daemon(dir, nil, version); err != nil {
+	if _, err := file.Daemon(o.Dir, nil, o.Version); err != nil {
 		x.fail(checkConfig, err, "correct it in "+FileName)
 		return x.Diagnosis, ctx.Err()
 	}
 	x.file = file
-	if x.status, err = AskStatus(ctx, dir); err == nil {
+	if x.status, err = AskStatus(ctx, o.Dir); err == nil {
 		x.Running = true
 	}
 	if !x.keys() {
 		return x.Diagnosis, ctx.Err()
 	}
-	if x.network, err = file.LoadNetwork(dir); err != nil {
+	if x.network, err = file.LoadNetwork(o.Dir); err != nil {
 		x.fail(checkNetwork, err, "get network.toml again from somebody you trust, or walrus node init --network ADDRESS in another directory, and compare the genesis")
 		return x.Diagnosis, ctx.Err()
 	}
@@ -107,8 +103,8 @@ func Examine(ctx context.Context, dir, version string, log *slog.Logger) (Diagno
 
 // keys looks at what lies in the directory; ok is false where there is no key.
 func (x *examining) keys() (ok bool) {
-	path := filepath.Join(x.dir, KeysDir, secretName)
-	secret, err := LoadSecret(x.dir)
+	path := filepath.Join(x.Dir, KeysDir, secretName)
+	secret, err := LoadSecret(x.Dir)
 	info, statErr := os.Stat(path)
 	if err = errors.Join(err, statErr); err != nil {
 		x.fail(checkKeys, err, "")
@@ -118,11 +114,11 @@ func (x *examining) keys() (ok bool) {
 	id := staking.NodeID(secret.Key().Public())
 	x.Node = &id
 	x.add(judgeSecret(id.String(), path, info.Mode()))
-	_, err = os.Stat(filepath.Join(x.dir, LedgerDir, "db"))
+	_, err = os.Stat(filepath.Join(x.Dir, LedgerDir, "db"))
 	ran := err == nil
-	signed := filepath.Join(x.dir, KeysDir, comet.LastSignName)
+	signed := filepath.Join(x.Dir, KeysDir, comet.LastSignName)
 	_, err = os.Stat(signed)
-	x.add(judgeSigned(signed, ran, err == nil), judgeWallet(walletsIn(x.dir)))
+	x.add(judgeSigned(signed, ran, err == nil), judgeWallet(walletsIn(x.Dir)))
 	return true
 }
 
@@ -145,8 +141,8 @@ func walletsIn(dir string) (found []string) {
 // outside looks at the network: who answers, what the ledger says, what time it is.
 func (x *examining) outside(ctx context.Context) (surroundings, error) {
 	ledgerErr := x.look(ctx)
-	var addresses []string
-	if x.ledger != nil && x.ledger.record != nil {
+	addresses := x.Addresses
+	if len(addresses) == 0 && x.ledger != nil && x.ledger.record != nil {
 		addresses = x.ledger.record.Addresses
 	}
 	around, err := x.around(ctx, addresses)
@@ -166,76 +162,18 @@ func (x *examining) outside(ctx context.Context) (surroundings, error) {
 		behind = l.head.Height - x.status.Height
 	}
 	x.add(judgeLedger(l.head, l.rules.Params, time.Now(), behind, x.Running), x.registered(),
-		judgeVersions(l.rules, x.version, moduleVersion("github.com/cometbft/cometbft"), runtime.Version()), judgeClock(around.Clocks))
+		judgeVersions(l.rules, x.Version, moduleVersion("github.com/cometbft/cometbft"), runtime.Version()), judgeClock(around.Clocks))
 	return around, err
-}
-
-// registered says what the ledger knows of the node.
-func (x *examining) registered() Check {
-	const name = "registration"
-	r := x.ledger.record
-	switch {
-	case r == nil:
-		return healthy(name, "the ledger does not know this node: walrus node register, or walrus node request, when all else is well")
-	case r.Out:
-		return Check{name, Failing, "the node is expelled", "make a new node, with another key: walrus explain slash tells why"}
-	}
-	c := healthy(name, "%q, a bond of %s, %d shards", r.Name, x.ledger.pool.Bond, x.ledger.shards)
-	if p := x.ledger.rules.Params; !p.Staking.Seated(x.ledger.pool) {
-		c.Health, c.Advice = Doubtful, fmt.Sprintf("no shards are given for less than %s: walrus pool bond", p.Staking.MinBond)
-	}
-	return c
-}
-
-// look asks the network where its ledger stands.
-func (x *examining) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, ledgerLimit)
-	defer cancel()
-	c, err := client.Connect(ctx, x.network, client.ConnectOptions{Version: x.version, Log: x.log})
-	if err != nil {
-		return err
-	}
-	facts, err := readFacts(ctx, c, *x.Node)
-	if err = errors.Join(err, c.Close()); err != nil {
-		return err
-	}
-	x.ledger = &facts
-	return nil
-}
-
-func readFacts(ctx context.Context, c *client.Connection, id staking.NodeID) (f ledgerFacts, err error) {
-	v, err := c.Remote.View(ctx)
-	if err != nil {
-		return f, err
-	}
-	if f.head, err = v.Head(); err != nil {
-		return f, err
-	}
-	if f.rules, err = v.Rules(); err != nil {
-		return f, err
-	}
-	committee, err := v.Committee(f.head.Epoch)
-	if err != nil {
-		return f, err
-	}
-	f.nodes, f.shards = len(committee.Nodes), len(committee.Duty(id))
-	record, known, err := v.Node(id)
-	if err != nil || !known {
-		return f, err
-	}
-	f.record = &record
-	f.pool, _, err = v.Pool(id)
-	return f, err
 }
 
 // around asks the running node what its peers see of it, or looks for itself with the
 // node's key, where the node will listen.
 func (x *examining) around(ctx context.Context, addresses []string) (surroundings, error) {
 	if x.Running {
-		return askSurroundings(ctx, x.dir, addresses)
+		return askSurroundings(ctx, x.Dir, addresses)
 	}
-	h, err := p2p.New(p2p.Config{Key: x.secret.Key().Ed25519(), Listen: x.file.Listen, Bootstrap: x.network.Bootstrap, Log: x.log,
-		Hello: p2p.Hello{Chain: string(x.network.Genesis.ChainID()), Version: x.version}})
+	h, err := p2p.New(p2p.Config{Key: x.secret.Key().Ed25519(), Listen: x.file.Listen, Bootstrap: x.network.Bootstrap, Log: x.Log,
+		Hello: p2p.Hello{Chain: string(x.network.Genesis.ChainID()), Version: x.Version}})
 	if err != nil {
 		return surroundings{}, err
 	}
@@ -252,7 +190,7 @@ func (x *examining) params() (p ledger.Params, nodes, shards int) {
 }
 
 func (x *examining) disk(ctx context.Context) {
-	speed, err := MeasureDisk(ctx, x.dir)
+	speed, err := MeasureDisk(ctx, x.Dir)
 	if err != nil {
 		x.fail(checkDisk, err, "look at the file system's messages, its free space, and who may write there")
 		return
@@ -263,7 +201,7 @@ func (x *examining) disk(ctx context.Context) {
 
 func (x *examining) proofs(ctx context.Context) {
 	params, nodes, has := x.params()
-	o, err := TryProving(ctx, x.dir, params)
+	o, err := TryProving(ctx, x.Dir, params)
 	if err != nil {
 		x.fail(checkProofs, err, "it needs some free space where the fragments lie")
 		return
@@ -274,9 +212,9 @@ func (x *examining) proofs(ctx context.Context) {
 }
 
 func (x *examining) capacity() {
-	place := filepath.Join(x.dir, FragmentsDir)
+	place := filepath.Join(x.Dir, FragmentsDir)
 	if _, err := os.Stat(place); err != nil {
-		place = x.dir
+		place = x.Dir
 	}
 	free, err := freeBytes(place)
 	if err != nil {
@@ -293,7 +231,7 @@ func (x *examining) capacity() {
 	}
 	stored := x.status.Possession.Bytes
 	if !x.Running {
-		stored = bytesUnder(filepath.Join(x.dir, FragmentsDir))
+		stored = bytesUnder(filepath.Join(x.Dir, FragmentsDir))
 	}
 	x.add(judgeCapacity(declared, stored, free))
 }

@@ -31,8 +31,9 @@ changed; some megabytes are written beside its fragments, and removed.`
 
 func (a *app) nodeDoctor() *cobra.Command {
 	var dir string
+	var addresses []string
 	c := &cobra.Command{Use: "doctor", Short: "Look whether a node and its machine are fit for the network", Long: doctorHelp, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		found, err := node.Examine(c.Context(), dir, version(), a.log())
+		found, err := node.Examine(c.Context(), node.ExamineOptions{Dir: dir, Addresses: addresses, Version: version(), Log: a.log()})
 		if err != nil {
 			return err
 		}
@@ -46,6 +47,7 @@ func (a *app) nodeDoctor() *cobra.Command {
 		return fmt.Errorf("%s", out.Error)
 	}}
 	c.Flags().StringVar(&dir, "dir", defaultNodeDir, "the node's directory")
+	c.Flags().StringSliceVar(&addresses, "address", nil, "where others reach it, as multiaddrs (default: what the ledger says, else where it listens)")
 	return c
 }
 

@@ -66,6 +66,10 @@ func TestDoctorOnANodeThatRunsAndThatDoesNot(t *testing.T) {
 	if out := walrus(t, "node", "doctor", "--dir", dir).out; !strings.Contains(out, "proof time") || !strings.Contains(out, "margin ") || strings.Contains(out, "%!") {
 		t.Errorf("for people: %s", out)
 	}
+	other := object[diagnosis](t, walrus(t, "node", "doctor", "--dir", dir, "--address", "/ip4/127.0.0.1/tcp/1,/ip4/203.0.113.7/tcp/1", "--json").out)
+	if c := other.check(t, "dial-back"); c.Health != node.Failing || !strings.Contains(c.Figure, "/tcp/1 answers none of") || !strings.Contains(c.Figure, "you come from 127.0.0.1") {
+		t.Errorf("%+v", c)
+	}
 	ok(t, "testnet", "start", "0", "--dir", d.net)
 	d.slowRequest()
 	d.bonds(dir)
