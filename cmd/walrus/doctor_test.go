@@ -137,8 +137,8 @@ func TestWhoCannotProveInTimeIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := testnet.Default()
-	o.Dir, o.Nodes, o.Shards, o.Block = filepath.Join(t.TempDir(), "net"), 4, 64, 500*time.Millisecond
-	o.Difference = func(p *ledger.Params) { p.Challenge.Deadline, p.Challenge.Pull = 2, 1 }
+	o.Dir, o.Nodes, o.Shards, o.Block = filepath.Join(t.TempDir(), "net"), 4, 64, 100*time.Millisecond
+	o.Difference = func(p *ledger.Params) { p.Challenge.Deadline, p.Challenge.Pull, p.Challenge.ByBytes = 2, 1, 56 }
 	made, err := testnet.Create(o, program)
 	if err != nil {
 		t.Fatal(err)
