@@ -169,16 +169,7 @@ func TestWhoCannotProveInTimeIsRefused(t *testing.T) {
 
 func TestDoctorSaysWhatIsWrongInADirectory(t *testing.T) {
 	home(t)
-	program, err := testnet.Self()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := testnet.Default()
-	o.Dir, o.Nodes, o.Shards = filepath.Join(t.TempDir(), "net"), 4, 4
-	made, err := testnet.Create(o, program)
-	if err != nil {
-		t.Fatal(err)
-	}
+	made := laidNet(t)
 	dir := made.NodeDir(0)
 	fails := func(dir, name, says string) {
 		t.Helper()

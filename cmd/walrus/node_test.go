@@ -16,13 +16,8 @@ import (
 
 func TestANodeThatIsAskedToEndsCleanly(t *testing.T) {
 	home(t)
+	made := laidNet(t)
 	program, err := testnet.Self()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := testnet.Default()
-	o.Dir, o.Nodes, o.Shards = filepath.Join(t.TempDir(), "net"), 4, 4
-	made, err := testnet.Create(o, program)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +25,7 @@ func TestANodeThatIsAskedToEndsCleanly(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 		defer cancel()
 		var said bytes.Buffer
-		cmd := exec.CommandContext(ctx, program.Program, "node", "run", "--dir", made.NodeDir(0))
+		cmd := exec.CommandContext(ctx, program.Program.Program, "node", "run", "--dir", made.NodeDir(0))
 		cmd.Stderr = &said
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
