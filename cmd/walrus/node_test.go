@@ -25,7 +25,7 @@ func TestANodeThatIsAskedToEndsCleanly(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 		defer cancel()
 		var said bytes.Buffer
-		cmd := exec.CommandContext(ctx, program.Program.Program, "node", "run", "--dir", made.NodeDir(0))
+		cmd := exec.CommandContext(ctx, program.Program, "node", "run", "--dir", made.NodeDir(0))
 		cmd.Stderr = &said
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
