@@ -29,7 +29,7 @@ func TestWhatTheDocsNameIsThere(t *testing.T) {
 		}
 	}
 	for page, b := range pages {
-		for _, name := range regexp.MustCompile("\\b(?:Test|Benchmark|Fuzz)[A-Z][A-Za-z0-9]+").FindAllString(string(b), -1) {
+		for _, name := range regexp.MustCompile(`\b(?:Test|Benchmark|Fuzz)[A-Z][A-Za-z0-9]+`).FindAllString(string(b), -1) {
 			if !strings.Contains(tests.String(), "func "+name+"(") {
 				t.Errorf("%s: there is no %s", page, name)
 			}

@@ -39,7 +39,7 @@ var house = map[string]room{
 	"ledger":          {5, nil, "the rule book: pure"},
 	"ledger/comet":    {6, []string{"github.com/cometbft"}, "translates, holds no rule"},
 	"client":          {7, nil, "stores and reads: runs no node"},
-	"node":            {8, nil, "keeps what it promised"},
+	"node":            {8, []string{"golang.org/x/sys"}, "keeps what it promised"},
 	"gateway":         {8, nil, "HTTP for blobs"},
 	"testnet":         {9, nil, "processes: starts nodes, is none"},
 	"bench":           {10, nil, "measures; nothing depends on it"},

@@ -9,6 +9,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/walrus-network/walrus/client"
 )
 
 // FileName is the file in a node's directory that says how it runs.
@@ -81,6 +83,15 @@ func (f File) Daemon(dir string, bootstrap []string, version string) (DaemonConf
 	}
 	c.Node.RepairRate, err = size("repair_rate", f.RepairRate)
 	return c, err
+}
+
+// LoadNetwork reads the network file that node.toml in dir names.
+func (f File) LoadNetwork(dir string) (client.Network, error) {
+	path := f.Network
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
+	}
+	return client.LoadNetwork(path)
 }
 
 func size(name, s string) (int64, error) {

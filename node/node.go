@@ -93,6 +93,7 @@ func (n *Node) ID() staking.NodeID { return n.id }
 // Run serves and repairs until ctx ends; it returns when all is still.
 func (n *Node) Run(ctx context.Context) error {
 	n.host.ServeFragments(keeper{n})
+	n.host.ServeDialback()
 	defer n.fetcher.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return n.rounds.Run(ctx) })

@@ -1,10 +1,12 @@
 package node
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +16,9 @@ import (
 
 // SocketName is the file in a node's directory on which it answers its operator.
 const SocketName = "node.sock"
+
+// maxQuestion bounds what the operator asks, in bytes.
+const maxQuestion = 64 << 10
 
 // ErrNotRunning is returned where no node answers in a directory.
 var ErrNotRunning = errors.New("no node is running here")
@@ -40,6 +45,15 @@ func (n *Node) ServeSocket(ctx context.Context, dir string) error {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(s)
 	})
+	mux.HandleFunc("POST /surroundings", func(w http.ResponseWriter, r *http.Request) {
+		var addresses []string
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxQuestion)).Decode(&addresses); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(lookAround(r.Context(), n.host, addresses))
+	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
@@ -50,27 +64,47 @@ func (n *Node) ServeSocket(ctx context.Context, dir string) error {
 }
 
 // AskStatus asks the node that runs in dir how it is.
-func AskStatus(ctx context.Context, dir string) (Status, error) {
+func AskStatus(ctx context.Context, dir string) (s Status, err error) {
+	err = askNode(ctx, dir, http.MethodGet, "/status", nil, &s)
+	return s, err
+}
+
+// askSurroundings asks the node that runs in dir what its peers see of it at addresses,
+// or without any at those that it has.
+func askSurroundings(ctx context.Context, dir string, addresses []string) (s surroundings, err error) {
+	err = askNode(ctx, dir, http.MethodPost, "/surroundings", addresses, &s)
+	return s, err
+}
+
+// askNode asks the node that runs in dir; question may be nil.
+func askNode(ctx context.Context, dir, method, what string, question, answer any) error {
 	path := filepath.Join(dir, SocketName)
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}
 	defer transport.CloseIdleConnections()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://node/status", nil)
+	body, err := json.Marshal(question)
 	if err != nil {
-		return Status{}, err
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://node"+what, bytes.NewReader(body))
+	if err != nil {
+		return err
 	}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
 		if ctx.Err() != nil {
-			return Status{}, ctx.Err()
+			return ctx.Err()
 		}
-		return Status{}, fmt.Errorf("%s: %w: start it with walrus node run --dir %s", path, ErrNotRunning, dir)
+		return fmt.Errorf("%s: %w: start it with walrus node run --dir %s", path, ErrNotRunning, dir)
 	}
 	defer response.Body.Close()
-	var s Status
-	if err := json.NewDecoder(response.Body).Decode(&s); err != nil {
-		return Status{}, fmt.Errorf("%s: %w", path, err)
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
+		return fmt.Errorf("%s: %s: %s", path, response.Status, bytes.TrimSpace(text))
 	}
-	return s, nil
+	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // allProtocols is every stream protocol of this package.
-var allProtocols = []protocol.ID{HelloProtocol, FragmentProtocol, LedgerProtocol, ProofProtocol}
+var allProtocols = []protocol.ID{HelloProtocol, FragmentProtocol, LedgerProtocol, ProofProtocol, DialbackProtocol}
 
 // newLimits sets the resource limits for this use. The defaults (75 inbound
 // streams per peer and protocol, 151 outbound) are made for chatter; a repairer

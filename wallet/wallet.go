@@ -149,3 +149,16 @@ func decrypt(text []byte, passphrase func() (string, error)) ([]byte, error) {
 	}
 	return io.ReadAll(io.LimitReader(r, maxFile))
 }
+
+// Is says whether a file looks like one that Save wrote, encrypted or not. It does not
+// try to open it.
+func Is(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	start := make([]byte, max(len(header), len(armor.Header)))
+	n, _ := io.ReadFull(f, start) // a shorter file is none
+	return strings.HasPrefix(string(start[:n]), header) || strings.HasPrefix(string(start[:n]), armor.Header)
+}

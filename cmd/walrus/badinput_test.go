@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/node"
-	"github.com/walrus-network/walrus/testnet"
 )
 
 func write(t *testing.T, path, text string) string {
@@ -251,16 +250,7 @@ func TestAPassphraseComesFromAFileAndIsNeeded(t *testing.T) {
 
 func TestANodeSaysWhyItDoesNotStart(t *testing.T) {
 	home(t)
-	program, err := testnet.Self()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := testnet.Default()
-	o.Dir, o.Nodes, o.Shards = filepath.Join(t.TempDir(), "net"), 4, 4
-	net4, err := testnet.Create(o, program)
-	if err != nil {
-		t.Fatal(err)
-	}
+	net4 := laidNet(t)
 	dir := net4.NodeDir(0)
 	runs := func(words ...string) {
 		t.Helper()

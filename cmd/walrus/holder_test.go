@@ -8,11 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -342,7 +344,9 @@ func sampleRequest() nodeRequest {
 	s := token.Secret{1, 2}
 	operator := holderKey(1).Address()
 	b := ledger.RegisterNode{Addresses: []string{"/ip4/1.2.3.4/tcp/5"}, Comet: "1.2.3.4:6", CapacityKiB: 7, Name: "n"}.Prove("walrus-00000000", "walrus", operator, s.Key(), s.BLSKey())
-	return newRequest("walrus-00000000", operator, b)
+	r := newRequest("walrus-00000000", operator, b)
+	r.Opening = &node.OpeningTime{Prove: time.Microsecond, Verify: 100}
+	return r
 }
 
 func TestARequestIsReadAsItWasWritten(t *testing.T) {
@@ -357,10 +361,11 @@ func TestARequestIsReadAsItWasWritten(t *testing.T) {
 	}
 	a, err := r.body()
 	b, err2 := back.body()
-	if err != nil || err2 != nil || fmt.Sprint(a) != fmt.Sprint(b) || back.Operator != r.Operator || back.Chain != r.Chain {
+	if err != nil || err2 != nil || fmt.Sprint(a) != fmt.Sprint(b) || back.Operator != r.Operator || back.Chain != r.Chain || *back.Opening != *r.Opening {
 		t.Errorf("%+v became %+v", r, back)
 	}
-	for _, bad := range []string{"", "{}", "[]", string(text) + "{}", strings.Replace(string(text), `"chain"`, `"chains"`, 1), strings.Replace(string(text), `"walrus_node_request":1`, `"walrus_node_request":2`, 1),
+	for _, bad := range []string{"", "{}", "[]", string(text) + "{}", strings.Replace(string(text), `"chain"`, `"chains"`, 1), strings.Replace(string(text), `"walrus_node_request":2`, `"walrus_node_request":1`, 1),
+		strings.Replace(string(text), `"prove_ns":1000`, `"prove_ns":0`, 1), strings.Replace(string(text), `"prove_ns":1000`, `"prove_ns":-1000`, 1), strings.Replace(string(text), `"verify_ns":100`, `"verify_ns":3600000000001`, 1),
 		strings.Replace(string(text), r.BLS, r.BLS[2:], 1), string(text) + strings.Repeat(" ", requestBytes)} {
 		if _, err := decodeRequest(strings.NewReader(bad)); err == nil {
 			t.Errorf("%.60q… is taken for a request", bad)

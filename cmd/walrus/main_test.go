@@ -7,10 +7,13 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/walrus-network/walrus/testnet"
 )
 
 // runVariable makes the test binary a walrus: the nodes of the tests' networks are
@@ -108,4 +111,20 @@ func refused(t *testing.T, code int, words []string, args ...string) {
 	if f := object[failure](t, got.out); f.Error == "" || got.code != code {
 		t.Errorf("walrus --json %s: exit %d, %s", strings.Join(args, " "), got.code, got.out)
 	}
+}
+
+// laidNet is a testnet of four nodes that does not run yet.
+func laidNet(t *testing.T) *testnet.Testnet {
+	t.Helper()
+	program, err := testnet.Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := testnet.Default()
+	o.Dir, o.Nodes, o.Shards = filepath.Join(t.TempDir(), "net"), 4, 4
+	net, err := testnet.Create(o, program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
 }

@@ -6,18 +6,16 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/node"
 )
 
 const defaultNodeDir = "walrus-node"
 
 func (a *app) nodeCommand() *cobra.Command {
-	return a.group("node", "Run a node: keep others' blobs and earn", a.nodeInit(), a.nodeRegister(), a.nodeRequest(), a.nodeRun(), a.nodeStatus())
+	return a.group("node", "Run a node: keep others' blobs and earn", a.nodeInit(), a.nodeRegister(), a.nodeRequest(), a.nodeRun(), a.nodeStatus(), a.nodeDoctor())
 }
 
 func (a *app) nodeRun() *cobra.Command {
@@ -52,7 +50,7 @@ func (a *app) runNode(ctx context.Context, dir string, conduct node.Conduct) err
 	if err != nil {
 		return err
 	}
-	network, err := loadNodeNetwork(dir, file)
+	network, err := file.LoadNetwork(dir)
 	if err != nil {
 		return err
 	}
@@ -70,15 +68,6 @@ func (a *app) runNode(ctx context.Context, dir string, conduct node.Conduct) err
 	}
 	log := slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
 	return node.RunDaemon(ctx, config, network.Genesis, log)
-}
-
-// loadNodeNetwork reads the network file that node.toml names.
-func loadNodeNetwork(dir string, file node.File) (client.Network, error) {
-	path := file.Network
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(dir, path)
-	}
-	return client.LoadNetwork(path)
 }
 
 func (a *app) nodeStatus() *cobra.Command {

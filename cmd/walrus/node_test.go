@@ -16,13 +16,8 @@ import (
 
 func TestANodeThatIsAskedToEndsCleanly(t *testing.T) {
 	home(t)
+	made := laidNet(t)
 	program, err := testnet.Self()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := testnet.Default()
-	o.Dir, o.Nodes, o.Shards = filepath.Join(t.TempDir(), "net"), 4, 4
-	made, err := testnet.Create(o, program)
 	if err != nil {
 		t.Fatal(err)
 	}

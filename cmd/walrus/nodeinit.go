@@ -48,7 +48,7 @@ by the address of any node of it: then its genesis is fetched and its hash shown
 Compare the hash with one from somebody you trust: whoever gives you a genesis
 decides what network you are on. In a script say --genesis HASH.
 
-The next steps are walrus node run and walrus node register.`,
+The next steps are walrus node run, walrus node doctor and walrus node register.`,
 		Example: "  walrus node init --dir n1 --network /ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…",
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return w.run(c.Context()) },
@@ -89,7 +89,7 @@ func (w *initing) run(ctx context.Context) error {
 	out := initedNode{w.dir, staking.NodeID(secret.Key().Public()), g.ChainID(), g.Hash().String()}
 	return w.a.print(out, func(io.Writer) error {
 		_, err := fmt.Fprintf(w.a.out, "node %s of %s\n", out.Node, out.Chain)
-		w.a.say("its key is its stake: keep a copy of %s\nnext: walrus node run --dir %s, and walrus node register --dir %s", filepath.Join(w.dir, node.KeysDir), shellWord(w.dir), shellWord(w.dir))
+		w.a.say("its key is its stake: keep a copy of %s\nnext: walrus node run --dir %s, walrus node doctor --dir %s, and walrus node register --dir %s", filepath.Join(w.dir, node.KeysDir), shellWord(w.dir), shellWord(w.dir), shellWord(w.dir))
 		return err
 	})
 }

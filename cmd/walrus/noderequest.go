@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
@@ -40,12 +41,17 @@ type nodeRequest struct {
 	Name        string         `json:"name,omitempty"`
 	URL         string         `json:"url,omitempty"`
 	About       string         `json:"about,omitempty"`
+	// Opening is what the node's machine was measured to need, for whoever pays the bond
+	// to judge. It is not signed: who lies here harms himself.
+	Opening *node.OpeningTime `json:"opening,omitempty"`
 }
 
 // Of the file of a request.
 const (
-	requestFormat = 1
-	requestBytes  = 64 << 10 // most; a request of the longest texts is a fifth of it
+	requestFormat = 2
+	// longestOpening is beyond any machine, and small enough to be reckoned with.
+	longestOpening = time.Hour
+	requestBytes   = 64 << 10 // most; a request of the longest texts is a fifth of it
 )
 
 func newRequest(chain token.ChainID, operator token.Address, b ledger.RegisterNode) nodeRequest {
@@ -89,6 +95,9 @@ func decodeRequest(in io.Reader) (r nodeRequest, err error) {
 	if r.Format != requestFormat {
 		return r, fmt.Errorf("a request of format %d, this program knows %d: make it with a program of the same version", r.Format, requestFormat)
 	}
+	if o := r.Opening; o != nil && (o.Prove <= 0 || o.Verify <= 0 || o.Prove > longestOpening || o.Verify > longestOpening) {
+		return r, fmt.Errorf("opening: %s and %s are no times that were measured", o.Prove, o.Verify)
+	}
 	_, err = r.body()
 	return r, err
 }
@@ -99,6 +108,7 @@ type describing struct {
 	dir, name, url, about, led string
 	addresses                  []string
 	capacity                   string
+	force                      bool
 }
 
 func (w *describing) flags(f *pflag.FlagSet) {
@@ -109,9 +119,10 @@ func (w *describing) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&w.addresses, "address", nil, "where others reach it, as multiaddrs (default: where it listens, or, if it runs, what it found out)")
 	f.StringVar(&w.led, "ledger-address", "", "host:port where others reach its ledger (default: the node's first address)")
 	f.StringVar(&w.capacity, "capacity", "", "how much it will keep, like 500GB (default: node.toml)")
+	forcing(f, &w.force)
 }
 
-// described are the flags of describing but --dir.
+// described are the flags of describing that a request fixes.
 var described = []string{"name", "url", "about", "address", "ledger-address", "capacity"}
 
 // request signs with the node's keys that an operator may enter it. It asks no network.
@@ -125,7 +136,7 @@ func (w *describing) request(ctx context.Context, operator token.Address) (nodeR
 	if err != nil {
 		return fail(err)
 	}
-	network, err := loadNodeNetwork(w.dir, file)
+	network, err := file.LoadNetwork(w.dir)
 	if err != nil {
 		return fail(err)
 	}
@@ -140,8 +151,14 @@ func (w *describing) request(ctx context.Context, operator token.Address) (nodeR
 		return fail(err)
 	}
 	g := network.Genesis
+	opening, err := w.a.measureOpening(ctx, w.dir, g.Params, w.force)
+	if err != nil {
+		return fail(err)
+	}
 	body = body.Prove(g.ChainID(), g.Name, operator, secret.Key(), secret.BLSKey())
-	return newRequest(g.ChainID(), operator, body), network, nil
+	r := newRequest(g.ChainID(), operator, body)
+	r.Opening = opening
+	return r, network, nil
 }
 
 func (w *describing) capacityKiB(file node.File) (uint64, error) {
@@ -219,7 +236,10 @@ func (a *app) nodeRequest() *cobra.Command {
 		Long: `Writes what an operator needs to enter this node on the ledger: who it is and where,
 signed by its keys. There is no secret in it, and it is good for this operator alone.
 The operator's wallet need not be on this machine: there the file goes to
-walrus pool create --request FILE.`,
+walrus pool create --request FILE.
+
+It measures how fast this machine proves, writes that into the request, and refuses where
+a round would take more than half of its time, unless --force says to go on.`,
 		Example: "  walrus node request --dir n1 --operator wal1… --name mine -o request.json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -230,9 +250,16 @@ walrus pool create --request FILE.`,
 			if err != nil {
 				return errUsage{err}
 			}
-			r, _, err := w.request(c.Context(), address)
+			r, network, err := w.request(c.Context(), address)
 			if err != nil {
 				return err
+			}
+			note, err := enough(r.Opening, network.Genesis.Params, len(network.Genesis.Nodes), w.force)
+			if err != nil {
+				return err
+			}
+			if note != "" {
+				a.say("%s", note)
 			}
 			return a.writeRequest(r, out)
 		},

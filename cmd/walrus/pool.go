@@ -36,15 +36,25 @@ func (a *app) poolAmount(c *cobra.Command, m func(*session, ledger.NodeRecord, t
 }
 
 func (a *app) poolBond() *cobra.Command {
-	return a.poolAmount(&cobra.Command{
+	b := bonding{}
+	c := &cobra.Command{
 		Use:   "bond NODE AMOUNT",
 		Short: "Add to the operator's own stake",
-		Long:  "Adds to the operator's own stake of a node. It earns and is at risk at once, before what is delegated; it counts for shards in the next committee that is chosen.",
-	}, func(s *session, n ledger.NodeRecord, amount token.Amount) (move, error) {
-		return move{act: "bond", text: fmt.Sprintf("add %s to the bond of %s", amount, called(n)), node: &n.ID, amount: &amount, body: ledger.Bond{Node: n.ID, Amount: amount},
+		Long:  "Adds to the operator's own stake of a node. It earns and is at risk at once, before what is delegated; it counts for shards in the next committee that is chosen. On the node's own machine (--dir) it is measured first whether that proves in time; one that does not is refused, unless --force says to go on.",
+	}
+	c.Flags().StringVar(&b.dir, "dir", defaultNodeDir, "the node's directory, if this is its machine")
+	forcing(c.Flags(), &b.force)
+	return a.poolAmount(c, func(s *session, n ledger.NodeRecord, amount token.Amount) (move, error) {
+		b.named = c.Flags().Changed("dir")
+		note, err := b.check(c.Context(), a, s, n)
+		m := move{act: "bond", text: fmt.Sprintf("add %s to the bond of %s", amount, called(n)), node: &n.ID, amount: &amount, body: ledger.Bond{Node: n.ID, Amount: amount},
 			acts: func(_ ledger.View, height uint64) (acting, error) {
 				return acting{s.countsFrom(height), "it is at risk and earns at once, and counts for shards from"}, nil
-			}}, nil
+			}}
+		if note != "" {
+			m.notes = append(m.notes, note)
+		}
+		return m, err
 	})
 }
 

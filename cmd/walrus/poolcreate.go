@@ -72,7 +72,8 @@ func (a *app) poolCreate() *cobra.Command {
 can be asked back with walrus pool unbond. The node is named by a request that was made
 on its machine with walrus node request (- reads it from standard input), or by its
 directory if that is on this machine. Shards are given at the turn of an epoch, by stake
-and capacity.`,
+and capacity. A machine that proves too slowly for the network's rounds is refused, by what
+was measured on it, unless --force says to go on.`,
 		Example: "  walrus pool create --request request.json --bond 1000WAL --commission 5",
 		Args:    cobra.NoArgs,
 	}
@@ -91,7 +92,7 @@ and capacity.`,
 				return errUsage{fmt.Errorf("--%s goes with --dir or walrus node request: what a request says is taken as it is; walrus pool update changes it later", flag)}
 			}
 		}
-		return a.createFromFile(c.Context(), request, terms)
+		return a.createFromFile(c.Context(), request, terms, w.force)
 	}
 	return moving(c)
 }
@@ -101,7 +102,7 @@ func (a *app) nodeRegister() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "register",
 		Short: "Enter the node on the ledger, with a bond from a wallet on this machine",
-		Long:  "Enters the node of a directory on the ledger. The wallet becomes its operator and pays the bond, which can be asked back with walrus pool unbond. Shards are given at the turn of an epoch, by stake and capacity. It is walrus pool create --dir; keep the operator's wallet on another machine with walrus node request.",
+		Long:  "Enters the node of a directory on the ledger. The wallet becomes its operator and pays the bond, which can be asked back with walrus pool unbond. Shards are given at the turn of an epoch, by stake and capacity. A machine that proves too slowly is refused, unless --force says to go on. It is walrus pool create --dir; keep the operator's wallet on another machine with walrus node request.",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return a.createFromDir(c.Context(), w, terms) },
 	}
@@ -123,11 +124,11 @@ func (a *app) createFromDir(ctx context.Context, w *describing, terms *poolTerms
 	if err != nil {
 		return err
 	}
-	return a.create(ctx, network, key, r, terms)
+	return a.create(ctx, network, key, r, terms, w.force)
 }
 
 // createFromFile enters the node that a request is of.
-func (a *app) createFromFile(ctx context.Context, file string, terms *poolTerms) error {
+func (a *app) createFromFile(ctx context.Context, file string, terms *poolTerms, force bool) error {
 	in := a.in
 	if file != "-" {
 		f, err := os.Open(file)
@@ -155,11 +156,11 @@ func (a *app) createFromFile(ctx context.Context, file string, terms *poolTerms)
 	if r.Operator != key.Address() {
 		return fmt.Errorf("the node asks for the operator %s, the wallet is %s: name the other with --wallet, or make the request again with --operator %s", r.Operator, key.Address(), key.Address())
 	}
-	return a.create(ctx, network, key, r, terms)
+	return a.create(ctx, network, key, r, terms, force)
 }
 
 // create enters a node as it asks for.
-func (a *app) create(ctx context.Context, network client.Network, key token.Key, r nodeRequest, terms *poolTerms) error {
+func (a *app) create(ctx context.Context, network client.Network, key token.Key, r nodeRequest, terms *poolTerms, force bool) error {
 	body, err := r.body()
 	if err == nil {
 		err = terms.fill(&body)
@@ -173,6 +174,14 @@ func (a *app) create(ctx context.Context, network client.Network, key token.Key,
 	}
 	defer s.Close()
 	s.key = key
+	nodes, err := s.seats()
+	if err != nil {
+		return err
+	}
+	note, err := enough(r.Opening, s.params, nodes, force)
+	if err != nil {
+		return err
+	}
 	if body.Bond == 0 {
 		body.Bond = s.params.Staking.MinBond
 	}
@@ -180,6 +189,9 @@ func (a *app) create(ctx context.Context, network client.Network, key token.Key,
 		node: &r.Node, amount: &body.Bond, body: body}
 	m.notes = append(m.notes, fmt.Sprintf("%s of the bond are set aside for good: they stand for shares of nobody", s.params.Staking.MinDelegation),
 		fmt.Sprintf("others reach it at %v, its ledger at %s; it declares %s", body.Addresses, body.Comet, bytesText(body.CapacityKiB<<10)))
+	if note != "" {
+		m.notes = append(m.notes, note)
+	}
 	m.acts = func(_ ledger.View, height uint64) (acting, error) {
 		return acting{s.countsFrom(height), "if it runs then and its stake suffices, it can have shards from"}, nil
 	}

@@ -18,9 +18,9 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// lastSignName is the file that says what was signed last. It lies beside the keys:
+// LastSignName is the file that says what was signed last. It lies beside the keys:
 // a ledger that is wiped must not make its node sign twice.
-const lastSignName = "last-sign.json"
+const LastSignName = "last-sign.json"
 
 // ErrLastSign is returned for a last-sign file that cannot be read.
 var ErrLastSign = errors.New("the record of what this node signed last is damaged")
@@ -46,7 +46,7 @@ type guard struct {
 // if the ledger here is new too: a node that has lost the record alone has had
 // another life, which it does not remember.
 func newGuard(key token.Key, dir string, newLedger bool) (*guard, error) {
-	path := filepath.Join(dir, lastSignName)
+	path := filepath.Join(dir, LastSignName)
 	pv := privval.NewFilePV(ed25519.PrivKey(key.Ed25519()), "", path)
 	raw, err := os.ReadFile(path)
 	switch {

@@ -18,7 +18,7 @@ import (
 func TestADamagedRecordOfWhatWasSignedIsAClearError(t *testing.T) {
 	for _, content := range []string{"", "{", "noise", `{"height":"x"}`} {
 		dir := t.TempDir()
-		if err := os.WriteFile(filepath.Join(dir, lastSignName), []byte(content), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, LastSignName), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := newGuard(token.KeyFromSeed([32]byte{1}), dir, true)
@@ -50,7 +50,7 @@ func TestWhatWasSignedIsRememberedAcrossLives(t *testing.T) {
 	if err := g.SignVote("chain", vote(2, 2)); err != nil {
 		t.Error(err)
 	}
-	if err := os.Remove(filepath.Join(dir, lastSignName)); err != nil {
+	if err := os.Remove(filepath.Join(dir, LastSignName)); err != nil {
 		t.Fatal(err)
 	}
 	if g, err = newGuard(key, dir, false); err != nil {
@@ -97,7 +97,7 @@ func TestANodeWithoutItsRecordWaitsTwoBlocks(t *testing.T) {
 	ctx := within(t)
 	c.start(0, 1, 2, 3)
 	c.pay(ctx, 0, 0)
-	record := filepath.Join(c.members[3].dir, lastSignName)
+	record := filepath.Join(c.members[3].dir, LastSignName)
 	c.reach(ctx, 3, c.members[3].chain.machine.Height()+2) // it has signed by then
 	c.stop(3)
 	if err := os.Remove(record); err != nil {

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/staking"
+)
+
+// forceFlag lets a node be entered that may prove too slowly.
+const forceFlag = "force"
+
+func forcing(f *pflag.FlagSet, force *bool) {
+	f.BoolVar(force, forceFlag, false, "go on although the machine may prove too slowly for the network")
+}
+
+const forceHelp = "; walrus node doctor on that machine tells what is slow; --force goes on all the same"
+
+// measureOpening measures what one question costs on this machine, for the node in dir.
+// It is nil where the network asks nothing, and where it cannot be measured and force
+// says to go on.
+func (a *app) measureOpening(ctx context.Context, dir string, p ledger.Params, force bool) (*node.OpeningTime, error) {
+	if _, asked := (node.OpeningTime{}).Round(p, 1).Margin(); !asked {
+		return nil, nil
+	}
+	o, err := node.TryProving(ctx, dir, p)
+	switch {
+	case err == nil:
+		return &o, nil
+	case force && ctx.Err() == nil:
+		a.say("walrus: %v", err)
+		return nil, nil
+	}
+	return nil, fmt.Errorf("%w%s", err, forceHelp)
+}
+
+// enough judges whether a machine proves in time what it may be given among so many
+// nodes: the most that one of them gets, since more stake can come at any time. It
+// refuses one that does not, unless force says to go on. note is for people.
+func enough(o *node.OpeningTime, p ledger.Params, nodes int, force bool) (note string, err error) {
+	shards := node.ShardsToExpect(p, nodes, 0)
+	if _, asked := (node.OpeningTime{}).Round(p, shards).Margin(); !asked {
+		return "", nil
+	}
+	if o == nil {
+		err = errors.New("nothing is known of how fast the node's machine proves: make the request again there, with walrus node request")
+	} else {
+		t := o.Round(p, shards)
+		note, err = fmt.Sprintf("its machine proves in time: %s", t), t.Enough()
+	}
+	switch {
+	case err == nil:
+		return note, nil
+	case force:
+		return "forced: " + err.Error(), nil
+	}
+	return "", fmt.Errorf("%w%s", err, forceHelp)
+}
+
+// seats is how many nodes have shards now.
+func (s *session) seats() (int, error) {
+	c, err := s.view.Committee(s.head.Epoch)
+	return len(c.Nodes), err
+}
+
+// bonding says where the node is whose bond grows.
+type bonding struct {
+	dir   string
+	named bool // somebody typed dir
+	force bool
+}
+
+// check measures the node's machine, if this is it, and refuses a bond for one that is too
+// slow. note is for people.
+func (b bonding) check(ctx context.Context, a *app, s *session, n ledger.NodeRecord) (note string, err error) {
+	secret, err := node.LoadSecret(b.dir)
+	here := err == nil && staking.NodeID(secret.Key().Public()) == n.ID
+	switch {
+	case !here && !b.named:
+		return "this is not the node's machine, so it is not known whether that proves in time: walrus node doctor there tells", nil
+	case err != nil:
+		return "", errUsage{err}
+	case !here:
+		return "", errUsage{fmt.Errorf("in %s lies another node than %s", b.dir, n.ID)}
+	}
+	o, err := a.measureOpening(ctx, b.dir, s.params, b.force)
+	if err != nil {
+		return "", err
+	}
+	nodes, err := s.seats()
+	if err != nil {
+		return "", err
+	}
+	return enough(o, s.params, nodes, b.force)
+}

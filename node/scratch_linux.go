@@ -1,0 +1,33 @@
+package node
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// forget drops a file's pages from memory once they are on the disk. It is advice: a
+// file system that keeps its pages is read from memory.
+func forget(f *os.File) error {
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
+		return err
+	}
+	return nil
+}
+
+// oddFileSystem names the file system of dir if a node should not be on it.
+func oddFileSystem(dir string) string {
+	var s unix.Statfs_t
+	if unix.Statfs(dir, &s) != nil {
+		return ""
+	}
+	return map[uint32]string{
+		unix.TMPFS_MAGIC: "tmpfs, which is memory", unix.RAMFS_MAGIC: "ramfs, which is memory",
+		unix.NFS_SUPER_MAGIC: "NFS", unix.SMB_SUPER_MAGIC: "SMB", unix.SMB2_SUPER_MAGIC: "SMB", unix.CIFS_SUPER_MAGIC: "CIFS",
+		unix.V9FS_MAGIC: "9p", unix.AFS_SUPER_MAGIC: "AFS", unix.CEPH_SUPER_MAGIC: "Ceph", unix.FUSE_SUPER_MAGIC: "FUSE",
+	}[uint32(s.Type)]
+}

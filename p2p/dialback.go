@@ -1,0 +1,336 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/walrus-network/walrus/canon"
+)
+
+// DialbackProtocol asks a peer whether it reaches the asker at addresses that the asker
+// names. The peer dials each from a process of no name, over a connection of its own,
+// and says whether the asker's key answers there.
+//
+// Whoever dials what a stranger names can be made to knock at somebody else's door. So
+// only IP addresses are dialed, and only the one that the asker's own connection comes
+// from: that address has shown by a handshake that it wants this traffic, and no third
+// one gets any. (To let the asker pay with bytes first, as others do, would let it name
+// any address, and would cost a third party a handshake.) The price is that a node with
+// an IPv4 and an IPv6 address learns of one at a time, and that a router which lets in
+// whoever it was let out to answers more kindly than it does to strangers.
+const DialbackProtocol protocol.ID = "/walrus/dialback/1"
+
+const (
+	kindDialMe kind = 1
+	kindDialed kind = 2
+
+	// MaxDialback is how many addresses one question names.
+	MaxDialback = 8
+
+	maxDialAddress   = 256             // bytes of an address
+	maxDialText      = 256             // bytes of a reason
+	dialbackLimit    = 5 * time.Second // for all addresses of a question, dialed at the same time
+	maxDialbacks     = 4               // questions answered at once
+	dialbackSpan     = time.Minute     // in which these are allowed:
+	maxDialbackSpan  = 64              // questions in all
+	maxDialbackOfOne = 24              // of one IP address, or network of 64 bits
+)
+
+// dialMe asks to be dialed at addresses; of none only the clock is asked for.
+type dialMe struct {
+	_         struct{} `cbor:",toarray"`
+	Addresses []string // multiaddrs, without the peer ID
+}
+
+// dialed answers for each address, in their order.
+type dialed struct {
+	_      struct{} `cbor:",toarray"`
+	TimeMs int64    // the answerer's clock as it answers, in Unix milliseconds
+	Seen   []Seen
+}
+
+// Reach is what came of dialing an address.
+type Reach uint8
+
+const (
+	Reached     Reach = 1 // the asker's key answers there
+	NotReached  Reach = 2 // nothing does, or another key
+	NotDialable Reach = 3 // not tried: see the text
+)
+
+// Seen is what a peer saw at an address.
+type Seen struct {
+	_     struct{} `cbor:",toarray"`
+	Reach Reach
+	Text  string // why it was not reached or tried; a stranger's words, bounded
+}
+
+// Dialback is a peer's answer.
+type Dialback struct {
+	Clock time.Duration // by how much the peer's clock is ahead of ours, less the way here
+	Seen  []Seen        // of each address, in their order
+}
+
+// dialbacks answers, within bounds.
+type dialbacks struct {
+	now   func() time.Time
+	slots *slots
+
+	mu     sync.Mutex // guards recent
+	recent []asked    // the oldest first, at most maxDialbackSpan
+}
+
+type asked struct {
+	from netip.Prefix
+	at   time.Time
+}
+
+// ServeDialback answers the dial-back protocol.
+func (h *Host) ServeDialback() {
+	h.serveDialback(&dialbacks{now: time.Now, slots: newSlots(maxDialbacks, 1)})
+}
+
+func (h *Host) serveDialback(d *dialbacks) {
+	h.serve(DialbackProtocol, func(ctx context.Context, s *session) error {
+		err := d.answer(ctx, s)
+		if err != nil && s.refuse(err) == nil {
+			s.linger()
+		}
+		return nil
+	})
+}
+
+func (d *dialbacks) answer(ctx context.Context, s *session) error {
+	from, err := ipOf(s.stream.Conn().RemoteMultiaddr())
+	if err != nil {
+		return Refuse(CodeBadRequest, "you come through a relay: there is no address of yours that could be dialed")
+	}
+	release, ok := d.slots.take(s.peer())
+	if !ok {
+		return Refuse(CodeBusy, "%d questions at once, one of a peer: try again in a moment", maxDialbacks)
+	}
+	defer release()
+	if !d.admit(from) {
+		return Refuse(CodeBusy, "%d questions a minute, %d from one place: try again in a minute", maxDialbackSpan, maxDialbackOfOne)
+	}
+	what, body, err := s.receive(idleLimit)
+	if err != nil {
+		return err
+	}
+	q, err := readDialMe(what, body)
+	if err != nil {
+		return err
+	}
+	out := dialed{Seen: dialAll(ctx, s.peer(), from, q.Addresses)}
+	out.TimeMs = d.now().UnixMilli()
+	if err := s.send(kindDialed, out); err != nil {
+		return err
+	}
+	return s.flush()
+}
+
+// admit counts a question from an address, unless there were too many.
+func (d *dialbacks) admit(from netip.Addr) bool {
+	bits := from.BitLen()
+	if from.Is6() {
+		bits = 64 // who has one such address has all of them
+	}
+	place, err := from.Prefix(bits)
+	if err != nil {
+		return false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := d.now()
+	for len(d.recent) > 0 && now.Sub(d.recent[0].at) >= dialbackSpan {
+		d.recent = d.recent[1:]
+	}
+	same := 0
+	for _, a := range d.recent {
+		if a.from == place {
+			same++
+		}
+	}
+	if len(d.recent) >= maxDialbackSpan || same >= maxDialbackOfOne {
+		return false
+	}
+	d.recent = append(d.recent, asked{place, now})
+	return true
+}
+
+// readDialMe reads a stranger's question.
+func readDialMe(what kind, body []byte) (q dialMe, err error) {
+	if what != kindDialMe {
+		return q, Refuse(CodeBadRequest, "unknown request %d", what)
+	}
+	if err := canon.Decode(body, &q); err != nil {
+		return q, badRequest(err)
+	}
+	if len(q.Addresses) > MaxDialback {
+		return q, Refuse(CodeBadRequest, "%d addresses: name at most %d", len(q.Addresses), MaxDialback)
+	}
+	for _, a := range q.Addresses {
+		if len(a) > maxDialAddress {
+			return q, Refuse(CodeBadRequest, "an address of %d bytes: at most %d", len(a), maxDialAddress)
+		}
+	}
+	return q, nil
+}
+
+// dialAll dials the addresses of a peer that comes from an IP address.
+func dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string) []Seen {
+	ctx, cancel := context.WithTimeout(ctx, dialbackLimit)
+	defer cancel()
+	out := make([]Seen, len(addresses))
+	var all sync.WaitGroup
+	for i, text := range addresses {
+		all.Go(func() { out[i] = dialOne(ctx, p, from, text) })
+	}
+	all.Wait()
+	return out
+}
+
+func dialOne(ctx context.Context, p peer.ID, from netip.Addr, text string) Seen {
+	addr, err := dialTarget(p, from, text)
+	if err != nil {
+		return Seen{Reach: NotDialable, Text: cut(err.Error(), maxDialText)}
+	}
+	if err := dialFresh(ctx, p, addr); err != nil {
+		return Seen{Reach: NotReached, Text: cut(err.Error(), maxDialText)}
+	}
+	return Seen{Reach: Reached}
+}
+
+// dialTarget is the address that may be dialed for a peer that comes from an IP address.
+func dialTarget(p peer.ID, from netip.Addr, text string) (ma.Multiaddr, error) {
+	m, err := ma.NewMultiaddr(text)
+	if err != nil {
+		return nil, errors.New("it is no multiaddr")
+	}
+	addr, named := peer.SplitAddr(m)
+	if named != "" && named != p {
+		return nil, errors.New("it is another peer's")
+	}
+	var codes []int
+	for _, c := range addr {
+		codes = append(codes, c.Protocol().Code)
+	}
+	switch {
+	case len(codes) == 2 && codes[1] == ma.P_TCP:
+	case len(codes) == 3 && codes[1] == ma.P_UDP && codes[2] == ma.P_QUIC_V1:
+	default:
+		return nil, errors.New("it is neither an IP address with a TCP port nor one with QUIC")
+	}
+	ip, err := ipOf(addr)
+	if err != nil {
+		return nil, errors.New("it names no IP address")
+	}
+	if ip != from {
+		return nil, fmt.Errorf("you come from %s, and no other address is dialed for you", from)
+	}
+	return addr, nil
+}
+
+func ipOf(m ma.Multiaddr) (netip.Addr, error) {
+	if _, err := m.ValueForProtocol(ma.P_CIRCUIT); err == nil {
+		return netip.Addr{}, errors.New("through a relay")
+	}
+	raw, err := manet.ToIP(m)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	ip, ok := netip.AddrFromSlice(raw)
+	if !ok {
+		return ip, errors.New("no IP address")
+	}
+	return ip.Unmap(), nil
+}
+
+// dialFresh makes a connection from a process that nobody knows, and ends it: so it is
+// no connection that stands already, and the handshake shows whose key answers.
+func dialFresh(ctx context.Context, p peer.ID, addr ma.Multiaddr) error {
+	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.DisableIdentifyAddressDiscovery(), libp2p.ResourceManager(&network.NullResourceManager{}),
+		libp2p.Security(tls.ID, tls.New), libp2p.Security(noise.ID, noise.New), libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport))
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	h.Peerstore().AddAddr(p, addr, peerstore.TempAddrTTL)
+	_, err = h.Network().DialPeer(network.WithForceDirectDial(ctx, "dial back"), p)
+	return err
+}
+
+// cut bounds a text, and keeps it one.
+func cut(text string, most int) string {
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
+}
+
+// AskDialback asks a peer to dial addresses of this host, at most MaxDialback. Of no
+// addresses it asks for the peer's clock only.
+func (h *Host) AskDialback(ctx context.Context, p peer.ID, addresses []string) (Dialback, error) {
+	fail := func(err error) (Dialback, error) {
+		return Dialback{}, fmt.Errorf("ask %s to dial back: %w", p, err)
+	}
+	s, err := h.open(ctx, p, nil, DialbackProtocol)
+	if err != nil {
+		return fail(err)
+	}
+	stop := context.AfterFunc(ctx, func() { s.stream.Reset() })
+	out, err := s.askDialback(addresses)
+	if !stop() && err != nil {
+		err = ctx.Err()
+	}
+	s.close(err)
+	if err != nil {
+		return fail(err)
+	}
+	return out, nil
+}
+
+func (s *session) askDialback(addresses []string) (out Dialback, err error) {
+	if err := s.send(kindDialMe, dialMe{Addresses: addresses}); err != nil {
+		return out, err
+	}
+	if err := s.flush(); err != nil {
+		return out, err
+	}
+	var d dialed
+	if err := s.expect(kindDialed, &d, idleLimit); err != nil {
+		return out, err
+	}
+	if err := d.check(len(addresses)); err != nil {
+		return out, err
+	}
+	return Dialback{Clock: time.UnixMilli(d.TimeMs).Sub(s.now()), Seen: d.Seen}, nil
+}
+
+// check bounds what a stranger answers to so many addresses.
+func (d dialed) check(addresses int) error {
+	if len(d.Seen) != addresses {
+		return fmt.Errorf("%d answers for %d addresses: %w", len(d.Seen), addresses, ErrProtocol)
+	}
+	for i, seen := range d.Seen {
+		if seen.Reach < Reached || seen.Reach > NotDialable {
+			return fmt.Errorf("an answer of kind %d: %w", seen.Reach, ErrProtocol)
+		}
+		d.Seen[i].Text = cut(seen.Text, maxDialText)
+	}
+	return nil
+}
