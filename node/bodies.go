@@ -13,8 +13,8 @@ import (
 // is lost there costs nothing but in a dispute that nobody else can answer.
 const ProofsDir = "proofs"
 
-// bodies are the proofs that a node has heard, on a disk: a hundred megabytes for a
-// round of a large network, and who voted for one may have to show it after a restart.
+// bodies are the proofs that a node has heard, on a disk: up to 200 MB for a round of a
+// thousand shards, and who voted for one may have to show it after a restart.
 // They are not synced: what a power cut takes, others have.
 //
 // A file is named by the ordinal of its round and by its shard, and holds a
