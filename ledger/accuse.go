@@ -31,8 +31,10 @@ func (b Accuse) plan(x *exec, _ Tx) (plan, error) {
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
-	c, err := x.view().Committee(r.Round.Epoch)
-	sure(c, err) // that of this epoch and the last are always kept
+	c, err := x.committeeOf(r.Round.Epoch)
+	if err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrEvidence, err)
+	}
 	if int(f.Signed.Shard) >= len(c.Holder) {
 		return plan{}, fmt.Errorf("shard %d of %d: %w", f.Signed.Shard, len(c.Holder), ErrEvidence)
 	}
@@ -40,15 +42,17 @@ func (b Accuse) plan(x *exec, _ Tx) (plan, error) {
 	if _, there, err := x.o.Get(KeyFault(fault)); sure(there, err) {
 		return plan{}, fmt.Errorf("%s, epoch %d, round %d: %w", fault.Node, fault.Epoch, fault.Round, ErrKnown)
 	}
+	if !x.counts(fault) {
+		return plan{}, fmt.Errorf("%s is expelled, or epoch %d is too long ago: nothing would come of it: %w", fault.Node, fault.Epoch, ErrEvidence)
+	}
 	if err := f.Check(x.chain, fault.Node.PublicKey(), r.Round, r.Beacon, r.Questions(x.p, f.Signed.Shard), r.Commitment); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
-	return plan{apply: func() {
-		if x.note(fault) {
-			shown := x.bundle(c, r, Lie, fault.Shard)
-			shown.Falsehood = b.Evidence
-			x.put(KeyBundle(x.epoch(), fault), shown)
-		}
+	return plan{subject: string(KeyFault(fault)), apply: func() {
+		x.note(fault)
+		shown := x.bundle(c, r, Lie, fault.Shard)
+		shown.Falsehood = b.Evidence
+		x.put(KeyBundle(x.epoch(), fault), shown)
 	}}, nil
 }
 

@@ -52,7 +52,7 @@ func (b Answer) plan(x *exec, _ Tx) (plan, error) {
 		}
 		x.seen.add(hash)
 	}
-	return plan{apply: func() {
+	return plan{subject: string(KeyDispute(b.Ordinal, b.Shard)), apply: func() {
 		at := disputeAt{d.AnswerBy, b.Ordinal, b.Shard}
 		bond := x.decide(at, &d, DisputeAnswered)
 		part := token.Amount(0)
@@ -77,7 +77,13 @@ func (x *exec) verifyAnswer(b Answer) error {
 	if p.Shard != b.Shard {
 		return fmt.Errorf("it is about shard %d", p.Shard)
 	}
-	c, err := x.view().Committee(r.Round.Epoch)
-	holder := sure(c, err).Holder[b.Shard] // it was tallied, so it is there
+	c, err := x.committeeOf(r.Round.Epoch)
+	if err != nil {
+		return err
+	}
+	if int(b.Shard) >= len(c.Holder) {
+		return fmt.Errorf("shard %d of %d", b.Shard, len(c.Holder))
+	}
+	holder := c.Holder[b.Shard]
 	return challenge.Verify(x.chain, holder.PublicKey(), r.Round, r.Beacon, r.Questions(x.p, b.Shard), r.Commitment, p)
 }

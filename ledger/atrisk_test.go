@@ -22,12 +22,15 @@ func (w *world) draft() draft {
 func (d draft) block(b Block, txs ...[]byte) {
 	d.t.Helper()
 	b.Height, b.TimeMs = d.x.head.Height+1, d.x.head.TimeMs
+	d.x.at = b.Height
 	d.x.begin(b)
+	block := d.x.o
 	for _, raw := range txs {
-		if _, err := d.x.run(raw); err != nil {
+		if _, err := d.x.run(block, raw); err != nil {
 			d.t.Fatal(err)
 		}
 	}
+	d.x.o = block
 }
 
 // cut is what the settlement of an epoch took from a node.
@@ -48,7 +51,7 @@ func (d draft) cut(epoch uint64, id staking.NodeID) staking.Cut {
 func free(unbonding uint64) Params {
 	p := small()
 	p.Fees, p.RoundBlocks, p.RoundsPerEpoch = Fees{}, 4, 2
-	p.Staking.UnbondingEpochs = unbonding
+	p.Staking.UnbondingEpochs, p.Staking.CommissionNotice = unbonding, unbonding+2
 	p.Registry.RefundFeeBps = 0
 	return p
 }

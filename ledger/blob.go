@@ -40,6 +40,8 @@ func (b RegisterBlob) check(p Params) error {
 	return checkAllowance(b.Allowance, b.HighestPrice)
 }
 
+func (b RegisterBlob) spends() token.Amount { return b.Allowance }
+
 func (b RegisterBlob) plan(x *exec, tx Tx) (plan, error) {
 	layout, err := b.Manifest.Layout()
 	if err != nil {
@@ -137,19 +139,18 @@ func (b Certify) plan(x *exec, _ Tx) (plan, error) {
 	if err := b.Certificate.Counts(x.head.Half()); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
-	committee, err := x.view().Committee(b.Certificate.Epoch)
+	committee, err := x.committeeOf(b.Certificate.Epoch)
 	if err != nil {
-		panic(readFailure{err}) // this epoch's and the last one's are always kept
+		return plan{}, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
-	// What was verified once stays true: the keys of a committee in force never change.
-	hash := TxHash(Unsigned(b))
-	if !x.seen.has(hash) {
-		if err := b.Certificate.Verify(x.chain, b.Blob, committee.Certifiers(), x.p.Shards); err != nil {
-			return plan{}, fmt.Errorf("%w: %w", ErrCertificate, err)
-		}
-		x.seen.add(hash)
+	// What was found once stays true: keys and shards of a committee in force never change.
+	err = x.seen.once(TxHash(Unsigned(b)), func() error {
+		return b.Certificate.Verify(x.chain, b.Blob, committee.Certifiers(), x.p.Shards, x.keys)
+	})
+	if err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
-	return plan{apply: func() {
+	return plan{subject: string(b.Blob[:]), apply: func() {
 		x.settle(b.Blob)
 		e.CertifiedEpoch, e.CertifiedHeight = x.epoch(), x.head.Height
 		x.queueSlot(b.Blob)

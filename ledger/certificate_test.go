@@ -45,10 +45,10 @@ func TestACertificateCanBeCheckedAsLongAsItsBlobIsKept(t *testing.T) {
 	if err != nil || err2 != nil {
 		t.Fatal(err, err2)
 	}
-	if err := c.Verify(w.l.ChainID(), long, by.Registry(), w.g.Params.Shards); err != nil {
+	if err := c.Verify(w.l.ChainID(), long, by.Registry(), w.g.Params.Shards, nil); err != nil {
 		t.Error(err)
 	}
-	if err := c.Verify(w.l.ChainID(), short, by.Registry(), w.g.Params.Shards); err == nil {
+	if err := c.Verify(w.l.ChainID(), short, by.Registry(), w.g.Params.Shards, nil); err == nil {
 		t.Error("it certifies another blob")
 	}
 	w.do(w.users[1], Delete{Blob: long})

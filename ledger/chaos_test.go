@@ -47,7 +47,7 @@ func newChaos(t testing.TB, seed int64) *chaos {
 	p.Subsidy = token.Amount(r.Intn(2)) * 100 * token.WAL
 	p.HistoryEpochs = 2 + uint64(r.Intn(6))
 	p.Staking.UnbondingEpochs = 1 + uint64(r.Intn(3))
-	p.Staking.CommissionNotice = 1 + uint64(r.Intn(3))
+	p.Staking.CommissionNotice = p.Staking.UnbondingEpochs + 2 + uint64(r.Intn(3))
 	p.Staking.Ladder.JailEpochs = 1 + uint64(r.Intn(3))
 	p.Staking.Pay.Tranches = 1 + uint64(r.Intn(9))
 	w := newWorldOf(t, p, 5+r.Intn(6), func(g *Genesis) {

@@ -25,6 +25,8 @@ var (
 	ErrFunds         = &Refusal{4, "not enough money in the account"}
 	ErrFee           = &Refusal{5, "fee is too low"}
 	ErrTooLarge      = &Refusal{6, "transaction is too large"}
+	ErrExpired       = &Refusal{7, "the last block for this transaction has passed: sign it anew"}
+	ErrDefect        = &Refusal{8, "the transaction brought a mistake of the program to light and was refused: please report it"}
 	ErrUnknownNode   = &Refusal{10, "no such node is registered"}
 	ErrNodeExists    = &Refusal{11, "the node or its BLS key is registered already"}
 	ErrNotOperator   = &Refusal{12, "only the node's operator may do this"}
@@ -57,7 +59,7 @@ var (
 )
 
 var refusals = []*Refusal{
-	ErrMalformed, ErrSignature, ErrNonce, ErrFunds, ErrFee, ErrTooLarge, ErrUnknownNode, ErrNodeExists,
+	ErrMalformed, ErrSignature, ErrNonce, ErrFunds, ErrFee, ErrTooLarge, ErrExpired, ErrDefect, ErrUnknownNode, ErrNodeExists,
 	ErrNotOperator, ErrStake, ErrNothing, ErrOut, ErrUnknownBlob, ErrLeased, ErrNotOwner, ErrPermanent, ErrCapacity,
 	ErrManifest, ErrEpochs, ErrInvalidBlob, ErrFullEntry, ErrCertified, ErrCertificate, ErrNotMoving, ErrProof,
 	ErrNotGovernance, ErrVote, ErrDeclared, ErrEvidence, ErrKnown,

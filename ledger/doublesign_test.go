@@ -429,6 +429,7 @@ func TestStakeThatCountedAtAFaultIsThereWhenItIsPunished(t *testing.T) {
 	for _, shape := range []struct{ round, rounds, unbond uint64 }{{10, 2, 1}, {1, 20, 1}, {20, 1, 2}, {1, 8, 1}, {5, 4, 3}} {
 		p := small()
 		p.RoundBlocks, p.RoundsPerEpoch, p.Staking.UnbondingEpochs = shape.round, shape.rounds, shape.unbond
+		p.Staking.CommissionNotice = shape.unbond + 2
 		blocks := p.EpochBlocks()
 		epochOf := func(height uint64) uint64 { return (height - 1) / blocks }
 		for asked := blocks + 1; asked <= 2*blocks; asked++ { // all heights of epoch 1

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
@@ -10,37 +12,18 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// exec runs rules over an overlay. Reads that fail (a disk, a corrupt record) are
-// no fault of a transaction: they stop the block through readFailure.
+// exec runs rules over an overlay. A failing disk is no fault of a transaction: it
+// stops the block through readFailure.
 type exec struct {
 	o     *state.Overlay
 	p     Params
 	chain token.ChainID
 	name  string
 	head  Head
+	at    uint64 // height of the block in which transactions are done
 	seen  *seen
+	keys  *token.BLSKeys
 	index *challenge.Index // as committed
-}
-
-// readFailure travels as a panic from a read to guard.
-type readFailure struct{ err error }
-
-// guard turns a readFailure into the error it carries.
-func guard(err *error) {
-	if r := recover(); r != nil {
-		f, ok := r.(readFailure)
-		if !ok {
-			panic(r)
-		}
-		*err = f.err
-	}
-}
-
-func sure[T any](v T, err error) T {
-	if err != nil {
-		panic(readFailure{err})
-	}
-	return v
 }
 
 func (x *exec) view() View { return View{x.o} }
@@ -74,10 +57,7 @@ func (x *exec) usage(change func(*Usage)) {
 
 func (x *exec) node(id staking.NodeID) (NodeRecord, error) {
 	n, ok, err := x.view().Node(id)
-	if err != nil {
-		panic(readFailure{err})
-	}
-	if !ok {
+	if !sure(ok, err) {
 		return n, fmt.Errorf("%s: %w", id, ErrUnknownNode)
 	}
 	return n, nil
@@ -95,7 +75,7 @@ func (x *exec) operated(id staking.NodeID, tx Tx) (NodeRecord, error) {
 func (x *exec) pool(id staking.NodeID) staking.Pool {
 	p, ok, err := x.view().Pool(id)
 	if err == nil && !ok {
-		err = fmt.Errorf("node %s has no pool", id)
+		err = fmt.Errorf("node %s has no pool: %w", id, ErrAbsent)
 	}
 	return sure(p, err)
 }
@@ -106,6 +86,16 @@ func (x *exec) blsOf(id staking.NodeID) token.BLSPublicKey {
 }
 
 func (x *exec) committee() Committee { return sure(x.view().Committee(x.epoch())) }
+
+// committeeOf is that of an epoch which a transaction names: it may not be kept any
+// more, or not be chosen yet.
+func (x *exec) committeeOf(epoch uint64) (Committee, error) {
+	c, err := x.view().Committee(epoch)
+	if errors.Is(err, ErrNoCommittee) {
+		return Committee{}, err
+	}
+	return sure(c, err), nil
+}
 
 func (x *exec) putCommittee(c Committee) { x.o.Set(KeyCommittee(c.Epoch), c.encode()) }
 
@@ -123,55 +113,104 @@ func (x *exec) takeBucket(epoch uint64, a token.Amount) {
 	x.put(KeyBucket(epoch), b)
 }
 
-// admit validates a transaction against the state: who may pay, and what it does.
-func (x *exec) admit(raw []byte) (Tx, plan, error) {
-	if uint64(len(raw)) > x.p.LargestTx() {
-		return Tx{}, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), x.p.LargestTx(), ErrTooLarge)
+// form checks what the bytes and the Params decide. It needs no state: a block that
+// holds a transaction without form is refused whole.
+func (p Params) form(raw []byte) (Tx, Body, error) {
+	if uint64(len(raw)) > p.LargestTx() {
+		return Tx{}, nil, fmt.Errorf("%d bytes, at most %d: %w", len(raw), p.LargestTx(), ErrTooLarge)
 	}
 	tx, body, err := DecodeTx(raw)
-	if most := x.p.MostBytes(tx.Kind); uint64(len(raw)) > x.p.TxBytes && (err != nil || uint64(len(raw)) > most) {
-		return tx, plan{}, fmt.Errorf("%d bytes, at most %d: %w", len(raw), most, ErrTooLarge)
+	if most := p.MostBytes(tx.Kind); uint64(len(raw)) > p.TxBytes && (err != nil || uint64(len(raw)) > most) {
+		return tx, nil, fmt.Errorf("%d bytes, at most %d: %w", len(raw), most, ErrTooLarge)
 	}
 	if err != nil {
-		return tx, plan{}, err
+		return tx, nil, err
 	}
-	if err := body.check(x.p); err != nil {
-		return tx, plan{}, fmt.Errorf("%s: %w", tx.Kind, err)
+	if err := body.check(p); err != nil {
+		return tx, nil, fmt.Errorf("%s: %w", tx.Kind, err)
 	}
-	if tx.Kind.Unsigned() {
-		p, err := body.plan(x, tx)
-		if err != nil {
-			return tx, plan{}, fmt.Errorf("%s: %w", tx.Kind, err)
+	return tx, body, nil
+}
+
+// admission is a transaction on its way through the rules.
+type admission struct {
+	tx   Tx
+	hash blob.Hash
+	// payable says that the signer has signed the transaction, its nonce is unused and
+	// its fee is there: in a block it pays and uses its nonce even if it fails.
+	payable bool
+	plan    plan
+}
+
+// admit validates a transaction against the state: its right to be there, its fee, and
+// what it does.
+func (x *exec) admit(raw []byte) (a admission, err error) {
+	tx, body, err := x.p.form(raw)
+	a.tx = tx
+	if err != nil {
+		return a, err
+	}
+	a.hash = TxHash(raw)
+	if !tx.Kind.Unsigned() {
+		if err := x.authorize(raw, a.hash, tx, body); err != nil {
+			return a, err
 		}
-		return tx, p, nil
+		a.payable = true
+	}
+	err = x.settling(func() (err error) {
+		a.plan, err = x.afford(tx, body)
+		return err
+	})
+	if err != nil {
+		return a, fmt.Errorf("%s: %w", tx.Kind, err)
+	}
+	return a, nil
+}
+
+// authorize checks that a signed transaction may be done now: its last block, fee,
+// nonce and signatures.
+func (x *exec) authorize(raw []byte, hash blob.Hash, tx Tx, body Body) error {
+	if tx.Until != 0 && x.at > tx.Until {
+		return fmt.Errorf("block %d was the last for it, the next is %d: %w", tx.Until, x.at, ErrExpired)
 	}
 	if least := x.p.Fees.Of(len(raw)); tx.Fee < least {
-		return tx, plan{}, fmt.Errorf("fee %s, at least %s: %w", tx.Fee, least, ErrFee)
+		return fmt.Errorf("fee %s, at least %s: %w", tx.Fee, least, ErrFee)
 	}
 	acc := x.account(tx.Signer.Address())
 	if !acc.Unused(tx.Nonce) {
-		return tx, plan{}, fmt.Errorf("nonce %d, the account is at %d: %w", tx.Nonce, acc.Nonce, ErrNonce)
+		return fmt.Errorf("nonce %d, the account is at %d: %w", tx.Nonce, acc.Nonce, ErrNonce)
 	}
 	if acc.Balance < tx.Fee {
-		return tx, plan{}, fmt.Errorf("fee %s, the account %s has %s: %w", tx.Fee, tx.Signer.Address(), acc.Balance, ErrFunds)
+		return fmt.Errorf("fee %s, the account %s has %s: %w", tx.Fee, tx.Signer.Address(), acc.Balance, ErrFunds)
 	}
-	if err := x.signatures(raw, tx, body); err != nil {
-		return tx, plan{}, err
-	}
-	p, err := x.afford(tx, body, acc)
-	return tx, p, err
+	return x.signatures(hash, tx, body)
 }
 
-// afford plans what a signed transaction does, and sees to it that its account can pay.
-func (x *exec) afford(tx Tx, body Body, acc Account) (plan, error) {
-	p, err := body.plan(x, tx)
-	if err != nil {
-		return plan{}, fmt.Errorf("%s: %w", tx.Kind, err)
+// spender is a body that names an amount which leaves its signer's account.
+type spender interface{ spends() token.Amount }
+
+// afford plans what a transaction does. An amount that it names is held against the
+// balance first: no plan meets a number that is larger than the supply.
+func (x *exec) afford(tx Tx, body Body) (p plan, err error) {
+	if tx.Kind.Unsigned() {
+		return body.plan(x, tx)
 	}
-	if need, err := p.cost.Add(tx.Fee); err != nil || acc.Balance < need {
-		return plan{}, fmt.Errorf("%s costs %s and a fee of %s, the account %s has %s: %w", tx.Kind, p.cost, tx.Fee, tx.Signer.Address(), acc.Balance, ErrFunds)
+	acc := x.account(tx.Signer.Address())
+	payable := func(cost token.Amount) error {
+		if need, err := cost.Add(tx.Fee); err != nil || acc.Balance < need {
+			return fmt.Errorf("it costs %s and a fee of %s, the account %s has %s: %w", cost, tx.Fee, tx.Signer.Address(), acc.Balance, ErrFunds)
+		}
+		return nil
 	}
-	return p, nil
+	if s, ok := body.(spender); ok {
+		if err := payable(s.spends()); err != nil {
+			return plan{}, err
+		}
+	}
+	if p, err = body.plan(x, tx); err != nil {
+		return plan{}, err
+	}
+	return p, payable(p.cost)
 }
 
 // prover is a body that carries signatures of others, which need no state to check.
@@ -180,44 +219,56 @@ type prover interface {
 }
 
 // signatures checks what depends on the transaction's bytes alone, once.
-func (x *exec) signatures(raw []byte, tx Tx, body Body) error {
-	hash := TxHash(raw)
-	if x.seen.has(hash) {
-		return nil
-	}
-	if err := tx.Signer.Verify(tx.message(x.chain), tx.Signature); err != nil {
-		return fmt.Errorf("%s of %s: %w", tx.Kind, tx.Signer.Address(), ErrSignature)
-	}
-	if b, ok := body.(prover); ok {
-		if err := b.proofs(x.chain, x.name, tx.Signer.Address()); err != nil {
-			return fmt.Errorf("%s: %w: %w", tx.Kind, ErrSignature, err)
+func (x *exec) signatures(hash blob.Hash, tx Tx, body Body) error {
+	return x.seen.once(hash, func() error {
+		if err := tx.Signer.Verify(tx.message(x.chain), tx.Signature); err != nil {
+			return fmt.Errorf("%s of %s: %w", tx.Kind, tx.Signer.Address(), ErrSignature)
 		}
-	}
-	x.seen.add(hash)
-	return nil
+		if b, ok := body.(prover); ok {
+			if err := b.proofs(x.chain, x.name, tx.Signer.Address()); err != nil {
+				return fmt.Errorf("%s: %w: %w", tx.Kind, ErrSignature, err)
+			}
+		}
+		return nil
+	})
 }
 
-// run executes a transaction: all of it or nothing.
-func (x *exec) run(raw []byte) (Tx, error) {
-	tx, p, err := x.admit(raw)
+// run executes a transaction: all of it or nothing. One that fails although it was
+// payable pays its fee and uses its nonce, so that failing is not free.
+func (x *exec) run(block *state.Overlay, raw []byte) (admission, error) {
+	x.o = state.NewOverlay(block)
+	a, err := x.admit(raw)
+	if err == nil {
+		err = x.settling(func() error {
+			x.charge(a, 0)
+			a.plan.apply()
+			return nil
+		})
+	}
 	if err != nil {
-		return tx, err
+		x.o = state.NewOverlay(block)
+		x.charge(a, CodeOf(err))
 	}
-	if !tx.Kind.Unsigned() {
-		x.charge(tx, p)
-	}
-	p.apply()
-	return tx, nil
+	x.o.Merge(block)
+	return a, err
 }
 
-// charge takes what a signed transaction costs from who signed it.
-func (x *exec) charge(tx Tx, p plan) {
-	payer := tx.Signer.Address()
+// charge takes what a transaction costs from its signer, and notes in the account what
+// became of it.
+func (x *exec) charge(a admission, code Code) {
+	if !a.payable {
+		return
+	}
+	payer := a.tx.Signer.Address()
 	acc := x.account(payer)
-	acc.Balance = must(must(acc.Balance.Sub(tx.Fee)).Sub(p.cost))
-	acc.Use(tx.Nonce)
+	acc.Balance = must(acc.Balance.Sub(a.tx.Fee))
+	if code == 0 {
+		acc.Balance = must(acc.Balance.Sub(a.plan.cost))
+	}
+	acc.Use(a.tx.Nonce)
+	acc.note(Outcome{Nonce: a.tx.Nonce, Tx: a.hash, Height: x.at, Code: code})
 	x.put(KeyAccount(payer), acc)
-	x.supply(func(s *Supply) { s.Carry = must(s.Carry.Add(tx.Fee)) })
+	x.supply(func(s *Supply) { s.Carry = must(s.Carry.Add(a.tx.Fee)) })
 }
 
 // must is for sums that the supply bounds: if one overflows, money was made or lost.

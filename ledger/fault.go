@@ -35,17 +35,21 @@ type FaultRecord struct {
 	Shard  blob.Shard // that the fault is about
 }
 
-// note enters a proven fault, once. One that is older than the stake that could be
-// slashed for it counts no more. It returns whether this one counts.
-func (x *exec) note(f Fault) bool {
+// counts says whether a fault would be punished: it is new, its node is not expelled,
+// and the stake that stood behind the node then can still be slashed.
+func (x *exec) counts(f Fault) bool {
 	_, there, err := x.o.Get(KeyFault(f))
 	n, known, err2 := x.view().Node(f.Node)
-	if sure(there, err) || !sure(known, err2) || n.Out || f.Epoch > x.epoch() || f.Epoch+x.p.Staking.UnbondingEpochs < x.epoch() {
-		return false
+	return !sure(there, err) && sure(known, err2) && !n.Out && f.Epoch <= x.epoch() && x.epoch()-f.Epoch <= x.p.Staking.UnbondingEpochs
+}
+
+// note enters a proven fault that counts, once.
+func (x *exec) note(f Fault) {
+	if !x.counts(f) {
+		return
 	}
 	c := x.committee()
 	x.put(KeyFault(f), FaultRecord{Finder: f.Finder, Found: x.epoch(), Height: x.head.Height, Shards: uint64(len(c.Duty(f.Node))), Shard: f.Shard})
-	return true
 }
 
 // faults are those that this epoch's end punishes, and forgets those that are too old

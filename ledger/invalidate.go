@@ -47,13 +47,10 @@ func (b Invalidate) plan(x *exec, _ Tx) (plan, error) {
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrUnknownBlob)
 	}
 	// A proof that held for this blob once holds for good, whoever found it.
-	if hash := TxHash(Unsigned(Invalidate{Blob: b.Blob, Proof: b.Proof})); !x.seen.has(hash) {
-		if err := b.verify(); err != nil {
-			return plan{}, err
-		}
-		x.seen.add(hash)
+	if err := x.seen.once(TxHash(Unsigned(Invalidate{Blob: b.Blob, Proof: b.Proof})), b.verify); err != nil {
+		return plan{}, err
 	}
-	return plan{apply: func() {
+	return plan{subject: string(b.Blob[:]), apply: func() {
 		if registered {
 			x.settle(b.Blob)
 			if e, registered = x.entry(b.Blob); !registered {

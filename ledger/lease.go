@@ -11,18 +11,12 @@ import (
 
 func (x *exec) entry(id blob.ID) (registry.Entry, bool) {
 	e, ok, err := x.view().Blob(id)
-	if err != nil {
-		panic(readFailure{err})
-	}
-	return e, ok
+	return e, sure(ok, err)
 }
 
 func (x *exec) tombstone(id blob.ID) (registry.Tombstone, bool) {
 	t, ok, err := x.view().Tombstone(id)
-	if err != nil {
-		panic(readFailure{err})
-	}
-	return t, ok
+	return t, sure(ok, err)
 }
 
 // live is an entry on which somebody has a claim now, as it stands once what is due

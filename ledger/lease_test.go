@@ -124,10 +124,8 @@ func (k *keeping) step() {
 	done := raw != nil && r.Txs[0].Code == 0
 	if done {
 		k.seen[r.Txs[0].Kind.String()]++
-		if !r.Txs[0].Kind.Unsigned() {
-			k.nonces[by.Address()]++
-		}
 	}
+	k.nonces[by.Address()] = k.world.account(by).Nonce // what fails uses its nonce too
 	k.account(before, done, body, id, by.Address())
 	k.check()
 }

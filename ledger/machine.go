@@ -36,9 +36,10 @@ type Result struct {
 
 // TxResult is what became of one transaction of a block.
 type TxResult struct {
-	Code Code
-	Log  string
-	Kind Kind // 0 if it could not be read
+	Code   Code
+	Log    string
+	Kind   Kind   // 0 if it could not be read
+	Defect string // trace of a mistake of this program, to be logged; else ""
 }
 
 // Machine is the state machine of one chain. Execute and Commit are for one caller
@@ -48,6 +49,7 @@ type Machine struct {
 	chain   token.ChainID
 	state   *state.State
 	seen    *seen
+	keys    *token.BLSKeys // decoded keys of committees
 	waiting *waiting
 	pending *state.Update    // executed, not committed
 	changed []blob.ID        // blobs whose entries the pending update writes
@@ -69,7 +71,7 @@ func NewMachine(g Genesis, kv state.KV) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen(), waiting: newWaiting()}
+	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen(), keys: token.NewBLSKeys(), waiting: newWaiting()}
 	if s.Empty() {
 		if err := m.initChain(); err != nil {
 			return nil, fmt.Errorf("lay the genesis of %s: %w", m.chain, err)
@@ -127,7 +129,7 @@ func (m *Machine) exec() (*exec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &exec{o: state.NewOverlay(base), p: m.Rules().Params, chain: m.chain, name: m.genesis.Name, head: head, seen: m.seen, index: m.index}, nil
+	return &exec{o: state.NewOverlay(base), p: m.Rules().Params, chain: m.chain, name: m.genesis.Name, head: head, at: head.Height + 1, seen: m.seen, keys: m.keys, index: m.index}, nil
 }
 
 // Check says whether a transaction could be done on the committed state: the door
@@ -138,11 +140,11 @@ func (m *Machine) Check(tx []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	t, _, err := x.admit(tx)
+	a, err := x.admit(tx)
 	if err != nil {
 		return err
 	}
-	return m.waiting.admit(t, TxHash(tx), x.head.Height)
+	return m.waiting.admit(a, x)
 }
 
 // Execute works out a block and keeps the outcome for Commit. It may be called
@@ -168,13 +170,9 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 	}
 	block := x.o
 	for _, raw := range b.Txs {
-		x.o = state.NewOverlay(block)
-		tx, err := x.run(raw)
-		m.waiting.settled(tx)
-		r.Txs = append(r.Txs, resultOf(tx, err))
-		if err == nil {
-			x.o.Merge(block)
-		}
+		a, err := x.run(block, raw)
+		m.waiting.settled(a)
+		r.Txs = append(r.Txs, resultOf(a.tx, err))
 	}
 	u, err := m.state.Prepare(b.Height, block.Changes())
 	if err != nil {
@@ -188,7 +186,7 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 const maxLog = 512
 
 func resultOf(tx Tx, err error) TxResult {
-	r := TxResult{Code: CodeOf(err), Kind: tx.Kind}
+	r := TxResult{Code: CodeOf(err), Kind: tx.Kind, Defect: DefectOf(err)}
 	if err != nil {
 		r.Log = err.Error()
 		r.Log = strings.ToValidUTF8(r.Log[:min(len(r.Log), maxLog)], "")

@@ -114,6 +114,8 @@ func (b RegisterNode) proofs(chain token.ChainID, name string, signer token.Addr
 	return nil
 }
 
+func (b RegisterNode) spends() token.Amount { return b.Bond }
+
 func (b RegisterNode) plan(x *exec, tx Tx) (plan, error) {
 	if _, err := x.node(b.Node); err == nil {
 		return plan{}, fmt.Errorf("%s: %w", b.Node, ErrNodeExists)
@@ -191,7 +193,7 @@ func (b SetCommission) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, err
 	}
 	p := x.pool(b.Node)
-	if err := p.SetCommission(b.Bps, x.epoch(), x.p.Staking); err != nil {
+	if err := p.SetCommission(b.Bps, x.epoch(), x.counted(), x.p.Staking); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
 	}
 	return plan{apply: func() { x.put(KeyPool(b.Node), p) }}, nil
@@ -254,7 +256,7 @@ func (b ShardReady) plan(x *exec, _ Tx) (plan, error) {
 	if err := b.Node.PublicKey().Verify(ReadyMessage(x.chain, b.Epoch, b.Shard), b.Signature); err != nil {
 		return plan{}, fmt.Errorf("shard %d: %w", b.Shard, ErrSignature)
 	}
-	return plan{apply: func() {
+	return plan{subject: fmt.Sprintf("%d %d", b.Epoch, b.Shard), apply: func() {
 		c.From[s] = staking.NodeID{}
 		x.putCommittee(c)
 	}}, nil

@@ -55,7 +55,7 @@ func Testnet() Params {
 	p := Default()
 	p.Shards, p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch = 28, 500, 120, 10
 	p.Buckets = 1 << 12
-	p.Staking.UnbondingEpochs, p.Staking.CommissionNotice = 1, 2
+	p.Staking.UnbondingEpochs, p.Staking.CommissionNotice = 1, 3
 	p.Challenge, _ = challenge.Fitting(p.RoundBlocks)
 	p.Subsidy = 100 * token.WAL     // so that pay can be watched
 	p.Staking.Ladder.LateEpochs = 6 // an hour: epochs are short, data is not

@@ -24,6 +24,8 @@ func (SetRenewal) kind() Kind { return KindSetRenewal }
 
 func (b SetRenewal) check(Params) error { return checkAllowance(b.Allowance, b.HighestPrice) }
 
+func (b SetRenewal) spends() token.Amount { return b.Allowance }
+
 func (b SetRenewal) plan(x *exec, tx Tx) (plan, error) {
 	e, live := x.live(b.Blob)
 	if !live {

@@ -359,7 +359,7 @@ func (b Declare) plan(x *exec, _ Tx) (plan, error) {
 	if err := b.Node.PublicKey().Verify(DeclareMessage(x.chain, b.Ordinal), b.Signature); err != nil {
 		return plan{}, fmt.Errorf("round %d: %w", b.Ordinal, ErrSignature)
 	}
-	return plan{apply: func() { x.put(KeyDeclared(b.Node), next) }}, nil
+	return plan{subject: string(KeyDeclared(b.Node)), apply: func() { x.put(KeyDeclared(b.Node), next) }}, nil
 }
 
 // nextRound is the ordinal of the first round that was not opened yet.

@@ -9,31 +9,48 @@ import (
 // seenSize is how many hashes each of the two generations holds.
 const seenSize = 1 << 15
 
-// seen remembers which transactions' signatures were verified, so that each is
-// verified once by a node though it is checked in the mempool and again in a block.
-// It only ever saves work: what is forgotten is verified again.
+// seen remembers what was found of signatures and proofs whose bytes alone decide it, so
+// that a node verifies each once, though it meets it in the mempool and again in blocks:
+// right ones and wrong ones. It only saves work: what is forgotten is verified again.
 type seen struct {
 	mu       sync.Mutex // guards the fields below
-	now, old map[blob.Hash]struct{}
+	now, old map[blob.Hash]error
 }
 
-func newSeen() *seen { return &seen{now: map[blob.Hash]struct{}{}} }
+func newSeen() *seen { return &seen{now: map[blob.Hash]error{}} }
 
-func (s *seen) has(h blob.Hash) bool {
+// once is what verify finds, or found before for the same hash.
+func (s *seen) once(h blob.Hash, verify func() error) error {
+	if found, ok := s.get(h); ok {
+		return found
+	}
+	err := verify()
+	s.put(h, err)
+	return err
+}
+
+func (s *seen) get(h blob.Hash) (found error, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.now[h]; ok {
-		return true
+	if found, ok = s.now[h]; !ok {
+		found, ok = s.old[h]
 	}
-	_, ok := s.old[h]
-	return ok
+	return found, ok
 }
 
-func (s *seen) add(h blob.Hash) {
+func (s *seen) put(h blob.Hash, found error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.now) >= seenSize {
-		s.old, s.now = s.now, make(map[blob.Hash]struct{}, seenSize)
+		s.old, s.now = s.now, make(map[blob.Hash]error, seenSize)
 	}
-	s.now[h] = struct{}{}
+	s.now[h] = found
 }
+
+// has says whether something was found right.
+func (s *seen) has(h blob.Hash) bool {
+	found, ok := s.get(h)
+	return ok && found == nil
+}
+
+func (s *seen) add(h blob.Hash) { s.put(h, nil) }

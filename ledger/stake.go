@@ -18,15 +18,17 @@ func (Bond) kind() Kind { return KindBond }
 
 func (b Bond) check(Params) error { return someMoney(b.Amount) }
 
+func (b Bond) spends() token.Amount { return b.Amount }
+
 func (b Bond) plan(x *exec, tx Tx) (plan, error) {
 	if _, err := x.operated(b.Node, tx); err != nil {
 		return plan{}, err
 	}
-	return plan{cost: b.Amount, apply: func() {
-		p := x.pool(b.Node)
-		p.AddBond(b.Amount)
-		x.put(KeyPool(b.Node), p)
-	}}, nil
+	p := x.pool(b.Node)
+	if err := p.AddBond(b.Amount); err != nil {
+		return plan{}, fmt.Errorf("%w: %w", ErrStake, err)
+	}
+	return plan{cost: b.Amount, apply: func() { x.put(KeyPool(b.Node), p) }}, nil
 }
 
 // Unbond asks for stake of one's own node back.
@@ -63,6 +65,8 @@ type Delegate struct {
 func (Delegate) kind() Kind { return KindDelegate }
 
 func (b Delegate) check(Params) error { return someMoney(b.Amount) }
+
+func (b Delegate) spends() token.Amount { return b.Amount }
 
 func (b Delegate) plan(x *exec, tx Tx) (plan, error) {
 	n, err := x.node(b.Node)

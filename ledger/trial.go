@@ -24,7 +24,7 @@ func (v View) Try(g Genesis, signer token.PublicKey, fee token.Amount, body Body
 	if head.Height < head.EpochEnd {
 		head.Height++ // the block that would hold it
 	}
-	x := &exec{o: state.NewOverlay(base), p: rules.Params, chain: g.ChainID(), name: g.Name, head: head, seen: newSeen()}
+	x := &exec{o: state.NewOverlay(base), p: rules.Params, chain: g.ChainID(), name: g.Name, head: head, at: head.Height, seen: newSeen()}
 	if err := x.try(Tx{Version: TxVersion, Kind: body.kind(), Signer: signer, Fee: fee}, body); err != nil {
 		return v, err
 	}
@@ -35,26 +35,25 @@ func (x *exec) try(tx Tx, body Body) error {
 	if err := body.check(x.p); err != nil {
 		return fmt.Errorf("%s: %w", tx.Kind, err)
 	}
-	if tx.Kind.Unsigned() {
-		p, err := body.plan(x, tx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", tx.Kind, err)
+	a := admission{tx: tx, payable: !tx.Kind.Unsigned()}
+	if a.payable {
+		if b, ok := body.(prover); ok {
+			if err := b.proofs(x.chain, x.name, tx.Signer.Address()); err != nil {
+				return fmt.Errorf("%s: %w: %w", tx.Kind, ErrSignature, err)
+			}
 		}
-		p.apply()
+		a.tx.Nonce = x.account(tx.Signer.Address()).Nonce
+	}
+	err := x.settling(func() (err error) {
+		if a.plan, err = x.afford(a.tx, body); err != nil {
+			return err
+		}
+		x.charge(a, 0)
+		a.plan.apply()
 		return nil
-	}
-	if b, ok := body.(prover); ok {
-		if err := b.proofs(x.chain, x.name, tx.Signer.Address()); err != nil {
-			return fmt.Errorf("%s: %w: %w", tx.Kind, ErrSignature, err)
-		}
-	}
-	acc := x.account(tx.Signer.Address())
-	tx.Nonce = acc.Nonce
-	p, err := x.afford(tx, body, acc)
+	})
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", tx.Kind, err)
 	}
-	x.charge(tx, p)
-	p.apply()
 	return nil
 }

@@ -49,7 +49,8 @@ func triesAndDoes(t *testing.T, w *world, alice token.Key) {
 			continue
 		}
 		would, err := after.Account(alice.Address())
-		if is := w.account(alice); ok(w, would, err) != is {
+		// A trial has no transaction, and so no hash.
+		if is := w.account(alice); ok(w, would, err).Balance != is.Balance || would.Nonce != is.Nonce || would.Used != is.Used || len(would.Recent) != len(is.Recent) {
 			t.Errorf("%T: the account would be %+v and is %+v", body, would, is)
 		}
 		wouldPool, _, err := after.Pool(id)

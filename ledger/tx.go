@@ -9,7 +9,7 @@ import (
 )
 
 // TxVersion is the version of the format of a transaction.
-const TxVersion = 1
+const TxVersion = 2
 
 // maxTxBytes bounds what is decoded at all; Params.TxBytes is what a network takes.
 const maxTxBytes = 2 << 20
@@ -80,6 +80,7 @@ type Tx struct {
 	Signer    token.PublicKey
 	Nonce     uint64
 	Fee       token.Amount
+	Until     uint64 // height of the last block that may hold it; 0: any
 	Signature token.Signature
 }
 
@@ -95,13 +96,20 @@ type Body interface {
 // plan is a validated transaction: what it costs its signer beside the fee, and
 // what it does, which cannot fail.
 type plan struct {
-	cost  token.Amount
-	apply func()
+	cost    token.Amount
+	subject string // of a kind that carries its own proof: of all about it one can be done
+	apply   func()
 }
 
-// Sign makes a signed transaction.
+// Sign makes a signed transaction that may wait for its block for ever.
 func Sign(k token.Key, chain token.ChainID, nonce uint64, fee token.Amount, body Body) []byte {
-	tx := Tx{Version: TxVersion, Kind: body.kind(), Body: canon.Encode(body), Signer: k.Public(), Nonce: nonce, Fee: fee}
+	return SignUntil(k, chain, nonce, fee, 0, body)
+}
+
+// SignUntil makes a signed transaction that no block after the height until may hold:
+// from then on its signer knows what became of it.
+func SignUntil(k token.Key, chain token.ChainID, nonce uint64, fee token.Amount, until uint64, body Body) []byte {
+	tx := Tx{Version: TxVersion, Kind: body.kind(), Body: canon.Encode(body), Signer: k.Public(), Nonce: nonce, Fee: fee, Until: until}
 	tx.Signature = k.Sign(tx.message(chain))
 	return canon.Encode(tx)
 }
@@ -127,7 +135,7 @@ func DecodeTx(b []byte) (Tx, Body, error) {
 	if err != nil {
 		return Tx{}, nil, fmt.Errorf("%s: %w: %w", tx.Kind, ErrMalformed, err)
 	}
-	if tx.Kind.Unsigned() && (tx.Signer != token.PublicKey{} || tx.Nonce != 0 || tx.Fee != 0 || tx.Signature != token.Signature{}) {
+	if tx.Kind.Unsigned() && (tx.Signer != token.PublicKey{} || tx.Nonce != 0 || tx.Fee != 0 || tx.Until != 0 || tx.Signature != token.Signature{}) {
 		return Tx{}, nil, fmt.Errorf("%s has no signer, nonce or fee: %w", tx.Kind, ErrMalformed)
 	}
 	return tx, body, nil
@@ -192,7 +200,7 @@ func decodeAs[T Body](b []byte) (Body, error) {
 }
 
 func (tx Tx) message(chain token.ChainID) []byte {
-	return token.Message(token.PurposeTransaction, chain, tx.Version, tx.Kind, tx.Body, tx.Signer, tx.Nonce, tx.Fee)
+	return token.Message(token.PurposeTransaction, chain, tx.Version, tx.Kind, tx.Body, tx.Signer, tx.Nonce, tx.Fee, tx.Until)
 }
 
 // TxHash names a transaction.

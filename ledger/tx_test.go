@@ -4,9 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
-	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/token"
 )
@@ -47,7 +47,7 @@ func TestASignatureIsForOneChainAndOneTransaction(t *testing.T) {
 	}
 	w.refusedWith(ErrSignature, submit(Sign(alice, "other-00000000", 0, fee, body)))
 	for name, change := range map[string]func(*Tx){
-		"nonce": func(tx *Tx) { tx.Nonce = 1 }, "fee": func(tx *Tx) { tx.Fee++ }, "signer": func(tx *Tx) { tx.Signer = bob.Public() },
+		"nonce": func(tx *Tx) { tx.Nonce = 1 }, "fee": func(tx *Tx) { tx.Fee++ }, "until": func(tx *Tx) { tx.Until = 100 }, "signer": func(tx *Tx) { tx.Signer = bob.Public() },
 		"body": func(tx *Tx) { tx.Body = canon.Encode(Transfer{To: bob.Address(), Amount: 2 * token.WAL}) },
 		"kind": func(tx *Tx) { tx.Kind = KindDelete; tx.Body = canon.Encode(Delete{}) },
 	} {
@@ -72,7 +72,7 @@ func TestASignatureIsForOneChainAndOneTransaction(t *testing.T) {
 	w.refusedWith(ErrMalformed, submit([]byte("hello")))
 	w.refusedWith(ErrTooLarge, submit(make([]byte, w.g.Params.TxBytes+1)))
 	w.refusedWith(ErrMalformed, submit(canon.Encode(Tx{Version: TxVersion, Kind: 99, Body: canon.Encode(Delete{})})))
-	w.refusedWith(ErrMalformed, submit(canon.Encode(Tx{Version: 2, Kind: KindDelete, Body: canon.Encode(Delete{})})))
+	w.refusedWith(ErrMalformed, submit(canon.Encode(Tx{Version: 1, Kind: KindDelete, Body: canon.Encode(Delete{})})))
 	w.refusedWith(ErrMalformed, submit(canon.Encode(Tx{Version: TxVersion, Kind: KindCertify, Fee: 1, Body: canon.Encode(Certify{})})))
 	w.balanced()
 }
@@ -195,8 +195,9 @@ func TestOnlyOneTransactionWaitsForANonce(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.refusedWith(ErrNonce, m.Check(sign(0, 1)))
-	if err := m.Check(sign(1, 3)); err != nil {
-		t.Fatal(err)
+	w.refusedWith(ErrNonce, m.Check(sign(1, 3))) // what fails in a block uses its nonce
+	if _, there := m.waiting.get(place{signer: alice.Public(), nonce: 1}, m.Height()); there {
+		t.Fatal("the place of what a block held is not free")
 	}
 	// What no block takes is given up.
 	w.refusedWith(ErrNonce, m.Check(sign(2, 4)))
@@ -204,8 +205,12 @@ func TestOnlyOneTransactionWaitsForANonce(t *testing.T) {
 	if err := m.Check(sign(2, 4)); err != nil {
 		t.Fatal(err)
 	}
+	x, err := m.exec()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for n := range uint64(3 * waitingSize) {
-		if err := m.waiting.admit(Tx{Kind: KindBond, Nonce: n}, blob.Hash{}, 1); err != nil {
+		if err := m.waiting.admit(admission{tx: Tx{Kind: KindAccuse}, plan: plan{subject: fmt.Sprint(n)}}, x); err != nil {
 			t.Fatal(err)
 		}
 	}

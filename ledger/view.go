@@ -100,7 +100,7 @@ func read[T any](v View, what string, key []byte) (out T, ok bool, err error) {
 func one[T any](v View, what string, key []byte) (T, error) {
 	out, ok, err := read[T](v, what, key)
 	if err == nil && !ok {
-		err = fmt.Errorf("read %s: the ledger has none; is this an empty state?", what)
+		err = fmt.Errorf("read %s: %w; is this an empty state?", what, ErrAbsent)
 	}
 	return out, err
 }

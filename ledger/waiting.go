@@ -10,58 +10,102 @@ import (
 
 // Limits of what is remembered of the mempool.
 const (
-	waitingSize   = 1 << 15 // nonces in each of the two generations
+	waitingSize   = 1 << 15 // places in each of the two generations
 	waitingBlocks = 40      // after which a transaction that no block took is given up
 )
 
-// waiting remembers which transaction was admitted for a nonce. Without it, one
-// account could fill the mempool and the blocks with transactions of one nonce, of
-// which one is paid for. It is a node's own policy and no part of the rules: a block
+// waiting remembers which transaction was admitted to which place. A signed one takes
+// its nonce, and what it costs of its account's balance; one that carries its own proof
+// takes its subject. Without that, transactions of which one can be done would fill the
+// mempool and the blocks. It is a node's own policy and no part of the rules: a block
 // may hold what another node admitted.
 type waiting struct {
 	mu       sync.Mutex // guards the fields below
 	now, old map[place]admitted
 }
 
+// place is either a nonce of a signer or a subject.
 type place struct {
-	signer token.PublicKey
-	nonce  uint64
+	signer  token.PublicKey
+	nonce   uint64
+	subject string
 }
 
 type admitted struct {
 	tx     blob.Hash
-	height uint64
+	height uint64       // at which it was admitted
+	need   token.Amount // cost and fee
 }
 
 func newWaiting() *waiting { return &waiting{now: map[place]admitted{}} }
 
+func placeOf(a admission) place {
+	if a.tx.Kind.Unsigned() {
+		return place{subject: fmt.Sprintf("%d %s", a.tx.Kind, a.plan.subject)}
+	}
+	return place{signer: a.tx.Signer, nonce: a.tx.Nonce}
+}
+
 // admit takes the place of a transaction, unless another one has it.
-func (w *waiting) admit(tx Tx, hash blob.Hash, height uint64) error {
-	if tx.Kind.Unsigned() {
-		return nil
+func (w *waiting) admit(a admission, x *exec) error {
+	need := token.Amount(0)
+	var acc Account
+	if !a.tx.Kind.Unsigned() {
+		need = must(a.plan.cost.Add(a.tx.Fee)) // afford has held it against the balance
+		acc = x.account(a.tx.Signer.Address())
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at := place{tx.Signer, tx.Nonce}
-	was, ok := w.now[at]
-	if !ok {
-		was, ok = w.old[at]
+	at := placeOf(a)
+	if was, ok := w.get(at, x.head.Height); ok && was.tx != a.hash {
+		if a.tx.Kind.Unsigned() {
+			return fmt.Errorf("%s: another one about the same waits for a block: %w", a.tx.Kind, ErrKnown)
+		}
+		return fmt.Errorf("nonce %d: another transaction with it waits for a block: %w", a.tx.Nonce, ErrNonce)
 	}
-	if ok && was.tx != hash && height < was.height+waitingBlocks {
-		return fmt.Errorf("nonce %d: another transaction with it waits for a block: %w", tx.Nonce, ErrNonce)
+	if !a.tx.Kind.Unsigned() {
+		if err := w.funded(a, acc, need, x.head.Height); err != nil {
+			return err
+		}
 	}
 	if len(w.now) >= waitingSize {
 		w.old, w.now = w.now, map[place]admitted{}
 	}
-	w.now[at] = admitted{hash, height}
+	delete(w.old, at)
+	w.now[at] = admitted{a.hash, x.head.Height, need}
 	return nil
 }
 
-// settled frees the place of a transaction that a block held, done or refused.
-func (w *waiting) settled(tx Tx) {
+// funded holds what an account's waiting transactions cost together against its balance.
+func (w *waiting) funded(a admission, acc Account, need token.Amount, height uint64) error {
+	left := acc.Balance
+	for n := range uint64(NonceWindow + 1) {
+		at := place{signer: a.tx.Signer, nonce: acc.Nonce + n}
+		if was, ok := w.get(at, height); ok && at.nonce != a.tx.Nonce && acc.Unused(at.nonce) {
+			left -= min(left, was.need)
+		}
+	}
+	if left < need {
+		return fmt.Errorf("%s needs %s, and the account %s has %s beside what its transactions need that wait for a block: %w", a.tx.Kind, need, a.tx.Signer.Address(), left, ErrFunds)
+	}
+	return nil
+}
+
+// get is what has a place, unless it was given up.
+func (w *waiting) get(at place, height uint64) (admitted, bool) {
+	was, ok := w.now[at]
+	if !ok {
+		was, ok = w.old[at]
+	}
+	return was, ok && height < was.height+waitingBlocks
+}
+
+// settled frees the place of a transaction that a block held, done or refused. A
+// refused one that carries its own proof has no place: its subject is not known.
+func (w *waiting) settled(a admission) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at := place{tx.Signer, tx.Nonce}
+	at := placeOf(a)
 	delete(w.now, at)
 	delete(w.old, at)
 }

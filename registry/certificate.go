@@ -56,7 +56,9 @@ func NewCertificate(epoch uint64, nodes int, confirmations map[int]token.BLSSign
 // Counts says whether a certificate of an epoch counts at a half: in its own epoch
 // and the first half of the next.
 func (c Certificate) Counts(now Half) error {
-	if now < Half(2*c.Epoch) || now >= Half(2*c.Epoch+3) {
+	own := now.Epoch() == c.Epoch
+	next := now.Epoch() > 0 && now.Epoch()-1 == c.Epoch && now%2 == 0
+	if !own && !next {
 		return fmt.Errorf("of epoch %d, in half %d of epoch %d: %w", c.Epoch, now%2+1, now.Epoch(), ErrEpoch)
 	}
 	return nil
@@ -89,12 +91,13 @@ func (c Certificate) Weigh(members []Member, shards int) ([]token.BLSPublicKey, 
 }
 
 // Verify checks weight and signature against the committee of the certificate's epoch.
-func (c Certificate) Verify(chain token.ChainID, id blob.ID, members []Member, shards int) error {
+// Decoded, if not nil, keeps the committee's keys for the next certificate.
+func (c Certificate) Verify(chain token.ChainID, id blob.ID, members []Member, shards int, decoded *token.BLSKeys) error {
 	keys, err := c.Weigh(members, shards)
 	if err != nil {
 		return err
 	}
-	if err := token.VerifyAggregate(keys, ConfirmMessage(chain, c.Epoch, id), c.Aggregate); err != nil {
+	if err := decoded.VerifyAggregate(keys, ConfirmMessage(chain, c.Epoch, id), c.Aggregate); err != nil {
 		return fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
 	return nil

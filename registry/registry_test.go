@@ -33,25 +33,25 @@ func TestACertificateNeedsMoreThanTwoThirdsOfTheShardsNotOfTheNodes(t *testing.T
 		}
 		return c
 	}
-	if err := sign(0, 1, 2, 3, 4, 5, 6, 7).Verify(chain, id, members, total); !errors.Is(err, ErrWeight) {
+	if err := sign(0, 1, 2, 3, 4, 5, 6, 7).Verify(chain, id, members, total, nil); !errors.Is(err, ErrWeight) {
 		t.Errorf("8 of 15 shards: %v", err)
 	}
-	if err := sign(8, 0, 1, 2).Verify(chain, id, members, total); !errors.Is(err, ErrWeight) {
+	if err := sign(8, 0, 1, 2).Verify(chain, id, members, total, nil); !errors.Is(err, ErrWeight) {
 		t.Errorf("10 of 15 shards: %v", err)
 	}
 	good := sign(8, 0, 1, 2, 3)
-	if err := good.Verify(chain, id, members, total); err != nil {
+	if err := good.Verify(chain, id, members, total, nil); err != nil {
 		t.Errorf("11 of 15 shards: %v", err)
 	}
-	if err := good.Verify("c-2", id, members, total); !errors.Is(err, ErrCertificate) {
+	if err := good.Verify("c-2", id, members, total, nil); !errors.Is(err, ErrCertificate) {
 		t.Errorf("another chain: %v", err)
 	}
-	if err := good.Verify(chain, blob.ID{2}, members, total); !errors.Is(err, ErrCertificate) {
+	if err := good.Verify(chain, blob.ID{2}, members, total, nil); !errors.Is(err, ErrCertificate) {
 		t.Errorf("another blob: %v", err)
 	}
 	later := good
 	later.Epoch = 6
-	if err := later.Verify(chain, id, members, total); !errors.Is(err, ErrCertificate) {
+	if err := later.Verify(chain, id, members, total, nil); !errors.Is(err, ErrCertificate) {
 		t.Errorf("another epoch: %v", err)
 	}
 	for now, want := range map[Half]bool{9: false, 10: true, 11: true, 12: true, 13: false, 14: false, 0: false} {

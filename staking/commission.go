@@ -9,16 +9,18 @@ type Commission struct {
 	Epoch uint64
 }
 
-// SetCommission announces a commission in epoch now. A lower one acts at the next
-// epoch's start, a higher one after CommissionNotice epochs, so that whoever does not
-// agree can take his stake elsewhere first. It takes the place of what was announced.
-func (p *Pool) SetCommission(bps, now uint64, params Params) error {
+// SetCommission announces a commission in epoch now. A lower one acts at the start of
+// the next epoch. A higher one acts CommissionNotice epochs after counted, the last
+// epoch whose committee is fixed. Unbonding counts from there too, and Params.Validate
+// makes the notice longer than it, so that every delegation can be out before it acts,
+// one that has not joined yet included. It replaces what was announced before.
+func (p *Pool) SetCommission(bps, now, counted uint64, params Params) error {
 	if bps > params.MaxCommissionBps {
 		return fmt.Errorf("commission of %d/10000, at most %d: %w", bps, params.MaxCommissionBps, ErrTooMuch)
 	}
 	next := Commission{Bps: bps, Epoch: now + 1}
 	if bps > p.CommissionBps {
-		next.Epoch = now + params.CommissionNotice
+		next.Epoch = counted + params.CommissionNotice
 	}
 	p.NextCommission = []Commission{next}
 	return nil

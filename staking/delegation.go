@@ -33,8 +33,15 @@ func (p *Pool) Delegate(d *Delegation, a token.Amount, least Shares, counted uin
 	if shares == 0 || shares < least {
 		return fmt.Errorf("delegate %s: it buys %d shares at the present rate, at least %d are asked for: %w", a, shares, max(least, 1), ErrTooLittle)
 	}
-	p.Joining = addDeposit(p.Joining, a, counted+1)
-	d.Joining = addDeposit(d.Joining, a, counted+1)
+	all, err := addDeposit(p.Joining, a, counted+1)
+	if err != nil {
+		return fmt.Errorf("delegate %s: %w", a, err)
+	}
+	own, err := addDeposit(d.Joining, a, counted+1)
+	if err != nil {
+		return fmt.Errorf("delegate %s: %w", a, err)
+	}
+	p.Joining, d.Joining = all, own
 	return nil
 }
 

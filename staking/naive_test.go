@@ -309,7 +309,9 @@ func (w *twins) draw(i int) {
 func (w *twins) bond() {
 	if w.r.Intn(2) == 0 || w.pool.Bond == 0 {
 		a := w.amount()
-		w.pool.AddBond(a)
+		if err := w.pool.AddBond(a); err != nil {
+			w.t.Fatal(err)
+		}
 		w.naive.bond = plus(w.naive.bond, frost(a))
 		w.check("bond")
 		return
@@ -365,13 +367,13 @@ func (w *twins) slash(bps uint64) {
 }
 
 func (w *twins) commission() {
-	bps := uint64(w.r.Intn(whole + 1))
-	if err := w.pool.SetCommission(bps, w.epoch, w.params); err != nil {
+	bps, counted := uint64(w.r.Intn(whole+1)), w.epoch+1
+	if err := w.pool.SetCommission(bps, w.epoch, counted, w.params); err != nil {
 		w.t.Fatal(err)
 	}
 	at := w.epoch + 1
 	if bps > w.naive.bps {
-		at = w.epoch + w.params.CommissionNotice
+		at = counted + w.params.CommissionNotice
 	}
 	w.naive.next = []Commission{{Bps: bps, Epoch: at}}
 	w.check("commission")

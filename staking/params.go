@@ -17,7 +17,7 @@ type Params struct {
 	MinDelegation    token.Amount // least deposit of a delegator; also what a new pool sets aside for good
 	UnbondingEpochs  uint64       // whole epochs after the last for which stake counted, until it is paid out
 	MaxCommissionBps uint64       // of what a node is paid, to its operator
-	CommissionNotice uint64       // epochs before a higher commission acts
+	CommissionNotice uint64       // epochs before a higher commission acts, counted as UnbondingEpochs are
 	PriceBoundBps    uint64       // most that a price moves from one epoch to the next
 	Pay              PayParams
 	Ladder           Ladder
@@ -60,7 +60,7 @@ type Ladder struct {
 // Default is for a real network.
 func Default() Params {
 	return Params{
-		MinBond: 1000 * token.WAL, BondBps: 200, MinDelegation: token.WAL, UnbondingEpochs: 2, MaxCommissionBps: whole, CommissionNotice: 3, PriceBoundBps: 2000,
+		MinBond: 1000 * token.WAL, BondBps: 200, MinDelegation: token.WAL, UnbondingEpochs: 2, MaxCommissionBps: whole, CommissionNotice: 4, PriceBoundBps: 2000,
 		Pay: PayParams{FeeBps: 200, InsuranceBps: 200, BurnBps: 5000, HoldBps: 2000, FreshHoldBps: 5000, FreshEpochs: 4, Tranches: 8, ReleaseBps: 9000},
 		Ladder: Ladder{
 			PassBps: 9000, FailBps: [3]uint64{1000, 2500, 5000}, FailSlash: [3]uint64{50, 200, 500},
@@ -84,8 +84,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("staking: UnbondingEpochs %d: must be 1 to 100", p.UnbondingEpochs)
 	case p.MaxCommissionBps > whole:
 		return fmt.Errorf("staking: MaxCommissionBps %d is more than everything", p.MaxCommissionBps)
-	case p.CommissionNotice < 1 || p.CommissionNotice > 100:
-		return fmt.Errorf("staking: CommissionNotice %d: must be 1 to 100", p.CommissionNotice)
+	case p.CommissionNotice < p.UnbondingEpochs+2 || p.CommissionNotice > 102:
+		return fmt.Errorf("staking: CommissionNotice %d: must be %d to 102: a deposit that is waiting joins an epoch later, and unbonds in %d more; its delegator must be out before a higher commission acts", p.CommissionNotice, p.UnbondingEpochs+2, p.UnbondingEpochs+1)
 	case p.PriceBoundBps > whole:
 		return fmt.Errorf("staking: PriceBoundBps %d: a price cannot fall by more than all of it", p.PriceBoundBps)
 	}

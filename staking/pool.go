@@ -3,6 +3,7 @@ package staking
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/walrus-network/walrus/token"
 )
@@ -108,7 +109,14 @@ func (p Pool) Counted(epoch uint64, params Params) token.Amount {
 }
 
 // AddBond adds to the operator's own stake.
-func (p *Pool) AddBond(a token.Amount) { p.Bond = mustAdd(p.Bond, a) }
+func (p *Pool) AddBond(a token.Amount) error {
+	sum, err := p.Bond.Add(a)
+	if err != nil {
+		return fmt.Errorf("bond %s more than %s: %w", a, p.Bond, err)
+	}
+	p.Bond = sum
+	return nil
+}
 
 // Unbond sends bond on its way out. Counted is the last epoch whose committee it was
 // counted for: it stays slashable for UnbondingEpochs more.
@@ -117,8 +125,11 @@ func (p *Pool) Unbond(a token.Amount, counted uint64, params Params) error {
 	if err != nil || a == 0 {
 		return fmt.Errorf("unbond %s of %s: %w", a, p.Bond, ErrTooMuch)
 	}
-	p.Bond = rest
-	p.BondLeaving = addDeposit(p.BondLeaving, a, counted+params.UnbondingEpochs+1)
+	leaving, err := addDeposit(p.BondLeaving, a, counted+params.UnbondingEpochs+1)
+	if err != nil {
+		return fmt.Errorf("unbond %s: %w", a, err)
+	}
+	p.Bond, p.BondLeaving = rest, leaving
 	return nil
 }
 
@@ -250,14 +261,17 @@ func due(list []Deposit, epoch uint64) (rest, ready []Deposit) {
 	return rest, ready
 }
 
-func addDeposit(list []Deposit, a token.Amount, epoch uint64) []Deposit {
-	for i := range list {
-		if list[i].Epoch == epoch {
-			list[i].Amount = mustAdd(list[i].Amount, a)
-			return list
+// addDeposit is a list with a more for an epoch; it leaves list as it is.
+func addDeposit(list []Deposit, a token.Amount, epoch uint64) ([]Deposit, error) {
+	out := slices.Clone(list)
+	for i := range out {
+		if out[i].Epoch == epoch {
+			sum, err := out[i].Amount.Add(a)
+			out[i].Amount = sum
+			return out, err
 		}
 	}
-	return append(list, Deposit{Amount: a, Epoch: epoch})
+	return append(out, Deposit{Amount: a, Epoch: epoch}), nil
 }
 
 func sumOf(list []Deposit) (sum token.Amount) {

@@ -174,24 +174,24 @@ func TestAHigherCommissionTakesNotice(t *testing.T) {
 	params := Default()
 	p, _ := NewPool(10*token.WAL, params.MinDelegation, 500)
 	set := func(bps, now uint64) {
-		if err := p.SetCommission(bps, now, params); err != nil {
+		if err := p.SetCommission(bps, now, now, params); err != nil {
 			t.Fatal(err)
 		}
 	}
 	set(2000, 5)
-	for epoch, want := range map[uint64]uint64{6: 500, 7: 500} {
+	for epoch, want := range map[uint64]uint64{6: 500, 7: 500, 8: 500} {
 		if p.Turn(epoch, false, false); p.CommissionBps != want {
 			t.Fatalf("epoch %d: %d", epoch, p.CommissionBps)
 		}
 	}
-	if p.Turn(8, false, false); p.CommissionBps != 2000 {
+	if p.Turn(9, false, false); p.CommissionBps != 2000 {
 		t.Fatal(p.CommissionBps)
 	}
-	set(100, 8)
-	if p.Turn(9, false, false); p.CommissionBps != 100 {
+	set(100, 9)
+	if p.Turn(10, false, false); p.CommissionBps != 100 {
 		t.Fatal("a lower one acts at once")
 	}
-	if err := p.SetCommission(10001, 9, params); !errors.Is(err, ErrTooMuch) {
+	if err := p.SetCommission(10001, 9, 9, params); !errors.Is(err, ErrTooMuch) {
 		t.Fatal(err)
 	}
 }

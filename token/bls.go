@@ -79,28 +79,28 @@ func (k BLSKey) sign(message []byte, suite string) BLSSignature {
 
 // Verify checks one signature over message.
 func (k BLSPublicKey) Verify(message []byte, sig BLSSignature) error {
-	return verifyBLS([]BLSPublicKey{k}, message, sig, blsSignatureSuite)
+	return verifyBLS(nil, []BLSPublicKey{k}, message, sig, blsSignatureSuite)
 }
 
 // VerifyPossession checks a proof of possession.
 func (k BLSPublicKey) VerifyPossession(message []byte, sig BLSSignature) error {
-	return verifyBLS([]BLSPublicKey{k}, message, sig, blsPossessionSuite)
+	return verifyBLS(nil, []BLSPublicKey{k}, message, sig, blsPossessionSuite)
 }
 
 // VerifyAggregate checks that every one of keys signed the same message. The keys
 // must have proven possession before. It says nothing of the parts: several wrong
 // ones can add up to a right whole.
 func VerifyAggregate(keys []BLSPublicKey, message []byte, sig BLSSignature) error {
-	return verifyBLS(keys, message, sig, blsSignatureSuite)
+	return verifyBLS(nil, keys, message, sig, blsSignatureSuite)
 }
 
-func verifyBLS(keys []BLSPublicKey, message []byte, sig BLSSignature, suite string) error {
+func verifyBLS(kept *BLSKeys, keys []BLSPublicKey, message []byte, sig BLSSignature, suite string) error {
 	if len(keys) == 0 {
 		return fmt.Errorf("no signers: %w", ErrSignature)
 	}
 	var sum bls.G1Jac
 	for _, k := range keys {
-		p, err := k.point()
+		p, err := kept.point(k)
 		if err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -119,7 +120,7 @@ func TestNoLieComesThroughAndTheLiarIsBlamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			two := &town{nodes: []oracle{liar, w.honest}}
 			got, err := readAccount(within(t), NewRemote(two, w.genesis, RemoteOptions{}), owner)
-			if err != nil || got != want {
+			if err != nil || !reflect.DeepEqual(got, want) {
 				t.Errorf("got %+v, %v; want %+v", got, err, want)
 			}
 			if _, ok := two.blamed[two.name(0)]; !ok || len(two.blamed) != 1 {

@@ -275,7 +275,7 @@ func (r BlobReceipt) state(g ledger.Genesis, root blob.Hash, out *Attested) erro
 	if err != nil {
 		return err
 	}
-	if err := out.Certificate.Verify(r.Chain, r.Blob, by.Registry(), g.Params.Shards); err != nil {
+	if err := out.Certificate.Verify(r.Chain, r.Blob, by.Registry(), g.Params.Shards, nil); err != nil {
 		return err
 	}
 	for _, b := range out.Certificate.Bitmap {
