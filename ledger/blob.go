@@ -10,8 +10,10 @@ import (
 )
 
 // RegisterBlob asks the network to keep a blob, and pays for it in advance. The
-// money waits until the blob is certified, and comes back if it is not. An allowance
-// may be left with it, which renews the lease when it would end.
+// money waits until the blob is certified; if it never is, what was paid for writing and
+// for the epochs after its room is free comes back. An allowance may be left with it,
+// which renews the lease when it would end. Whoever pays for another owner has a lease
+// of their own beside the owner's.
 type RegisterBlob struct {
 	_            struct{} `cbor:",toarray"`
 	Manifest     blob.Manifest
@@ -56,7 +58,7 @@ func (b RegisterBlob) plan(x *exec, tx Tx) (plan, error) {
 	if !live {
 		e = registry.Entry{Manifest: b.Manifest, Units: layout.StoredKiB()}
 	}
-	if end, ok := e.OwnedBy(b.Owner, x.epoch()); ok {
+	if end, ok := e.PaidBy(b.Owner, tx.Signer.Address(), x.epoch()); ok {
 		return plan{}, fmt.Errorf("%s, until epoch %d: %w", id, end, ErrLeased)
 	}
 	if uint64(len(e.Leases)) >= x.p.Registry.MaxLeases {
@@ -167,8 +169,12 @@ func (b Certify) plan(x *exec, _ Tx) (plan, error) {
 	}}, nil
 }
 
-// Extend adds epochs to the end of one's own lease, at the present price. A renewal
-// moves to the new end.
+// ownSegments is how many leases an owner may have by extending at changing prices,
+// however many others have on the same blob.
+const ownSegments = 4
+
+// Extend adds epochs to the end of the owner's claim, at the present price. A renewal of
+// the owner's moves to the new end. What others paid for the owner stays as it is.
 type Extend struct {
 	_      struct{} `cbor:",toarray"`
 	Blob   blob.ID
@@ -201,21 +207,26 @@ func (b Extend) plan(x *exec, tx Tx) (plan, error) {
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrFunds, err)
 	}
-	i, _ := e.Last(owner)
-	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end + b.Epochs, Price: must(x.p.Registry.PriceOf(e.Units)), Permanent: e.Leases[i].Permanent}
-	joins := e.Leases[i].Payer == owner && e.Leases[i].Price == added.Price
-	if !joins && uint64(len(e.Leases)) >= x.p.Registry.MaxLeases {
+	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end + b.Epochs, Price: must(x.p.Registry.PriceOf(e.Units))}
+	i, own := e.LastOf(owner, owner)
+	if own {
+		added.Permanent = e.Leases[i].Permanent
+	}
+	joins := own && e.Leases[i].End == end && e.Leases[i].Price == added.Price
+	if !joins && uint64(len(e.Leases)) >= x.p.Registry.MaxLeases && e.Segments(owner) >= ownSegments {
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrFullEntry)
 	}
 	return plan{cost: cost.Lease, apply: func() {
 		x.settle(b.Blob)
 		x.fund(e, added)
 		e.Leases = slices.Clone(e.Leases)
-		last := &e.Leases[i]
-		if joins {
-			last.End = added.End
-		} else {
-			added.Renewal, last.Renewal = last.Renewal, registry.Renewal{}
+		switch {
+		case joins:
+			e.Leases[i].End = added.End
+		case own:
+			added.Renewal, e.Leases[i].Renewal = e.Leases[i].Renewal, registry.Renewal{}
+			fallthrough
+		default:
 			e.Leases = append(e.Leases, added)
 		}
 		x.putEntry(b.Blob, e)

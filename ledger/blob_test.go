@@ -108,22 +108,24 @@ func TestABlobIsPaidForCertifiedAndEnds(t *testing.T) {
 	}
 }
 
+// What was never certified comes back but for the epochs in which its room was held.
 func TestARegistrationThatIsNotCertifiedLapsesAndIsRefunded(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	alice := w.users[1]
 	m := w.manifest(1, 1000)
 	id := m.ID()
 	before := w.account(alice).Balance
-	w.do(alice, RegisterBlob{Manifest: m, Epochs: 3, Owner: alice.Address()})
-	cost := w.entry(id).Leases[0].Escrow()
+	w.do(alice, RegisterBlob{Manifest: m, Epochs: 5, Owner: alice.Address()})
+	lease := w.entry(id).Leases[0]
 	w.toMiddle(1)
 	w.gone(id)
 	if s := w.grave(id); s.Reason != registry.Lapsed || s.Free != 3 {
 		t.Fatalf("%+v", s)
 	}
-	kept := w.g.Params.Registry.Fee(cost)
-	if got := w.account(alice).Balance; got != before-fee-kept || kept == 0 {
-		t.Fatalf("balance %s, want %s", got, before-fee-kept)
+	back := 2*lease.Price + lease.Write // its room was held in epochs 0 to 2
+	want := before - fee - lease.Escrow() + back - w.g.Params.Registry.Fee(back)
+	if got := w.account(alice).Balance; got != want {
+		t.Fatalf("balance %s, want %s", got, want)
 	}
 	w.refusedWith(ErrUnknownBlob, w.send(Certify{Blob: id, Certificate: w.certificate(id, 1, all)}))
 	w.balanced()
@@ -243,14 +245,95 @@ func TestAPermanentLeaseStands(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	alice, bob := w.users[1], w.users[2]
 	m := w.manifest(1, 1000)
-	w.do(bob, RegisterBlob{Manifest: m, Epochs: 5, Owner: alice.Address(), Permanent: true})
+	w.do(alice, RegisterBlob{Manifest: m, Epochs: 5, Owner: alice.Address(), Permanent: true})
 	w.certify(m.ID())
 	w.refusedWith(ErrPermanent, w.try(alice, Delete{Blob: m.ID()}))
 	w.refusedWith(ErrNotOwner, w.try(bob, Delete{Blob: m.ID()}))
 	w.do(alice, Extend{Blob: m.ID(), Epochs: 1})
-	if e := w.entry(m.ID()); len(e.Leases) != 2 || !e.Leases[1].Permanent || e.Leases[1].Payer != alice.Address() {
+	if e := w.entry(m.ID()); len(e.Leases) != 1 || !e.Leases[0].Permanent || e.Leases[0].End != 6 {
 		t.Fatalf("%+v", e)
 	}
+}
+
+// A stranger may pay for an owner, and is never in the way of what the owner pays: not of
+// a registration, nor with terms that the owner did not choose.
+func TestAStrangersLeaseBindsNobodyElse(t *testing.T) {
+	w := newWorld(t, small(), 4)
+	alice, bob := w.users[1], w.users[2]
+	m := w.manifest(1, 1000)
+	w.do(bob, RegisterBlob{Manifest: m, Epochs: 1, Owner: alice.Address(), Permanent: true, Allowance: token.WAL, HighestPrice: 1})
+	w.refusedWith(ErrLeased, w.try(bob, RegisterBlob{Manifest: m, Epochs: 2, Owner: alice.Address()}))
+	w.do(alice, RegisterBlob{Manifest: m, Epochs: 3, Owner: alice.Address()})
+	w.refusedWith(ErrLeased, w.try(alice, RegisterBlob{Manifest: m, Epochs: 3, Owner: alice.Address()}))
+	w.certify(m.ID())
+	w.do(alice, Extend{Blob: m.ID(), Epochs: 2})
+	e := w.entry(m.ID())
+	if end, ok := e.PaidBy(alice.Address(), alice.Address(), 0); !ok || end != 5 || e.Leases[1].Permanent {
+		t.Fatalf("%+v", e.Leases)
+	}
+	had := w.account(alice).Balance
+	w.do(alice, Delete{Blob: m.ID()})
+	if got := w.account(alice).Balance; got <= had-fee {
+		t.Fatalf("nothing came back: %s of %s", got, had)
+	}
+	if e := w.entry(m.ID()); len(e.Leases) != 1 || e.Leases[0].Payer != bob.Address() {
+		t.Fatalf("%+v", e.Leases)
+	}
+	w.balanced()
+
+	gift := w.manifest(2, 1000) // and only a stranger's lease is there
+	w.do(bob, RegisterBlob{Manifest: gift, Epochs: 1, Owner: alice.Address(), Permanent: true})
+	w.certify(gift.ID())
+	w.do(alice, Extend{Blob: gift.ID(), Epochs: 2})
+	w.do(alice, Delete{Blob: gift.ID()})
+	if e := w.entry(gift.ID()); len(e.Leases) != 1 {
+		t.Fatalf("what the owner paid could not be deleted: %+v", e.Leases)
+	}
+}
+
+// Cheap leases of strangers may fill a blob's list; an owner who is on it can extend.
+func TestAnOwnerCanExtendHoweverManyLeasesThereAre(t *testing.T) {
+	w := newWorldOf(t, small(), 4, func(g *Genesis) { g.Params.Registry.MaxLeases = 3 })
+	alice := w.users[1]
+	m := w.manifest(1, 1000)
+	for _, k := range w.users[1:] {
+		w.do(k, RegisterBlob{Manifest: m, Epochs: 1, Owner: k.Address()})
+	}
+	w.certify(m.ID())
+	w.refusedWith(ErrFullEntry, w.try(w.users[0], RegisterBlob{Manifest: m, Epochs: 1, Owner: alice.Address()}))
+	for i := range uint64(ownSegments) {
+		w.setPrice(token.Amount(2000 + i))
+		err := w.try(alice, Extend{Blob: m.ID(), Epochs: 1})
+		if i+1 < ownSegments && err != nil {
+			t.Fatal(err)
+		}
+		if i+1 == ownSegments {
+			w.refusedWith(ErrFullEntry, err)
+		}
+	}
+}
+
+// Room that is reserved and given up at once costs what the time costs for which it
+// stays reserved.
+func TestRoomThatIsHeldIsPaid(t *testing.T) {
+	w := newWorld(t, small(), 4)
+	mallory := w.users[2]
+	m := w.manifest(1, 40_000_000)
+	before := w.account(mallory).Balance
+	w.inBlock(Sign(mallory, w.l.ChainID(), 0, fee, RegisterBlob{Manifest: m, Epochs: 1, Owner: mallory.Address()}),
+		Sign(mallory, w.l.ChainID(), 1, fee, Delete{Blob: m.ID()}))
+	l, err := m.Layout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	price, err := w.g.Params.Registry.PriceOf(l.StoredKiB())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if paid := before - w.account(mallory).Balance - 2*fee; paid < price {
+		t.Fatalf("an epoch of its room costs %s, and it was had for %s", price, paid)
+	}
+	w.balanced()
 }
 
 func TestADeletedBlobIsBuriedAndItsPayerRefunded(t *testing.T) {

@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
@@ -101,12 +103,28 @@ type storedCommittee struct {
 
 // Committee reads the committee of an epoch.
 func (v View) Committee(epoch uint64) (Committee, error) {
-	c, ok, err := read[storedCommittee](v, "committee", KeyCommittee(epoch))
+	raw, err := v.rawCommittee(epoch)
 	if err != nil {
 		return Committee{}, err
 	}
-	if !ok {
-		return Committee{}, fmt.Errorf("epoch %d: %w", epoch, ErrNoCommittee)
+	return decodeCommittee(epoch, raw)
+}
+
+func (v View) rawCommittee(epoch uint64) ([]byte, error) {
+	raw, ok, err := v.R.Get(KeyCommittee(epoch))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read committee: %w", err)
+	case !ok:
+		return nil, fmt.Errorf("epoch %d: %w", epoch, ErrNoCommittee)
+	}
+	return raw, nil
+}
+
+func decodeCommittee(epoch uint64, raw []byte) (Committee, error) {
+	var c storedCommittee
+	if err := canon.Decode(raw, &c); err != nil {
+		return Committee{}, fmt.Errorf("read committee: %w", err)
 	}
 	out := Committee{Epoch: c.Epoch, Nodes: c.Nodes}
 	for s := range c.Holder {
@@ -120,6 +138,46 @@ func (v View) Committee(epoch uint64) (Committee, error) {
 		}
 		out.From = append(out.From, from)
 	}
+	return out, nil
+}
+
+// committees keeps committees that were decoded: many transactions of a block ask for
+// the same one, and one of a thousand nodes takes a millisecond. It only saves work:
+// what is kept is used for the very same bytes alone.
+type committees struct {
+	mu   sync.Mutex // guards kept
+	kept map[uint64]decoded
+}
+
+type decoded struct {
+	raw []byte
+	c   Committee
+}
+
+// of is the committee of an epoch, for the caller to change. A nil k keeps nothing.
+func (k *committees) of(v View, epoch uint64) (Committee, error) {
+	if k == nil {
+		return v.Committee(epoch)
+	}
+	raw, err := v.rawCommittee(epoch)
+	if err != nil {
+		return Committee{}, err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d, ok := k.kept[epoch]
+	if !ok || !bytes.Equal(d.raw, raw) {
+		if d.c, err = decodeCommittee(epoch, raw); err != nil {
+			return Committee{}, err
+		}
+		d.raw = bytes.Clone(raw)
+		if len(k.kept) >= 4 || k.kept == nil {
+			k.kept = map[uint64]decoded{}
+		}
+		k.kept[epoch] = d
+	}
+	out := d.c
+	out.Nodes, out.Holder, out.From = slices.Clone(out.Nodes), slices.Clone(out.Holder), slices.Clone(out.From)
 	return out, nil
 }
 

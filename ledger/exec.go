@@ -23,7 +23,19 @@ type exec struct {
 	at    uint64 // height of the block in which transactions are done
 	seen  *seen
 	keys  *token.BLSKeys
-	index *challenge.Index // as committed
+	// roomier says that a node has declared more capacity: what may be promised is
+	// weighed once, after the block's transactions.
+	roomier    bool
+	committees *committees
+	index      *challenge.Index // as committed
+}
+
+// end does what a block does after its transactions.
+func (x *exec) end() {
+	if x.roomier {
+		x.roomier = false
+		x.weighRoom()
+	}
 }
 
 func (x *exec) view() View { return View{x.o} }
@@ -85,12 +97,12 @@ func (x *exec) blsOf(id staking.NodeID) token.BLSPublicKey {
 	return sure(n, err).BLS
 }
 
-func (x *exec) committee() Committee { return sure(x.view().Committee(x.epoch())) }
+func (x *exec) committee() Committee { return sure(x.committees.of(x.view(), x.epoch())) }
 
 // committeeOf is that of an epoch which a transaction names: it may not be kept any
 // more, or not be chosen yet.
 func (x *exec) committeeOf(epoch uint64) (Committee, error) {
-	c, err := x.view().Committee(epoch)
+	c, err := x.committees.of(x.view(), epoch)
 	if errors.Is(err, ErrNoCommittee) {
 		return Committee{}, err
 	}
@@ -239,11 +251,7 @@ func (x *exec) run(block *state.Overlay, raw []byte) (admission, error) {
 	x.o = state.NewOverlay(block)
 	a, err := x.admit(raw)
 	if err == nil {
-		err = x.settling(func() error {
-			x.charge(a, 0)
-			a.plan.apply()
-			return nil
-		})
+		err = x.perform(a)
 	}
 	if err != nil {
 		x.o = state.NewOverlay(block)
@@ -251,6 +259,15 @@ func (x *exec) run(block *state.Overlay, raw []byte) (admission, error) {
 	}
 	x.o.Merge(block)
 	return a, err
+}
+
+// perform does what was planned.
+func (x *exec) perform(a admission) error {
+	return x.settling(func() error {
+		x.charge(a, 0)
+		a.plan.apply()
+		return nil
+	})
 }
 
 // charge takes what a transaction costs from its signer, and notes in the account what

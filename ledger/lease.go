@@ -59,17 +59,19 @@ func (x *exec) fund(e registry.Entry, l registry.Lease) {
 	}
 }
 
-// refund gives back what a lease paid: all of it if the blob was never certified,
-// else what it paid for the epochs from one on; less a fee.
+// refund gives back what registry.Entry.Refund says, less a fee. What was never
+// certified pays for the epochs in which its room stays held, like what was.
 func (x *exec) refund(e registry.Entry, l registry.Lease, from uint64) {
-	back := l.Escrow()
+	back := e.Refund(l, from)
 	if e.Certified() {
-		back = l.Unused(from)
 		for epoch := max(from, l.Start); epoch < l.End; epoch++ {
 			x.takeBucket(epoch, l.Price)
 		}
 	} else {
-		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(back)) })
+		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(l.Escrow())) })
+		for epoch := l.Start; epoch < min(from, l.End); epoch++ {
+			x.addBucket(max(epoch, x.epoch()), l.Price)
+		}
 	}
 	fee := x.p.Registry.Fee(back)
 	x.supply(func(s *Supply) { s.Carry = must(s.Carry.Add(fee)) })
@@ -152,7 +154,7 @@ func (x *exec) settleEntry(id blob.ID, e registry.Entry) {
 	for _, l := range s.Over {
 		x.release(l.Renewal)
 		if !e.Certified() {
-			x.refund(e, l, 0)
+			x.refund(e, l, registry.FreeFrom(registry.Lapsed, e.LapsesAt().Epoch()))
 		}
 	}
 	why := registry.Expired

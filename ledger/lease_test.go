@@ -105,10 +105,12 @@ func (k *keeping) tx() (raw []byte, body Body, id blob.ID, by token.Key) {
 // step runs a block with one transaction, and works out what no live lease accounts for.
 func (k *keeping) step() {
 	k.t.Helper()
-	if k.r.Intn(30) == 0 {
-		k.setPrice(token.Amount(800 + 100*k.r.Intn(6)))
-	}
 	before, m := k.entries(), k.l.machine
+	if k.r.Intn(30) == 0 {
+		k.setPrice(token.Amount(800 + 100*k.r.Intn(6))) // takes a block
+		k.account(before, false, nil, blob.ID{}, token.Address{})
+		before = k.entries()
+	}
 	raw, body, id, by := k.tx()
 	b := Block{Height: m.Height() + 1, TimeMs: k.g.Time}
 	if raw != nil {
@@ -152,6 +154,11 @@ func (k *keeping) account(before map[blob.ID]registry.Entry, done bool, body Bod
 				}
 			}
 		}
+		if !was.Certified() {
+			for _, l := range s.Over {
+				k.held(l, registry.FreeFrom(registry.Lapsed, was.LapsesAt().Epoch()))
+			}
+		}
 		ended := done && old == touched
 		if !there && len(s.Entry.Leases) > 0 && !ended {
 			k.t.Fatalf("height %d: %s is gone, and had leases: %+v", h.Height, old, s.Entry.Leases)
@@ -167,7 +174,13 @@ func (k *keeping) account(before map[blob.ID]registry.Entry, done bool, body Bod
 		case Delete, Invalidate:
 			_, deleted := body.(Delete)
 			for _, l := range s.Entry.Leases {
-				if !s.Entry.Certified() || deleted && (l.Owner != by || l.Permanent) {
+				if deleted && (l.Owner != by || l.Permanent) {
+					continue
+				}
+				if !s.Entry.Certified() {
+					if deleted {
+						k.held(l, h.Epoch+2)
+					}
 					continue
 				}
 				for e := max(h.Epoch, l.Start); e < min(l.End, h.Epoch+2); e++ {
@@ -177,6 +190,14 @@ func (k *keeping) account(before map[blob.ID]registry.Entry, done bool, body Bod
 		}
 	}
 	delete(k.extra, h.Epoch-1)
+}
+
+// held notes what a lease that was never certified has paid for the epochs before one,
+// in which its room was held.
+func (k *keeping) held(l registry.Lease, from uint64) {
+	for e := l.Start; e < min(from, l.End); e++ {
+		k.extra[max(e, k.head().Epoch)] += l.Price
+	}
 }
 
 func (k *keeping) check() {

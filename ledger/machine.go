@@ -50,6 +50,7 @@ type Machine struct {
 	state   *state.State
 	seen    *seen
 	keys    *token.BLSKeys // decoded keys of committees
+	kept    *committees
 	waiting *waiting
 	pending *state.Update    // executed, not committed
 	changed []blob.ID        // blobs whose entries the pending update writes
@@ -71,7 +72,7 @@ func NewMachine(g Genesis, kv state.KV) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen(), keys: token.NewBLSKeys(), waiting: newWaiting()}
+	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen(), keys: token.NewBLSKeys(), kept: &committees{}, waiting: newWaiting()}
 	if s.Empty() {
 		if err := m.initChain(); err != nil {
 			return nil, fmt.Errorf("lay the genesis of %s: %w", m.chain, err)
@@ -129,7 +130,7 @@ func (m *Machine) exec() (*exec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &exec{o: state.NewOverlay(base), p: m.Rules().Params, chain: m.chain, name: m.genesis.Name, head: head, at: head.Height + 1, seen: m.seen, keys: m.keys, index: m.index}, nil
+	return &exec{o: state.NewOverlay(base), p: m.Rules().Params, chain: m.chain, name: m.genesis.Name, head: head, at: head.Height + 1, seen: m.seen, keys: m.keys, committees: m.kept, index: m.index}, nil
 }
 
 // Check says whether a transaction could be done on the committed state: the door
@@ -174,6 +175,8 @@ func (m *Machine) Execute(b Block) (r Result, err error) {
 		m.waiting.settled(a)
 		r.Txs = append(r.Txs, resultOf(a.tx, err))
 	}
+	x.o = block
+	x.end()
 	u, err := m.state.Prepare(b.Height, block.Changes())
 	if err != nil {
 		return Result{}, err

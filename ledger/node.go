@@ -171,9 +171,7 @@ func (b UpdateNode) plan(x *exec, tx Tx) (plan, error) {
 	n.Addresses, n.Comet, n.CapacityKiB, n.Name, n.URL, n.About = b.Addresses, b.Comet, b.CapacityKiB, b.Name, b.URL, b.About
 	return plan{apply: func() {
 		x.put(KeyNode(b.Node), n)
-		if more {
-			x.weighRoom()
-		}
+		x.roomier = x.roomier || more
 	}}, nil
 }
 

@@ -20,6 +20,7 @@ type Params struct {
 	RoundsPerEpoch uint64
 	Buckets        int              // leaves of the state tree, a power of two
 	BlockBytes     uint64           // of all transactions of a block
+	BlockWork      uint64           // that all transactions of a block may weigh: see Work
 	TxBytes        uint64           // of one transaction; a proof of bad encoding may be larger
 	SweepBlobs     uint64           // ended blobs and leases that one block works off
 	Challenged     bool             // shards are paid for what challenges find; else for being ready
@@ -45,7 +46,7 @@ func (f Fees) Of(size int) token.Amount { return f.Base + f.PerByte*token.Amount
 func Default() Params {
 	return Params{
 		Shards: 100, BlockMs: 3000, RoundBlocks: 1200, RoundsPerEpoch: 336,
-		Buckets: 1 << 20, BlockBytes: 2 << 20, TxBytes: 64 << 10, SweepBlobs: 100, Challenged: true, Challenge: challenge.Default(), HistoryEpochs: 52,
+		Buckets: 1 << 20, BlockBytes: 2 << 20, BlockWork: 800_000, TxBytes: 64 << 10, SweepBlobs: 100, Challenged: true, Challenge: challenge.Default(), HistoryEpochs: 52,
 		Fees: Fees{Base: 100_000, PerByte: 100}, Staking: staking.Default(), Registry: registry.Default(),
 	}
 }
@@ -124,6 +125,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("params: an epoch of %d blocks is too short: at least %d", p.EpochBlocks(), minEpochBlocks)
 	case p.TxBytes < 4096 || p.TxBytes > 2<<20 || p.LargestTx()+blockOverhead > p.BlockBytes || p.BlockBytes > 16<<20:
 		return fmt.Errorf("params: TxBytes %d in BlockBytes %d: 4096 <= TxBytes <= 2 MiB; a block takes the largest transaction (%d) and is at most 16 MiB", p.TxBytes, p.BlockBytes, p.LargestTx())
+	case p.BlockWork < leastBudget || p.BlockWork > 100_000_000:
+		return fmt.Errorf("params: BlockWork %d: must be %d, which is more than any transaction weighs, to 100000000 (100 s of one core)", p.BlockWork, leastBudget)
 	case p.SweepBlobs < 1 || p.SweepBlobs > 100_000:
 		return fmt.Errorf("params: SweepBlobs %d: must be 1 to 100000", p.SweepBlobs)
 	case p.HistoryEpochs < 2 || p.HistoryEpochs > 10_000:

@@ -310,15 +310,16 @@ func TestAnAllowanceComesBackWhenTheRegistrationLapses(t *testing.T) {
 	m := w.manifest(1, 1000)
 	before := w.account(alice).Balance
 	w.do(alice, RegisterBlob{Manifest: m, Epochs: 1, Owner: alice.Address(), Allowance: token.WAL, HighestPrice: 1000})
-	paid := w.entry(m.ID()).Leases[0].Escrow()
+	lease := w.entry(m.ID()).Leases[0]
 	w.toMiddle(0)
 	if e := w.entry(m.ID()); e.End() != 1 {
 		t.Fatalf("what is not certified renews itself: %+v", e.Leases)
 	}
 	w.toEpoch(1)
 	w.gone(m.ID())
-	if got, kept := w.account(alice).Balance, w.g.Params.Registry.Fee(paid); got != before-fee-kept || w.balanced().Allowances != 0 {
-		t.Fatalf("balance %s, want %s", got, before-fee-kept)
+	want := before - fee - lease.Price - w.g.Params.Registry.Fee(lease.Write) // its room was held for an epoch
+	if got := w.account(alice).Balance; got != want || w.balanced().Allowances != 0 {
+		t.Fatalf("balance %s, want %s", got, want)
 	}
 }
 

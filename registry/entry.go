@@ -91,16 +91,58 @@ func (e Entry) OwnedBy(owner token.Address, epoch uint64) (end uint64, ok bool) 
 	return end, end > epoch
 }
 
-// Last is the place among Leases of an owner's lease that ends last; ok is false where
-// there is none. It is the one that renews itself, if one does.
+// PaidBy says whether a payer has a lease for an owner that lasts beyond epoch.
+func (e Entry) PaidBy(owner, payer token.Address, epoch uint64) (end uint64, ok bool) {
+	if i, ok := e.LastOf(owner, payer); ok {
+		end = e.Leases[i].End
+	}
+	return end, end > epoch
+}
+
+// LastOf is the place among Leases of the lease that ends last of those that a payer
+// has for an owner; ok is false where there is none.
+func (e Entry) LastOf(owner, payer token.Address) (i int, ok bool) {
+	return e.last(func(l Lease) bool { return l.Owner == owner && l.Payer == payer })
+}
+
+// Segments is how many leases an owner has.
+func (e Entry) Segments(owner token.Address) (n uint64) {
+	for _, l := range e.Leases {
+		if l.Owner == owner {
+			n++
+		}
+	}
+	return n
+}
+
+// Last is the place among Leases of the owner's lease that a renewal of the owner's is
+// left with: the last that the owner pays, else the last that anybody pays for the
+// owner; ok is false where there is none.
 func (e Entry) Last(owner token.Address) (i int, ok bool) {
+	if i, ok = e.LastOf(owner, owner); ok {
+		return i, true
+	}
+	return e.last(func(l Lease) bool { return l.Owner == owner })
+}
+
+func (e Entry) last(of func(Lease) bool) (i int, ok bool) {
 	i = -1
 	for j, l := range e.Leases {
-		if l.Owner == owner && (i < 0 || l.End > e.Leases[i].End) {
+		if of(l) && (i < 0 || l.End > e.Leases[i].End) {
 			i = j
 		}
 	}
 	return i, i >= 0
+}
+
+// Refund is what a lease gives back to its payer when it ends before its time and the
+// bytes may go in epoch from: what it paid for the epochs from then on, and for writing
+// what was never certified. The epochs in which the room is still held stay paid.
+func (e Entry) Refund(l Lease, from uint64) token.Amount {
+	if e.Certified() {
+		return l.Unused(from)
+	}
+	return must(l.Unused(from).Add(l.Write))
 }
 
 func must[T any](v T, err error) T {

@@ -6,10 +6,11 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Lease is one owner's paid claim, for the epochs Start to End-1.
+// Lease is one owner's paid claim, for the epochs Start to End-1. Anybody may pay one for
+// an owner; only those that the owner pays are in the way of a registration of the
+// owner's, and none hands its terms on to a lease of another payer.
 //
-// Invariant: of one owner's leases on a blob only the last, the one with the largest
-// End, may have a Renewal.
+// Invariant: of the leases that an owner pays, only the last may have a Renewal.
 type Lease struct {
 	_         struct{} `cbor:",toarray"`
 	Owner     token.Address

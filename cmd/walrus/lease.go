@@ -183,10 +183,7 @@ func (s *session) delete(ctx context.Context, id blob.ID) (deleted, error) {
 		if l.Payer != s.key.Address() {
 			continue // it goes back to who paid
 		}
-		back := l.Unused(registry.FreeFrom(registry.Deleted, s.head.Epoch))
-		if !e.Certified() {
-			back = l.Escrow()
-		}
+		back := e.Refund(l, registry.FreeFrom(registry.Deleted, s.head.Epoch))
 		out.Refund += back - s.params.Registry.Fee(back)
 	}
 	receipt, err := s.send(ctx, ledger.Delete{Blob: id})

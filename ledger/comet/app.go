@@ -111,6 +111,7 @@ func (a *app) CheckTx(_ context.Context, r *abci.RequestCheckTx) (*abci.Response
 	if err == nil {
 		return &abci.ResponseCheckTx{}, nil
 	}
+	a.defect("a transaction at the mempool's door", r.Tx, ledger.DefectOf(err))
 	return &abci.ResponseCheckTx{Code: uint32(ledger.CodeOf(err)), Log: err.Error()}, nil
 }
 
@@ -138,6 +139,7 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	block := make([]executed, len(b.Txs))
 	for i, t := range result.Txs {
 		block[i] = executed{ledger.TxHash(b.Txs[i]), t}
+		a.defect("a transaction in a block", b.Txs[i], t.Defect)
 		code := uint32(t.Code)
 		if t.Kind.Unsigned() {
 			code |= forget
@@ -148,6 +150,13 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	a.block = block
 	a.mu.Unlock()
 	return out, nil
+}
+
+// defect says loudly that a transaction has brought a mistake of this program to light.
+func (a *app) defect(where string, tx []byte, trace string) {
+	if trace != "" {
+		a.log.Error("mistake of this program: "+where+" met a broken invariant and was refused; please report this line", "tx", fmt.Sprintf("%.4096x", tx), "trace", trace)
+	}
 }
 
 // agreed is an agreed block as the ledger takes it.

@@ -49,7 +49,7 @@ type Options struct {
 	Listen  string       // host:port of CometBFT's transport
 	// Peers gives who else may be connected to, now: called every second or so.
 	Peers    func() []Peer
-	Waiting  int      // transactions that may wait for a block; 0: 20,000
+	Waiting  int      // transactions that may wait for a block; 0: 10,000
 	Attester Attester // nil: this node listens to no challenge
 	// Urgent gives transactions that go first into a block that this node proposes,
 	// whatever waits before them: what is late is as good as lost. Nil: there are none.
@@ -191,10 +191,10 @@ func (c *Chain) config() *cfg.Config {
 	o.P2P.MaxPacketMsgPayloadSize = 16 << 10
 	o.P2P.DialTimeout, o.P2P.HandshakeTimeout = 2*time.Second, 2*time.Second // ending waits for them
 
-	o.Mempool.Recheck = false // nonces in a window need no order
-	o.Mempool.Size, o.Mempool.CacheSize = cmp.Or(c.options.Waiting, 20_000), 100_000
+	o.Mempool.Recheck = true // what a block has made impossible leaves at once
+	o.Mempool.Size, o.Mempool.CacheSize = cmp.Or(c.options.Waiting, 10_000), 100_000
 	o.Mempool.MaxTxBytes = int(p.LargestTx())
-	o.Mempool.MaxTxsBytes = 256 << 20
+	o.Mempool.MaxTxsBytes = 64 << 20
 
 	o.Consensus.WalPath = "cs.wal/wal"
 	o.Consensus.TimeoutCommit = pause(p)

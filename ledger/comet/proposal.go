@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -12,6 +11,7 @@ import (
 	"github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/cometbft/cometbft/types"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
@@ -89,18 +89,33 @@ func (a *app) carry(w ledger.Wants, r *abci.RequestPrepareProposal) ([]byte, err
 	return v.encode(), nil
 }
 
-// pressing is what this node puts before all others' transactions: what is urgent to it
-// and what the ledger would do.
-func (a *app) pressing() (out [][]byte) {
-	if a.urgent == nil {
-		return nil
+// pack chooses what goes into a block that this node proposes: first what is urgent to
+// it and what waits in the mempool after that, as far as it fits and would be done. What
+// fails now stays out: it would take the room of what does not.
+func (a *app) pack(waiting [][]byte, room int64) (out [][]byte, err error) {
+	p, err := a.machine.Pack()
+	if err != nil {
+		return nil, err
 	}
-	for _, tx := range a.urgent() {
-		if a.machine.Check(tx) == nil && !isVotes(tx) {
-			out = append(out, tx)
+	var urgent [][]byte
+	if a.urgent != nil {
+		urgent = a.urgent()
+	}
+	taken := map[blob.Hash]bool{}
+	for _, tx := range slices.Concat(urgent, waiting) {
+		n, hash := types.ComputeProtoSizeForTxs([]types.Tx{tx}), ledger.TxHash(tx)
+		if isVotes(tx) || taken[hash] || n > room {
+			continue
+		}
+		ok, err := p.Take(tx)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			out, room, taken[hash] = append(out, tx), room-n, true
 		}
 	}
-	return out
+	return out, nil
 }
 
 // PrepareProposal begins with what the votes on the last block carried, where that is
@@ -121,22 +136,11 @@ func (a *app) PrepareProposal(_ context.Context, r *abci.RequestPrepareProposal)
 			out, size = append(out, tx), n
 		}
 	}
-	for _, tx := range a.pressing() {
-		if n := types.ComputeProtoSizeForTxs([]types.Tx{tx}); size+n <= r.MaxTxBytes {
-			out, size = append(out, tx), size+n
-		}
+	txs, err := a.pack(r.Txs, r.MaxTxBytes-size)
+	if err != nil {
+		return nil, a.broken(fmt.Errorf("propose block %d: %w", r.Height, err))
 	}
-	first := out
-	for _, tx := range r.Txs {
-		if isVotes(tx) || slices.ContainsFunc(first, func(u []byte) bool { return bytes.Equal(u, tx) }) {
-			continue
-		}
-		if size += types.ComputeProtoSizeForTxs([]types.Tx{tx}); size > r.MaxTxBytes {
-			break
-		}
-		out = append(out, tx)
-	}
-	return &abci.ResponsePrepareProposal{Txs: out}, nil
+	return &abci.ResponsePrepareProposal{Txs: append(out, txs...)}, nil
 }
 
 var (
@@ -147,8 +151,8 @@ var (
 )
 
 // ProcessProposal refuses a block whose transaction 0 is not what our own state says it
-// must be: a proposer that tampers with it loses its turn. All else is accepted: a
-// transaction that cannot be done does nothing and is not paid for.
+// must be, or whose transactions have no form or weigh too much: its proposer loses the
+// turn. All else is accepted: a transaction that cannot be done does nothing but pay.
 func (a *app) ProcessProposal(_ context.Context, r *abci.RequestProcessProposal) (*abci.ResponseProcessProposal, error) {
 	refused, err := a.judge(r)
 	if err != nil {
@@ -182,7 +186,7 @@ func (a *app) judge(r *abci.RequestProcessProposal) (refused, err error) {
 			return errStray, nil
 		}
 	}
-	return nil, nil
+	return a.machine.JudgeBlock(rest), nil
 }
 
 // judgeVotes judges transaction 0.
