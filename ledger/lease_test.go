@@ -107,8 +107,9 @@ func (k *keeping) step() {
 	k.t.Helper()
 	before, m := k.entries(), k.l.machine
 	if k.r.Intn(30) == 0 {
+		p := m.rules.Params.Registry
 		k.setPrice(token.Amount(800 + 100*k.r.Intn(6))) // takes a block
-		k.account(before, false, nil, blob.ID{}, token.Address{})
+		k.account(p, before, false, nil, blob.ID{}, token.Address{})
 		before = k.entries()
 	}
 	raw, body, id, by := k.tx()
@@ -128,14 +129,14 @@ func (k *keeping) step() {
 		k.seen[r.Txs[0].Kind.String()]++
 	}
 	k.nonces[by.Address()] = k.world.account(by).Nonce // what fails uses its nonce too
-	k.account(before, done, body, id, by.Address())
+	k.account(k.l.machine.rules.Params.Registry, before, done, body, id, by.Address())
 	k.check()
 }
 
 // account notes what the block left in buckets for which no live lease stands.
-func (k *keeping) account(before map[blob.ID]registry.Entry, done bool, body Body, touched blob.ID, by token.Address) {
+func (k *keeping) account(p registry.Params, before map[blob.ID]registry.Entry, done bool, body Body, touched blob.ID, by token.Address) {
 	k.t.Helper()
-	h, p, after := k.head(), k.l.machine.rules.Params.Registry, k.entries()
+	h, after := k.head(), k.entries()
 	for old, was := range before {
 		s := was.Settle(h.Half(), p)
 		now, there := after[old]
