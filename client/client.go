@@ -100,17 +100,18 @@ func DirectoryOf(v ledger.View, chain token.ChainID) (*Directory, error) {
 	return d, nil
 }
 
-// settler is a ledger whose reads lag its writes.
-type settler interface {
-	Settle(ctx context.Context) error
+// refresher is a ledger that is asked of others, whose answers may be of the past.
+type refresher interface {
+	Refresh(ctx context.Context) error
 }
 
-// Find reads what the ledger says of a blob that can be read. A blob that this
-// process has just stored is found.
+// Find reads what the ledger says of a blob that can be read. That it cannot be read is
+// said only where the newest state that any node answers with says so.
 func (c *Client) Find(ctx context.Context, id blob.ID) (registry.Entry, blob.Commitment, *Directory, error) {
 	e, commitment, d, err := c.find(ctx, id)
-	l, lags := c.ledger.(settler)
-	if lags && (errors.Is(err, ErrUnknownBlob) || errors.Is(err, ErrUncertified)) && l.Settle(ctx) == nil {
+	l, remote := c.ledger.(refresher)
+	absent := errors.Is(err, ErrUnknownBlob) || errors.Is(err, ErrUncertified) || errors.Is(err, ErrEnded)
+	if remote && absent && l.Refresh(ctx) == nil {
 		return c.find(ctx, id)
 	}
 	return e, commitment, d, err

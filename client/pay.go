@@ -9,6 +9,14 @@ import (
 	"github.com/walrus-network/walrus/registry"
 )
 
+// ErrTerms is returned where the owner has a lease whose terms cannot become those that
+// were asked for.
+var ErrTerms = errors.New("the lease that is there cannot be changed to what was asked")
+
+// errMore is returned where the ledger shows less than was asked for, so that more is to
+// be paid.
+var errMore = errors.New("the lease does not last as long as was asked: another process with this wallet paid for less at the same time")
+
 // payment is a transaction by which a store pays, and what it costs.
 type payment struct {
 	body ledger.Body
@@ -16,65 +24,114 @@ type payment struct {
 }
 
 // owed works out what is to be paid for a blob as the ledger stands, and says so before
-// anything is signed: a registration, or an allowance for a lease that is there and has
-// none, or nothing. What was agreed to in an earlier attempt is not said again.
-func (s *storing) owed(v ledger.View, entry registry.Entry, kept bool) (*payment, error) {
+// anything is signed: a registration, or what a lease that is there lacks of what was
+// asked for, or nothing. What was agreed to in an earlier attempt is not said again.
+func (s *storing) owed(v ledger.View, entry registry.Entry, kept bool) error {
 	params, err := v.Params()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	highest, err := HighestOr(params, s.options.HighestPrice)
+	owner, o := s.key.Address(), s.options
+	highest, err := HighestOr(params, o.HighestPrice)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var p payment
-	owner := s.key.Address()
-	if end, ok := entry.OwnedBy(owner, s.d.Epoch); ok {
-		s.out.EndEpoch = end
-		i, _ := entry.Last(owner)
-		if s.options.Allowance == 0 || entry.Leases[i].Renews() {
-			return nil, nil
-		}
-		p.body = ledger.SetRenewal{Blob: s.p.ID, Allowance: s.options.Allowance, HighestPrice: highest}
-		p.cost = Cost{Allowance: s.options.Allowance, Highest: highest}
-	} else {
-		epochs := s.options.Epochs
+	s.paying = nil
+	add := func(body ledger.Body, cost Cost) {
+		cost.Fee = MostFee(s.c.chain, params.Fees, body)
+		s.paying = append(s.paying, payment{body, cost})
+	}
+	end, leased := entry.OwnedBy(owner, s.d.Epoch)
+	if !leased {
+		epochs := o.Epochs
 		if epochs == 0 {
 			epochs = params.Registry.DefaultEpochs
 		}
-		p.body = ledger.RegisterBlob{Manifest: s.manifest, Epochs: epochs, Owner: owner, Permanent: s.options.Permanent, Allowance: s.options.Allowance, HighestPrice: highest}
-		if p.cost, err = CostOf(params, s.p.Layout.StoredKiB(), epochs, kept, s.options.Allowance, highest); err != nil {
-			return nil, err
+		cost, err := CostOf(params, s.p.Layout.StoredKiB(), epochs, kept, o.Allowance, highest)
+		if err != nil {
+			return err
 		}
+		s.until = s.d.Epoch + epochs
+		add(ledger.RegisterBlob{Manifest: s.manifest, Epochs: epochs, Owner: owner, Permanent: o.Permanent, Allowance: o.Allowance, HighestPrice: highest}, cost)
+		return s.agree()
 	}
-	p.cost.Fee = MostFee(s.c.chain, params.Fees, p.body)
-	if s.options.Paying != nil && !s.agreed {
-		if err := s.options.Paying(p.cost); err != nil {
-			return nil, err
+	i, _ := entry.Last(owner)
+	last := entry.Leases[i]
+	if o.Permanent && !(last.Permanent && last.Payer == owner) {
+		return fmt.Errorf("a permanent lease was asked for, and one that can be deleted is there until epoch %d: delete the blob and store it again: %w", end, ErrTerms)
+	}
+	s.until = max(s.until, s.d.Epoch+o.Epochs)
+	if o.Epochs > 0 && end < s.until {
+		cost, err := CostOf(params, entry.Units, s.until-end, true, 0, 0)
+		if err != nil {
+			return err
 		}
+		add(ledger.Extend{Blob: s.p.ID, Epochs: s.until - end}, cost)
 	}
-	s.agreed = true
-	return &p, nil
+	if o.Allowance > 0 && !last.Renews() {
+		add(ledger.SetRenewal{Blob: s.p.ID, Allowance: o.Allowance, HighestPrice: highest}, Cost{Allowance: o.Allowance, Highest: highest})
+	}
+	return s.agree()
 }
 
-// pay sends what is owed. What a registration pays is refunded should no certificate follow.
-func (s *storing) pay(ctx context.Context) error {
-	if s.paying == nil {
+// agree tells the caller once what all payments cost together.
+func (s *storing) agree() error {
+	if s.options.Paying == nil || s.agreed || len(s.paying) == 0 {
 		return nil
 	}
-	s.out.Requests++
-	cost := s.paying.cost
-	if cost.Epochs > 0 {
-		s.out.EndEpoch = s.d.Epoch + cost.Epochs
+	sum := s.paying[0].cost
+	for _, p := range s.paying[1:] {
+		sum.Allowance, sum.Highest = sum.Allowance+p.cost.Allowance, max(sum.Highest, p.cost.Highest)
+		sum.Fee += p.cost.Fee
 	}
-	receipt, err := s.c.Send(ctx, s.key, s.paying.body)
-	if errors.Is(err, ledger.ErrLeased) {
-		return nil // paid in an earlier attempt, or by another process of the same owner
+	if err := s.options.Paying(sum); err != nil {
+		return err
 	}
+	s.agreed = true
+	return nil
+}
+
+// pay sends what is owed, and notes what the ledger shows to be paid.
+func (s *storing) pay(ctx context.Context) error {
+	for _, p := range s.paying {
+		s.out.Requests++
+		receipt, err := s.c.Send(ctx, s.key, p.body)
+		if errors.Is(err, ledger.ErrLeased) {
+			continue // another process of the same owner was quicker; settled says for how long
+		}
+		if err != nil {
+			return fmt.Errorf("pay: %w", err)
+		}
+		s.out.Price += p.cost.Lease
+		s.out.Write += p.cost.Write
+		s.out.Allowance += p.cost.Allowance
+		s.c.log.Debug("paid", "blob", s.p.ID, "height", receipt.Height)
+	}
+	return nil
+}
+
+// settled reads back what the ledger shows: the end of the owner's claim, which must be
+// what was asked for.
+func (s *storing) settled(ctx context.Context) error {
+	v, err := s.c.ledger.View(ctx)
 	if err != nil {
-		return fmt.Errorf("pay: %w", err)
+		return err
 	}
-	s.out.Price, s.out.Write, s.out.Allowance = cost.Lease, cost.Write, cost.Allowance
-	s.c.log.Debug("paid", "blob", s.p.ID, "height", receipt.Height)
+	entry, known, err := v.Blob(s.p.ID)
+	if err != nil {
+		return err
+	}
+	head, err := v.Head()
+	if err != nil {
+		return err
+	}
+	end, leased := entry.OwnedBy(s.key.Address(), head.Epoch)
+	s.out.EndEpoch = end
+	switch {
+	case !known || !entry.Certified() || entry.Invalid || !leased:
+		return fmt.Errorf("the ledger does not show at block %d that the blob is kept for %s: %w", head.Height, s.key.Address(), errMore)
+	case end < s.until:
+		return fmt.Errorf("kept until epoch %d, asked for %d: %w", end, s.until, errMore)
+	}
 	return nil
 }

@@ -16,8 +16,8 @@ import (
 
 // StoreOptions says for how long and for whom.
 type StoreOptions struct {
-	Epochs    uint64 // 0: the network's default
-	Permanent bool   // cannot be deleted or refunded
+	Epochs    uint64 // from now on; 0: what a lease that is there has left, else the network's default
+	Permanent bool   // cannot be deleted or refunded; refused where a lease that can is there
 	// Allowance, if not 0, is left with the lease to renew it when it would end. A lease
 	// that the owner has already gets it too, unless it has one.
 	Allowance    token.Amount
@@ -36,11 +36,12 @@ type Stored struct {
 	Size         int64   `json:"bytes"`
 	EncodedBytes int64   `json:"encoded_bytes"`
 	SentBytes    int64   `json:"sent_bytes"` // of fragments; less than encoded when resumed
-	EndEpoch     uint64  `json:"end_epoch"`  // of the owner's lease
+	EndEpoch     uint64  `json:"end_epoch"`  // of the owner's claim, as the ledger shows it
 	Already      bool    `json:"already"`    // it was certified before; nothing was sent
 	Requests     int64   `json:"requests"`   // streams opened and transactions sent
 
-	// Paid now. What is not certified comes back.
+	// Paid now, as the ledger shows it. Of what is never certified the price of the epochs
+	// in which its room was held does not come back.
 	Price     token.Amount `json:"price"` // for the epochs
 	Write     token.Amount `json:"write_price"`
 	Allowance token.Amount `json:"allowance"`
@@ -51,8 +52,10 @@ type Stored struct {
 }
 
 // Store puts a blob on the network for the owner of key. It returns when the block
-// with the certificate is there: the commit point. Run again after an interruption
-// it sends only what is missing and pays nothing twice.
+// with the certificate is there, which is the commit point, and the ledger has shown that
+// the owner's claim lasts as long as was asked. Run again after an interruption it sends
+// only what is missing and pays nothing twice; run again with more epochs it extends the
+// lease that is there.
 func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOptions) (Stored, error) {
 	s := storing{c: c, key: key, options: o, began: time.Now(), streams: c.streams.Load()}
 	err := s.run(ctx, src)
@@ -73,7 +76,8 @@ type storing struct {
 	d        *Directory
 	p        *prepared
 	manifest blob.Manifest
-	paying   *payment // nil where there is nothing to pay
+	paying   []payment
+	until    uint64 // epoch at whose start the owner's claim may end; 0: whenever what is there does
 	agreed   bool     // the caller was told what it costs
 	out      Stored
 }
@@ -125,15 +129,19 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 		return false, err
 	}
 	kept := known && entry.Certified() && entry.Live(s.d.Epoch)
-	if s.paying, err = s.owed(v, entry, kept); err != nil {
+	if err = s.owed(v, entry, kept); err != nil {
 		return false, err
 	}
 	if kept {
 		s.out.Already = true
-		return false, s.pay(ctx)
+		err = s.pay(ctx)
+	} else {
+		err = s.upload(ctx)
 	}
-	err = s.upload(ctx)
-	again = errors.Is(err, errTurned) || p2p.IsRefusal(err, p2p.CodeNotDuty) || errors.Is(err, ledger.ErrCertificate)
+	if err == nil {
+		err = s.settled(ctx)
+	}
+	again = errors.Is(err, errTurned) || errors.Is(err, errMore) || p2p.IsRefusal(err, p2p.CodeNotDuty) || errors.Is(err, ledger.ErrCertificate)
 	return again, err
 }
 
@@ -157,13 +165,13 @@ func (s *storing) upload(ctx context.Context) error {
 	for _, l := range u.lanes {
 		s.out.SentBytes += l.sent
 	}
+	if err == nil {
+		err = s.certify(ctx, epoch, sigs) // who signed has seen the payment in a block
+	}
 	if refused := <-paid; refused != nil {
 		return refused
 	}
-	if err != nil {
-		return err
-	}
-	return s.certify(ctx, epoch, sigs)
+	return err
 }
 
 func (s *storing) certify(ctx context.Context, epoch uint64, sigs map[int]token.BLSSignature) error {
@@ -173,7 +181,7 @@ func (s *storing) certify(ctx context.Context, epoch uint64, sigs map[int]token.
 	}
 	s.out.UploadTime = time.Since(s.began)
 	s.out.Requests++
-	receipt, err := s.c.ledger.Submit(ctx, ledger.Unsigned(ledger.Certify{Blob: s.p.ID, Certificate: certificate}))
+	receipt, err := s.c.submit(ctx, ledger.Unsigned(ledger.Certify{Blob: s.p.ID, Certificate: certificate}))
 	if err == nil {
 		err = receipt.Err()
 	}

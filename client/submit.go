@@ -2,11 +2,12 @@ package client
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -14,13 +15,25 @@ import (
 // with the same wallet was quicker.
 const nonceTries = 16
 
-// Send signs a transaction with key and waits until a block holds it. Any number of
-// goroutines and processes may spend from one wallet at the same time.
+// A transaction may wait for its block for lastBlocks blocks, and lastMs at least.
+const (
+	lastBlocks = 100
+	lastMs     = 60_000
+)
+
+// Send signs a transaction with key and waits until the ledger shows what became of it.
+// Any number of goroutines and processes may spend from one wallet at the same time.
+//
+// It is signed anew, with another nonce, only once the records show that its nonce was
+// used by another: what somebody who kept the bytes could still send is never paid twice.
 func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (ledger.Receipt, error) {
 	for try := 0; ; try++ {
 		receipt, err := c.sendOnce(ctx, key, body, try)
-		if errors.Is(err, ledger.ErrNonce) && try < nonceTries {
+		if err == nil && receipt.Code == ledger.ErrNonce.Code && try < nonceTries {
 			continue
+		}
+		if err == nil {
+			err = receipt.Err()
 		}
 		if err != nil {
 			return receipt, fmt.Errorf("transaction of %s: %w", key.Address(), err)
@@ -29,13 +42,67 @@ func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (led
 	}
 }
 
+// proving is a ledger whose receipts its records have shown already.
+type proving interface{ Proves() bool }
+
+// Limits of how often a transaction is submitted again, the same bytes, because the
+// records do not show what was said of it.
+const (
+	proofTries = 8
+	proofPause = 200 * time.Millisecond
+)
+
+// submit hands on a transaction until the ledger's records show what became of it. A
+// receipt that they do not show is a word: it is never believed, and costs time.
+func (c *Client) submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
+	if p, ok := c.ledger.(proving); ok && p.Proves() {
+		return c.ledger.Submit(ctx, tx)
+	}
+	for try := 1; ; try++ {
+		said, err := c.ledger.Submit(ctx, tx)
+		if err != nil {
+			return said, err
+		}
+		v, err := c.ledger.View(ctx)
+		if err != nil {
+			return said, err
+		}
+		shown, known, err := v.Fate(tx)
+		switch {
+		case err != nil:
+			return said, err
+		case known:
+			if shown.Code == said.Code {
+				shown.Log = said.Log
+			}
+			return shown, nil
+		case said.Code != 0 && said.Code != ledger.ErrNonce.Code:
+			return said, comet.Unproven{Receipt: said}
+		case try == proofTries:
+			return said, comet.Pending{Why: fmt.Errorf("a node says that block %d holds it, and the ledger does not show it", said.Height)}
+		}
+		select {
+		case <-ctx.Done():
+			return said, comet.Pending{Why: ctx.Err()}
+		case <-time.After(proofPause):
+		}
+	}
+}
+
+// sendOnce gives the receipt that the records show.
 func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, try int) (ledger.Receipt, error) {
 	var params ledger.Params
+	var height uint64
 	account := func() (ledger.Account, error) {
 		v, err := c.ledger.View(ctx)
 		if err != nil {
 			return ledger.Account{}, err
 		}
+		head, err := v.Head()
+		if err != nil {
+			return ledger.Account{}, err
+		}
+		height = head.Height
 		if params, err = v.Params(); err != nil {
 			return ledger.Account{}, err
 		}
@@ -45,11 +112,11 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	receipt, err := c.ledger.Submit(ctx, sign(key, c.chain, nonce, params.Fees, body))
-	if err == nil {
-		err = receipt.Err()
-	}
-	c.nonces.give(key.Address(), nonce, err == nil || errors.Is(err, ledger.ErrNonce))
+	until := height + lastBlocks + lastMs/max(1, params.BlockMs)
+	receipt, err := c.submit(ctx, sign(key, c.chain, nonce, until, params.Fees, body))
+	// One that no block holds yet keeps its nonce: the next transaction with it and this
+	// one cannot both be done.
+	c.nonces.give(key.Address(), nonce, err == nil && (receipt.Code == 0 || receipt.Code == ledger.ErrNonce.Code))
 	return receipt, err
 }
 
@@ -59,14 +126,14 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 const feeSpread = 4096
 
 // sign signs with the least fee and a little.
-func sign(key token.Key, chain token.ChainID, nonce uint64, fees ledger.Fees, body ledger.Body) []byte {
-	fee := leastFee(key, chain, nonce, fees, body) + token.Amount(rand.IntN(feeSpread))
-	return ledger.Sign(key, chain, nonce, fee, body)
+func sign(key token.Key, chain token.ChainID, nonce, until uint64, fees ledger.Fees, body ledger.Body) []byte {
+	fee := leastFee(key, chain, nonce, until, fees, body) + token.Amount(rand.IntN(feeSpread))
+	return ledger.SignUntil(key, chain, nonce, fee, until, body)
 }
 
 // leastFee is what a transaction costs. The fee's own bytes count: it is found by
 // signing once without.
-func leastFee(key token.Key, chain token.ChainID, nonce uint64, fees ledger.Fees, body ledger.Body) token.Amount {
+func leastFee(key token.Key, chain token.ChainID, nonce, until uint64, fees ledger.Fees, body ledger.Body) token.Amount {
 	const feeBytes = 8
-	return fees.Of(len(ledger.Sign(key, chain, nonce, 0, body)) + feeBytes)
+	return fees.Of(len(ledger.SignUntil(key, chain, nonce, 0, until, body)) + feeBytes)
 }

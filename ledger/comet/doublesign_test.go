@@ -72,7 +72,8 @@ func (m *member) power(t *testing.T, height uint64, address types.Address) (powe
 func TestTwoNodesWithOneKeyAreFoundOutAndTheChainGoesOn(t *testing.T) {
 	c := newCluster(t, 5)
 	c.genesis.Params.RoundBlocks, c.genesis.Params.RoundsPerEpoch = 15, 2 // the stake is slashed at block 31
-	c.genesis.Params.Staking.UnbondingEpochs = 20                         // and a header trusted for some minutes
+	c.genesis.Params.Staking.CommissionNotice = 22
+	c.genesis.Params.Staking.UnbondingEpochs = 20 // and a header trusted for some minutes
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	twin := *c.members[4]

@@ -73,6 +73,7 @@ func TestTheTrustPeriodIsNeverZeroAndNeverOverflows(t *testing.T) {
 		p := ledger.Testnet()
 		p.Challenged = false // epochs of any length
 		p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch, p.Staking.UnbondingEpochs = c.blockMs, c.round, c.rounds, c.unbond
+		p.Staking.CommissionNotice = c.unbond + 2
 		if err := p.Validate(); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}

@@ -42,6 +42,7 @@ type Remote struct {
 	options RemoteOptions
 	follow  *follower
 	written atomic.Uint64 // highest block known to hold a transaction of this process
+	floor   atomic.Int64  // header below which no answer is taken any more: heights only rise
 
 	mu     sync.Mutex // guards looked
 	looked time.Time  // when others were last asked for a newer header
@@ -96,8 +97,6 @@ func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(
 			return ctx.Err()
 		case ours(err):
 			return err // the best of nodes could not help
-		case p2p.IsRefusal(err, p2p.CodeBadRequest):
-			return err // nobody else will take it
 		case !errors.As(err, &none):
 			r.host.Blame(p, err)
 		}
@@ -134,9 +133,23 @@ func (r *Remote) askOne(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte
 	return err
 }
 
-// candidates is whom to ask: those we are connected to that run a ledger, then the
-// bootstrap addresses; the avoided last.
+// maxAsked is how many nodes a question goes to at most.
+const maxAsked = 32
+
+// candidates is whom to ask, at most maxAsked: members of the newest committee that is
+// proven and that we are connected to, then the bootstrap addresses, then whoever else
+// says that it runs the ledger; the avoided last.
 func (r *Remote) candidates() []peer.ID {
+	var members, others []peer.ID
+	known := r.members()
+	for p, hello := range r.host.Peers() {
+		switch {
+		case known[p]:
+			members = append(members, p)
+		case hello.Ledger != "":
+			others = append(others, p)
+		}
+	}
 	var good, rest []peer.ID
 	seen := map[peer.ID]bool{}
 	add := func(p peer.ID) {
@@ -150,15 +163,33 @@ func (r *Remote) candidates() []peer.ID {
 			good = append(good, p)
 		}
 	}
-	for p, hello := range r.host.Peers() {
-		if hello.Ledger != "" {
-			add(p)
-		}
+	for _, p := range members {
+		add(p)
 	}
 	for _, b := range r.host.Bootstrap() {
 		add(b.ID)
 	}
-	return append(good, rest...)
+	for _, p := range others {
+		add(p)
+	}
+	all := append(good, rest...)
+	return all[:min(len(all), maxAsked)]
+}
+
+// members are the nodes of the newest committee that is proven. A node has one key for
+// its votes and its name.
+func (r *Remote) members() map[peer.ID]bool {
+	out := map[peer.ID]bool{}
+	newest := r.follow.newest()
+	if newest == nil {
+		return out
+	}
+	for _, v := range newest.ValidatorSet.Validators {
+		if p, err := p2p.PeerOf(v.PubKey.Bytes()); err == nil {
+			out[p] = true
+		}
+	}
+	return out
 }
 
 // lightBlock is a light block as one node has it, in form; height 0 is its newest.
@@ -186,6 +217,9 @@ func (r *Remote) header(ctx context.Context, from peer.ID, height int64) (*types
 	if height < 1 {
 		return nil, fmt.Errorf("header %d: %w", height, blob.ErrMismatch)
 	}
+	if lowest := r.floor.Load(); height < lowest {
+		return nil, unanswered{fmt.Errorf("node %s is behind: it answers at height %d, another has at %d", from, height, lowest)}
+	}
 	if r.options.TrustNode {
 		return r.lightBlock(ctx, from, height)
 	}
@@ -193,7 +227,16 @@ func (r *Remote) header(ctx context.Context, from peer.ID, height int64) (*types
 	if err == nil {
 		err = r.current(ctx, from, b)
 	}
+	if err == nil {
+		r.rise(b.Height)
+	}
 	return b, err
+}
+
+// rise takes no answer below a height any more.
+func (r *Remote) rise(height int64) {
+	for was := r.floor.Load(); was < height && !r.floor.CompareAndSwap(was, height); was = r.floor.Load() {
+	}
 }
 
 // How old an answer may be. An old one is true, but of the past: it is shown where
@@ -227,9 +270,12 @@ func (r *Remote) look(ctx context.Context, beside peer.ID) {
 		r.looked = time.Now()
 	}
 	r.mu.Unlock()
-	if recently {
-		return
+	if !recently {
+		r.lookNow(ctx, beside)
 	}
+}
+
+func (r *Remote) lookNow(ctx context.Context, beside peer.ID) {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	var asked sync.WaitGroup
@@ -251,52 +297,26 @@ func (r *Remote) look(ctx context.Context, beside peer.ID) {
 	asked.Wait()
 }
 
-// errUnknown is returned where a transaction may have been done.
-var errUnknown = errors.New("a node was lost while it held the transaction, and its nonce is used now: it was probably done; look at the account before sending it again")
-
-// Submit hands a transaction to a node and waits until a block holds it.
-func (r *Remote) Submit(ctx context.Context, tx []byte) (receipt ledger.Receipt, err error) {
-	var failures []error
-	lost := false
-	for _, p := range r.candidates() {
-		answer, err := r.host.AskLedger(ctx, p, p2p.AskSubmit, tx)
-		if err == nil {
-			if receipt, err = ledger.DecodeReceipt(answer); err == nil {
-				if lost && errors.Is(receipt.Err(), ledger.ErrNonce) {
-					return receipt, errUnknown
-				}
-				if receipt.Code == 0 {
-					r.wrote(receipt.Height)
-				}
-				return receipt, nil
-			}
-			r.host.Blame(p, err)
-		}
-		var refusal *p2p.Refusal
-		refused := errors.As(err, &refusal)
-		switch {
-		case errors.Is(ctx.Err(), context.DeadlineExceeded):
-			return receipt, fmt.Errorf("%w: %w", errHalted, ctx.Err())
-		case ctx.Err() != nil:
-			return receipt, ctx.Err()
-		case refused && refusal.Code == p2p.CodeWait:
-			return receipt, errHalted
-		case refused && refusal.Code == p2p.CodeBadRequest:
-			return receipt, err
-		}
-		lost = lost || !refused
-		failures = append(failures, err)
+// Refresh asks the nodes for their newest headers and takes no older answer any more. It
+// is for who was told that something is not there: a node that has fallen behind, or
+// holds the ledger back, would say so too.
+func (r *Remote) Refresh(ctx context.Context) error {
+	if r.options.TrustNode {
+		return nil
 	}
-	err = errors.Join(failures...)
-	var refusal *p2p.Refusal
-	if !errors.As(err, &refusal) {
-		err = fmt.Errorf("%w: %w", ErrNoNode, err)
+	r.lookNow(ctx, "")
+	if newest := r.follow.newest(); newest != nil {
+		r.rise(newest.Height)
 	}
-	return receipt, err
+	return ctx.Err()
 }
 
-// wrote notes a block that holds a transaction of this process.
+// wrote notes a block that holds a transaction of this process. What is read from now on
+// is not older.
 func (r *Remote) wrote(height uint64) {
+	if height > 0 {
+		r.rise(int64(height) + 1)
+	}
 	for seen := r.written.Load(); seen < height && !r.written.CompareAndSwap(seen, height); seen = r.written.Load() {
 	}
 }
@@ -308,7 +328,7 @@ const settleBlocks = 6
 // asked next: a block's effects are named by the header after it, and nodes may be
 // a block apart. Who does not answer is not waited for.
 func (r *Remote) Settle(ctx context.Context) error {
-	block := time.Duration(r.genesis.Params.BlockMs) * time.Millisecond
+	block := r.block()
 	ctx, cancel := context.WithTimeout(ctx, settleBlocks*block)
 	defer cancel()
 	for written := r.written.Load(); written > 0; {

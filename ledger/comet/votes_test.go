@@ -95,7 +95,7 @@ func TestWhatAnExtensionSaysRefusesNoBlock(t *testing.T) {
 
 func TestABlockHandsOnWhoVotedWithWhatPowerAndHidesTransactionZero(t *testing.T) {
 	p := newPodium(t, carryAndLast)
-	tx := []byte("no transaction")
+	tx := p.transfer(0)
 	c := p.commit()
 	c.Votes[0].BlockIdFlag, c.Votes[0].VoteExtension, c.Votes[0].ExtensionSignature = cmtproto.BlockIDFlagAbsent, nil, nil
 	txs := p.propose(c, tx, p.votes(p.propose(c)[0]).encode()) // the second is no transaction for the mempool
@@ -161,10 +161,9 @@ func TestOtherTransactionsGetTheRoomThatIsLeft(t *testing.T) {
 	p := newPodium(t, carryAndLast)
 	c := p.commit()
 	zero := types.ComputeProtoSizeForTxs([]types.Tx{p.propose(c)[0]})
-	tx := make([]byte, 500)
-	one := types.ComputeProtoSizeForTxs([]types.Tx{tx})
+	one := types.ComputeProtoSizeForTxs([]types.Tx{p.transfer(0)})
 	for room, want := range map[int64]int{zero: 1, zero + one - 1: 1, zero + one: 2, zero + 2*one: 3} {
-		r, err := p.app.PrepareProposal(t.Context(), &abci.RequestPrepareProposal{Height: p.height, LocalLastCommit: c, MaxTxBytes: room, Txs: [][]byte{tx, tx, tx}})
+		r, err := p.app.PrepareProposal(t.Context(), &abci.RequestPrepareProposal{Height: p.height, LocalLastCommit: c, MaxTxBytes: room, Txs: [][]byte{p.transfer(0), p.transfer(1), p.transfer(2)}})
 		if err != nil || len(r.Txs) != want || types.ComputeProtoSizeForTxs(types.ToTxs(r.Txs)) > room {
 			t.Errorf("%d bytes: %d transactions, want %d, %v", room, len(r.Txs), want, err)
 		}
