@@ -56,66 +56,6 @@ func (a Assignment) NotReady() int {
 	return n
 }
 
-// Cap is the most shards that one of n nodes is given of N: a fair part rounded
-// up, or a tenth in a large network, or f in a small one, whichever is more.
-func Cap(shards, nodes int) int {
-	if nodes == 0 {
-		return 0
-	}
-	fair := (shards + nodes - 1) / nodes
-	if nodes >= 20 {
-		return max(fair, shards/10)
-	}
-	return max(fair, (shards-1)/3)
-}
-
-// MoveBound is the most shards that may be on the move in an epoch.
-func MoveBound(shards int) int { return max(1, (shards-1)/3/2) }
-
-// Seats shares N shards among candidates by D'Hondt: each shard in turn goes to the
-// highest stake / (shards it has + 1), among those that are below their cap. Equal
-// quotients go to the lower ID. The last shards go to nodes without any while fewer
-// than MinNodes have one. If the capacities leave shards over, these are
-// shared as if there were room: a full disk can be mended, a shard without a holder not.
-func Seats(shards int, candidates []Candidate, limit func(Candidate) int) (map[NodeID]int, error) {
-	list := slices.Clone(candidates)
-	list = slices.DeleteFunc(list, func(c Candidate) bool { return c.Stake == 0 })
-	if len(list) == 0 {
-		return nil, ErrNoNodes
-	}
-	slices.SortFunc(list, func(a, b Candidate) int { return a.ID.Compare(b.ID) })
-	most := Cap(shards, len(list))
-	seats := make(map[NodeID]int, len(list))
-	for given := range shards {
-		best := -1
-		spread := shards-given <= min(MinNodes, len(list))-len(seats)
-		for _, need := range []int{free, crowded, anybody} {
-			for i, c := range list {
-				has := seats[c.ID]
-				full := has >= limit(c) && (need == free || need == crowded && c.NoNew)
-				if has >= most || spread && has > 0 || full {
-					continue
-				}
-				if best < 0 || ahead(c.Stake, uint64(seats[c.ID]+1), list[best].Stake, uint64(seats[list[best].ID]+1)) {
-					best = i
-				}
-			}
-			if best >= 0 {
-				break
-			}
-		}
-		seats[list[best].ID]++ // Cap x nodes >= shards, so that somebody is below it
-	}
-	return seats, nil
-}
-
-// Who may be given a shard, in the order in which they are asked.
-const (
-	free    = iota // those whose disk has room
-	crowded        // those who get new shards at all
-	anybody
-)
-
 // ahead says whether a/m > b/n, without rounding.
 func ahead(a token.Amount, m uint64, b token.Amount, n uint64) bool {
 	ah, al := bits.Mul64(uint64(a), n)
@@ -154,7 +94,13 @@ func Next(now Assignment, candidates []Candidate, badness func(NodeID) uint64) (
 		}
 		return max(c.Capacity, has[c.ID])
 	})
-	if err != nil || len(seats) < MinNodes && len(seats) < len(has) {
+	staked := 0
+	for _, c := range candidates {
+		if c.Stake > 0 {
+			staked++
+		}
+	}
+	if err != nil || staked < MinNodes && staked < len(has) {
 		return now.Clone(), nil
 	}
 	next := now.Clone()

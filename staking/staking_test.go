@@ -115,7 +115,13 @@ func (n *network) step(t *testing.T, seed int64, epoch int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(seats) < MinNodes {
+	seated := 0 // that have stake for a shard
+	for _, b := range bounds(n.shards, list) {
+		if b > 0 {
+			seated++
+		}
+	}
+	if len(seats) < min(MinNodes, seated) || len(seats) < MinNodes && len(list) <= MinNodes+1 {
 		t.Fatalf("seed %d epoch %d: seats for %d nodes only", seed, epoch, len(seats))
 	}
 	total, moved, lack := 0, 0, 0
@@ -125,8 +131,8 @@ func (n *network) step(t *testing.T, seed int64, epoch int) {
 		}
 	}
 	for _, c := range list {
-		if k := has[c.ID]; k > had[c.ID] && k > Cap(n.shards, len(list)) {
-			t.Fatalf("seed %d epoch %d: node was given %d shards, the cap is %d", seed, epoch, k, Cap(n.shards, len(list)))
+		if k := has[c.ID]; k > had[c.ID] && k > Cap(n.shards, len(list)) && capHolds(n.shards, list, seats, had) {
+			t.Fatalf("seed %d epoch %d: node was given %d shards, the cap is %d, and others could have them", seed, epoch, k, Cap(n.shards, len(list)))
 		}
 		lack += max(0, seats[c.ID]-had[c.ID])
 		// No detours: whoever gains stays at or below the target, whoever loses at or above.
@@ -212,7 +218,9 @@ func TestACommitteeNeverShrinksBelowFour(t *testing.T) {
 }
 
 func TestDHondtByHand(t *testing.T) {
-	// 100, 80, 30, 20 over 8 seats: the textbook gives 4, 3, 1, 0; the cap of 2 (=f, =8/4) changes it.
+	// 100, 80, 30, 20 over 8 seats: the textbook gives 4, 3, 1, 0. The cap of 2 (=f, =8/4)
+	// would give 2 to each, but 20 of 230 may have 1 (floor of 1.39): one is over, the cap
+	// gives way, and the highest quotient is 100/3.
 	var list []Candidate
 	for i, s := range []token.Amount{100, 80, 30, 20} {
 		list = append(list, Candidate{ID: id(i), Stake: s, Capacity: 8})
@@ -221,9 +229,9 @@ func TestDHondtByHand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range list {
-		if seats[list[i].ID] != 2 {
-			t.Errorf("node %d has %d seats, want 2", i, seats[list[i].ID])
+	for i, want := range []int{3, 2, 2, 1} {
+		if seats[list[i].ID] != want {
+			t.Errorf("node %d has %d seats, want %d", i, seats[list[i].ID], want)
 		}
 	}
 	for _, c := range []struct{ shards, nodes, want int }{{28, 7, 9}, {10, 4, 3}, {7, 4, 2}, {100, 20, 10}, {1000, 30, 100}, {1000, 4, 333}, {28, 1, 28}, {100, 19, 33}, {100, 8, 33}} {
