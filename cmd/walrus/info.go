@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -25,11 +27,31 @@ type networkInfo struct {
 	MaxEpochs     uint64         `json:"max_epochs"`
 	UsedKiB       uint64         `json:"used_kib"`
 	RoomKiB       uint64         `json:"room_kib"`           // both of stored KiB
+	Power         power          `json:"power"`
 	Strength      *strength      `json:"strength,omitempty"` // missing: see no_strength
 	NoStrength    string         `json:"no_strength,omitempty"`
 	Wallet        *token.Address `json:"wallet,omitempty"`
 	Balance       *token.Amount  `json:"balance,omitempty"`
 	NoWallet      string         `json:"no_wallet,omitempty"` // why
+}
+
+// power is how the shards are spread, and what a third of them would cost.
+type power struct {
+	Stake         token.Amount   `json:"stake"` // that counts
+	Largest       staking.NodeID `json:"largest_node"`
+	LargestShards int            `json:"largest_shards"`
+	Cap           int            `json:"cap"` // shards of a node, while others have the stake for the rest
+	CapLifted     bool           `json:"cap_lifted"`
+	ThirdCosts    token.Amount   `json:"third_costs"` // stake more, at the stakes of now
+}
+
+func (p power) rows(t *table, shards int) {
+	t.row("power", fmt.Sprintf("%s of stake; more than a third of the shards would cost a newcomer %s more", p.Stake, p.ThirdCosts))
+	text := fmt.Sprintf("the largest node has %d of %d shards", p.LargestShards, shards)
+	if p.CapLifted {
+		text += fmt.Sprintf(", beyond the cap of %d: no others have the stake for them, and its failure weighs more", p.Cap)
+	}
+	t.row("", text)
 }
 
 func (a *app) infoCommand() *cobra.Command {
@@ -90,12 +112,21 @@ func (s *session) info() (out networkInfo, err error) {
 	if err != nil {
 		return out, err
 	}
-	stored, err := s.params.Registry.PriceOf(mib / 1024)
+	stored, err1 := s.params.Registry.PriceOf(mib / 1024)
 	blob, err2 := s.params.Registry.PriceOf(l.StoredKiB() / many)
 	write, err3 := s.params.Registry.WritePriceOf(l.StoredKiB() / many)
 	out.StoredMiB, out.BlobMiB, out.WriteMiB = stored, blob, write
 	out.Strength, out.NoStrength = s.strength(committee, usage)
-	return out, errors.Join(err, err2, err3)
+	var keys [][]byte
+	for _, m := range committee.Nodes {
+		keys = append(keys, ledger.KeyPool(m.ID))
+	}
+	if err := s.prefetch(keys); err != nil {
+		return out, err
+	}
+	of, err4 := s.view.Power(committee, s.params)
+	out.Power = power{of.Stake, of.Largest, of.Shards, of.Cap, of.Lifted(), of.Third}
+	return out, errors.Join(err1, err2, err3, err4)
 }
 
 func (i networkInfo) print(w io.Writer) error {
@@ -103,6 +134,7 @@ func (i networkInfo) print(w io.Writer) error {
 	t.row("ledger", i.Ledger)
 	t.row("epoch", fmt.Sprintf("%d, ends with block %d (about %s)", i.Ledger.Epoch, i.EpochEnd, timeText(i.EpochEndTime)))
 	t.row("committee", fmt.Sprintf("%d nodes with %d shards, of which %d may fail or lie", i.Nodes, i.Shards, i.Faults))
+	i.Power.rows(t, i.Shards)
 	t.row("price", fmt.Sprintf("%s for a MiB of a large blob and an epoch (%s for a MiB in the network), and %s once for writing it", i.BlobMiB, i.StoredMiB, i.WriteMiB))
 	t.row("leases", fmt.Sprintf("%d epochs unless told otherwise, at most %d", i.DefaultEpochs, i.MaxEpochs))
 	t.row("room", fmt.Sprintf("%s of %s promised", bytesText(i.UsedKiB<<10), bytesText(i.RoomKiB<<10)))
