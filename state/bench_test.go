@@ -92,3 +92,67 @@ func BenchmarkCommit(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkGroundBucket commits 2,000 changes of keys that were all ground into one
+// bucket, which holds 10^5 of them, on a real disk; beside it: proofs from there.
+func BenchmarkGroundBucket(b *testing.B) {
+	const keys, buckets, perBlock = 100_000, 1 << 8, 2000
+	db, err := kv.Open(kv.Options{Dir: b.TempDir()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	s, err := Open(disk{db}, testSalt, buckets)
+	if err != nil {
+		b.Fatal(err)
+	}
+	victim := []byte("h")
+	ground := append(grind(buckets, BucketOf(testSalt, buckets, victim), keys), victim)
+	height := uint64(0)
+	write := func(changes []Change) (size int) {
+		u, err := s.Prepare(height, changes)
+		if err == nil {
+			for _, p := range u.record.Pages {
+				size += len(p.Value)
+			}
+			err = s.Commit(u)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		height++
+		return size
+	}
+	for rest := ground; len(rest) > 0; rest = rest[min(len(rest), 20_000):] {
+		var c []Change
+		for _, k := range rest[:min(len(rest), 20_000)] {
+			c = append(c, Change{Key: k, Value: make([]byte, 20)})
+		}
+		write(c)
+	}
+	r := rand.New(rand.NewSource(1))
+	b.Run("block", func(b *testing.B) {
+		size := 0
+		for range b.N {
+			b.StopTimer()
+			var c []Change
+			for _, i := range r.Perm(keys)[:perBlock] {
+				c = append(c, Change{Key: ground[i], Value: fmt.Appendf(nil, "%20d", r.Int63())})
+			}
+			b.StartTimer()
+			size += write(c)
+		}
+		b.ReportMetric(float64(size)/float64(b.N*perBlock), "page-B/key")
+	})
+	b.Run("prove", func(b *testing.B) {
+		most := 0
+		for range b.N {
+			p, err := s.Prove(height-2, ground[r.Intn(keys)])
+			if err != nil {
+				b.Fatal(err)
+			}
+			most = max(most, len(p.Encode()))
+		}
+		b.ReportMetric(float64(most), "B/longest-proof")
+	})
+}

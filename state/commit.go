@@ -32,6 +32,7 @@ type logRecord struct {
 	Buckets uint32
 	Changes []Change
 	Prior   []Change // same keys, same order
+	Pages   []Change // of the tree, by their keys on the disk: half of them alone would mean nothing
 }
 
 // logHead is written after the parts of a record.
@@ -66,12 +67,16 @@ func (s *State) commit(u *Update) error {
 	// From here on readers of the present version find what is being overwritten in
 	// the delta, so that writing needs no lock.
 	s.mu.Lock()
-	d := &delta{height: u.record.Height, prior: u.record.Prior, buckets: u.at, nodes: u.nodes.before(s.tree.get)}
+	pages := map[place][]byte{}
+	for _, p := range u.pages {
+		pages[p.at] = p.old
+	}
+	d := newDelta(u.record.Height, u.record.Prior, u.nodes.before(s.tree.get), pages)
 	if !s.empty {
 		s.deltas = append([]*delta{d}, s.deltas...)
 	}
 	s.mu.Unlock()
-	if err := s.writeKeys(u.record, u.buckets); err != nil {
+	if err := s.writeKeys(u.record); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -85,15 +90,15 @@ func (s *State) commit(u *Update) error {
 	return nil
 }
 
-// writeKeys brings values and buckets to what the record says, drops the log that
-// is too old, and moves the marker last. Doing it twice does it once.
-func (s *State) writeKeys(r logRecord, buckets []touched) error {
+// writeKeys brings values and pages to what the record says, drops the log that is
+// too old, and moves the marker last. Doing it twice does it once.
+func (s *State) writeKeys(r logRecord) error {
 	w := writer{kv: s.kv}
 	for _, c := range r.Changes {
 		w.put(Change{Key: valueKey(c.Key), Value: c.Value, Delete: c.Delete})
 	}
-	for _, b := range buckets {
-		w.put(Change{Key: bucketKey(int(b.number)), Value: b.raw, Delete: len(b.raw) == 0})
+	for _, p := range r.Pages {
+		w.put(p)
 	}
 	if r.Height >= kept {
 		err := s.kv.Each(logKey(r.Height-kept), func(k, _ []byte) error {
@@ -137,11 +142,7 @@ func (s *State) redo() (marker, bool, error) {
 	if rec.Salt != s.salt || rec.Buckets != uint32(s.tree.buckets()) {
 		return marker{Salt: rec.Salt, Buckets: rec.Buckets}, true, nil // Open says it
 	}
-	buckets, err := s.rebucket(rec.Changes, s.bucketsOf(rec.Changes))
-	if err != nil {
-		return m, false, err
-	}
-	if err := s.writeKeys(rec, buckets); err != nil {
+	if err := s.writeKeys(rec); err != nil {
 		return m, false, err
 	}
 	return marker{Height: rec.Height, Root: rec.Root, Salt: rec.Salt, Buckets: rec.Buckets}, true, nil
