@@ -10,9 +10,12 @@ import (
 	"github.com/walrus-network/walrus/canon"
 )
 
+// MaxKey bounds the bytes of a key.
+const MaxKey = 1 << 10
+
 // Limits of a change, and of one write to the disk.
 const (
-	maxKey     = 1 << 10
+	maxKey     = MaxKey
 	maxValue   = 1 << 20
 	logPart    = 256 << 10 // bytes of the log in one value
 	batchBytes = 256 << 10

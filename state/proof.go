@@ -104,6 +104,15 @@ func (s *State) find(height uint64, bucket int, key blob.Hash) (*leaf, []step, e
 	}
 }
 
+// Lacks says whether the value of a key that is there was left out of the proof, and
+// which hash it has: a value may be too long to travel in one message.
+func (p Proof) Lacks(salt [32]byte, key []byte) (blob.Hash, bool) {
+	if len(p.Leaf) != 2 || p.Leaf[0] != hashKey(salt, key) || len(p.Value) > 0 || p.Leaf[1] == blob.Leaf(nil) {
+		return blob.Hash{}, false
+	}
+	return p.Leaf[1], true
+}
+
 // Verify checks the proof against a root and returns what the key holds; ok is
 // false where it shows that the key holds nothing.
 func (p Proof) Verify(root blob.Hash, salt [32]byte, buckets int, key []byte) (value []byte, ok bool, err error) {

@@ -57,16 +57,6 @@ func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
 		follow: &follower{genesis: g, period: period, anchor: o.Checkpoint, now: time.Now}}
 }
 
-// FetchGenesis asks a node for the genesis of its network. Whoever gets it shows
-// its hash to a person before anything is built on it.
-func FetchGenesis(ctx context.Context, host *p2p.Host, from peer.ID) (ledger.Genesis, error) {
-	b, err := host.AskLedger(ctx, from, p2p.AskGenesis, nil)
-	if err != nil {
-		return ledger.Genesis{}, err
-	}
-	return ledger.DecodeGenesis(b)
-}
-
 // ErrNoNode is returned where nobody answers for the ledger.
 var ErrNoNode = errors.New("no node of the network answers: are the bootstrap addresses right, and this machine online?")
 
