@@ -10,12 +10,13 @@ import (
 
 // ground is n addresses whose accounts fall into the bucket of a key.
 func ground(g Genesis, target []byte, n int) []token.Address {
-	bucket := state.BucketOf(g.Salt(), g.Params.Buckets, target)
+	salt := g.Salt()
+	bucket := state.BucketOf(salt, g.Params.Buckets, target)
 	var out []token.Address
 	for i := uint64(0); len(out) < n; i++ {
 		var a token.Address
 		binary.BigEndian.PutUint64(a[:], i)
-		if state.BucketOf(g.Salt(), g.Params.Buckets, KeyAccount(a)) == bucket {
+		if state.BucketOf(salt, g.Params.Buckets, KeyAccount(a)) == bucket {
 			out = append(out, a)
 		}
 	}

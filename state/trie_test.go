@@ -153,8 +153,11 @@ func grind(buckets, bucket, n int) [][]byte {
 const proofBound = 4096
 
 func TestAProofStaysShortInABucketThatManyKeysWereGroundInto(t *testing.T) {
-	for _, x := range []struct{ buckets, ground int }{{4096, 2000}, {1 << 4, 100_000}} {
-		if testing.Short() && x.ground > 10_000 {
+	for _, x := range []struct{ buckets, ground, plain int }{
+		{4096, 2000, 0}, {1 << 4, 100_000, 0},
+		{1 << 10, 1000, 25_000}, // as full as 2^20 buckets of 2.5 * 10^7 keys
+	} {
+		if testing.Short() && x.ground+x.plain > 10_000 {
 			continue
 		}
 		s, err := Open(NewMemory(), testSalt, x.buckets)
@@ -165,6 +168,9 @@ func TestAProofStaysShortInABucketThatManyKeysWereGroundInto(t *testing.T) {
 		bucket := BucketOf(testSalt, x.buckets, victim)
 		all := grind(x.buckets, bucket, x.ground+1000)
 		keys, missing := append(all[:x.ground:x.ground], victim), all[x.ground:]
+		for i := range x.plain {
+			keys = append(keys, fmt.Append(nil, "plain ", i))
+		}
 		var c []Change
 		for i, k := range keys {
 			c = append(c, Change{Key: k, Value: fmt.Append(nil, i)})
@@ -187,7 +193,7 @@ func TestAProofStaysShortInABucketThatManyKeysWereGroundInto(t *testing.T) {
 		for _, k := range missing {
 			check(k, false)
 		}
-		t.Logf("%d of %d buckets' keys in one: at most %d bytes with 2^20 buckets", x.ground, x.buckets, most)
+		t.Logf("%d keys ground into one of %d buckets, %d others in all: at most %d bytes with 2^20 buckets", x.ground, x.buckets, x.plain, most)
 		if most > proofBound {
 			t.Errorf("a proof of %d bytes, at most %d", most, proofBound)
 		}

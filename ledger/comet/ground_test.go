@@ -23,13 +23,14 @@ func TestClientsReadTheLedgerWhateverAccountsAreGround(t *testing.T) {
 	c.start(0)
 	c.pay(ctx, 0, 0)
 	g := c.genesis
-	bucket := state.BucketOf(g.Salt(), g.Params.Buckets, ledger.KeyHead())
+	salt := g.Salt()
+	bucket := state.BucketOf(salt, g.Params.Buckets, ledger.KeyHead())
 	nonce := uint64(1)
 	var sent sync.WaitGroup
 	for i, n := uint64(0), 0; n < 600; i++ {
 		var to token.Address
 		binary.BigEndian.PutUint64(to[:], i)
-		if state.BucketOf(g.Salt(), g.Params.Buckets, ledger.KeyAccount(to)) != bucket {
+		if state.BucketOf(salt, g.Params.Buckets, ledger.KeyAccount(to)) != bucket {
 			continue
 		}
 		body := ledger.Transfer{To: to, Amount: 1}

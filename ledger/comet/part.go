@@ -88,7 +88,7 @@ func (r *Remote) decodeProof(ctx context.Context, from peer.ID, height uint64, k
 	if err != nil {
 		return p, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
 	}
-	if want, lacks := p.Lacks(r.genesis.Salt(), key); lacks {
+	if want, lacks := p.Lacks(r.salt, key); lacks {
 		p.Value, err = r.joinValue(ctx, from, height, key, want)
 	}
 	return p, err

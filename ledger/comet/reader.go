@@ -124,7 +124,7 @@ func (r *Remote) proven(ctx context.Context, from peer.ID, keys [][]byte, answer
 		if err != nil {
 			return nil, err
 		}
-		if out[i].bytes, out[i].ok, err = r.genesis.Verify(p, blob.Hash(header.AppHash), keys[i]); err != nil {
+		if out[i].bytes, out[i].ok, err = p.Verify(blob.Hash(header.AppHash), r.salt, r.genesis.Params.Buckets, keys[i]); err != nil {
 			return nil, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
 		}
 	}

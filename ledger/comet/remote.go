@@ -39,6 +39,7 @@ type Asker interface {
 type Remote struct {
 	host    Asker
 	genesis ledger.Genesis
+	salt    [32]byte // of the genesis: worked out once, a genesis may be long
 	options RemoteOptions
 	follow  *follower
 	written atomic.Uint64 // highest block known to hold a transaction of this process
@@ -53,7 +54,7 @@ func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
 	if period == 0 {
 		period = TrustPeriod(g.Params)
 	}
-	return &Remote{host: host, genesis: g, options: o,
+	return &Remote{host: host, genesis: g, salt: g.Salt(), options: o,
 		follow: &follower{genesis: g, period: period, anchor: o.Checkpoint, now: time.Now}}
 }
 
