@@ -113,8 +113,8 @@ func BenchmarkGroundBucket(b *testing.B) {
 	write := func(changes []Change) (size int) {
 		u, err := s.Prepare(height, changes)
 		if err == nil {
-			for _, p := range u.record.Pages {
-				size += len(p.Value)
+			for _, p := range u.pages {
+				size += len(p.now)
 			}
 			err = s.Commit(u)
 		}

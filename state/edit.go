@@ -10,12 +10,25 @@ import (
 // edit works out the pages of one bucket after changes, and writes nothing.
 type edit struct {
 	read pages
-	old  map[place][]byte // of the pages that were read; nil: there was none
-	now  map[place][]byte // of those, what they became
+	seen []rewritten   // pages that were read, and what they became
+	at   map[place]int // of many, where in seen
 }
 
-func newEdit(read pages) *edit {
-	return &edit{read: read, old: map[place][]byte{}, now: map[place][]byte{}}
+func newEdit(read pages) *edit { return &edit{read: read} }
+
+// few is the pages that are found faster by looking at all.
+const few = 8
+
+func (e *edit) find(at place) *rewritten {
+	if i, ok := e.at[at]; ok {
+		return &e.seen[i]
+	}
+	for i := range e.seen[:min(len(e.seen), few)] {
+		if e.seen[i].at == at {
+			return &e.seen[i]
+		}
+	}
+	return nil
 }
 
 // leafChange sets a key of the trie, or removes it.
@@ -33,22 +46,28 @@ func changeOf(key blob.Hash, c Change) leafChange {
 }
 
 func (e *edit) get(at place) ([]byte, error) {
-	if raw, ok := e.now[at]; ok {
-		return raw, nil
+	if r := e.find(at); r != nil {
+		return r.now, nil
 	}
 	raw, err := e.read(at)
-	if err == nil {
-		e.old[at] = raw
-		e.now[at] = raw
+	if err != nil {
+		return nil, err
 	}
-	return raw, err
+	if len(e.seen) == few {
+		e.at = map[place]int{}
+	}
+	if e.at != nil {
+		e.at[at] = len(e.seen)
+	}
+	e.seen = append(e.seen, rewritten{at, raw, raw})
+	return raw, nil
 }
 
 func (e *edit) put(at place, raw []byte) error {
 	if _, err := e.get(at); err != nil { // what was there, for the versions before
 		return err
 	}
-	e.now[at] = raw
+	e.find(at).now = raw
 	return nil
 }
 
@@ -130,9 +149,9 @@ func (e *edit) gather(at place, p content, leaves []leaf) ([]leaf, error) {
 // changed is the pages that became others, in the order of their places.
 func (e *edit) changed() []rewritten {
 	var out []rewritten
-	for at, now := range e.now {
-		if old := e.old[at]; !bytes.Equal(old, now) {
-			out = append(out, rewritten{at, old, now})
+	for _, r := range e.seen {
+		if !bytes.Equal(r.old, r.now) {
+			out = append(out, r)
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].at < out[j].at })
@@ -147,6 +166,12 @@ type rewritten struct {
 
 func (r rewritten) change() Change {
 	return Change{Key: []byte(r.at), Value: r.now, Delete: r.now == nil}
+}
+
+// alone says whether a page is all of a bucket, before and after.
+func (r rewritten) alone() bool {
+	whole := func(raw []byte) bool { return len(raw) == 0 || raw[0] == leafPage }
+	return r.at.level() == 0 && whole(r.old) && whole(r.now)
 }
 
 // mergeLeaves is leaves after changes, in order.

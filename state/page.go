@@ -114,9 +114,8 @@ func (p content) count() uint64 {
 	return n
 }
 
-// twigs is what the page's part of the trie is folded from.
-func (p content) twigs(level int) []twig {
-	out := make([]twig, 0, 1<<pageFanBits)
+// twigs appends what the page's part of the trie is folded from.
+func (p content) twigs(out []twig, level int) []twig {
 	for _, l := range p.leaves {
 		out = append(out, twig{l.key, l.hash()})
 	}
@@ -128,7 +127,10 @@ func (p content) twigs(level int) []twig {
 	return out
 }
 
-func (p content) hash(level int) blob.Hash { return fold(p.twigs(level)) }
+func (p content) hash(level int) blob.Hash {
+	var room [pageLeaves]twig
+	return fold(p.twigs(room[:0], level))
+}
 
 // at is the child of a slot; without one, an empty child.
 func (p content) at(slot uint8) child {

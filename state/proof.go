@@ -96,7 +96,7 @@ func (s *State) find(height uint64, bucket int, key blob.Hash) (*leaf, []step, e
 			return nil, nil, err
 		}
 		var k int
-		k, way = descend(p.twigs(at.level()), key, way)
+		k, way = descend(p.twigs(nil, at.level()), key, way)
 		if len(p.leaves) > 0 {
 			return &p.leaves[k], way, nil
 		}

@@ -151,26 +151,26 @@ func (s *State) load(m marker) error {
 // loadBuckets works out the root of every bucket from its first page. Pages below are
 // checked when they are read.
 func (s *State) loadBuckets() error {
-	type first struct {
-		bucket int
-		raw    []byte
-	}
+	type first struct{ bucket, from, to int } // bytes of read
 	const batch = 1 << 14
+	var read []byte
 	pending := make([]first, 0, batch)
 	flush := func() error {
 		err := parallel(len(pending), func(i int) error {
-			p, err := decodePage(pending[i].raw)
-			s.tree[s.tree.buckets()+pending[i].bucket] = p.hash(0)
+			f := pending[i]
+			p, err := decodePage(read[f.from:f.to])
+			s.tree[s.tree.buckets()+f.bucket] = p.hash(0)
 			return err
 		})
-		pending = pending[:0]
+		pending, read = pending[:0], read[:0]
 		return err
 	}
 	err := s.kv.Each([]byte{letterBucket}, func(k, v []byte) error {
 		if len(k) != bucketKeyLen || int(binary.BigEndian.Uint32(k[1:])) >= s.tree.buckets() {
 			return ErrCorrupt
 		}
-		pending = append(pending, first{int(binary.BigEndian.Uint32(k[1:])), bytes.Clone(v)})
+		pending = append(pending, first{int(binary.BigEndian.Uint32(k[1:])), len(read), len(read) + len(v)})
+		read = append(read, v...)
 		if len(pending) == batch {
 			return flush()
 		}

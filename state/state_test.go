@@ -213,6 +213,20 @@ func (b *brittleBatch) Commit(sync bool) error {
 // TestACrashBetweenAnyTwoWritesLeavesAllOrNothing cuts a commit that takes many
 // batches at every one of them, both ways, and opens again.
 func TestACrashBetweenAnyTwoWritesLeavesAllOrNothing(t *testing.T) {
+	for _, buckets := range []int{testBuckets, 1 << 12} { // of many pages, and of one
+		crashBetweenAnyTwoWrites(t, buckets)
+	}
+}
+
+func crashBetweenAnyTwoWrites(t *testing.T, buckets int) {
+	open := func(t testing.TB, kv KV) *State {
+		t.Helper()
+		s, err := Open(kv, testSalt, buckets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 	big := func(seed byte) []Change {
 		var out []Change
 		for i := range 700 {

@@ -261,8 +261,8 @@ func TestAChangeInAFullBucketWritesFewBytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		size := 0
-		for _, p := range u.record.Pages {
-			size += len(p.Key) + len(p.Value)
+		for _, p := range u.pages {
+			size += len(p.at) + len(p.now)
 		}
 		if size > 5000 {
 			t.Fatalf("a change of one key of %d writes %d bytes of pages", keys, size)

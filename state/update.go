@@ -62,7 +62,9 @@ func (s *State) Prepare(height uint64, changes []Change) (*Update, error) {
 	}
 	u.nodes, u.pages = climb(s.tree.get, leaves), pages
 	for _, p := range pages {
-		u.record.Pages = append(u.record.Pages, p.change())
+		if !p.alone() {
+			u.record.Pages = append(u.record.Pages, p.change())
+		}
 	}
 	u.record.Root = u.on
 	if len(u.nodes.at) > 0 {

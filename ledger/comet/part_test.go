@@ -231,3 +231,39 @@ func TestAGenesisOfManyAccountsIsFetched(t *testing.T) {
 		t.Fatalf("%d bytes of %d: %v", len(raw), len(g.Encode()), err)
 	}
 }
+
+// A receipt holds all values, also one that a node sends in parts.
+func TestAReceiptIsMadeOfValuesThatCameInParts(t *testing.T) {
+	v := newVault(t)
+	o, asked := Oracle{&Chain{machine: v.local.Machine()}}, 0
+	parts := func(ask p2p.Ask, body []byte) ([]byte, error) {
+		if ask == p2p.AskPart {
+			asked++
+			return o.part(body)
+		}
+		answer, err := v.honest(ask, body)
+		if ask != p2p.AskGet || err != nil {
+			return answer, err
+		}
+		var a getAnswer
+		if err := decodeAnswer(answer, &a); err != nil {
+			return nil, err
+		}
+		for i := range a.Proofs {
+			p, err := state.DecodeProof(a.Proofs[i])
+			if err != nil {
+				return nil, err
+			}
+			p.Value = nil
+			a.Proofs[i] = p.Encode()
+		}
+		return canon.Encode(a), nil
+	}
+	r, err := NewRemote(&town{nodes: []oracle{parts}}, v.genesis, RemoteOptions{}).Receipt(t.Context(), v.id)
+	if err != nil || asked < proofsTaken {
+		t.Fatalf("%d parts: %v", asked, err)
+	}
+	if want := v.receipt(t); !bytes.Equal(r.Encode(), want.Encode()) {
+		t.Error("another receipt than that of values that came with their proofs")
+	}
+}
