@@ -157,7 +157,7 @@ func (d *desk) answer(ctx context.Context, q askFrame) framed {
 		return no(err)
 	case len(answer) > MaxAnswer:
 		// The oracle's fault, not the asker's: another node may do better.
-		return no(Refuse(CodeInternal, "the answer has %d bytes, at most %d", len(answer), MaxAnswer))
+		return no(Refuse(CodeInternal, "the answer has %d bytes, at most %d: ask for less at once", len(answer), MaxAnswer))
 	}
 	return framed{kindAnswer, answerFrame{Number: q.Number, Body: answer}}
 }
