@@ -1,6 +1,7 @@
 package kv
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -155,6 +156,15 @@ func (db *DB) Get(key []byte) (value []byte, ok bool, err error) {
 // an error. Key and value are valid during the call only.
 func (db *DB) Each(prefix []byte, fn func(key, value []byte) error) error {
 	return db.View(func(r Reader) error { return r.Each(prefix, fn) })
+}
+
+// EachAfter is Each from the first key above after on.
+func (db *DB) EachAfter(prefix, after []byte, fn func(key, value []byte) error) error {
+	start := prefix
+	if bytes.Compare(after, prefix) >= 0 {
+		start = append(bytes.Clone(after), 0)
+	}
+	return db.View(func(r Reader) error { return r.From(prefix, start, fn) })
 }
 
 // EachKey is Each without the values, which are not read.

@@ -15,8 +15,8 @@ import (
 // ErrGenesis is returned for a genesis that no network can start from.
 var ErrGenesis = errors.New("not a usable genesis")
 
-// maxGenesis bounds the bytes of a genesis from a stranger.
-const maxGenesis = 8 << 20
+// MaxGenesis bounds the bytes of a genesis from a stranger.
+const MaxGenesis = 8 << 20
 
 // Genesis is what a network starts from. Its hash names the chain.
 type Genesis struct {
@@ -73,7 +73,7 @@ func (g Genesis) Encode() []byte { return canon.Encode(g) }
 // DecodeGenesis reads a genesis from outside and checks it.
 func DecodeGenesis(b []byte) (Genesis, error) {
 	var g Genesis
-	if len(b) > maxGenesis {
+	if len(b) > MaxGenesis {
 		return g, fmt.Errorf("genesis of %d bytes: %w", len(b), ErrGenesis)
 	}
 	if err := canon.Decode(b, &g); err != nil {

@@ -26,8 +26,9 @@ const (
 	AskGet     Ask = 2 // keys -> values with proofs
 	AskLight   Ask = 3 // a height -> a light block
 	AskSubmit  Ask = 4 // a transaction -> its receipt, once a block holds it
-	AskList    Ask = 5 // a prefix -> keys and values, without proof
+	AskList    Ask = 5 // a prefix -> keys, without proof that none is left out
 	AskStatus  Ask = 6 // nothing -> height and health, without proof
+	AskPart    Ask = 7 // a height, a key and an offset -> a part of a value too long for one answer
 )
 
 const (
@@ -155,7 +156,8 @@ func (d *desk) answer(ctx context.Context, q askFrame) framed {
 	case err != nil:
 		return no(err)
 	case len(answer) > MaxAnswer:
-		return no(Refuse(CodeBadRequest, "the answer has %d bytes, at most %d: ask for less at once", len(answer), MaxAnswer))
+		// The oracle's fault, not the asker's: another node may do better.
+		return no(Refuse(CodeInternal, "the answer has %d bytes, at most %d: ask for less at once", len(answer), MaxAnswer))
 	}
 	return framed{kindAnswer, answerFrame{Number: q.Number, Body: answer}}
 }

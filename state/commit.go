@@ -5,14 +5,18 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 )
 
+// MaxKey bounds the bytes of a key.
+const MaxKey = 1 << 10
+
 // Limits of a change, and of one write to the disk.
 const (
-	maxKey     = 1 << 10
+	maxKey     = MaxKey
 	maxValue   = 1 << 20
 	logPart    = 256 << 10 // bytes of the log in one value
 	batchBytes = 256 << 10
@@ -32,6 +36,7 @@ type logRecord struct {
 	Buckets uint32
 	Changes []Change
 	Prior   []Change // same keys, same order
+	Pages   []Change // of buckets with more than one, by their keys on the disk: half of them would mean nothing
 }
 
 // logHead is written after the parts of a record.
@@ -66,12 +71,20 @@ func (s *State) commit(u *Update) error {
 	// From here on readers of the present version find what is being overwritten in
 	// the delta, so that writing needs no lock.
 	s.mu.Lock()
-	d := &delta{height: u.record.Height, prior: u.record.Prior, buckets: u.at, nodes: u.nodes.before(s.tree.get)}
+	pages := map[place][]byte{}
+	for _, p := range u.pages {
+		pages[p.at] = p.old
+	}
+	d := newDelta(u.record.Height, u.record.Prior, u.nodes.before(s.tree.get), pages)
 	if !s.empty {
 		s.deltas = append([]*delta{d}, s.deltas...)
 	}
 	s.mu.Unlock()
-	if err := s.writeKeys(u.record, u.buckets); err != nil {
+	var changed []Change
+	for _, p := range u.pages {
+		changed = append(changed, p.change())
+	}
+	if err := s.writeKeys(u.record, changed); err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -85,15 +98,15 @@ func (s *State) commit(u *Update) error {
 	return nil
 }
 
-// writeKeys brings values and buckets to what the record says, drops the log that
-// is too old, and moves the marker last. Doing it twice does it once.
-func (s *State) writeKeys(r logRecord, buckets []touched) error {
+// writeKeys brings values and pages to what the record says, drops the log that is
+// too old, and moves the marker last. Doing it twice does it once.
+func (s *State) writeKeys(r logRecord, pages []Change) error {
 	w := writer{kv: s.kv}
 	for _, c := range r.Changes {
 		w.put(Change{Key: valueKey(c.Key), Value: c.Value, Delete: c.Delete})
 	}
-	for _, b := range buckets {
-		w.put(Change{Key: bucketKey(int(b.number)), Value: b.raw, Delete: len(b.raw) == 0})
+	for _, p := range pages {
+		w.put(p)
 	}
 	if r.Height >= kept {
 		err := s.kv.Each(logKey(r.Height-kept), func(k, _ []byte) error {
@@ -137,14 +150,50 @@ func (s *State) redo() (marker, bool, error) {
 	if rec.Salt != s.salt || rec.Buckets != uint32(s.tree.buckets()) {
 		return marker{Salt: rec.Salt, Buckets: rec.Buckets}, true, nil // Open says it
 	}
-	buckets, err := s.rebucket(rec.Changes, s.bucketsOf(rec.Changes))
+	pages, err := s.pagesOf(rec)
 	if err != nil {
 		return m, false, err
 	}
-	if err := s.writeKeys(rec, buckets); err != nil {
+	if err := s.writeKeys(rec, pages); err != nil {
 		return m, false, err
 	}
 	return marker{Height: rec.Height, Root: rec.Root, Salt: rec.Salt, Buckets: rec.Buckets}, true, nil
+}
+
+// pagesOf is the pages that a logged commit writes. That of a bucket which is one page is
+// worked out again: it is there as it was or as it is to be, and comes to the same.
+func (s *State) pagesOf(r logRecord) ([]Change, error) {
+	logged := map[place]bool{}
+	for _, c := range r.Pages {
+		logged[place(c.Key)] = true
+	}
+	out := slices.Clone(r.Pages)
+	for _, b := range s.sortOut(r.Changes, s.hashed(r.Changes)) {
+		at := placeOf(int(b.number))
+		if logged[at] {
+			continue
+		}
+		raw, err := s.page(at)
+		if err != nil {
+			return nil, err
+		}
+		var p content
+		if raw != nil {
+			if p, err = decodePage(raw); err != nil {
+				return nil, err
+			}
+		}
+		p.leaves = mergeLeaves(p.leaves, b.changes)
+		if len(p.children) > 0 || len(p.leaves) > pageLeaves {
+			return nil, fmt.Errorf("log of height %d lacks pages of bucket %d: %w", r.Height, b.number, ErrCorrupt)
+		}
+		c := rewritten{at: at}
+		if len(p.leaves) > 0 {
+			c.now = p.encode()
+		}
+		out = append(out, c.change())
+	}
+	return out, nil
 }
 
 // firstLog finds a first commit, of whatever height, that was cut off before its marker.

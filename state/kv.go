@@ -10,6 +10,8 @@ type Reader interface {
 type Lister interface {
 	Reader
 	Each(prefix []byte, fn func(key, value []byte) error) error
+	// EachAfter walks those above after. To get there costs a look-up, not a walk.
+	EachAfter(prefix, after []byte, fn func(key, value []byte) error) error
 }
 
 // KV is the disk. Get and Each must be safe beside a Commit of a batch.
@@ -17,6 +19,7 @@ type KV interface {
 	Get(key []byte) (value []byte, ok bool, err error)
 	// Each walks in key order; key and value need to be valid only within fn.
 	Each(prefix []byte, fn func(key, value []byte) error) error
+	EachAfter(prefix, after []byte, fn func(key, value []byte) error) error
 	Batch() Batch
 }
 

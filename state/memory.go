@@ -2,6 +2,8 @@ package state
 
 import (
 	"bytes"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -28,7 +30,16 @@ func (m *Memory) Get(key []byte) ([]byte, bool, error) {
 
 // Each sees the changes that are made while it walks, ahead of where it is.
 func (m *Memory) Each(prefix []byte, fn func(key, value []byte) error) error {
-	for from := string(prefix); ; {
+	return m.EachAfter(prefix, nil, fn)
+}
+
+// EachAfter is Each from the first key above after on.
+func (m *Memory) EachAfter(prefix, after []byte, fn func(key, value []byte) error) error {
+	from := string(prefix)
+	if string(after) >= from {
+		from = string(after) + "\x00"
+	}
+	for {
 		k, v, ok := m.next(from)
 		if !ok || !strings.HasPrefix(k, string(prefix)) {
 			return nil
@@ -38,6 +49,22 @@ func (m *Memory) Each(prefix []byte, fn func(key, value []byte) error) error {
 		}
 		from = k + "\x00"
 	}
+}
+
+// remove takes keys off, which are sorted; one that is not there does not matter.
+func (m *Memory) remove(keys []string) {
+	to, from := 0, 0
+	for _, k := range keys {
+		at, ok := slices.BinarySearch(m.keys[from:], k)
+		if at += from; !ok {
+			continue
+		}
+		if to < from {
+			copy(m.keys[to:], m.keys[from:at])
+		}
+		to, from = to+at-from, at+1
+	}
+	m.keys = append(m.keys[:to], m.keys[from:]...)
 }
 
 // next is the first key from one on.
@@ -71,22 +98,41 @@ func (b *memoryBatch) Commit(bool) error {
 	m := b.of
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	gone := map[string]bool{} // or not any more
+	var added []string
 	for _, c := range b.changes {
 		k := string(c.Key)
-		i := sort.SearchStrings(m.keys, k)
 		_, there := m.values[k]
 		switch {
 		case c.Delete && there:
-			m.keys = append(m.keys[:i], m.keys[i+1:]...)
 			delete(m.values, k)
+			gone[k] = true
 		case !c.Delete:
-			if !there {
-				m.keys = append(m.keys, "")
-				copy(m.keys[i+1:], m.keys[i:])
-				m.keys[i] = k
-			}
 			m.values[k] = c.Value
+			if !there && !gone[k] {
+				added = append(added, k)
+			}
 		}
 	}
+	m.reorder(added, gone)
 	return nil
+}
+
+// reorder brings keys to what values has. It moves all keys once, however many changed.
+func (m *Memory) reorder(added []string, gone map[string]bool) {
+	lost := func(k string) bool { _, ok := m.values[k]; return !ok }
+	if added = slices.DeleteFunc(added, lost); len(gone) > 0 {
+		m.remove(slices.DeleteFunc(slices.Sorted(maps.Keys(gone)), func(k string) bool { return !lost(k) }))
+	}
+	slices.Sort(added)
+	n, i := len(m.keys), len(m.keys)+len(added)
+	m.keys = append(m.keys, added...)
+	for len(added) > 0 { // from the end, to where it belongs
+		last := added[len(added)-1]
+		at := sort.SearchStrings(m.keys[:n], last)
+		i -= n - at
+		copy(m.keys[i:], m.keys[at:n])
+		i--
+		m.keys[i], added, n = last, added[:len(added)-1], at
+	}
 }

@@ -40,13 +40,19 @@ func (o *Overlay) Get(key []byte) ([]byte, bool, error) {
 // Each walks the base and the changes merged, as they were when the walk began: fn
 // may change the overlay.
 func (o *Overlay) Each(prefix []byte, fn func(key, value []byte) error) error {
-	return merge(o.base.Each, o.within(prefix), prefix, fn)
+	return o.EachAfter(prefix, nil, fn)
 }
 
-func (o *Overlay) within(prefix []byte) []Change {
+// EachAfter is Each from the first key above after on.
+func (o *Overlay) EachAfter(prefix, after []byte, fn func(key, value []byte) error) error {
+	base := func(fn func(k, v []byte) error) error { return o.base.EachAfter(prefix, after, fn) }
+	return merge(base, o.within(prefix, after), fn)
+}
+
+func (o *Overlay) within(prefix, after []byte) []Change {
 	var out []Change
 	for k, c := range o.changes {
-		if strings.HasPrefix(k, string(prefix)) {
+		if strings.HasPrefix(k, string(prefix)) && k > string(after) {
 			out = append(out, c)
 		}
 	}
@@ -55,14 +61,14 @@ func (o *Overlay) within(prefix []byte) []Change {
 }
 
 // merge walks base with changes, which are sorted, laid over it.
-func merge(base func([]byte, func(k, v []byte) error) error, changes []Change, prefix []byte, fn func(key, value []byte) error) error {
+func merge(base func(func(k, v []byte) error) error, changes []Change, fn func(key, value []byte) error) error {
 	emit := func(c Change) error {
 		if c.Delete {
 			return nil
 		}
 		return fn(c.Key, c.Value)
 	}
-	err := base(prefix, func(k, v []byte) error {
+	err := base(func(k, v []byte) error {
 		for len(changes) > 0 {
 			order := bytes.Compare(changes[0].Key, k)
 			if order > 0 {
@@ -91,7 +97,7 @@ func merge(base func([]byte, func(k, v []byte) error) error, changes []Change, p
 }
 
 // Changes are what the overlay holds, in key order.
-func (o *Overlay) Changes() []Change { return o.within(nil) }
+func (o *Overlay) Changes() []Change { return o.within(nil, nil) }
 
 // Merge writes the changes into parent, which must be the overlay's base.
 func (o *Overlay) Merge(parent *Overlay) {

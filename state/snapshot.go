@@ -99,19 +99,19 @@ func (s *State) restoreChunk(raw, last []byte) ([]byte, error) {
 	}
 	w := writer{kv: s.kv}
 	for _, c := range chunk {
-		if c.Delete || len(c.Key) == 0 || bytes.Compare(c.Key, last) <= 0 {
-			return nil, fmt.Errorf("key %x is out of order: %w", c.Key, ErrSnapshot)
+		if c.Delete || len(c.Key) == 0 || len(c.Key) > maxKey || len(c.Value) > maxValue || bytes.Compare(c.Key, last) <= 0 {
+			return nil, fmt.Errorf("a key of %d bytes, value of %d, is out of order or too long: %w", len(c.Key), len(c.Value), ErrSnapshot)
 		}
 		last = c.Key
 		w.put(Change{Key: valueKey(c.Key), Value: c.Value})
 	}
-	buckets, err := s.rebucket(chunk, s.bucketsOf(chunk))
+	leaves, pages, err := s.rebuild(s.tree.get, s.page, chunk, s.hashed(chunk))
 	if err != nil {
 		return nil, err
 	}
-	for _, b := range buckets {
-		s.tree[s.tree.buckets()+int(b.number)] = hashBucket(b.raw)
-		w.put(Change{Key: bucketKey(int(b.number)), Value: b.raw})
+	s.tree.apply(leaves)
+	for _, p := range pages {
+		w.put(p.change())
 	}
 	return last, w.flush(false)
 }

@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/walrus-network/walrus/blob"
-	"github.com/walrus-network/walrus/canon"
 )
 
 // ErrHeight is returned for a height that is not kept: only the last one and the two before it are.
@@ -24,16 +23,15 @@ var ErrCorrupt = errors.New("ledger state is corrupt: restore it from a snapshot
 const (
 	kept        = 2
 	memoryKept  = 256
-	memoryNodes = 200_000 // of the tree, in all deltas together: some 10 MB
+	memoryBytes = 16 << 20 // about, of all versions that are kept beyond those
 )
 
-// page is how many keys a walk collects before it calls out.
-const page = 4096
-
-// The disk holds, under one letter each: values, buckets, the log of commits, the marker.
+// The disk holds, under one letter each: values, the first page of each bucket's trie,
+// the pages below these, the log of commits, the marker.
 const (
 	letterValue  = 's'
 	letterBucket = 'b'
+	letterPage   = 'p'
 	letterLog    = 'l'
 	letterMarker = 'm'
 )
@@ -49,10 +47,23 @@ type marker struct {
 
 // delta leads from one version back to the one before.
 type delta struct {
-	height  uint64   // the version it undoes
-	prior   []Change // what the changed keys were before, sorted
-	buckets []uint32 // of the same keys
-	nodes   nodes    // what the changed nodes of the tree were before
+	height uint64           // the version it undoes
+	prior  []Change         // what the changed keys were before, sorted
+	nodes  nodes            // what the changed nodes of the tree were before
+	pages  map[place][]byte // what the changed pages were before; nil: there was none
+	bytes  int              // about what it takes of memory
+}
+
+func newDelta(height uint64, prior []Change, n nodes, pages map[place][]byte) *delta {
+	const entry = 64 // of a map or a slice
+	d := &delta{height: height, prior: prior, nodes: n, pages: pages, bytes: len(n.at) * (4 + 32)}
+	for _, c := range prior {
+		d.bytes += len(c.Key) + len(c.Value) + entry
+	}
+	for at, raw := range pages {
+		d.bytes += len(at) + len(raw) + entry
+	}
+	return d
 }
 
 func (d *delta) find(key []byte) (Change, bool) {
@@ -104,14 +115,7 @@ func Open(kv KV, salt [32]byte, buckets int) (*State, error) {
 
 // load fills the tree and the deltas.
 func (s *State) load(m marker) error {
-	err := s.kv.Each([]byte{letterBucket}, func(k, v []byte) error {
-		if len(k) != 5 || int(binary.BigEndian.Uint32(k[1:])) >= s.tree.buckets() {
-			return ErrCorrupt
-		}
-		s.tree[s.tree.buckets()+int(binary.BigEndian.Uint32(k[1:]))] = blob.Leaf(v)
-		return nil
-	})
-	if err != nil {
+	if err := s.loadBuckets(); err != nil {
 		return err
 	}
 	s.tree.fill()
@@ -129,38 +133,60 @@ func (s *State) load(m marker) error {
 		if !ok {
 			break
 		}
-		d := &delta{height: h, prior: rec.Prior, buckets: s.bucketsOf(rec.Prior)}
-		s.deltas = append(s.deltas, d)
-		leaves, err := s.leavesAt(h-1, d.buckets)
+		get := func(i uint32) blob.Hash { return s.nodeAt(h, i) }
+		read := func(at place) ([]byte, error) { return s.pageAt(h, at) }
+		leaves, pages, err := s.rebuild(get, read, rec.Prior, s.hashed(rec.Prior))
 		if err != nil {
 			return err
 		}
-		get := func(i uint32) blob.Hash { return s.nodeAt(h, i) }
-		d.nodes = climb(get, leaves)
+		undo := map[place][]byte{}
+		for _, p := range pages {
+			undo[p.at] = p.now
+		}
+		s.deltas = append(s.deltas, newDelta(h, rec.Prior, climb(get, leaves), undo))
 	}
 	return nil
 }
 
-// leavesAt is the leaves of some buckets at a height, sorted.
-func (s *State) leavesAt(height uint64, touched []uint32) (nodes, error) {
-	order := slices.Clone(touched)
-	slices.Sort(order)
-	var leaves nodes
-	for _, b := range slices.Compact(order) {
-		at, err := s.bucketAt(height, int(b))
-		if err != nil {
-			return nodes{}, err
-		}
-		leaves.add(uint32(s.tree.buckets())+b, at.hash())
+// loadBuckets works out the root of every bucket from its first page. Pages below are
+// checked when they are read.
+func (s *State) loadBuckets() error {
+	type first struct{ bucket, from, to int } // bytes of read
+	const batch = 1 << 14
+	var read []byte
+	pending := make([]first, 0, batch)
+	flush := func() error {
+		err := parallel(len(pending), func(i int) error {
+			f := pending[i]
+			p, err := decodePage(read[f.from:f.to])
+			s.tree[s.tree.buckets()+f.bucket] = p.hash(0)
+			return err
+		})
+		pending, read = pending[:0], read[:0]
+		return err
 	}
-	return leaves, nil
+	err := s.kv.Each([]byte{letterBucket}, func(k, v []byte) error {
+		if len(k) != bucketKeyLen || int(binary.BigEndian.Uint32(k[1:])) >= s.tree.buckets() {
+			return ErrCorrupt
+		}
+		pending = append(pending, first{int(binary.BigEndian.Uint32(k[1:])), len(read), len(read) + len(v)})
+		read = append(read, v...)
+		if len(pending) == batch {
+			return flush()
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
 }
 
-// bucketsOf is the bucket of each change.
-func (s *State) bucketsOf(changes []Change) []uint32 {
-	out := make([]uint32, len(changes))
+// hashed is the hash of the key of each change.
+func (s *State) hashed(changes []Change) []blob.Hash {
+	out := make([]blob.Hash, len(changes))
 	for i, c := range changes {
-		out[i] = uint32(BucketOf(s.salt, s.tree.buckets(), c.Key))
+		out[i] = hashKey(s.salt, c.Key)
 	}
 	return out
 }
@@ -254,10 +280,10 @@ func (s *State) forget() {
 	}
 	size := 0
 	for _, d := range s.deltas {
-		size += len(d.nodes.at)
+		size += d.bytes
 	}
-	for n := len(s.deltas); n > 0 && s.deltas[n-1].height <= oldest && (n > memoryKept || size > memoryNodes); n-- {
-		size -= len(s.deltas[n-1].nodes.at)
+	for n := len(s.deltas); n > 0 && s.deltas[n-1].height <= oldest && (n > memoryKept || size > memoryBytes); n-- {
+		size -= s.deltas[n-1].bytes
 		s.deltas = s.deltas[:n-1]
 	}
 }
@@ -304,34 +330,24 @@ func (s *State) present(key []byte) ([]byte, bool, error) {
 	return v, ok, err
 }
 
-// bucketAt is a bucket at a height. It needs mu held.
-func (s *State) bucketAt(height uint64, b int) (bucket, error) {
-	out, err := s.readBucket(b)
-	if err != nil {
-		return nil, err
-	}
-	for _, d := range s.since(height) {
-		for i, c := range d.prior {
-			if d.buckets[i] == uint32(b) {
-				out = out.with(c)
-			}
+// pageAt is a page at a height. It needs mu held.
+func (s *State) pageAt(height uint64, at place) ([]byte, error) {
+	for _, d := range slices.Backward(s.since(height)) {
+		if raw, ok := d.pages[at]; ok {
+			return raw, nil
 		}
 	}
-	return out, nil
+	return s.page(at)
 }
 
-func (s *State) readBucket(b int) (bucket, error) {
-	raw, ok, err := s.kv.Get(bucketKey(b))
-	if err != nil || !ok {
-		return nil, err
-	}
-	var out bucket
-	if err := canon.Decode(raw, &out); err != nil {
-		return nil, fmt.Errorf("bucket %d: %w: %w", b, err, ErrCorrupt)
-	}
-	return out, nil
+// page is a page that no commit under way changes.
+func (s *State) page(at place) ([]byte, error) {
+	raw, _, err := s.kv.Get([]byte(at))
+	return raw, err
 }
 
 func valueKey(key []byte) []byte { return append([]byte{letterValue}, key...) }
+
+const bucketKeyLen = 5
 
 func bucketKey(b int) []byte { return binary.BigEndian.AppendUint32([]byte{letterBucket}, uint32(b)) }

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/walrus-network/walrus/blob"
 )
 
 var testSalt = [32]byte{7}
@@ -215,6 +213,20 @@ func (b *brittleBatch) Commit(sync bool) error {
 // TestACrashBetweenAnyTwoWritesLeavesAllOrNothing cuts a commit that takes many
 // batches at every one of them, both ways, and opens again.
 func TestACrashBetweenAnyTwoWritesLeavesAllOrNothing(t *testing.T) {
+	for _, buckets := range []int{testBuckets, 1 << 12} { // of many pages, and of one
+		crashBetweenAnyTwoWrites(t, buckets)
+	}
+}
+
+func crashBetweenAnyTwoWrites(t *testing.T, buckets int) {
+	open := func(t testing.TB, kv KV) *State {
+		t.Helper()
+		s, err := Open(kv, testSalt, buckets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
 	big := func(seed byte) []Change {
 		var out []Change
 		for i := range 700 {
@@ -465,22 +477,5 @@ func TestChangesThatNoStateCanHoldAreRefused(t *testing.T) {
 	commit(t, s, 2, []Change{{Key: []byte{2}}})
 	if err := s.Commit(u); !errors.Is(err, ErrHeight) {
 		t.Errorf("an update for another state was committed: %v", err)
-	}
-}
-
-func TestGoldenRootAndProof(t *testing.T) {
-	s := open(t, NewMemory())
-	commit(t, s, 0, []Change{{Key: []byte("one"), Value: []byte{1}}, {Key: []byte("two"), Value: []byte{2}}, {Key: []byte("none")}})
-	const root = "444d4f01604647019d8c973e6b8089738fc1e58cc7f3c70afb2e4b5cce22cc54"
-	if got := s.Root().String(); got != root {
-		t.Errorf("root %s, want %s", got, root)
-	}
-	p, err := s.Prove(0, []byte("one"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const proof = "651135077e9e446c3eef74935aefc3410928e6946bd5924c778ef42f45786a65"
-	if got := blob.Leaf(p.Encode()).String(); got != proof {
-		t.Errorf("hash of the proof %s, want %s", got, proof)
 	}
 }

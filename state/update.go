@@ -14,18 +14,19 @@ import (
 
 // Update is a change set that was worked out and not yet written.
 type Update struct {
-	record  logRecord
-	on      blob.Hash // the root it was worked out on
-	at      []uint32  // the bucket of each change
-	buckets []touched
-	nodes   nodes
+	record logRecord
+	on     blob.Hash   // the root it was worked out on
+	at     []blob.Hash // the hash of the key of each change
+	pages  []rewritten
+	nodes  nodes
 }
 
 // touched is a bucket as a change set leaves it.
 type touched struct {
 	number  uint32
-	changes []int // which changes fall into it
-	raw     []byte
+	changes []leafChange // that fall into it, in the order of key
+	hash    blob.Hash
+	pages   []rewritten
 }
 
 // Root is the root the state will have.
@@ -55,15 +56,16 @@ func (s *State) Prepare(height uint64, changes []Change) (*Update, error) {
 	if err := s.compare(u, changes); err != nil {
 		return nil, err
 	}
-	var err error
-	if u.buckets, err = s.rebucket(u.record.Changes, u.at); err != nil {
+	leaves, pages, err := s.rebuild(s.tree.get, s.page, u.record.Changes, u.at)
+	if err != nil {
 		return nil, err
 	}
-	var leaves nodes
-	for _, b := range u.buckets {
-		leaves.add(uint32(s.tree.buckets())+b.number, hashBucket(b.raw))
+	u.nodes, u.pages = climb(s.tree.get, leaves), pages
+	for _, p := range pages {
+		if !p.alone() {
+			u.record.Pages = append(u.record.Pages, p.change())
+		}
 	}
-	u.nodes = climb(s.tree.get, leaves)
 	u.record.Root = u.on
 	if len(u.nodes.at) > 0 {
 		u.record.Root = u.nodes.hash[0]
@@ -85,7 +87,7 @@ func checkChanges(changes []Change) error {
 
 // compare notes what was there before, and leaves out what changes nothing.
 func (s *State) compare(u *Update, changes []Change) error {
-	prior, at := make([]Change, len(changes)), make([]uint32, len(changes))
+	prior, at := make([]Change, len(changes)), make([]blob.Hash, len(changes))
 	err := parallel(len(changes), func(i int) error {
 		key := changes[i].Key
 		was, ok, err := s.present(key)
@@ -93,7 +95,7 @@ func (s *State) compare(u *Update, changes []Change) error {
 			return fmt.Errorf("read %x: %w", key, err)
 		}
 		prior[i] = Change{Key: key, Value: was, Delete: !ok}
-		at[i] = uint32(BucketOf(s.salt, s.tree.buckets(), key))
+		at[i] = hashKey(s.salt, key)
 		return nil
 	})
 	if err != nil {
@@ -110,33 +112,48 @@ func (s *State) compare(u *Update, changes []Change) error {
 	return nil
 }
 
-// rebucket works out the buckets that changes fall into, in the order of their
-// numbers. Applying changes to buckets that have them already alters nothing.
-func (s *State) rebucket(changes []Change, at []uint32) ([]touched, error) {
+// rebuild works out what changes make of a version: the roots of the buckets that they
+// fall into, as leaves of the tree, and the pages that become others. at is the hash of
+// the key of each change; get and read show the version.
+func (s *State) rebuild(get func(uint32) blob.Hash, read pages, changes []Change, at []blob.Hash) (nodes, []rewritten, error) {
+	touched := s.sortOut(changes, at)
+	err := parallel(len(touched), func(k int) error {
+		b, e := &touched[k], newEdit(read)
+		root, err := e.apply(placeOf(int(b.number)), get(uint32(s.tree.buckets())+b.number), b.changes)
+		b.hash, b.pages = root.hash, e.changed()
+		return err
+	})
+	if err != nil {
+		return nodes{}, nil, err
+	}
+	var leaves nodes
+	var pages []rewritten
+	for _, b := range touched {
+		leaves.add(uint32(s.tree.buckets())+b.number, b.hash)
+		pages = append(pages, b.pages...)
+	}
+	return leaves, pages, nil
+}
+
+// sortOut is the buckets that changes fall into, in the order of their numbers.
+func (s *State) sortOut(changes []Change, at []blob.Hash) []touched {
 	place := map[uint32]int{}
 	var out []touched
-	for i, b := range at {
+	for i, key := range at {
+		b := uint32(bucketOf(key, s.tree.buckets()))
 		k, ok := place[b]
 		if !ok {
 			k = len(out)
 			place[b] = k
 			out = append(out, touched{number: b})
 		}
-		out[k].changes = append(out[k].changes, i)
+		out[k].changes = append(out[k].changes, changeOf(key, changes[i]))
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].number < out[j].number })
-	err := parallel(len(out), func(k int) error {
-		content, err := s.readBucket(int(out[k].number))
-		if err != nil {
-			return err
-		}
-		for _, i := range out[k].changes {
-			content = content.with(changes[i])
-		}
-		out[k].raw = content.encode()
-		return nil
-	})
-	return out, err
+	for _, b := range out {
+		sort.Slice(b.changes, func(i, j int) bool { return string(b.changes[i].key[:]) < string(b.changes[j].key[:]) })
+	}
+	return out
 }
 
 // parallel calls fn for 0..n-1 on as many processors as there are, and returns one

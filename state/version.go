@@ -22,40 +22,40 @@ func (v version) Get(key []byte) ([]byte, bool, error) {
 	return v.of.get(v.height, key)
 }
 
-// Each collects a page at a time under the lock and calls fn outside it, so that a
-// slow fn holds up no commit. A prefix with more than a page of keys is walked by
-// its next byte.
+// page is how many keys a walk collects at most before it calls out. It begins with
+// few, since many walks end after a few.
+const (
+	firstPage = 64
+	page      = 4096
+)
+
+// Each calls fn with every key, in order.
 func (v version) Each(prefix []byte, fn func(key, value []byte) error) error {
-	found, err := v.collect(prefix)
-	if errors.Is(err, errFull) {
-		value, ok, err := v.Get(prefix)
-		if err != nil {
-			return err
-		}
-		if ok {
-			if err := fn(bytes.Clone(prefix), value); err != nil {
-				return err
-			}
-		}
-		for b := 0; b < 256; b++ {
-			if err := v.Each(append(bytes.Clone(prefix), byte(b)), fn); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, c := range found {
-		if err := fn(c.Key, c.Value); err != nil {
-			return err
-		}
-	}
-	return nil
+	return v.EachAfter(prefix, nil, fn)
 }
 
-func (v version) collect(prefix []byte) ([]Change, error) {
+// EachAfter collects some keys at a time under the lock and calls fn outside it, so
+// that a slow fn holds up no commit.
+func (v version) EachAfter(prefix, after []byte, fn func(key, value []byte) error) error {
+	for most := firstPage; ; most = min(2*most, page) {
+		found, err := v.collect(prefix, after, most)
+		if err != nil && !errors.Is(err, errFull) {
+			return err
+		}
+		for _, c := range found {
+			if err := fn(c.Key, c.Value); err != nil {
+				return err
+			}
+		}
+		if err == nil {
+			return nil
+		}
+		after = found[len(found)-1].Key
+	}
+}
+
+// collect is the first keys above after, and errFull where there are more.
+func (v version) collect(prefix, after []byte, most int) ([]Change, error) {
 	v.of.mu.RLock()
 	defer v.of.mu.RUnlock()
 	if err := v.of.has(v.height); err != nil {
@@ -63,18 +63,20 @@ func (v version) collect(prefix []byte) ([]Change, error) {
 	}
 	// A key of the disk is shown with its letter off; the oldest delta that knows a
 	// key has the last word on it, so it is laid on top.
-	walk := func(prefix []byte, fn func(k, v []byte) error) error {
-		return v.of.kv.Each(valueKey(prefix), func(k, v []byte) error {
+	walk := func(fn func(k, v []byte) error) error {
+		return v.of.kv.EachAfter(valueKey(prefix), valueKey(after), func(k, v []byte) error {
 			return fn(bytes.Clone(k[1:]), bytes.Clone(v))
 		})
 	}
 	for _, d := range v.of.since(v.height) {
-		below, changes := walk, d.within(prefix)
-		walk = func(prefix []byte, fn func(k, v []byte) error) error { return merge(below, changes, prefix, fn) }
+		below, changes := walk, d.within(prefix, after)
+		if len(changes) > 0 {
+			walk = func(fn func(k, v []byte) error) error { return merge(below, changes, fn) }
+		}
 	}
 	var out []Change
-	err := walk(prefix, func(k, v []byte) error {
-		if len(out) == page && len(prefix) < maxKey {
+	err := walk(func(k, v []byte) error {
+		if len(out) == most {
 			return errFull
 		}
 		out = append(out, Change{Key: k, Value: v})
@@ -83,8 +85,12 @@ func (v version) collect(prefix []byte) ([]Change, error) {
 	return out, err
 }
 
-func (d *delta) within(prefix []byte) []Change {
-	from := sort.Search(len(d.prior), func(i int) bool { return bytes.Compare(d.prior[i].Key, prefix) >= 0 })
+// within is what the delta knows of the keys above after that begin with prefix.
+func (d *delta) within(prefix, after []byte) []Change {
+	from := sort.Search(len(d.prior), func(i int) bool {
+		k := d.prior[i].Key
+		return bytes.Compare(k, prefix) >= 0 && bytes.Compare(k, after) > 0
+	})
 	to := from
 	for to < len(d.prior) && strings.HasPrefix(string(d.prior[to].Key), string(prefix)) {
 		to++

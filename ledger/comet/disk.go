@@ -31,6 +31,11 @@ func (d stateDisk) Each(prefix []byte, fn func(key, value []byte) error) error {
 	return d.db.Each(d.key(prefix), func(k, v []byte) error { return fn(k[len(prefixState):], v) })
 }
 
+// EachAfter walks those of them that are above after.
+func (d stateDisk) EachAfter(prefix, after []byte, fn func(key, value []byte) error) error {
+	return d.db.EachAfter(d.key(prefix), d.key(after), func(k, v []byte) error { return fn(k[len(prefixState):], v) })
+}
+
 // empty says whether nothing was ever written.
 func (d stateDisk) empty() (bool, error) {
 	i := d.db.Iterate([]byte(prefixState), nil, false)

@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"slices"
 	"testing"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -73,6 +74,10 @@ func FuzzQuestionsOfStrangers(f *testing.F) {
 	f.Add(uint8(p2p.AskLight), canon.Encode(lightQuestion{Height: 1}))
 	f.Add(uint8(p2p.AskLight), canon.Encode(lightQuestion{Height: 1 << 63}))
 	f.Add(uint8(p2p.AskList), canon.Encode(listQuestion{Prefix: []byte{}}))
+	f.Add(uint8(p2p.AskList), canon.Encode(listQuestion{Prefix: []byte("n"), After: []byte("n1")}))
+	f.Add(uint8(p2p.AskPart), canon.Encode(partQuestion{Height: 3, Key: []byte("h"), From: 1}))
+	f.Add(uint8(p2p.AskPart), canon.Encode(partQuestion{Height: 1 << 63, Key: []byte("h"), From: 1 << 63}))
+	f.Add(uint8(p2p.AskGenesis), canon.Encode(partQuestion{From: 7}))
 	f.Fuzz(func(t *testing.T, ask uint8, body []byte) {
 		if p2p.Ask(ask) == p2p.AskSubmit {
 			return // FuzzTransactions of package ledger, and it waits for a block
@@ -80,6 +85,33 @@ func FuzzQuestionsOfStrangers(f *testing.F) {
 		answer, err := c.Oracle().Answer(t.Context(), "", p2p.Ask(ask), body)
 		if err == nil && len(answer) > p2p.MaxAnswer {
 			t.Errorf("answer of %d bytes", len(answer))
+		}
+	})
+}
+
+// Whatever is sent for a list: a walk ends, and hands on nothing but what is there.
+func FuzzListsOfStrangers(f *testing.F) {
+	things := shelf("zz", 40)
+	l := newLibrary(f, things)
+	truth := wanted(things)
+	f.Add(canon.Encode(l.truly(listQuestion{Prefix: []byte("zz")})))
+	f.Add(canon.Encode(listAnswer{Keys: [][]byte{things[0].Key}, More: true}))
+	f.Add(canon.Encode(listAnswer{Keys: up(nil, 3), More: true}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, town := l.reader(t, func(ask p2p.Ask, body []byte) ([]byte, error) {
+			if ask == p2p.AskList {
+				return b, nil
+			}
+			return l.honest(ask, body)
+		})
+		got, _ := walked(v, "zz")
+		for _, x := range got {
+			if !slices.Contains(truth, x) {
+				t.Errorf("handed on %s", x)
+			}
+		}
+		if town.asked > 40 {
+			t.Errorf("%d questions", town.asked)
 		}
 	})
 }

@@ -25,7 +25,7 @@ func (c *Chain) Oracle() Oracle { return Oracle{c} }
 func (o Oracle) Answer(ctx context.Context, _ peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
 	switch ask {
 	case p2p.AskGenesis:
-		return o.c.options.Genesis.Encode(), nil
+		return o.wholeGenesis(body)
 	case p2p.AskGet:
 		return o.get(body)
 	case p2p.AskLight:
@@ -41,11 +41,23 @@ func (o Oracle) Answer(ctx context.Context, _ peer.ID, ask p2p.Ask, body []byte)
 		return ledger.EncodeReceipt(r), err
 	case p2p.AskList:
 		return o.list(body)
+	case p2p.AskPart:
+		return o.part(body)
 	case p2p.AskStatus:
 		return o.standing()
 	}
 	return nil, p2p.Refuse(p2p.CodeBadRequest, "unknown question %d", ask)
 }
+
+func noBlock() error {
+	return p2p.Refuse(p2p.CodeBusy, "the chain has no block yet: try again in a moment")
+}
+
+// Room that canonical CBOR takes around a proof, and around all of an answer.
+const (
+	proofFrame  = 8
+	answerFrame = 64
+)
 
 // get proves at the height before the newest header: that one names the root, and
 // it does so also when no further block comes.
@@ -59,7 +71,7 @@ func (o Oracle) get(body []byte) ([]byte, error) {
 	}
 	height := o.c.machine.Height()
 	if height == 0 {
-		return nil, p2p.Refuse(p2p.CodeBusy, "the chain has no block yet: try again in a moment")
+		return nil, noBlock()
 	}
 	a := getAnswer{Height: height}
 	size := 0
@@ -68,8 +80,11 @@ func (o Oracle) get(body []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(p.Value) > longValue {
+			p.Value = nil
+		}
 		raw := p.Encode()
-		if size += len(raw) + 8; size > p2p.MaxAnswer-64 && len(a.Proofs) > 0 {
+		if size += len(raw) + proofFrame; size > p2p.MaxAnswer-answerFrame && len(a.Proofs) > 0 {
 			break // the asker asks for the rest again
 		}
 		a.Proofs = append(a.Proofs, raw)
@@ -116,32 +131,35 @@ func (c *Chain) lightBlock(height int64) (*types.LightBlock, error) {
 
 var errListed = errors.New("enough")
 
+// list is a page of the keys that a getQuestion asked now can prove. What it costs
+// follows from the page, not from how many keys begin with the prefix.
 func (o Oracle) list(body []byte) ([]byte, error) {
 	var q listQuestion
 	if err := decodeQuestion(body, &q); err != nil {
 		return nil, err
 	}
-	v, release, err := o.c.machine.Hold()
+	height := o.c.machine.Height()
+	if height == 0 {
+		return nil, noBlock()
+	}
+	v, err := o.c.machine.ViewAt(height - 1)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	l, ok := v.R.(state.Lister)
 	if !ok {
 		return nil, ledger.ErrNoList
 	}
 	var a listAnswer
-	size := 0
-	err = l.Each(q.Prefix, func(k, _ []byte) error {
-		if string(k) <= string(q.After) {
-			return nil
-		}
-		if len(a.Keys) == maxListed || size > maxListSize {
+	size, read := 0, 0
+	err = l.EachAfter(q.Prefix, q.After, func(k, value []byte) error {
+		if len(a.Keys) == maxListed || size >= maxListSize || read >= maxListRead {
 			a.More = true
 			return errListed
 		}
-		a.Keys = append(a.Keys, append([]byte{}, k...))
+		a.Keys = append(a.Keys, k)
 		size += len(k)
+		read += len(value)
 		return nil
 	})
 	if err != nil && !errors.Is(err, errListed) {

@@ -1,7 +1,6 @@
 package comet
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 
@@ -26,9 +25,10 @@ func (r *Remote) View(ctx context.Context) (ledger.View, error) {
 // reader is a state.Lister over proven answers. The interface has no room for a
 // context; a reader lives no longer than the one it was made with.
 type reader struct {
-	ctx  context.Context
-	r    *Remote
-	read map[string]value
+	ctx   context.Context
+	r     *Remote
+	read  map[string]value // what was asked for by name
+	bytes int              // of these, about
 }
 
 type value struct {
@@ -37,6 +37,13 @@ type value struct {
 }
 
 var _ state.Lister = (*reader)(nil)
+
+// Bounds on what a reader asks for, and keeps.
+const (
+	askedKeys  = 256      // keys of one question
+	askedBytes = 12 << 10 // of these: a question is a small frame
+	readBytes  = 32 << 20 // of values that are remembered
+)
 
 // Get reads a key, proven present or absent.
 func (v *reader) Get(key []byte) ([]byte, bool, error) {
@@ -52,9 +59,8 @@ func (v *reader) Get(key []byte) ([]byte, bool, error) {
 
 // Prefetch reads many keys with few questions. An answer holds as many proofs as fit.
 func (v *reader) Prefetch(keys [][]byte) error {
-	const perQuestion = 256
 	for len(keys) > 0 {
-		part, got := keys[:min(len(keys), perQuestion)], 0
+		part, got := question(keys), 0
 		err := v.r.ask(v.ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: part}), func(ctx context.Context, from peer.ID, b []byte) (err error) {
 			got, err = v.accept(ctx, from, part, b)
 			return err
@@ -67,29 +73,31 @@ func (v *reader) Prefetch(keys [][]byte) error {
 	return nil
 }
 
+// question is the first keys that one question may have.
+func question(keys [][]byte) [][]byte {
+	size := 0
+	for i, k := range keys {
+		if size += len(k); i == askedKeys || i > 0 && size > askedBytes {
+			return keys[:i]
+		}
+	}
+	return keys
+}
+
 // accept takes what is proven, all of an answer or nothing, and says how many keys
 // it was.
 func (v *reader) accept(ctx context.Context, from peer.ID, keys [][]byte, answer []byte) (int, error) {
-	var a getAnswer
-	if err := decodeAnswer(answer, &a); err != nil {
-		return 0, err
-	}
-	if len(a.Proofs) == 0 || len(a.Proofs) > len(keys) {
-		return 0, fmt.Errorf("%d proofs for %d keys: %w", len(a.Proofs), len(keys), blob.ErrMismatch)
-	}
-	header, err := v.r.header(ctx, from, int64(a.Height))
+	proven, err := v.r.proven(ctx, from, keys, answer)
 	if err != nil {
 		return 0, err
 	}
-	proven := make([]value, len(a.Proofs))
-	for i := range a.Proofs {
-		p, err := state.DecodeProof(a.Proofs[i])
-		if err != nil {
-			return 0, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
-		}
-		if proven[i].bytes, proven[i].ok, err = v.r.genesis.Verify(p, blob.Hash(header.AppHash), keys[i]); err != nil {
-			return 0, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
-		}
+	size := 0
+	for i, got := range proven {
+		size += len(keys[i]) + len(got.bytes)
+	}
+	if v.bytes += size; v.bytes > readBytes {
+		clear(v.read) // it is asked for again
+		v.bytes = size
 	}
 	for i, got := range proven {
 		v.read[string(keys[i])] = got
@@ -97,50 +105,28 @@ func (v *reader) accept(ctx context.Context, from peer.ID, keys [][]byte, answer
 	return len(proven), nil
 }
 
-// Each lists keys on the word of the node, and proves every value it hands on. That
-// none is left out is not proven.
-func (v *reader) Each(prefix []byte, fn func(key, value []byte) error) error {
-	q := listQuestion{Prefix: prefix}
-	for {
-		var a listAnswer
-		err := v.r.ask(v.ctx, p2p.AskList, canon.Encode(q), func(_ context.Context, _ peer.ID, b []byte) error {
-			a = listAnswer{}
-			if err := decodeAnswer(b, &a); err != nil {
-				return err
-			}
-			return a.check(q)
-		})
+// proven is what one node's answer proves of the first of keys.
+func (r *Remote) proven(ctx context.Context, from peer.ID, keys [][]byte, answer []byte) ([]value, error) {
+	var a getAnswer
+	if err := decodeAnswer(answer, &a); err != nil {
+		return nil, err
+	}
+	if len(a.Proofs) == 0 || len(a.Proofs) > len(keys) {
+		return nil, fmt.Errorf("%d proofs for %d keys: %w", len(a.Proofs), len(keys), blob.ErrMismatch)
+	}
+	header, err := r.header(ctx, from, int64(a.Height))
+	if err != nil {
+		return nil, err
+	}
+	out := make([]value, len(a.Proofs))
+	for i := range a.Proofs {
+		p, err := r.decodeProof(ctx, from, a.Height, keys[i], a.Proofs[i])
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := v.Prefetch(a.Keys); err != nil {
-			return err
+		if out[i].bytes, out[i].ok, err = p.Verify(blob.Hash(header.AppHash), r.salt, r.genesis.Params.Buckets, keys[i]); err != nil {
+			return nil, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
 		}
-		for _, k := range a.Keys {
-			if got := v.read[string(k)]; got.ok {
-				if err := fn(k, got.bytes); err != nil {
-					return err
-				}
-			}
-		}
-		if !a.More {
-			return nil
-		}
-		q.After = a.Keys[len(a.Keys)-1]
 	}
-}
-
-// check refuses a list that would not end, or that holds what was not asked for.
-func (a listAnswer) check(q listQuestion) error {
-	if len(a.Keys) > maxListed || a.More && len(a.Keys) == 0 {
-		return fmt.Errorf("list of %d keys: %w", len(a.Keys), blob.ErrMismatch)
-	}
-	last := q.After
-	for _, k := range a.Keys {
-		if !bytes.HasPrefix(k, q.Prefix) || bytes.Compare(k, last) <= 0 {
-			return fmt.Errorf("list with key %x after %x: %w", k, last, blob.ErrMismatch)
-		}
-		last = k
-	}
-	return nil
+	return out, nil
 }

@@ -117,7 +117,7 @@ func (r *Remote) Receipt(ctx context.Context, id blob.ID) (out BlobReceipt, err 
 	}
 	keys := receiptKeys(id, c.Epoch)
 	err = r.ask(ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: keys[:]}), func(ctx context.Context, from peer.ID, answer []byte) (err error) {
-		out, err = r.receiptFrom(ctx, id, from, answer)
+		out, err = r.receiptFrom(ctx, id, c.Epoch, from, answer)
 		return err
 	})
 	return out, err
@@ -127,7 +127,7 @@ func receiptKeys(id blob.ID, epoch uint64) [proofsTaken][]byte {
 	return [...][]byte{ledger.KeyHead(), ledger.KeyBlob(id), ledger.KeyCertificate(id), ledger.KeyCertifiers(epoch)}
 }
 
-func (r *Remote) receiptFrom(ctx context.Context, id blob.ID, from peer.ID, answer []byte) (out BlobReceipt, err error) {
+func (r *Remote) receiptFrom(ctx context.Context, id blob.ID, epoch uint64, from peer.ID, answer []byte) (out BlobReceipt, err error) {
 	var a getAnswer
 	if err := decodeAnswer(answer, &a); err != nil {
 		return out, err
@@ -143,6 +143,13 @@ func (r *Remote) receiptFrom(ctx context.Context, id blob.ID, from peer.ID, answ
 	way, err := r.way(ctx, last, r.source(from))
 	if err != nil {
 		return out, err
+	}
+	for i, key := range receiptKeys(id, epoch) {
+		p, err := r.decodeProof(ctx, from, a.Height, key, a.Proofs[i])
+		if err != nil {
+			return out, err
+		}
+		a.Proofs[i] = p.Encode()
 	}
 	out = BlobReceipt{Version: receiptVersion, Chain: r.genesis.ChainID(), Blob: id, Height: last.Height, Time: last.Time.UTC(),
 		Proofs: BlobProofs{a.Proofs[0], a.Proofs[1], a.Proofs[2], a.Proofs[3]}}

@@ -39,6 +39,7 @@ type Asker interface {
 type Remote struct {
 	host    Asker
 	genesis ledger.Genesis
+	salt    [32]byte // of the genesis: worked out once, a genesis may be long
 	options RemoteOptions
 	follow  *follower
 	written atomic.Uint64 // highest block known to hold a transaction of this process
@@ -54,18 +55,8 @@ func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
 	if period == 0 {
 		period = TrustPeriod(g.Params)
 	}
-	return &Remote{host: host, genesis: g, options: o,
+	return &Remote{host: host, genesis: g, salt: g.Salt(), options: o,
 		follow: &follower{genesis: g, period: period, anchor: o.Checkpoint, now: time.Now}}
-}
-
-// FetchGenesis asks a node for the genesis of its network. Whoever gets it shows
-// its hash to a person before anything is built on it.
-func FetchGenesis(ctx context.Context, host *p2p.Host, from peer.ID) (ledger.Genesis, error) {
-	b, err := host.AskLedger(ctx, from, p2p.AskGenesis, nil)
-	if err != nil {
-		return ledger.Genesis{}, err
-	}
-	return ledger.DecodeGenesis(b)
 }
 
 // ErrNoNode is returned where nobody answers for the ledger.

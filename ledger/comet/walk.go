@@ -1,0 +1,177 @@
+package comet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/state"
+)
+
+// Bounds on a walk over the keys with a prefix. That none is left out is not proven, so
+// it is the number of keys really there that ends a walk: each page must bring some.
+const (
+	maxWalk    = 1 << 20          // keys that a walk follows, 2,048 full pages
+	freePages  = 16               // of a node, before it is held to leastFound
+	leastFound = 8                // keys that are there, of a page on the average: no honest page with More has fewer
+	pageBytes  = 16 << 20         // of values, at which a page is cut: twice an honest one's
+	pageLimit  = 20 * time.Second // for a question about a page's keys
+)
+
+// ErrEndless is returned for a list with more keys than a walk follows.
+var ErrEndless = errors.New("the list has more keys than a client follows: ask for less, or run a node")
+
+// Each lists keys on the word of a node, and proves every value it hands on. That
+// none is left out is not proven.
+func (v *reader) Each(prefix []byte, fn func(key, value []byte) error) error {
+	return v.EachAfter(prefix, nil, fn)
+}
+
+// EachAfter is Each from the first key above after on. It remembers no value, so that a
+// long list takes no more memory than a page of it.
+func (v *reader) EachAfter(prefix, after []byte, fn func(key, value []byte) error) error {
+	w := walk{v: v, from: map[peer.ID]brought{}}
+	q := listQuestion{Prefix: prefix, After: after}
+	for {
+		p, err := w.next(q)
+		if err != nil {
+			return err
+		}
+		for i, k := range p.Keys {
+			if p.values[i].ok {
+				if err := fn(k, p.values[i].bytes); err != nil {
+					return err
+				}
+			}
+		}
+		if !p.More {
+			return nil
+		}
+		if w.listed += len(p.Keys); w.listed >= maxWalk {
+			return fmt.Errorf("%w: %d keys so far", ErrEndless, w.listed)
+		}
+		q.After = p.Keys[len(p.Keys)-1]
+	}
+}
+
+// walk is how far one walk has come.
+type walk struct {
+	v      *reader
+	listed int // keys
+	from   map[peer.ID]brought
+}
+
+// brought is what a node has given to a walk.
+type brought struct {
+	pages int // that had More
+	found int // keys of them that are there
+}
+
+// page is a list and what its keys hold.
+type page struct {
+	listAnswer
+	values []value
+}
+
+// next asks for a page, and the node that gave it for the proofs of its keys: a list of
+// keys that are not there is its lie, and the next node is asked.
+func (w *walk) next(q listQuestion) (p page, err error) {
+	err = w.v.r.ask(w.v.ctx, p2p.AskList, canon.Encode(q), func(_ context.Context, from peer.ID, b []byte) error {
+		err := w.read(from, q, b, &p)
+		if !errors.Is(err, errGone) {
+			return err
+		}
+		// Blocks may have taken all that it listed. Then it does not list that again.
+		if b, err = w.v.r.askThis(w.v.ctx, from, p2p.AskList, canon.Encode(q)); err != nil {
+			return err
+		}
+		return w.read(from, q, b, &p)
+	})
+	return p, err
+}
+
+// errGone is returned for a page of keys that are not there.
+var errGone = fmt.Errorf("none of the keys of a list is there: %w", blob.ErrMismatch)
+
+func (w *walk) read(from peer.ID, q listQuestion, answer []byte, p *page) error {
+	*p = page{}
+	if err := decodeAnswer(answer, &p.listAnswer); err != nil {
+		return err
+	}
+	if err := p.check(q); err != nil {
+		return err
+	}
+	return w.prove(from, p)
+}
+
+// prove reads what the keys of a page hold, from the node that listed them. That takes
+// more than one question, each with its own limit of time.
+func (w *walk) prove(from peer.ID, p *page) error {
+	found, size := 0, 0
+	for keys := p.Keys; len(keys) > 0; {
+		if size > pageBytes {
+			p.Keys, p.More = p.Keys[:len(p.values)], true
+			break
+		}
+		part := question(keys)
+		got, err := w.ask(from, part)
+		if err != nil {
+			return err
+		}
+		for _, x := range got {
+			if size += len(x.bytes); x.ok {
+				found++
+			}
+		}
+		p.values, keys = append(p.values, got...), keys[len(got):]
+	}
+	// A key may have gone in the block between list and proof: some, not all.
+	if len(p.Keys) > 0 && found == 0 {
+		return errGone
+	}
+	if p.More {
+		b := w.from[from]
+		b = brought{b.pages + 1, b.found + found}
+		w.from[from] = b
+		if b.pages > freePages && b.found < leastFound*b.pages {
+			return fmt.Errorf("%d pages of a list with %d keys: %w", b.pages, b.found, blob.ErrMismatch)
+		}
+	}
+	return nil
+}
+
+func (w *walk) ask(from peer.ID, keys [][]byte) ([]value, error) {
+	ctx, cancel := context.WithTimeoutCause(w.v.ctx, pageLimit, fmt.Errorf("node %s did not prove what it listed within %s", from, pageLimit))
+	defer cancel()
+	answer, err := w.v.r.askThis(ctx, from, p2p.AskGet, canon.Encode(getQuestion{Keys: keys}))
+	if err != nil {
+		return nil, err
+	}
+	got, err := w.v.r.proven(ctx, from, keys, answer)
+	if err != nil && ctx.Err() != nil {
+		err = unanswered{context.Cause(ctx)}
+	}
+	return got, err
+}
+
+// check refuses a list that makes no progress, or that holds what was not asked for.
+func (a listAnswer) check(q listQuestion) error {
+	if len(a.Keys) > maxListed || a.More && len(a.Keys) == 0 {
+		return fmt.Errorf("list of %d keys: %w", len(a.Keys), blob.ErrMismatch)
+	}
+	last := q.After
+	for _, k := range a.Keys {
+		if len(k) == 0 || len(k) > state.MaxKey || !bytes.HasPrefix(k, q.Prefix) || bytes.Compare(k, last) <= 0 {
+			return fmt.Errorf("list with key %x after %x: %w", k, last, blob.ErrMismatch)
+		}
+		last = k
+	}
+	return nil
+}
