@@ -159,21 +159,27 @@ func (c *chaos) chosen(was before) {
 		}
 		return max(x.Capacity, had[x.ID])
 	})
-	if err != nil || len(seats) < staking.MinNodes && len(seats) < len(had) {
+	staked, total := 0, token.Amount(0)
+	for _, x := range was.list {
+		if total += x.Stake; x.Stake > 0 {
+			staked++
+		}
+	}
+	if err != nil || staked < staking.MinNodes && staked < len(had) {
 		if fmt.Sprint(next.Holder) != fmt.Sprint(was.committee.Holder) {
 			c.fatalf("epoch %d: too few candidates, and shards move", next.Epoch)
 		}
 		return
 	}
 	able := map[staking.NodeID]staking.Candidate{}
-	free := 0 // who may have new shards
+	free := 0 // shards that nodes which may have new ones have the stake for
 	for _, x := range was.list {
-		if able[x.ID] = x; !x.NoNew && x.Stake > 0 {
-			free++
+		if able[x.ID] = x; !x.NoNew {
+			free += int(must(x.Stake.MulDiv(2*uint64(shards), uint64(total))))
 		}
 	}
-	most := staking.Cap(shards, len(was.list))
-	total, moves, lack := 0, 0, 0
+	most := staking.Cap(shards, staked)
+	given, moves, lack := 0, 0, 0
 	for _, x := range was.list {
 		lack += max(0, seats[x.ID]-had[x.ID])
 	}
@@ -183,20 +189,20 @@ func (c *chaos) chosen(was before) {
 		}
 	}
 	for id, n := range has {
-		total += n
+		given += n
 		x, candidate := able[id]
 		gains := n > had[id]
 		switch {
 		case gains && !candidate:
 			c.fatalf("epoch %d: %s is no candidate and gets shards: %+v", next.Epoch, id, was.nodes[id])
-		case gains && n > most:
-			c.fatalf("epoch %d: %s has %d shards, the cap is %d", next.Epoch, id, n, most)
-		case gains && x.NoNew && free >= staking.MinNodes && free*most >= shards:
+		case gains && n > most && n > seats[id]:
+			c.fatalf("epoch %d: %s has %d shards, the cap is %d and its seats %d", next.Epoch, id, n, most, seats[id])
+		case gains && x.NoNew && free >= shards:
 			c.fatalf("epoch %d: %s may have no new shards and goes from %d to %d", next.Epoch, id, had[id], n)
 		}
 	}
-	if total != shards || moves > lack {
-		c.fatalf("epoch %d: %d shards of %d, %d moves, %d would do", next.Epoch, total, shards, moves, lack)
+	if given != shards || moves > lack {
+		c.fatalf("epoch %d: %d shards of %d, %d moves, %d would do", next.Epoch, given, shards, moves, lack)
 	}
 }
 

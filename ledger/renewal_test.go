@@ -336,8 +336,8 @@ func TestOnlyWhoWritesPaysForWriting(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	before := w.account(bob).Balance
-	w.do(bob, Delete{Blob: id}) // not certified: all but a fee comes back
-	back := 3*price + write
+	w.do(bob, Delete{Blob: id}) // not certified: what is left of it after the epochs of its room comes back, less a fee
+	back := price + write
 	if got := w.account(bob).Balance; got != before-fee+back-w.g.Params.Registry.Fee(back) {
 		t.Fatalf("balance %s", got)
 	}
@@ -345,7 +345,7 @@ func TestOnlyWhoWritesPaysForWriting(t *testing.T) {
 	if err := w.send(Certify{Blob: id, Certificate: w.certificate(id, 0, all)}); err != nil {
 		t.Fatal(err)
 	}
-	if b, err := w.view().Bucket(1); err != nil || b != 2*price+write { // epoch 0 is over
+	if b, err := w.view().Bucket(1); err != nil || b != 3*price+write { // epoch 0 is over; and epoch 1 of Bob's
 		t.Fatalf("the epoch of the certificate is paid %s, %v", b, err)
 	}
 	w.do(carol, RegisterBlob{Manifest: m, Epochs: 2, Owner: carol.Address()})

@@ -225,7 +225,12 @@ func TestTheStoryOfAnOperatorWhoVanishes(t *testing.T) {
 func TestTheStoryOfASlashWhileUnbonding(t *testing.T) {
 	s := newSaga(t, "A slash while unbonding", func(p *Params) { p.Subsidy = 0 })
 	carol, dave, erin, op, node := s.court.users[1], s.court.users[2], s.court.users[3], s.court.users[0], s.court.g.Nodes[3].ID
-	s.tell("Nora runs one of five nodes, with 100WAL of her own at stake, 1WAL of which she has set aside for good among the delegators'. Carol and Dave stand behind her with 500WAL each. To keep the sums simple, this network pays nothing but what fees bring in, which is little.")
+	s.tell("Nora runs one of five nodes, with 100WAL of her own at stake, 1WAL of which she has set aside for good among the delegators'. The others have 400WAL each. Carol and Dave stand behind her with 500WAL each. To keep the sums simple, this network pays nothing but what fees bring in, which is little.")
+	for _, other := range s.court.g.Nodes {
+		if other.ID != node {
+			s.court.do(op, Bond{Node: other.ID, Amount: 300 * token.WAL})
+		}
+	}
 	s.court.do(carol, Delegate{Node: node, Amount: 500 * token.WAL})
 	s.court.do(dave, Delegate{Node: node, Amount: 500 * token.WAL})
 	s.toNext()
