@@ -41,6 +41,12 @@ type Client struct {
 	chain  token.ChainID
 	log    *slog.Logger
 	nonces nonces
+
+	// Outbox, if not nil, keeps what is signed until it is known what became of it.
+	Outbox *Outbox
+	// Sent, if not nil, is told of a transaction that is sent now; what it returns is
+	// called when no more is waited for.
+	Sent func(ledger.Tx) (done func())
 }
 
 // New is a client of the chain that l speaks for.

@@ -26,20 +26,22 @@ const (
 //
 // It is signed anew, with another nonce, only once the records show that its nonce was
 // used by another: what somebody who kept the bytes could still send is never paid twice.
+//
+// With an Outbox, a transaction that does the same and that an interrupted process has
+// left is sent again, the same bytes, in place of a second one.
 func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (ledger.Receipt, error) {
-	for try := 0; ; try++ {
-		receipt, err := c.sendOnce(ctx, key, body, try)
-		if err == nil && receipt.Code == ledger.ErrNonce.Code && try < nonceTries {
-			continue
-		}
-		if err == nil {
-			err = receipt.Err()
-		}
-		if err != nil {
-			return receipt, fmt.Errorf("transaction of %s: %w", key.Address(), err)
-		}
-		return receipt, nil
+	receipt, found, err := c.again(ctx, key, body)
+	for try := 0; !found; try++ {
+		receipt, err = c.sendOnce(ctx, key, body, try)
+		found = err != nil || receipt.Code != ledger.ErrNonce.Code || try == nonceTries
 	}
+	if err == nil {
+		err = receipt.Err()
+	}
+	if err != nil {
+		return receipt, fmt.Errorf("transaction of %s: %w", key.Address(), err)
+	}
+	return receipt, nil
 }
 
 // proving is a ledger whose receipts its records have shown already.
@@ -113,11 +115,59 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 		return ledger.Receipt{}, err
 	}
 	until := height + lastBlocks + lastMs/max(1, params.BlockMs)
-	receipt, err := c.submit(ctx, sign(key, c.chain, nonce, until, params.Fees, body))
+	raw := sign(key, c.chain, nonce, until, params.Fees, body)
+	receipt, err := c.keep(ctx, raw)
 	// One that no block holds yet keeps its nonce: the next transaction with it and this
 	// one cannot both be done.
 	c.nonces.give(key.Address(), nonce, err == nil && (receipt.Code == 0 || receipt.Code == ledger.ErrNonce.Code))
 	return receipt, err
+}
+
+// keep submits a new transaction, which lies in the outbox until it is known what became
+// of it.
+func (c *Client) keep(ctx context.Context, raw []byte) (ledger.Receipt, error) {
+	if c.Outbox == nil {
+		return c.submit(ctx, raw)
+	}
+	k, err := c.Outbox.put(raw)
+	if err != nil {
+		return ledger.Receipt{}, err
+	}
+	return c.finish(ctx, k)
+}
+
+// finish submits a kept transaction, and forgets it once it is known what became of it.
+func (c *Client) finish(ctx context.Context, k *kept) (ledger.Receipt, error) {
+	if c.Sent != nil {
+		defer c.Sent(k.tx)()
+	}
+	receipt, err := c.submit(ctx, k.raw)
+	if err == nil {
+		k.drop()
+	} else {
+		k.leave()
+	}
+	return receipt, err
+}
+
+// again sends a transaction that an interrupted process has left and that does the same,
+// if there is one. What is decided is told and forgotten; one that can never be done any
+// more is as good as none.
+func (c *Client) again(ctx context.Context, key token.Key, body ledger.Body) (receipt ledger.Receipt, found bool, err error) {
+	if c.Outbox == nil {
+		return receipt, false, nil
+	}
+	kind, raw := ledger.KindOf(body)
+	k := c.Outbox.same(key.Public(), kind, raw)
+	if k == nil {
+		return receipt, false, nil
+	}
+	c.log.Info("an interrupted command has sent the same transaction: it is sent again, the same bytes, not a second one", "nonce", k.tx.Nonce, "until", k.tx.Until)
+	receipt, err = c.finish(ctx, k)
+	if err == nil && (receipt.Code == ledger.ErrExpired.Code || receipt.Code == ledger.ErrNonce.Code) {
+		return receipt, false, nil
+	}
+	return receipt, true, err
 }
 
 // feeSpread is what a fee is above the least at most, at random: two processes that

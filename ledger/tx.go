@@ -101,6 +101,9 @@ type plan struct {
 	apply   func()
 }
 
+// KindOf is the kind of a body and its bytes, as a transaction carries them.
+func KindOf(body Body) (Kind, []byte) { return body.kind(), canon.Encode(body) }
+
 // Sign makes a signed transaction that may wait for its block for ever.
 func Sign(k token.Key, chain token.ChainID, nonce uint64, fee token.Amount, body Body) []byte {
 	return SignUntil(k, chain, nonce, fee, 0, body)

@@ -92,10 +92,14 @@ func (a *app) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	s, err := a.openWithout(ctx)
-	if err == nil {
-		s.key = key
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	s.key, s.Sent = key, a.waitsFor
+	if s.Outbox, err = a.outbox(s.Network.Genesis.ChainID()); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // openWithout is open without a wallet.

@@ -54,6 +54,9 @@ func run(ctx context.Context, args []string, s streams) int {
 	if code == exitInterrupted {
 		text = "interrupted"
 	}
+	if pending := mayStillHappen(err); pending != "" {
+		text += "\n" + pending
+	}
 	if a.json && !a.printed {
 		json.NewEncoder(s.out).Encode(failure{Error: text, Exit: code})
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func (a *app) walletCommand() *cobra.Command {
-	return a.group("wallet", "Keep the key that pays, and send money", a.walletNew(), a.walletShow(), a.walletSend(), a.walletImport(), a.walletExport())
+	return a.group("wallet", "Keep the key that pays, and send money", a.walletNew(), a.walletShow(), a.walletSend(), a.walletPending(), a.walletImport(), a.walletExport())
 }
 
 type walletFile struct {
