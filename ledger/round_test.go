@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
@@ -12,17 +13,19 @@ import (
 // arena is a world whose nodes vote on blocks, as the agreement would have them do.
 type arena struct {
 	*world
-	silent  map[int]bool // by number among the secrets: no reveal
-	wrong   map[int]bool // a reveal that parses and is wrong
-	deaf    map[int]bool // no attestation
-	lies    map[int]bool // votes no on all
-	unseen  map[blob.Shard]bool
-	bend    func(i int, s token.BLSSignature) token.BLSSignature // what node i reveals instead; nil: the truth
-	chooser func(Wants) int                                      // who proposes the block of a draw; nil: in turn
-	pending []VoteExtension                                      // of the votes on the last block
-	pace    int64                                                // ms between blocks
-	blocks  []Block                                              // that were run
-	hashes  []blob.Hash                                          // what the state was after each
+	silent   map[int]bool // by number among the secrets: no reveal
+	wrong    map[int]bool // a reveal that parses and is wrong
+	deaf     map[int]bool // no attestation
+	unclosed map[int]bool // no signature as a closer
+	leftOut  map[int]bool // whose votes before the draw no block carries
+	lies     map[int]bool // votes no on all
+	unseen   map[blob.Shard]bool
+	bend     func(i int, s token.BLSSignature) token.BLSSignature // what node i reveals instead; nil: the truth
+	chooser  func(Wants) int                                      // who proposes the block of a draw; nil: in turn
+	pending  []VoteExtension                                      // of the votes on the last block
+	pace     int64                                                // ms between blocks
+	blocks   []Block                                              // that were run
+	hashes   []blob.Hash                                          // what the state was after each
 }
 
 // asked is a network whose rounds are short, and which asks by itself.
@@ -41,7 +44,7 @@ func newArena(t testing.TB, nodes int) *arena {
 }
 
 func newArenaOf(t testing.TB, p Params, nodes int) *arena {
-	return &arena{world: newWorld(t, p, nodes), silent: map[int]bool{}, wrong: map[int]bool{}, deaf: map[int]bool{}, unseen: map[blob.Shard]bool{}, pace: 500}
+	return &arena{world: newWorld(t, p, nodes), silent: map[int]bool{}, wrong: map[int]bool{}, deaf: map[int]bool{}, unclosed: map[int]bool{}, leftOut: map[int]bool{}, unseen: map[blob.Shard]bool{}, pace: 500}
 }
 
 // step runs a block with what it must carry.
@@ -55,7 +58,10 @@ func (a *arena) step(txs ...[]byte) Result {
 	}
 	b := Block{Txs: txs}
 	if w.Carry {
-		b.Extensions = a.pending
+		b.Extensions = slices.DeleteFunc(slices.Clone(a.pending), func(v VoteExtension) bool {
+			e, err := challenge.DecodeExtension(v.Extension, a.g.Params.Shards)
+			return err == nil && e.Attest == nil && slices.ContainsFunc(a.secrets, func(s token.Secret) bool { return a.idOf(s) == v.Node && a.leftOut[slices.Index(a.secrets, s)] })
+		})
 	}
 	if w.Last {
 		i := int(h) % len(a.secrets)
@@ -81,6 +87,8 @@ func (a *arena) votes(w Wants) (out []VoteExtension) {
 	for i, s := range a.secrets {
 		v := VoteExtension{Node: a.idOf(s), Power: 1}
 		switch {
+		case w.Closer == v.Node && !a.unclosed[i]:
+			v.Extension = challenge.NewClosing(a.l.ChainID(), s.BLSKey(), w.Round, w.Turn).Encode()
 		case w.Reveal && a.wrong[i]:
 			v.Extension = challenge.NewReveal("another chain", s.BLSKey(), w.Round).Encode()
 		case w.Reveal && !a.silent[i]:
