@@ -68,8 +68,8 @@ func (p Params) Closers() int {
 	return int(min(max(p.Freeze, 6)-4, 6) / turnBlocks)
 }
 
-// Patience is how many blocks may carry a closer's signature before its turn is over, and
-// by how many the beacon waits for reveals: 10 at most. A coalition keeps a signature off
+// Patience is how many blocks may carry a closer's signature before its turn is over: 10
+// at most. A coalition keeps a signature off
 // the ledger only where it proposes all of these.
 func (p Params) Patience() uint64 { return min(max(p.Freeze/2, 3), 10) }
 
@@ -86,10 +86,13 @@ func (p Params) TurnEnds(since, height uint64) bool {
 // turn began in block since.
 func TurnDue(since, height uint64) bool { return height >= since+turnBlocks }
 
+// RevealMoves is for how many blocks a round waits for reveals, before it is skipped.
+const RevealMoves = 8
+
 // MostMoves is by how many blocks the draw is late at most: as long as reveals, and then
 // each of its closers, are waited for.
 func (p Params) MostMoves() uint64 {
-	return p.Patience() + uint64(p.Closers())*(p.Patience()-1)
+	return RevealMoves + uint64(p.Closers())*(p.Patience()-1)
 }
 
 // silentPart of the network's shards is the price of a silent closer: it is away for so

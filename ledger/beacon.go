@@ -50,7 +50,7 @@ func (x *exec) closeReveals(r *RoundState, c Committee, b Block) {
 		shards += c.Nodes[one.Node].Shards
 	}
 	if !ok || 3*shards <= x.p.Shards || !x.signedLast(r.Round, c, b) {
-		if r.T++; r.T > r.Nominal+x.p.Challenge.Patience() {
+		if r.T++; r.T > r.Nominal+challenge.RevealMoves {
 			r.Over = true
 		}
 		return

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/walrus-network/walrus/staking"
@@ -17,6 +18,9 @@ func ExplainSlash(v View, epoch uint64, id staking.NodeID) (Explanation, error) 
 		return e, err
 	}
 	e.presence(c)
+	if err := e.past(v, c); err != nil {
+		return e, err
+	}
 	if err := e.faults(v, c); err != nil {
 		return e, err
 	}
@@ -77,6 +81,29 @@ func (e *Explanation) presence(c closed) {
 	if c.s.Late {
 		e.step("YES", "rung 6, %s of the stake: a shard was given to it, and at %d epochs' ends it was not ready for it", percent(l.AwaySlash[1]), l.LateEpochs)
 	}
+}
+
+// past checks what the conduct is judged together with against the record of the epoch
+// before, where that is kept.
+func (e *Explanation) past(v View, c closed) error {
+	want := staking.Past{}
+	if c.epoch > 0 {
+		before, err := v.closed(c.epoch-1, c.id)
+		if errors.Is(err, ErrNoRecord) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		k := before.conduct()
+		if want = (staking.Past{Judged: k.Judged, Proven: k.Proven}); !k.Enough {
+			want = staking.Past{Judged: before.s.Past.Judged, Proven: before.s.Past.Proven, Owed: k.Credit, Rounds: k.Judging}
+		}
+	}
+	if want != c.s.Past {
+		e.same(fmt.Sprintf("the epoch before left %d of %d proven, and %d of %d of which too few rounds were judged", want.Proven, want.Judged, want.Owed.Proven, want.Owed.Judged), false)
+	}
+	return nil
 }
 
 // faults is the rungs 7 and 8: what was proven.
