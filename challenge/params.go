@@ -124,11 +124,15 @@ func (p Params) AnswerBlocks(roundBlocks uint64) uint64 { return roundBlocks / m
 // windows leave, as the other half is for opening disputes, and at most as many as there
 // are shards, so that the turn to propose goes round once. Where the blocks of a round and
 // the shards have a common divisor d, rounds begin at every d-th turn alone: a multiple of
-// d makes all turns equally likely over many rounds.
+// d makes all turns equally likely over many rounds, and is taken wherever d has room.
 func (p Params) Offsets(roundBlocks uint64, shards int) uint64 {
-	n := min(p.room(roundBlocks)/2, uint64(max(shards, 1)))
-	if d := gcd(roundBlocks, uint64(max(shards, 1))); d <= n {
+	room, turns := p.room(roundBlocks), uint64(max(shards, 1))
+	n, d := min(room/2, turns), gcd(roundBlocks, turns)
+	switch {
+	case d <= n:
 		return n - n%d
+	case d < room:
+		return d
 	}
 	return max(n, 1)
 }
@@ -177,6 +181,16 @@ func (p Params) Validate(roundBlocks uint64) error {
 		return fmt.Errorf("challenge: FewBlobs %d, Redraws %d", p.FewBlobs, p.Redraws)
 	}
 	return p.validateDisputes(roundBlocks)
+}
+
+// ValidateEpoch refuses numbers under which a round is kept for longer than the ledger
+// knows who held its shards: a committee is forgotten when the second epoch after its own
+// begins.
+func (p Params) ValidateEpoch(rounds uint64) error {
+	if p.KeepRounds > rounds {
+		return fmt.Errorf("challenge: KeepRounds %d, in epochs of %d rounds: at most as many, as committees are kept for the present epoch and the last", p.KeepRounds, rounds)
+	}
+	return nil
 }
 
 // validateDisputes sees to it that each round, an epoch's last one too, can be disputed
