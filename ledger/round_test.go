@@ -17,7 +17,7 @@ type arena struct {
 	wrong    map[int]bool // a reveal that parses and is wrong
 	deaf     map[int]bool // no attestation
 	unclosed map[int]bool // no signature as a closer
-	leftOut  map[int]bool // whose votes before the draw no block carries
+	leftOut  map[int]bool // whose reveals no block carries
 	lies     map[int]bool // votes no on all
 	unseen   map[blob.Shard]bool
 	bend     func(i int, s token.BLSSignature) token.BLSSignature // what node i reveals instead; nil: the truth
@@ -60,7 +60,7 @@ func (a *arena) step(txs ...[]byte) Result {
 	if w.Carry {
 		b.Extensions = slices.DeleteFunc(slices.Clone(a.pending), func(v VoteExtension) bool {
 			e, err := challenge.DecodeExtension(v.Extension, a.g.Params.Shards)
-			return err == nil && e.Attest == nil && slices.ContainsFunc(a.secrets, func(s token.Secret) bool { return a.idOf(s) == v.Node && a.leftOut[slices.Index(a.secrets, s)] })
+			return err == nil && e.Reveal != nil && slices.ContainsFunc(a.secrets, func(s token.Secret) bool { return a.idOf(s) == v.Node && a.leftOut[slices.Index(a.secrets, s)] })
 		})
 	}
 	if w.Last {
