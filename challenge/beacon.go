@@ -52,9 +52,9 @@ func Offset(before Beacon, r Round, offsets uint64) uint64 {
 	return newStream("walrus 2026 offset v1", before, r.Epoch, r.Round).below(max(offsets, 1))
 }
 
-// CloserShards is the shards whose holders close the beacon of a round, in order of their
-// turns, the n first. Whoever holds the more shards is a closer the more often, wherever
-// its turn to propose is.
+// CloserShards is the first n shards of an endless list: the holders of the first of them
+// close the beacon of a round, in this order. Whoever holds the more shards is a closer
+// the more often, wherever its turn to propose is.
 func CloserShards(before Beacon, r Round, n, shards int) []int {
 	s := newStream("walrus 2026 closers v1", before, r.Epoch, r.Round)
 	out := make([]int, n)

@@ -96,10 +96,11 @@ func (p Params) MostMoves() uint64 {
 }
 
 // silentPart of the network's shards is the price of a silent closer: it is away for so
-// many rounds that it loses as many shard-rounds as a tenth of all shards has in one. Who
-// sees that the draw is bad for its friends saves no more for them by silence than it
-// pays, while they hold a tenth or less.
-const silentPart = 10
+// many rounds that it loses as many shard-rounds as a fifth of all shards has in one. Who
+// sees that the draw is bad for its friends saves less for them by silence than it pays,
+// while they hold a tenth or less and have dropped little enough to pass half of their
+// rounds.
+const silentPart = 5
 
 // SilentFor is for how many rounds a closer with some of the network's shards is away
 // when it was silent, the present one included.

@@ -108,7 +108,7 @@ func TestAbstainingChoosesBlindly(t *testing.T) {
 }
 
 // The last closer sees the draw before the others, and may be silent to get another. It
-// is not credited for as many rounds as a tenth of all shards has shard-rounds in one,
+// loses as many shard-rounds as a fifth of all shards has in one,
 // and the draw is late, but comes.
 func TestASilentCloserPaysWhatItCouldSave(t *testing.T) {
 	for _, nodes := range []int{5, 10} { // of two shards each, and of one
@@ -132,7 +132,7 @@ func TestASilentCloserPaysWhatItCouldSave(t *testing.T) {
 			}
 		}
 	}
-	for held, rounds := range map[int]uint64{1: 10, 2: 5, 3: 4, 8: 2, 10: 1, 33: 1} {
+	for held, rounds := range map[int]uint64{1: 20, 2: 10, 3: 7, 8: 3, 10: 2, 20: 1, 33: 1} {
 		if got := challenge.SilentFor(held, 100); got != rounds {
 			t.Errorf("a closer with %d shards of 100 is away for %d rounds, want %d", held, got, rounds)
 		}

@@ -158,12 +158,17 @@ func (r RoundState) Proven(s blob.Shard) bool {
 	return int(s)/8 < len(r.Passed) && r.Passed[s/8]>>(s%8)&1 == 1
 }
 
+// closerTries is how many shards are drawn for each closer: some draw who is a closer
+// already, has no power, or is away. Who is away has paid already for being silent.
+const closerTries = 8
+
 func (x *exec) openRound(c Committee) RoundState {
 	p := x.p.Challenge
 	r := RoundState{Round: x.present(), Ordinal: x.ordinal(), T: x.head.Height + p.Freeze, Nominal: x.head.Height + p.Freeze}
-	for _, s := range challenge.CloserShards(sure(x.view().Beacon()), r.Round, p.Closers(), len(c.Holder)) {
+	for _, s := range challenge.CloserShards(sure(x.view().Beacon()), r.Round, closerTries*p.Closers(), len(c.Holder)) {
 		i, in := c.Index(c.Holder[s])
-		if in && c.Nodes[i].Power > 0 && !slices.Contains(r.Closers, uint16(i)) {
+		fit := in && c.Nodes[i].Power > 0 && !slices.Contains(r.Closers, uint16(i)) && x.lately(c.Holder[s], r)
+		if fit && len(r.Closers) < p.Closers() {
 			r.Closers = append(r.Closers, uint16(i))
 		}
 	}
