@@ -76,7 +76,7 @@ func (e *Explanation) presence(c closed) {
 			e.answer(above(k.Away, bps) && c.s.AwayBefore[i], partOf(k.Away, k.Judged)+", "+before, "rung %d, %s of the stake: it was away for more than %s, two epochs in a row", 5+i, percent(l.AwaySlash[i]), percent(bps))
 		}
 		past := c.s.Past
-		e.answer(l.Lacks(k, past), partOf(past.Proven+k.Proven, past.Judged+k.Judged), "rung 10, %s of the stake: it proved less than %s of two epochs, taken together", percent(l.ProveSlash), percent(l.ProveBps))
+		e.answer(l.Lacks(k, past), partOf(past.Proven, past.Judged)+" and "+partOf(k.Proven, k.Judged), "rung 10, %s of the stake: it proved less than %s in each of two epochs, or less than %s of both", percent(l.ProveSlash), percent(l.ProveBps), percent(l.ProveBps/5*4))
 	}
 	if c.s.Late {
 		e.step("YES", "rung 6, %s of the stake: a shard was given to it, and at %d epochs' ends it was not ready for it", percent(l.AwaySlash[1]), l.LateEpochs)

@@ -90,11 +90,16 @@ func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung f
 	}
 }
 
-// Lacks is rung 10: who proves less than a part of what it was asked in two epochs, taken
-// together, is of no use, by whatever mixture of failures and absence it keeps below the
-// other rungs.
+// Lacks is rung 10: who proves less than a part of what it was asked, ProveBps, in two
+// epochs in a row is of no use, by whatever mixture of failures and absence it keeps below
+// the other rungs. Nor is who proves less than four fifths of that part in both taken
+// together, so that nobody rests in every second epoch. An outage of one whole epoch
+// leaves about half of two.
 func (l Ladder) Lacks(c Conduct, p Past) bool {
-	return p.Judged > 0 && c.Judged > 0 && !Credit{Judged: p.Judged + c.Judged, Proven: p.Proven + c.Proven}.Proves(l.ProveBps)
+	before := Credit{Judged: p.Judged, Proven: p.Proven}
+	both := Credit{Judged: p.Judged + c.Judged, Proven: p.Proven + c.Proven}
+	each := !before.Proves(l.ProveBps) && !c.Proves(l.ProveBps)
+	return p.Judged > 0 && c.Judged > 0 && (each || !both.Proves(l.ProveBps/5*4))
 }
 
 // BountyPart is what each of those who showed the proofs for a slash is paid of it.

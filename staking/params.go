@@ -51,7 +51,7 @@ type Ladder struct {
 	LieEpochs  uint64       //
 	VoteSlash  uint64       // rung 8
 	DoubleSign uint64       // rung 9: at least; see DoubleSignBps
-	ProveBps   uint64       // rung 10: proven less than this part of the shard-rounds of two epochs
+	ProveBps   uint64       // rung 10: proven less than this part of the shard-rounds, two epochs in a row
 	ProveSlash uint64       //
 	BountyBps  uint64       // of a slash, to who showed the proof
 	BountyMost token.Amount // and at most so much
