@@ -77,7 +77,9 @@ func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung f
 		}
 	}
 	if l.Lacks(c, s.Past) {
-		rung(10, l.ProveSlash)
+		if l.ProveSlash > v.Bps { // else the rung of the failures says more
+			rung(10, l.ProveSlash)
+		}
 		v.NoNew, v.Move = true, true
 	}
 	for i := range l.AwayBps {
