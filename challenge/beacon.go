@@ -21,15 +21,45 @@ func RevealMessage(chain token.ChainID, r Round) []byte {
 	return token.Message(token.PurposeReveal, chain, r.Epoch, r.Round)
 }
 
-// LastMessage is what the proposer of the round's block signs: until it is proposed
-// nobody else knows the draw.
+// LastMessage is what the proposer signs of the block that closes the reveals: its own
+// part of the beacon, which nobody else knows before that block is proposed.
 func LastMessage(chain token.ChainID, r Round) []byte {
 	return token.Message(token.PurposeLast, chain, r.Epoch, r.Round)
 }
 
-// NextBeacon is the beacon of a round. Only the aggregate of the reveals is hashed: it
-// was checked as a whole, and its parts were not. revealers has a bit for each node of
-// the committee whose reveal is in it: node i is bit i mod 8 of byte i/8.
+// ClosingMessage is what the closer signs whose turn, from 0, it is.
+func ClosingMessage(chain token.ChainID, r Round, turn uint64) []byte {
+	return token.Message(token.PurposeLast, chain, r.Epoch, r.Round, turn)
+}
+
+// NextBeacon is the beacon of a round before its closers. Only the aggregate of the
+// reveals is hashed: it was checked as a whole, and its parts were not. revealers has a
+// bit for each node of the committee whose reveal is in it: node i is bit i mod 8 of byte
+// i/8.
 func NextBeacon(before Beacon, r Round, revealers []byte, aggregate, last token.BLSSignature) Beacon {
 	return newStream("walrus 2026 beacon v1", before, r.Epoch, r.Round, revealers, aggregate, last).hash()
+}
+
+// Close is a beacon after a closer's turn. A closer that was silent leaves it as it was.
+func Close(b Beacon, turn uint64, signature token.BLSSignature) Beacon {
+	return newStream("walrus 2026 closing v1", b, turn, signature).hash()
+}
+
+// Offset is by how many blocks the draw of a round comes after Params.Start, of so many
+// offsets. before is the last beacon: of a round that was drawn, however long ago; zero
+// before the first.
+func Offset(before Beacon, r Round, offsets uint64) uint64 {
+	return newStream("walrus 2026 offset v1", before, r.Epoch, r.Round).below(max(offsets, 1))
+}
+
+// CloserShards is the first n shards of an endless list: the holders of the first of them
+// close the beacon of a round, in this order. Whoever holds the more shards is a closer
+// the more often, wherever its turn to propose is.
+func CloserShards(before Beacon, r Round, n, shards int) []int {
+	s := newStream("walrus 2026 closers v1", before, r.Epoch, r.Round)
+	out := make([]int, n)
+	for i := range out {
+		out[i] = int(s.below(uint64(max(shards, 1))))
+	}
+	return out
 }

@@ -13,15 +13,15 @@ type Draw struct {
 	Stripe uint32
 }
 
-// Stripes says how many stripes a blob has; ok is false for one that has ended or is
-// invalid, of which nothing is asked.
-type Stripes func(blob.ID) (n int, ok bool)
+// Ended says whether the blob of a slot had ended or was invalid when the index began to
+// stand still: it is drawn again. All else that a draw follows from is in the index.
+type Ended func(slot int) bool
 
 // DrawRound is what a round asks for, in order: first the draws by bytes, then those
 // by count. Equal draws collapse, so there may be fewer than Params.Draws, and none
 // without blobs. Of few blobs only some are drawn, and more stripes of each.
-func DrawRound(p Params, beacon Beacon, x *Index, stripes Stripes) []Draw {
-	d := drawer{p: p, x: x, stripes: stripes, most: max(1, x.Live()/int(p.FewBlobs))}
+func DrawRound(p Params, beacon Beacon, x *Index, ended Ended) []Draw {
+	d := drawer{p: p, x: x, ended: ended, most: max(1, x.Live()/int(p.FewBlobs))}
 	if x.Live() == 0 {
 		return nil
 	}
@@ -32,12 +32,12 @@ func DrawRound(p Params, beacon Beacon, x *Index, stripes Stripes) []Draw {
 }
 
 type drawer struct {
-	p       Params
-	x       *Index
-	stripes Stripes
-	most    int // distinct blobs
-	blobs   []blob.ID
-	out     []Draw
+	p     Params
+	x     *Index
+	ended Ended
+	most  int // distinct blobs
+	blobs []Slot
+	out   []Draw
 }
 
 // draw adds one draw. What has ended is drawn again, and so is what was drawn before:
@@ -53,39 +53,31 @@ func (d *drawer) draw(s stream, byBytes bool) {
 }
 
 func (d *drawer) pick(s stream, byBytes bool) (Draw, bool) {
-	var slot Slot
+	var at int
 	var rest uint64
 	if byBytes {
-		i, at := d.x.ByUnits(s.below(d.x.Total()))
-		slot, rest = d.x.At(i), at
+		at, rest = d.x.ByUnits(s.below(d.x.Total()))
 	} else {
-		slot = d.x.At(d.x.ByNumber(uint32(s.below(uint64(d.x.Live())))))
-		rest = s.below(slot.Units)
+		at = d.x.ByNumber(uint32(s.below(uint64(d.x.Live()))))
+		rest = s.below(d.x.At(at).Units)
 	}
-	if !slices.Contains(d.blobs, slot.Blob) {
+	slot := d.x.At(at)
+	if !slices.Contains(d.blobs, slot) {
 		if len(d.blobs) == d.most { // another stripe of one that is drawn already
-			return d.again(s)
+			slot = d.blobs[s.below(uint64(len(d.blobs)))]
+			return Draw{Blob: slot.Blob, Stripe: uint32(s.below(slot.Stripes))}, true
 		}
+		if slot.Stripes < 1 || d.ended(at) {
+			return Draw{}, false
+		}
+		d.blobs = append(d.blobs, slot)
 	}
-	n, ok := d.stripes(slot.Blob)
-	if !ok || n < 1 {
-		return Draw{}, false
-	}
-	if !slices.Contains(d.blobs, slot.Blob) {
-		d.blobs = append(d.blobs, slot.Blob)
-	}
-	return Draw{Blob: slot.Blob, Stripe: stripeAt(rest, slot.Units, n)}, true
-}
-
-func (d *drawer) again(s stream) (Draw, bool) {
-	id := d.blobs[s.below(uint64(len(d.blobs)))]
-	n, ok := d.stripes(id)
-	return Draw{Blob: id, Stripe: uint32(s.below(uint64(max(n, 1))))}, ok
+	return Draw{Blob: slot.Blob, Stripe: stripeAt(rest, slot.Units, slot.Stripes)}, true
 }
 
 // stripeAt is the stripe that KiB at of a blob of units belongs to.
-func stripeAt(at, units uint64, stripes int) uint32 {
-	hi, lo := bits.Mul64(at, uint64(stripes))
+func stripeAt(at, units uint64, stripes uint64) uint32 {
+	hi, lo := bits.Mul64(at, stripes)
 	q, _ := bits.Div64(hi, lo, units) // at < units
 	return uint32(q)
 }

@@ -53,14 +53,16 @@ func TestTheIndexFindsWhatAListFinds(t *testing.T) {
 }
 
 // indexOf is an index of blobs of some sizes in stripes, a KiB each.
-func indexOf(stripes ...int) (*Index, Stripes) {
-	x, n := NewIndex(), map[blob.ID]int{}
+func indexOf(stripes ...int) *Index {
+	x := NewIndex()
 	for i, s := range stripes {
-		x.Set(i, Slot{Blob: idOf(i), Units: uint64(s)})
-		n[idOf(i)] = s
+		x.Set(i, Slot{Blob: idOf(i), Units: uint64(s), Stripes: uint64(s)})
 	}
-	return x, func(id blob.ID) (int, bool) { return n[id], true }
+	return x
 }
+
+// none has ended.
+func none(int) bool { return false }
 
 func many(n, stripes int) []int {
 	out := make([]int, n)
@@ -79,23 +81,23 @@ func TestADrawIsOfDifferentStripesThatAreThere(t *testing.T) {
 	}{
 		{nil, 0, 0}, {[]int{1}, 1, 1}, {[]int{3}, 3, 1}, {[]int{1000}, 30, 1}, {many(20, 1), 1, 1}, {many(32, 50), 30, 2}, {many(1000, 1), 30, 62}, {many(20, 1000), 30, 1},
 	} {
-		x, stripes := indexOf(c.stripes...)
+		x := indexOf(c.stripes...)
 		for i := range 50 {
-			draws := DrawRound(p, beaconOf(i), x, stripes)
+			draws := DrawRound(p, beaconOf(i), x, none)
 			if len(draws) < c.draws || len(draws) > p.Draws() {
 				t.Fatalf("%d blobs: %d draws, at least %d", len(c.stripes), len(draws), c.draws)
 			}
 			blobs := map[blob.ID]bool{}
 			for n, d := range draws {
 				blobs[d.Blob] = true
-				if have, _ := stripes(d.Blob); int(d.Stripe) >= have || slices.Contains(draws[:n], d) {
+				if have := c.stripes[0]; int(d.Stripe) >= have || slices.Contains(draws[:n], d) {
 					t.Fatalf("stripe %d of %d, or twice", d.Stripe, have)
 				}
 			}
 			if len(blobs) > c.blobs {
 				t.Fatalf("%d of %d blobs are drawn, at most %d", len(blobs), len(c.stripes), c.blobs)
 			}
-			if again := DrawRound(p, beaconOf(i), x, stripes); !slices.Equal(again, draws) {
+			if again := DrawRound(p, beaconOf(i), x, none); !slices.Equal(again, draws) {
 				t.Fatal("one beacon, two draws")
 			}
 		}
@@ -105,10 +107,10 @@ func TestADrawIsOfDifferentStripesThatAreThere(t *testing.T) {
 // A blob that fills the network does not take the draws by count from the others.
 func TestOneHugeBlobDoesNotEatTheDraws(t *testing.T) {
 	sizes := append(many(999, 1), 1_000_000)
-	x, stripes := indexOf(sizes...)
+	x := indexOf(sizes...)
 	huge, rest := 0, 0
 	for i := range 200 {
-		for _, d := range DrawRound(Default(), beaconOf(i), x, stripes) {
+		for _, d := range DrawRound(Default(), beaconOf(i), x, none) {
 			if d.Blob == idOf(999) {
 				huge++
 			} else {
@@ -123,11 +125,8 @@ func TestOneHugeBlobDoesNotEatTheDraws(t *testing.T) {
 }
 
 func TestWhatHasEndedIsDrawnAgain(t *testing.T) {
-	x, stripes := indexOf(many(1000, 10)...)
-	ended := func(id blob.ID) (int, bool) {
-		n, _ := stripes(id)
-		return n, id[0] >= 128 // half of them
-	}
+	x := indexOf(many(1000, 10)...)
+	ended := func(slot int) bool { return idOf(slot)[0] < 128 } // half of them
 	for i := range 50 {
 		draws := DrawRound(Default(), beaconOf(i), x, ended)
 		if len(draws) < 31 {
@@ -139,7 +138,7 @@ func TestWhatHasEndedIsDrawnAgain(t *testing.T) {
 			}
 		}
 	}
-	if draws := DrawRound(Default(), beaconOf(1), x, func(blob.ID) (int, bool) { return 0, false }); len(draws) != 0 {
+	if draws := DrawRound(Default(), beaconOf(1), x, func(int) bool { return true }); len(draws) != 0 {
 		t.Fatal("all have ended, and something is drawn")
 	}
 }
@@ -155,11 +154,11 @@ func TestQuestionsCoverAllNSymbols(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, stripes := indexOf(many(600, l.Stripes)...)
+	x := indexOf(many(600, l.Stripes)...)
 	count, rows, all := make([]int, 28), 0, 0
 	chunks := map[int]int{}
 	for i := range 40 {
-		draws := DrawRound(Default(), beaconOf(i), x, stripes)
+		draws := DrawRound(Default(), beaconOf(i), x, none)
 		var last []Question
 		for s := range blob.Shard(28) {
 			q := Questions(Default(), beaconOf(i), draws, s, func(blob.ID) blob.Layout { return l })
@@ -196,9 +195,9 @@ func TestQuestionsCoverAllNSymbols(t *testing.T) {
 }
 
 func BenchmarkDraw(b *testing.B) {
-	x, stripes := indexOf(many(1_000_000, 10)...)
+	x := indexOf(many(1_000_000, 10)...)
 	for i := 0; b.Loop(); i++ {
-		if len(DrawRound(Default(), beaconOf(i), x, stripes)) < 30 {
+		if len(DrawRound(Default(), beaconOf(i), x, none)) < 30 {
 			b.Fatal("too few")
 		}
 	}

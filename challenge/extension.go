@@ -16,11 +16,13 @@ const MaxExtensionBytes = 256
 var ErrExtension = errors.New("not an extension of a vote")
 
 // Extension is what a validator adds to its vote on a block: its part of a beacon in
-// the blocks before a draw, what it has seen of a round's proofs in those after the
-// deadline, never both, and nothing in all others. Nothing is no bytes at all.
+// the blocks before a draw, its signature where it closes the beacon, what it has seen of
+// a round's proofs in the blocks after the deadline, never two of these, and nothing in
+// all others. Nothing is no bytes at all.
 type Extension struct {
-	Reveal *Reveal
-	Attest *Attest
+	Reveal  *Reveal
+	Attest  *Attest
+	Closing *Closing
 }
 
 // Reveal is a node's part of a round's beacon.
@@ -43,10 +45,26 @@ type Attest struct {
 	Yes      []byte    // bit s mod 8 of byte s/8: a proof of shard s that holds was seen
 }
 
+// Closing is a closer's part of a round's beacon.
+type Closing struct {
+	_         struct{} `cbor:",toarray"`
+	Version   uint8    // 3
+	Epoch     uint64
+	Round     uint64
+	Turn      uint64             // of the closer, from 0
+	Signature token.BLSSignature // over ClosingMessage
+}
+
 const (
-	versionReveal = 1
-	versionAttest = 2
+	versionReveal  = 1
+	versionAttest  = 2
+	versionClosing = 3
 )
+
+// NewClosing is a closer's part of a round's beacon.
+func NewClosing(chain token.ChainID, key token.BLSKey, r Round, turn uint64) Extension {
+	return Extension{Closing: &Closing{Version: versionClosing, Epoch: r.Epoch, Round: r.Round, Turn: turn, Signature: key.Sign(ClosingMessage(chain, r, turn))}}
+}
 
 // NewReveal is a node's part of a round's beacon.
 func NewReveal(chain token.ChainID, key token.BLSKey, r Round) Extension {
@@ -65,6 +83,8 @@ func (e Extension) Encode() []byte {
 		return canon.Encode(*e.Reveal)
 	case e.Attest != nil:
 		return canon.Encode(*e.Attest)
+	case e.Closing != nil:
+		return canon.Encode(*e.Closing)
 	}
 	return nil
 }
@@ -83,9 +103,13 @@ func DecodeExtension(b []byte, shards int) (Extension, error) {
 	if canon.Decode(b, &reveal) == nil && reveal.Version == versionReveal {
 		return Extension{Reveal: &reveal}, nil
 	}
+	var closing Closing
+	if canon.Decode(b, &closing) == nil && closing.Version == versionClosing {
+		return Extension{Closing: &closing}, nil
+	}
 	var attest Attest
 	if err := canon.Decode(b, &attest); err != nil || attest.Version != versionAttest {
-		return e, fmt.Errorf("neither a reveal nor an attestation: %w", ErrExtension)
+		return e, fmt.Errorf("neither a reveal, an attestation nor a closing: %w", ErrExtension)
 	}
 	if len(attest.Yes) != (shards+7)/8 || shards%8 != 0 && attest.Yes[len(attest.Yes)-1]>>(shards%8) != 0 {
 		return e, fmt.Errorf("bits for other than %d shards: %w", shards, ErrExtension)

@@ -22,12 +22,16 @@ func TestGoldenFormats(t *testing.T) {
 	line("last message", "%x", LastMessage(testChain, r))
 	beacon := NextBeacon(beaconOf(1), r, []byte{5}, token.BLSSignature{6}, token.BLSSignature{7})
 	line("beacon", "%s", beacon)
+	line("closing message", "%x", ClosingMessage(testChain, r, 1))
+	line("beacon, closed", "%s", Close(beacon, 1, token.BLSSignature{8}))
+	line("offset of 100", "%d", Offset(beacon, r, 100))
+	line("closers of 100", "%d", CloserShards(beacon, r, 3, 100))
 
 	k := newKept(t, 10)
 	for i := range 40 {
 		k.add(t, 30_000+9000*i, 3000, int64(i))
 	}
-	draws := DrawRound(Default(), beacon, k.index(), k.stripes)
+	draws := DrawRound(Default(), beacon, k.index(), none)
 	for i, d := range draws {
 		line(fmt.Sprintf("draw %d", i), "blob %d stripe %d", k.number(d.Blob), d.Stripe)
 	}
@@ -46,6 +50,7 @@ func TestGoldenFormats(t *testing.T) {
 	list, promise := Messages([]Proof{p})
 	line("gossip", "%d bytes, hash %s, promise %s", len(list[0].Encode()), blob.Leaf(list[0].Encode()), promise)
 	line("reveal", "%x", NewReveal(testChain, token.Secret{3}.BLSKey(), r).Encode())
+	line("closing", "%x", NewClosing(testChain, token.Secret{3}.BLSKey(), r, 1).Encode())
 	line("attestation", "%x", NewAttest(r, true, promise, []byte{255, 3}).Encode())
 	bad := p
 	bad.Openings = append([]Opening{{}}, p.Openings[1:]...)

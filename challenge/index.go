@@ -22,9 +22,10 @@ type Index struct {
 
 // Slot is a blob and its weight in stored KiB; of no units there is none.
 type Slot struct {
-	_     struct{} `cbor:",toarray"`
-	Blob  blob.ID
-	Units uint64
+	_       struct{} `cbor:",toarray"`
+	Blob    blob.ID
+	Units   uint64
+	Stripes uint64 // of the blob
 }
 
 // NewIndex is an index without blobs.

@@ -27,8 +27,8 @@ func (v Vote) Merge(w Vote) Vote {
 type Holder struct {
 	Node     int  // its place among the votes; -1: it has none
 	Ready    bool // for this shard
-	Revealed bool // its part of this round's beacon
-	Lately   bool // and of those of the rounds before that count
+	There    bool // it has revealed, or attested that it listened, in any vote that a block carried
+	Lately   bool // it was not away in one of the rounds before that count, nor silent as a closer
 	Declared bool // that it lost something
 }
 
@@ -36,7 +36,9 @@ type Holder struct {
 // more than a third of the power but its holder's has seen its proof: one honest voice
 // is among them, and fewer than a third cannot fail whom half of the honest ones have
 // heard. It fails if more than two thirds listened and saw none: more than a third of
-// these are honest. Between the two nothing is known.
+// these are honest. Between the two nothing is known. A proof speaks for itself: whether
+// its holder's reveal came into a block is asked only where there is none, as blocks are
+// made by others.
 func Tally(power int, votes []Vote, holders []Holder) staking.Round {
 	r := staking.Round{Outcomes: make([]staking.Outcome, len(holders))}
 	for s, h := range holders {
@@ -46,14 +48,31 @@ func Tally(power int, votes []Vote, holders []Holder) staking.Round {
 }
 
 func outcome(power int, votes []Vote, h Holder, shard int) staking.Outcome {
+	seen, missed := heard(power, votes, h, shard)
 	switch {
 	case !h.Ready:
 		return staking.Unready
-	case !h.Revealed || h.Declared:
+	case h.Declared || !h.Lately:
 		return staking.Away
-	case !h.Lately:
-		return staking.Inconclusive // not credited, and no strike
+	case seen:
+		return staking.Passed
+	case !h.There:
+		return staking.Away
+	case missed:
+		return staking.Failed
 	}
+	return staking.Inconclusive
+}
+
+// Seen says whether a shard's proof was seen by as many as it needs.
+func Seen(power int, votes []Vote, h Holder, shard int) bool {
+	seen, _ := heard(power, votes, h, shard)
+	return seen
+}
+
+// heard says whether a shard's proof was seen by so many that it holds, and whether it
+// was missed by so many that there was none.
+func heard(power int, votes []Vote, h Holder, shard int) (seen, missed bool) {
 	yes, no, rest := 0, 0, power
 	for i, v := range votes {
 		switch {
@@ -65,11 +84,5 @@ func outcome(power int, votes []Vote, h Holder, shard int) staking.Outcome {
 			no += v.Power
 		}
 	}
-	switch {
-	case 3*yes > rest:
-		return staking.Passed
-	case 3*no > 2*rest:
-		return staking.Failed
-	}
-	return staking.Inconclusive
+	return 3*yes > rest, 3*no > 2*rest
 }

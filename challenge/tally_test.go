@@ -17,7 +17,7 @@ func bitsOf(shards ...int) []byte {
 }
 
 func TestATallyByHand(t *testing.T) {
-	here := Holder{Node: 0, Ready: true, Revealed: true, Lately: true}
+	here := Holder{Node: 0, Ready: true, There: true, Lately: true}
 	vote := func(power int, yes bool) Vote {
 		v := Vote{Power: power, Listened: true}
 		if yes {
@@ -38,11 +38,12 @@ func TestATallyByHand(t *testing.T) {
 		{"nobody has", []Vote{vote(1, true), vote(3, false), vote(3, false), vote(3, false)}, here, staking.Failed},
 		{"two thirds of 9 say no", []Vote{vote(1, true), vote(3, false), vote(3, false), deaf}, here, staking.Inconclusive},
 		{"nobody listened", []Vote{vote(1, true), deaf, deaf, deaf}, here, staking.Inconclusive},
-		{"it was away", []Vote{vote(1, true), vote(9, true)}, Holder{Node: 0, Ready: true}, staking.Away},
-		{"it declared a loss", []Vote{vote(1, true), vote(9, false)}, Holder{Node: 0, Ready: true, Revealed: true, Lately: true, Declared: true}, staking.Away},
-		{"it was away lately", []Vote{vote(1, true), vote(9, true)}, Holder{Node: 0, Ready: true, Revealed: true}, staking.Inconclusive},
-		{"it takes the shard over", []Vote{vote(1, true), vote(9, false)}, Holder{Node: 0, Revealed: true, Lately: true}, staking.Unready},
-		{"it has no power", []Vote{vote(4, true), vote(6, false)}, Holder{Node: -1, Ready: true, Revealed: true, Lately: true}, staking.Passed},
+		{"it was away", []Vote{vote(1, true), vote(9, false)}, Holder{Node: 0, Ready: true, Lately: true}, staking.Away},
+		{"its votes were left out, its proof was not", []Vote{vote(1, true), vote(9, true)}, Holder{Node: 0, Ready: true, Lately: true}, staking.Passed},
+		{"it declared a loss", []Vote{vote(1, true), vote(9, false)}, Holder{Node: 0, Ready: true, There: true, Lately: true, Declared: true}, staking.Away},
+		{"it was away lately", []Vote{vote(1, true), vote(9, true)}, Holder{Node: 0, Ready: true, There: true}, staking.Away},
+		{"it takes the shard over", []Vote{vote(1, true), vote(9, false)}, Holder{Node: 0, There: true, Lately: true}, staking.Unready},
+		{"it has no power", []Vote{vote(4, true), vote(6, false)}, Holder{Node: -1, Ready: true, There: true, Lately: true}, staking.Passed},
 	} {
 		if got := Tally(10, c.votes, []Holder{c.holder}).Outcomes[0]; got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
@@ -76,7 +77,7 @@ func TestAYesNeverHurtsAndTheOrderDoesNotMatter(t *testing.T) {
 		}
 		holders := []Holder{}
 		for s := range 32 {
-			holders = append(holders, Holder{Node: s % len(power), Ready: true, Revealed: true, Lately: true})
+			holders = append(holders, Holder{Node: s % len(power), Ready: true, There: true, Lately: true})
 		}
 		before := Tally(total, votes, holders).Outcomes
 		i, s := r.Intn(len(votes)), r.Intn(32)
@@ -126,7 +127,7 @@ func TestAThirdFlipsNoUnanimousOutcome(t *testing.T) {
 		if seen {
 			want = staking.Passed
 		}
-		if got := Tally(total, votes, []Holder{{Node: holder, Ready: true, Revealed: true, Lately: true}}).Outcomes[0]; got != want {
+		if got := Tally(total, votes, []Holder{{Node: holder, Ready: true, There: true, Lately: true}}).Outcomes[0]; got != want {
 			t.Fatalf("seed %d: %d of %d power made it %d, want %d", seed, bad, total, got, want)
 		}
 	}

@@ -43,14 +43,14 @@ func newDrawn(t *testing.T, shards int, stripes ...int) *drawn {
 		}
 		id := blob.ID(blob.Leaf(binary.BigEndian.AppendUint32(nil, uint32(i))))
 		d.ids, d.layouts[id] = append(d.ids, id), l
-		d.index.Set(i, challenge.Slot{Blob: id, Units: l.StoredKiB()})
+		d.index.Set(i, challenge.Slot{Blob: id, Units: l.StoredKiB(), Stripes: uint64(l.Stripes)})
 	}
 	d.usage.Drawable, d.usage.DrawableKiB = uint64(d.index.Live()), d.index.Total()
 	return d
 }
 
 func (d *drawn) draw(beacon challenge.Beacon) []challenge.Draw {
-	return challenge.DrawRound(d.p.Challenge, beacon, d.index, func(id blob.ID) (int, bool) { return d.layouts[id].Stripes, true })
+	return challenge.DrawRound(d.p.Challenge, beacon, d.index, func(int) bool { return false })
 }
 
 // caught runs a shard that lost a part at random, and says in which round it is asked

@@ -74,36 +74,67 @@ func TestWrongRevealsThatCancelOutChooseNothing(t *testing.T) {
 	if alone.Beacon != silent.Beacon || alone.Beacon == honest.Beacon {
 		t.Fatal("a wrong reveal is not as none")
 	}
-	if c := a.credit(1); c.Away != 2 {
-		t.Fatalf("who reveals what is wrong: %+v", c)
+	if c := a.credit(1); c.Passed != 6 {
+		t.Fatalf("who reveals what is wrong, and proves: %+v", c)
 	}
 }
 
 // Who sees what the others reveal can hold back his own to get another beacon. He does
-// not know which he would get, as the proposer's signature is missing still, and loses
-// three rounds' pay each time.
-func TestAbstainingChoosesBlindlyAndCostsThreeRounds(t *testing.T) {
-	present, _ := drawnWith(t, func(*arena) {})
+// not know which he would get, as the signatures of the proposer and of the closers are
+// missing still.
+func TestAbstainingChoosesBlindly(t *testing.T) {
+	present, a := drawnWith(t, func(*arena) {})
+	closer, last := present.Closers[0], 0
+	for i, s := range a.secrets {
+		if k, _ := a.committee().Index(a.idOf(s)); k == int(closer) {
+			last = i
+		}
+	}
 	var seen []challenge.Beacon
 	for proposer := range 3 {
-		absent, a := drawnWith(t, func(a *arena) {
+		absent, _ := drawnWith(t, func(a *arena) {
 			a.silent[4] = true
 			a.chooser = func(Wants) int { return proposer }
 		})
 		if absent.Beacon == present.Beacon || slices.Contains(seen, absent.Beacon) {
-			t.Fatal("what he would get can be known before the block is proposed")
+			t.Fatal("what he would get can be known before the reveals are closed")
 		}
 		seen = append(seen, absent.Beacon)
-		delete(a.silent, 4)
-		before := a.credit(0)
-		a.untilOver(0)
-		a.untilOver(1) // of the next epoch
-		if c := a.credit(4); c.Passed != 0 || c.Assigned != 4 {
-			t.Fatalf("two rounds later: %+v; others %+v", c, before)
+	}
+	unclosed, _ := drawnWith(t, func(a *arena) { a.silent[4], a.unclosed[last] = true, true; a.chooser = func(Wants) int { return 0 } })
+	if unclosed.Beacon == seen[0] {
+		t.Fatal("what he would get can be known before the closer signs")
+	}
+}
+
+// The last closer sees the draw before the others, and may be silent to get another. It
+// loses as many shard-rounds as a fifth of all shards has in one,
+// and the draw is late, but comes.
+func TestASilentCloserPaysWhatItCouldSave(t *testing.T) {
+	for _, nodes := range []int{5, 10} { // of two shards each, and of one
+		a := newArena(t, nodes)
+		for i := range nodes {
+			a.unclosed[i] = true
 		}
-		a.untilOver(2)
-		if c := a.credit(4); c.Passed != 2 {
-			t.Fatalf("three rounds later: %+v", c)
+		r := a.untilOver(0)
+		if !r.Drawn || r.T != r.Nominal+a.g.Params.Challenge.Patience()-1 || r.Turn != 1 {
+			t.Fatalf("%d nodes: %+v", nodes, r)
+		}
+		shards := 10 / nodes
+		for i, m := range a.committee().Nodes {
+			c := a.tally().Nodes[i]
+			if want := uint64(shards); i == int(r.Closers[0]) {
+				if c.Away != want || c.Passed != 0 {
+					t.Errorf("%d nodes, the closer: %+v", nodes, c)
+				}
+			} else if c.Passed != want {
+				t.Errorf("%d nodes, %s: %+v", nodes, m.ID, c)
+			}
+		}
+	}
+	for held, rounds := range map[int]uint64{1: 20, 2: 10, 3: 7, 8: 3, 10: 2, 20: 1, 33: 1} {
+		if got := challenge.SilentFor(held, 100); got != rounds {
+			t.Errorf("a closer with %d shards of 100 is away for %d rounds, want %d", held, got, rounds)
 		}
 	}
 }
@@ -133,6 +164,69 @@ func TestVoidingARoundGainsNothing(t *testing.T) {
 		if n := a.tally(); n.Tallied != 1 || (n.Judged == 0) != void {
 			t.Fatalf("%d nodes fail: %+v", failing, n)
 		}
+	}
+	// Blocks that come too slowly for the freeze to hold: who fetched what it lacked in the
+	// meantime is paid as little as who proved nothing, and the money for the round goes to
+	// nobody else.
+	reward := func(slow bool) (token.Amount, token.Amount) {
+		a := newArena(t, 5)
+		for _, s := range a.committee().Duty(a.idOf(a.secrets[0])) {
+			a.unseen[s] = true
+		}
+		if slow {
+			a.pace = 3 * 500 * 2
+		}
+		a.untilOver(0)
+		clear(a.unseen)
+		a.pace = 500
+		a.toEpochBySteps(1)
+		s, _, err := a.view().Statement(0, a.idOf(a.secrets[0]))
+		ok(a.world, s, err)
+		h, _, err := a.view().Statement(0, a.idOf(a.secrets[4]))
+		ok(a.world, h, err)
+		if want := map[bool]uint64{false: 6, true: 4}[slow]; s.Credit.Passed != 4 || h.Credit.Passed != want || s.Credit.Assigned != 6 {
+			t.Fatalf("slow %v: %+v %+v", slow, s.Credit, h.Credit)
+		}
+		a.balanced()
+		return s.Reward, h.Reward
+	}
+	judged, _ := reward(false)
+	voided, others := reward(true)
+	if voided > judged || others > voided {
+		t.Fatalf("paid %s if the round that it fails is judged, %s if its blocks are slow; others %s", judged, voided, others)
+	}
+}
+
+// Rounds that are void put a verdict off, and do not spare it: what was judged in epochs
+// with too few judged rounds counts with the next.
+func TestVoidRoundsSpareNobodyTheLadder(t *testing.T) {
+	p := asked()
+	p.RoundsPerEpoch = 8
+	a := newArenaOf(t, p, 5)
+	id := a.idOf(a.secrets[0])
+	for _, s := range a.committee().Duty(id) {
+		a.unseen[s] = true
+	}
+	for a.head().Epoch < 6 {
+		a.pace = 500
+		if h := a.head(); (h.Height-h.EpochStart)/p.RoundBlocks < 5 { // five of eight rounds
+			a.pace = 3 * 500 * 2
+		}
+		a.step()
+	}
+	slashed := 0
+	for e := range uint64(6) {
+		s, _, err := a.view().Statement(e, id)
+		ok(a.world, s, err)
+		if s.Verdict.Bps > 0 {
+			slashed++
+		}
+		if why, err := ExplainSlash(a.view(), e, id); err != nil || !why.Holds {
+			t.Errorf("epoch %d: %v %+v", e, err, why)
+		}
+	}
+	if slashed == 0 {
+		t.Error("who voids five rounds of eight proves nothing, and is never slashed")
 	}
 }
 

@@ -43,7 +43,7 @@ func TestTheLedgerKnowsHowABlobsLastDrawWent(t *testing.T) {
 		}
 	}
 	delete(a.unseen, bad)
-	a.silent[2] = true
+	a.goes(2)
 	a.untilOver(0) // of the next epoch
 	d, _ = a.lastDraw(id)
 	if d.Failed != 0 || d.Away != 2 || !d.Proved(bad) || d.Round.Epoch != 1 {

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/walrus-network/walrus/staking"
@@ -17,6 +18,9 @@ func ExplainSlash(v View, epoch uint64, id staking.NodeID) (Explanation, error) 
 		return e, err
 	}
 	e.presence(c)
+	if err := e.past(v, c); err != nil {
+		return e, err
+	}
 	if err := e.faults(v, c); err != nil {
 		return e, err
 	}
@@ -33,8 +37,12 @@ func ExplainSlash(v View, epoch uint64, id staking.NodeID) (Explanation, error) 
 
 func (c closed) enough() bool { return 2*c.b.Judged >= c.b.Rounds }
 
-// above says that n of what was judged is more than a part of it.
-func (c closed) above(n, bps uint64) bool { return n*whole > c.s.Credit.Judged*bps }
+// conduct is what the ladder judges by: the epoch's, with what is owed of those before.
+func (c closed) conduct() staking.Conduct {
+	s, past := c.s, c.s.Past
+	return past.Gather(staking.Conduct{Credit: s.Credit, Enough: c.enough(), Judging: c.b.Judged, Rounds: c.b.Rounds, Late: s.Late,
+		Lies: s.Lies, RecentLies: s.RecentLies, FalseVotes: s.FalseVotes, DoubleSlash: s.DoubleSlash})
+}
 
 // answer is a rung, and whether what it asks for is so.
 func (e *Explanation) answer(so bool, sum, format string, args ...any) {
@@ -45,28 +53,57 @@ func (e *Explanation) answer(so bool, sum, format string, args ...any) {
 	e.step(sum+": "+verdict, format, args...)
 }
 
-// presence is the rungs 1 to 6: what was counted in the rounds.
+// presence is the rungs 1 to 6 and 10: what was counted in the rounds.
 func (e *Explanation) presence(c closed) {
-	k, l := c.s.Credit, c.t.Ladder
+	k, l := c.conduct(), c.t.Ladder
+	above := func(n, bps uint64) bool { return n*whole > k.Judged*bps }
+	if owed := c.s.Past.Owed; owed.Judged > 0 {
+		e.step(fmt.Sprintf("%d of %d", owed.Proven, owed.Judged), "proven in the epochs before, of which too few rounds could be judged: they count with this one")
+	}
 	other := k.Judged - min(k.Judged, k.Proven+k.Failed+k.Away)
 	e.step(fmt.Sprintf("%d + %d + %d + %d = %d", k.Proven, k.Failed, k.Away, other, k.Judged), "its shard-rounds in the rounds that could be judged: proven, failed while it was there, offline or declared lost, and left open")
-	e.answer(c.enough(), fmt.Sprintf("2 x %d >= %d", c.b.Judged, c.b.Rounds), "the rungs 1 to 6 apply if at least half of the epoch's rounds could be judged")
-	if c.enough() {
+	e.answer(k.Enough, fmt.Sprintf("2 x %d >= %d", k.Judging, k.Rounds), "the rungs 1 to 6 and 10 apply if at least half of an epoch's rounds could be judged; else they are kept for the next")
+	if k.Enough {
 		e.answer(!k.Proves(l.PassBps), partOf(k.Proven, k.Judged), "rung 1, no new shards and a tranche later: it proved less than %s", percent(l.PassBps))
 		for i, bps := range l.FailBps {
-			e.answer(c.above(k.Failed, bps), partOf(k.Failed, k.Judged), "rung %d, %s of the stake: it failed more than %s", 2+i, percent(l.FailSlash[i]), percent(bps))
+			e.answer(above(k.Failed, bps), partOf(k.Failed, k.Judged), "rung %d, %s of the stake: it failed more than %s", 2+i, percent(l.FailSlash[i]), percent(bps))
 		}
 		for i, bps := range l.AwayBps {
-			before := "not so in the epoch before"
+			before := "not so in the epoch before that was judged"
 			if c.s.AwayBefore[i] {
-				before = "and so in the epoch before"
+				before = "and so in the epoch before that was judged"
 			}
-			e.answer(c.above(k.Away, bps) && c.s.AwayBefore[i], partOf(k.Away, k.Judged)+", "+before, "rung %d, %s of the stake: it was away for more than %s, two epochs in a row", 5+i, percent(l.AwaySlash[i]), percent(bps))
+			e.answer(above(k.Away, bps) && c.s.AwayBefore[i], partOf(k.Away, k.Judged)+", "+before, "rung %d, %s of the stake: it was away for more than %s, two epochs in a row", 5+i, percent(l.AwaySlash[i]), percent(bps))
 		}
+		past := c.s.Past
+		e.answer(l.Lacks(k, past), partOf(past.Proven, past.Judged)+" and "+partOf(k.Proven, k.Judged), "rung 10, %s of the stake: it proved less than %s in each of two epochs, or less than %s of both", percent(l.ProveSlash), percent(l.ProveBps), percent(l.ProveBps/5*4))
 	}
 	if c.s.Late {
 		e.step("YES", "rung 6, %s of the stake: a shard was given to it, and at %d epochs' ends it was not ready for it", percent(l.AwaySlash[1]), l.LateEpochs)
 	}
+}
+
+// past checks what the conduct is judged together with against the record of the epoch
+// before, where that is kept.
+func (e *Explanation) past(v View, c closed) error {
+	want := staking.Past{}
+	if c.epoch > 0 {
+		before, err := v.closed(c.epoch-1, c.id)
+		if errors.Is(err, ErrNoRecord) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		k := before.conduct()
+		if want = (staking.Past{Judged: k.Judged, Proven: k.Proven}); !k.Enough {
+			want = staking.Past{Judged: before.s.Past.Judged, Proven: before.s.Past.Proven, Owed: k.Credit, Rounds: k.Judging}
+		}
+	}
+	if want != c.s.Past {
+		e.same(fmt.Sprintf("the epoch before left %d of %d proven, and %d of %d of which too few rounds were judged", want.Proven, want.Judged, want.Owed.Proven, want.Owed.Judged), false)
+	}
+	return nil
 }
 
 // faults is the rungs 7 and 8: what was proven.
@@ -158,7 +195,8 @@ func (e *Explanation) verdict(c closed) {
 		}
 		before.Away = append(before.Away, at)
 	}
-	mine, _ := c.t.Ladder.Judge(staking.Conduct{Credit: s.Credit, Enough: c.enough(), Late: s.Late, Lies: s.Lies, RecentLies: s.RecentLies,
+	before.Past = s.Past
+	mine, _ := c.t.Ladder.Judge(staking.Conduct{Credit: s.Credit, Enough: c.enough(), Judging: c.b.Judged, Rounds: c.b.Rounds, Late: s.Late, Lies: s.Lies, RecentLies: s.RecentLies,
 		FalseVotes: s.FalseVotes, DoubleSlash: s.DoubleSlash}, before, c.epoch)
 	text := "nothing: no rung of the ladder"
 	if mine.Rung > 0 {

@@ -21,6 +21,8 @@ type Wants struct {
 	Round  challenge.Round // that the rest is about
 	Reveal bool            // votes on this block carry a reveal for Round
 	Attest bool            // votes on this block carry an attestation for Round
+	Closer staking.NodeID  // whose vote on this block carries its part of the beacon; zero: nobody's
+	Turn   uint64          // of Closer
 	Carry  bool            // this block begins with the extensions of the votes on the last block
 	Last   bool            // and its proposer signs challenge.LastMessage for Round
 }
@@ -42,13 +44,21 @@ func (m *Machine) Wants(height uint64) (w Wants, err error) {
 		return w, err
 	}
 	w.Round = r.Round
-	if !r.Drawn {
-		w.Reveal = height+revealBlocks >= r.T && height <= r.T
-		w.Carry = height+revealBlocks > r.T && height <= r.T
-		w.Last = height == r.T
-		return w, nil
+	switch opened := r.opened(p.Challenge); {
+	case r.Drawn:
+		w.Attest = r.attests(p.Challenge, height)
+		w.Carry = r.attests(p.Challenge, height-1)
+	case !r.Closed: // the block that closes them may be one later than is known now
+		w.Reveal = height > opened && height <= r.closes()
+		w.Carry = height > opened+1 && height <= r.closes()
+		w.Last = height == r.closes()
+	case height > r.Since:
+		c, err := v.Committee(r.Round.Epoch)
+		if err != nil {
+			return w, err
+		}
+		w.Closer, w.Turn = c.Nodes[r.Closers[r.Turn]].ID, r.Turn
+		w.Carry = challenge.TurnDue(r.Since, height)
 	}
-	w.Attest = r.attests(p.Challenge, height)
-	w.Carry = r.attests(p.Challenge, height-1)
 	return w, nil
 }

@@ -138,6 +138,9 @@ func (p Params) Validate() error {
 		if err := p.Challenge.Validate(p.RoundBlocks); err != nil {
 			return fmt.Errorf("params: %w", err)
 		}
+		if err := p.Challenge.ValidateEpoch(p.RoundsPerEpoch); err != nil {
+			return fmt.Errorf("params: %w", err)
+		}
 	}
 	if err := p.Staking.Validate(); err != nil {
 		return fmt.Errorf("params: %w", err)

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/walrus-network/walrus/blob"
@@ -10,19 +9,21 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-const (
-	revealBlocks = 3 // before T, the votes on which carry reveals
-	slowTimes    = 3 // how much longer than nominal the time for proofs may take
-)
+// slowTimes is how much longer than nominal the time for proofs may take.
+const slowTimes = 3
 
 // RoundState is the round that is under way: from Freeze blocks before its draw until
 // it was tallied.
 type RoundState struct {
 	_        struct{} `cbor:",toarray"`
 	Round    challenge.Round
-	Ordinal  uint64 // of all rounds of the chain
-	T        uint64 // height of the draw; it moves on while too few reveal
-	Nominal  uint64 // where T was first
+	Ordinal  uint64   // of all rounds of the chain
+	T        uint64   // height of the draw; it moves on while too few reveal, or a closer is silent
+	Nominal  uint64   // where T was first
+	Closers  []uint16 // by number in the committee: who close the beacon, in this order
+	Closed   bool     // the reveals are; the closers follow
+	Turn     uint64   // number of closers whose turn is over
+	Since    uint64   // height of the block that began the present turn
 	Drawn    bool
 	Over     bool // tallied, or skipped
 	Void     bool // the blocks came too slowly for the freeze to hold, or too many did not pass: no strikes
@@ -90,35 +91,55 @@ func (x *exec) round(b Block) {
 	}
 	r, _, err := x.view().Round()
 	sure(r, err)
-	p := x.p.Challenge
-	if at := (x.head.Height - x.head.EpochStart) % x.p.RoundBlocks; at+p.Freeze == p.Start {
-		r = x.openRound()
+	if x.opens(r) {
+		r = x.openRound(c)
 	}
 	if r.Over || r.T == 0 {
 		return
 	}
-	switch height := x.head.Height; {
-	case !r.Drawn:
-		r.takeReveals(c, b.Extensions, x.p.Shards)
-		if height == r.T {
-			x.draw(&r, c, b)
-		}
-	default:
-		r.takeVotes(c, b.Extensions, x.p.Shards)
-		nominal := int64(p.Deadline * x.p.BlockMs)
-		if height == r.T+p.Deadline && b.TimeMs-r.TimeMs > slowTimes*nominal {
-			r.Void = true
-		}
-		if height == r.T+p.Second+p.Attest {
-			out := x.tallyRound(c, x.outcomes(r, c))
-			r.close(out)
-			x.noteDrawn(r, out)
-		}
+	p := x.p.Challenge
+	if r.Drawn {
+		x.judgeRound(&r, c, b)
+	} else if x.head.Height > r.opened(p) {
+		x.approach(&r, c, b)
 	}
 	x.put(KeyRound(), r)
 	if r.Over {
 		x.keepRound(r)
 	}
+}
+
+// judgeRound takes what a block after the draw carries, and tallies the round when all
+// votes on it are in.
+func (x *exec) judgeRound(r *RoundState, c Committee, b Block) {
+	p := x.p.Challenge
+	r.takeVotes(c, b.Extensions, x.p.Shards)
+	if x.head.Height == r.T+p.Deadline && b.TimeMs-r.TimeMs > slowTimes*int64(p.Deadline*x.p.BlockMs) {
+		r.Void = true
+	}
+	if x.head.Height == r.T+p.Second+p.Attest {
+		out := x.tallyRound(c, x.outcomes(*r, c))
+		r.close(out)
+		x.noteDrawn(*r, out)
+	}
+}
+
+// opens says that the block opens a round, which is Freeze blocks before its draw. When
+// that is follows from the last beacon, so that it is known when the round before is
+// drawn, and not earlier.
+func (x *exec) opens(last RoundState) bool {
+	this := x.present()
+	if last.T > 0 && last.Round == this {
+		return false
+	}
+	p := x.p.Challenge
+	at := (x.head.Height - x.head.EpochStart) % x.p.RoundBlocks
+	return at+p.Freeze == p.Start+challenge.Offset(sure(x.view().Beacon()), this, p.Offsets(x.p.RoundBlocks, x.p.Shards))
+}
+
+// present is the round that the block's height is in.
+func (x *exec) present() challenge.Round {
+	return challenge.Round{Epoch: x.epoch(), Round: (x.head.Height - x.head.EpochStart) / x.p.RoundBlocks}
 }
 
 // close takes over how the round went.
@@ -137,30 +158,31 @@ func (r RoundState) Proven(s blob.Shard) bool {
 	return int(s)/8 < len(r.Passed) && r.Passed[s/8]>>(s%8)&1 == 1
 }
 
-func (x *exec) openRound() RoundState {
-	number := (x.head.Height - x.head.EpochStart) / x.p.RoundBlocks
-	t := x.head.Height + x.p.Challenge.Freeze
-	return RoundState{Round: challenge.Round{Epoch: x.epoch(), Round: number}, Ordinal: x.ordinal(), T: t, Nominal: t}
+// closerTries is how many shards are drawn for each closer: some draw who is a closer
+// already, has no power, or is away. Who is away has paid already for being silent.
+const closerTries = 8
+
+func (x *exec) openRound(c Committee) RoundState {
+	p := x.p.Challenge
+	r := RoundState{Round: x.present(), Ordinal: x.ordinal(), T: x.head.Height + p.Freeze, Nominal: x.head.Height + p.Freeze}
+	for _, s := range challenge.CloserShards(sure(x.view().Beacon()), r.Round, closerTries*p.Closers(), len(c.Holder)) {
+		i, in := c.Index(c.Holder[s])
+		fit := in && c.Nodes[i].Power > 0 && !slices.Contains(r.Closers, uint16(i)) && x.lately(c.Holder[s], r)
+		if fit && len(r.Closers) < p.Closers() {
+			r.Closers = append(r.Closers, uint16(i))
+		}
+	}
+	return r
 }
+
+// opened is the height of the block that opened the round.
+func (r RoundState) opened(p challenge.Params) uint64 { return r.Nominal - p.Freeze }
+
+// closes is the height of the block that closes the reveals, as far as is known.
+func (r RoundState) closes() uint64 { return r.T - challenge.ClosingBlocks(len(r.Closers)) }
 
 // ordinal counts the rounds of the chain.
 func (x *exec) ordinal() uint64 { return x.head.Height / x.p.RoundBlocks }
-
-// takeReveals keeps the first reveal of each node. Whether it is right is found out at
-// the draw: a wrong one refuses no vote and no block.
-func (r *RoundState) takeReveals(c Committee, list []VoteExtension, shards int) {
-	for _, v := range list {
-		e, err := challenge.DecodeExtension(v.Extension, shards)
-		i, in := c.Index(v.Node)
-		if err != nil || !in || e.Reveal == nil || e.Reveal.Epoch != r.Round.Epoch || e.Reveal.Round != r.Round.Round {
-			continue
-		}
-		at, has := slices.BinarySearchFunc(r.Reveals, i, func(a Revealed, i int) int { return int(a.Node) - i })
-		if !has {
-			r.Reveals = slices.Insert(r.Reveals, at, Revealed{Node: uint16(i), Signature: e.Reveal.Signature})
-		}
-	}
-}
 
 // takeVotes merges what was attested. A node's promise is that of its first vote.
 func (r *RoundState) takeVotes(c Committee, list []VoteExtension, shards int) {
@@ -180,112 +202,15 @@ func (r *RoundState) takeVotes(c Committee, list []VoteExtension, shards int) {
 	}
 }
 
-// draw makes the beacon of what was revealed, and draws. Where a third or less of the
-// shards reveal, or the proposer's signature is missing, the draw waits for a block.
-func (x *exec) draw(r *RoundState, c Committee, b Block) {
-	aggregate, ok := x.verifyReveals(r, c)
-	shards := 0
-	for _, one := range r.Reveals {
-		shards += c.Nodes[one.Node].Shards
-	}
-	if !ok || 3*shards <= x.p.Shards || !x.signedLast(r.Round, c, b) {
-		if r.T++; r.T > r.Nominal+challenge.MostMoves {
-			r.Over = true
-		}
-		return
-	}
-	bitmap := make([]byte, (len(c.Nodes)+7)/8)
-	for _, one := range r.Reveals {
-		bitmap[one.Node/8] |= 1 << (one.Node % 8)
-	}
-	before := sure(x.view().Beacon())
-	r.Beacon = challenge.NextBeacon(before, r.Round, bitmap, aggregate, b.Last)
-	x.put(KeyBeacon(), r.Beacon)
-	r.Drawn, r.TimeMs = true, b.TimeMs
-	r.Drawings = x.drawings(r)
-	r.Ready = make([]byte, (len(c.From)+7)/8)
-	for s, from := range c.From {
-		if from.IsZero() {
-			r.Ready[s/8] |= 1 << (s % 8)
-		}
-	}
-	x.missed(r, c)
-}
-
-// verifyReveals drops the wrong ones: all are checked as a whole first, singly only if
-// that fails.
-func (x *exec) verifyReveals(r *RoundState, c Committee) (token.BLSSignature, bool) {
-	message := challenge.RevealMessage(x.chain, r.Round)
-	aggregate := func() (out token.BLSSignature, ok bool) {
-		var keys []token.BLSPublicKey
-		var sigs []token.BLSSignature
-		for _, one := range r.Reveals {
-			keys, sigs = append(keys, c.Nodes[one.Node].BLS), append(sigs, one.Signature)
-		}
-		if len(sigs) == 0 {
-			return out, false
-		}
-		out, err := token.AggregateBLS(sigs)
-		return out, err == nil && token.VerifyAggregate(keys, message, out) == nil
-	}
-	// Two wrong ones may cancel out in the sum: then it is as good as right, for it is
-	// the sum alone that is hashed.
-	if out, ok := aggregate(); ok {
-		return out, true
-	}
-	r.Reveals = slices.DeleteFunc(r.Reveals, func(one Revealed) bool {
-		return c.Nodes[one.Node].BLS.Verify(message, one.Signature) != nil
-	})
-	return aggregate()
-}
-
-// signedLast checks the proposer's part of the beacon.
-func (x *exec) signedLast(r challenge.Round, c Committee, b Block) bool {
-	i, in := c.Index(b.Proposer)
-	return in && c.Nodes[i].BLS.Verify(challenge.LastMessage(x.chain, r), b.Last) == nil
-}
-
-// drawings draws from the index as it stood when the round was opened. What has ended
-// since then was drawn, and is not asked for: so that nobody can steer the draw by
-// ending blobs after the reveals.
-func (x *exec) drawings(r *RoundState) (out []Drawing) {
-	opened := r.Nominal - x.p.Challenge.Freeze
-	draws := challenge.DrawRound(x.p.Challenge, r.Beacon, x.index, func(id blob.ID) (int, bool) {
-		if e, ok := x.entry(id); ok && e.Certified() && !e.Invalid {
-			l, err := e.Manifest.Layout()
-			return sure(l, err).Stripes, true
-		}
-		g, ok := x.tombstone(id)
-		return 1, ok && g.Height >= opened
-	})
-	for _, d := range draws {
-		if e, ok := x.entry(d.Blob); ok {
-			out = append(out, Drawing{Manifest: e.Manifest, Stripe: d.Stripe})
-		}
-	}
-	return out
-}
-
-// missed notes who had no reveal on the ledger at the draw, for whatever reason.
-func (x *exec) missed(r *RoundState, c Committee) {
-	for i, m := range c.Nodes {
-		if _, has := r.reveal(i); !has && m.Shards > 0 {
-			x.put(KeyMissed(m.ID), r.Ordinal)
-		}
-	}
-}
-
 // Asked says whether a shard is to be proven: not where its holder was still taking it
 // over at the draw.
 func (r RoundState) Asked(s blob.Shard) bool {
 	return int(s)/8 < len(r.Ready) && r.Ready[s/8]>>(s%8)&1 == 1
 }
 
-func (r RoundState) reveal(node int) (at int, has bool) {
-	return slices.BinarySearchFunc(r.Reveals, node, func(a Revealed, i int) int { return int(a.Node) - i })
-}
-
-// outcomes judges a round.
+// outcomes judges a round. Where its blocks came too slowly for the freeze to hold,
+// whoever answered may have fetched what it lacks: no answer shows anything, so that
+// nobody is paid for the round, and nobody struck.
 func (x *exec) outcomes(r RoundState, c Committee) staking.Round {
 	votes := make([]challenge.Vote, len(c.Nodes))
 	power := 0
@@ -293,93 +218,28 @@ func (x *exec) outcomes(r RoundState, c Committee) staking.Round {
 		votes[i].Power = m.Power
 		power += m.Power
 	}
+	there := make([]bool, len(c.Nodes))
+	for _, one := range r.Reveals {
+		there[one.Node] = true
+	}
 	for _, v := range r.Votes {
 		votes[v.Node].Listened, votes[v.Node].Yes = v.Listened, v.Yes
+		there[v.Node] = there[v.Node] || v.Listened
 	}
 	holders := make([]challenge.Holder, len(c.Holder))
 	for s, id := range c.Holder {
 		i, _ := c.Index(id)
-		_, revealed := r.reveal(i)
-		holders[s] = challenge.Holder{Node: i, Ready: r.Asked(blob.Shard(s)), Revealed: revealed, Lately: x.lately(id, r), Declared: x.declared(id, r)}
+		holders[s] = challenge.Holder{Node: i, Ready: r.Asked(blob.Shard(s)), There: there[i], Lately: x.lately(id, r), Declared: x.declared(id, r)}
 	}
 	out := challenge.Tally(power, votes, holders)
 	out.Void = r.Void
+	for s, h := range holders {
+		if h.Ready && !h.There && !h.Declared && !challenge.Seen(power, votes, h, s) {
+			x.away(c.Holder[s], r.Ordinal+x.p.Challenge.UncreditedFor)
+		}
+		if r.Void && h.Ready {
+			out.Outcomes[s] = staking.Inconclusive
+		}
+	}
 	return out
-}
-
-// lately says that a node has revealed in the rounds before that count.
-func (x *exec) lately(id staking.NodeID, r RoundState) bool {
-	last, ever, err := read[uint64](x.view(), "missed round", KeyMissed(id))
-	sure(last, err)
-	return !ever || last >= r.Ordinal || last+x.p.Challenge.UncreditedFor < r.Ordinal
-}
-
-// declared says that a node has declared a loss for this round.
-func (x *exec) declared(id staking.NodeID, r RoundState) bool {
-	ordinal, ever, err := read[uint64](x.view(), "declared loss", KeyDeclared(id))
-	return sure(ever, err) && ordinal == r.Ordinal
-}
-
-// Declare says that a node has lost something that it should hold: it is not asked in
-// the next round, not paid and not punished for it. It is too late for a round that is
-// under way.
-type Declare struct {
-	_         struct{} `cbor:",toarray"`
-	Node      staking.NodeID
-	Ordinal   uint64          // of the round; see View.NextRound
-	Signature token.Signature // by the node's key, over DeclareMessage
-}
-
-// DeclareMessage is what a node signs that has lost something.
-func DeclareMessage(chain token.ChainID, ordinal uint64) []byte {
-	return token.Message(token.PurposeDeclare, chain, ordinal)
-}
-
-// NewDeclare signs that the node of a key has lost something, for a round.
-func NewDeclare(chain token.ChainID, k token.Key, ordinal uint64) Declare {
-	return Declare{Node: staking.NodeID(k.Public()), Ordinal: ordinal, Signature: k.Sign(DeclareMessage(chain, ordinal))}
-}
-
-func (Declare) kind() Kind { return KindDeclare }
-
-func (Declare) check(Params) error { return nil }
-
-func (b Declare) plan(x *exec, _ Tx) (plan, error) {
-	if _, err := x.node(b.Node); err != nil {
-		return plan{}, err
-	}
-	next := sure(x.nextRound())
-	if b.Ordinal != next {
-		return plan{}, fmt.Errorf("round %d, the next that can be declared for is %d: %w", b.Ordinal, next, ErrDeclared)
-	}
-	was, ever, err := read[uint64](x.view(), "declared loss", KeyDeclared(b.Node))
-	if sure(ever, err) && was == next {
-		return plan{}, fmt.Errorf("round %d: %w", next, ErrDeclared)
-	}
-	if err := b.Node.PublicKey().Verify(DeclareMessage(x.chain, b.Ordinal), b.Signature); err != nil {
-		return plan{}, fmt.Errorf("round %d: %w", b.Ordinal, ErrSignature)
-	}
-	return plan{subject: string(KeyDeclared(b.Node)), apply: func() { x.put(KeyDeclared(b.Node), next) }}, nil
-}
-
-// nextRound is the ordinal of the first round that was not opened yet.
-func (x *exec) nextRound() (uint64, error) { return x.view().NextRound() }
-
-// NextRound is the ordinal of the round for which a loss can still be declared.
-func (v View) NextRound() (uint64, error) {
-	h, err := v.Head()
-	if err != nil {
-		return 0, err
-	}
-	p, err := v.Params()
-	if err != nil {
-		return 0, err
-	}
-	ordinal := h.Height / p.RoundBlocks
-	if r, ok, err := v.Round(); err != nil {
-		return 0, err
-	} else if ok && r.Ordinal >= ordinal {
-		ordinal = r.Ordinal + 1
-	}
-	return ordinal, nil
 }

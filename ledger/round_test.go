@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
@@ -12,17 +13,19 @@ import (
 // arena is a world whose nodes vote on blocks, as the agreement would have them do.
 type arena struct {
 	*world
-	silent  map[int]bool // by number among the secrets: no reveal
-	wrong   map[int]bool // a reveal that parses and is wrong
-	deaf    map[int]bool // no attestation
-	lies    map[int]bool // votes no on all
-	unseen  map[blob.Shard]bool
-	bend    func(i int, s token.BLSSignature) token.BLSSignature // what node i reveals instead; nil: the truth
-	chooser func(Wants) int                                      // who proposes the block of a draw; nil: in turn
-	pending []VoteExtension                                      // of the votes on the last block
-	pace    int64                                                // ms between blocks
-	blocks  []Block                                              // that were run
-	hashes  []blob.Hash                                          // what the state was after each
+	silent   map[int]bool // by number among the secrets: no reveal
+	wrong    map[int]bool // a reveal that parses and is wrong
+	deaf     map[int]bool // no attestation
+	unclosed map[int]bool // no signature as a closer
+	leftOut  map[int]bool // whose reveals no block carries
+	lies     map[int]bool // votes no on all
+	unseen   map[blob.Shard]bool
+	bend     func(i int, s token.BLSSignature) token.BLSSignature // what node i reveals instead; nil: the truth
+	chooser  func(Wants) int                                      // who proposes the block of a draw; nil: in turn
+	pending  []VoteExtension                                      // of the votes on the last block
+	pace     int64                                                // ms between blocks
+	blocks   []Block                                              // that were run
+	hashes   []blob.Hash                                          // what the state was after each
 }
 
 // asked is a network whose rounds are short, and which asks by itself.
@@ -41,7 +44,7 @@ func newArena(t testing.TB, nodes int) *arena {
 }
 
 func newArenaOf(t testing.TB, p Params, nodes int) *arena {
-	return &arena{world: newWorld(t, p, nodes), silent: map[int]bool{}, wrong: map[int]bool{}, deaf: map[int]bool{}, unseen: map[blob.Shard]bool{}, pace: 500}
+	return &arena{world: newWorld(t, p, nodes), silent: map[int]bool{}, wrong: map[int]bool{}, deaf: map[int]bool{}, unclosed: map[int]bool{}, leftOut: map[int]bool{}, unseen: map[blob.Shard]bool{}, pace: 500}
 }
 
 // step runs a block with what it must carry.
@@ -55,7 +58,10 @@ func (a *arena) step(txs ...[]byte) Result {
 	}
 	b := Block{Txs: txs}
 	if w.Carry {
-		b.Extensions = a.pending
+		b.Extensions = slices.DeleteFunc(slices.Clone(a.pending), func(v VoteExtension) bool {
+			e, err := challenge.DecodeExtension(v.Extension, a.g.Params.Shards)
+			return err == nil && e.Reveal != nil && slices.ContainsFunc(a.secrets, func(s token.Secret) bool { return a.idOf(s) == v.Node && a.leftOut[slices.Index(a.secrets, s)] })
+		})
 	}
 	if w.Last {
 		i := int(h) % len(a.secrets)
@@ -81,6 +87,8 @@ func (a *arena) votes(w Wants) (out []VoteExtension) {
 	for i, s := range a.secrets {
 		v := VoteExtension{Node: a.idOf(s), Power: 1}
 		switch {
+		case w.Closer == v.Node && !a.unclosed[i]:
+			v.Extension = challenge.NewClosing(a.l.ChainID(), s.BLSKey(), w.Round, w.Turn).Encode()
 		case w.Reveal && a.wrong[i]:
 			v.Extension = challenge.NewReveal("another chain", s.BLSKey(), w.Round).Encode()
 		case w.Reveal && !a.silent[i]:
@@ -181,21 +189,29 @@ func TestARoundIsDrawnAndTallied(t *testing.T) {
 	a.balanced()
 }
 
-func TestWhoDoesNotRevealIsNotCreditedForThreeRounds(t *testing.T) {
+// goes makes a node go away: it says nothing, and nobody has its proofs.
+func (a *arena) goes(i int) {
+	a.silent[i], a.deaf[i] = true, true
+	for _, s := range a.committee().Duty(a.idOf(a.secrets[i])) {
+		a.unseen[s] = true
+	}
+}
+
+// comes makes it come back.
+func (a *arena) comes(i int) {
+	delete(a.silent, i)
+	delete(a.deaf, i)
+	clear(a.unseen)
+}
+
+func TestWhoIsAwayIsNotCreditedForThreeRounds(t *testing.T) {
 	a := newArena(t, 5)
-	a.g.Params.RoundsPerEpoch = 3
-	a.silent[1], a.wrong[2] = true, true
+	a.goes(1)
 	a.untilOver(0)
-	delete(a.silent, 1)
-	delete(a.wrong, 2)
-	for round, want := range []staking.Credit{
-		{Assigned: 2, Judged: 0}, {Assigned: 4, Judged: 2}, {Assigned: 6, Judged: 4},
-	} {
-		for _, i := range []int{1, 2} {
-			c := a.credit(i)
-			if c.Assigned != want.Assigned || c.Passed != 0 || c.Failed != 0 {
-				t.Fatalf("round %d, node %d: %+v", round, i, c)
-			}
+	a.comes(1)
+	for round, want := range []staking.Credit{{Assigned: 2, Judged: 2, Away: 2}, {Assigned: 4, Judged: 4, Away: 4}, {Assigned: 6, Judged: 6, Away: 6}} {
+		if c := a.credit(1); c != want {
+			t.Fatalf("round %d: %+v", round, c)
 		}
 		if round < 2 {
 			a.untilOver(uint64(round + 1))
@@ -203,6 +219,46 @@ func TestWhoDoesNotRevealIsNotCreditedForThreeRounds(t *testing.T) {
 	}
 	if c := a.credit(0); c.Passed != 6 {
 		t.Fatalf("%+v", c)
+	}
+	a.untilOver(0) // of the next epoch
+	if c := a.credit(1); c.Passed != 2 {
+		t.Fatalf("three rounds later: %+v", c)
+	}
+}
+
+// A proof speaks for itself. Whoever keeps the reveals of another out of the blocks before
+// the draw, or all its votes but one, has it neither unpaid nor away.
+func TestWhoProvesIsPaidWhateverOthersLeaveOut(t *testing.T) {
+	a := newArena(t, 5)
+	a.silent[1], a.wrong[2], a.leftOut[3] = true, true, true
+	for round := range uint64(3) {
+		a.untilOver(round)
+		for i := range a.secrets {
+			if c := a.credit(i); c.Passed != 2*(round+1) || c.Away != 0 {
+				t.Fatalf("round %d, node %d: %+v", round, i, c)
+			}
+		}
+	}
+}
+
+// Who is there and proves nothing has failed, by any vote that shows it: being silent
+// before the draw, and waiting for it, makes it no absence.
+func TestWhoIsThereInAnyVoteHasFailed(t *testing.T) {
+	for name, set := range map[string]func(*arena){
+		"reveals":  func(a *arena) { a.deaf[1] = true },
+		"attests":  func(a *arena) { a.silent[1] = true },
+		"both":     func(*arena) {},
+		"left out": func(a *arena) { a.leftOut[1] = true },
+	} {
+		a := newArena(t, 5)
+		a.goes(1)
+		delete(a.silent, 1)
+		delete(a.deaf, 1)
+		set(a)
+		a.untilOver(0)
+		if c := a.credit(1); c.Failed != 2 || c.Away != 0 {
+			t.Errorf("%s: %+v", name, c)
+		}
 	}
 }
 
@@ -215,18 +271,18 @@ func TestTheDrawWaitsForReveals(t *testing.T) {
 		a.step()
 	}
 	r, _, _ := a.view().Round()
-	for a.head().Height < r.Nominal+3 {
+	for a.head().Height < r.Nominal+1 {
 		a.step()
 	}
-	if r, _, _ := a.view().Round(); r.Drawn || r.T != r.Nominal+4 {
+	if r, _, _ := a.view().Round(); r.Drawn || r.Closed || r.T != r.Nominal+4 {
 		t.Fatalf("%+v", r)
 	}
 	clear(a.silent)
-	a.run(3)
+	a.run(5)
 	if r, _, _ := a.view().Round(); !r.Drawn || r.T <= r.Nominal+3 {
 		t.Fatalf("%+v", r)
 	}
-	// Nobody reveals for eleven blocks: the round is skipped, and nobody is paid or blamed.
+	// Nobody reveals for nine blocks: the round is skipped, and nobody is paid or blamed.
 	for i := range a.secrets {
 		a.silent[i] = true
 	}
@@ -234,6 +290,11 @@ func TestTheDrawWaitsForReveals(t *testing.T) {
 	after := a.untilOver(1)
 	if after.Drawn || a.tally().Tallied != 1 || !before.Drawn {
 		t.Fatalf("%+v %+v", after, a.tally())
+	}
+	// The next one follows from the beacon before, and is drawn.
+	clear(a.silent)
+	if r := a.untilOver(2); !r.Drawn || r.Beacon == before.Beacon {
+		t.Fatalf("%+v", r)
 	}
 }
 
@@ -285,7 +346,7 @@ func TestARoundOfSlowBlocksIsVoid(t *testing.T) {
 	a.unseen[shard] = true
 	a.pace = 3 * 500 * 2
 	r := a.untilOver(0)
-	if c := a.credit(3); !r.Void || c.Failed != 0 || c.Passed != 1 || a.tally().Judged != 0 {
+	if c := a.credit(3); !r.Void || c.Failed != 0 || c.Passed != 0 || c.Assigned != 2 || a.tally().Judged != 0 {
 		t.Fatalf("%+v %+v", r, c)
 	}
 }

@@ -53,8 +53,8 @@ func (x *exec) openBooks(c Committee) *settlement {
 	return s
 }
 
-// enough says that the epoch was judged: no rung of the ladder but those with proof
-// applies to one that was not.
+// enough says that the epoch was judged: the rungs of the ladder that ask for no proof
+// apply to one that was not together with the next.
 func (s *settlement) enough() bool { return 2*s.tally.Judged >= s.p.RoundsPerEpoch }
 
 // punish judges each node's conduct, and slashes.
@@ -88,7 +88,8 @@ func (s *settlement) judge(b *closing, faults []foundFault) {
 	for i := range o.AwayBefore {
 		o.AwayBefore[i] = b.standing.AwayBefore(s.c.Epoch, i)
 	}
-	o.Verdict, b.standing = ladder.Judge(staking.Conduct{Credit: b.credit, Enough: s.enough(), Late: o.Late,
+	o.Past = b.standing.Past
+	o.Verdict, b.standing = ladder.Judge(staking.Conduct{Credit: b.credit, Enough: s.enough(), Judging: s.tally.Judged, Rounds: s.p.RoundsPerEpoch, Late: o.Late,
 		Lies: o.Lies, RecentLies: o.RecentLies, FalseVotes: o.FalseVotes, DoubleSlash: o.DoubleSlash}, b.standing, s.c.Epoch)
 }
 

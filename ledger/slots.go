@@ -23,10 +23,11 @@ func (x *exec) queueSlot(id blob.ID) {
 	}
 }
 
-// queueFree notes that the blob of an entry has ended.
+// queueFree notes that the blob of an entry has ended, and when: a round that was opened
+// before draws from its slot still.
 func (x *exec) queueFree(e registry.Entry) {
 	if e.Slot > 0 {
-		x.o.Set(keyFreeing(e.Slot-1), nil)
+		x.put(keyFreeing(e.Slot-1), x.head.Height)
 	}
 }
 
@@ -53,11 +54,13 @@ func (x *exec) moveIndex() {
 		}
 		id := blob.ID(k[8:])
 		x.o.Delete(keyEligible(numberAt(k), id))
-		if e, ok := x.entry(id); ok && e.Certified() && e.Slot == 0 {
+		// A certificate that is younger than a round has a place of its own in the queue: the
+		// blob ended, and was registered again.
+		if e, ok := x.entry(id); ok && e.Certified() && e.Slot == 0 && e.CertifiedHeight+x.p.RoundBlocks <= x.head.Height {
 			slot := x.freeSlot()
 			e.Slot = slot + 1
 			x.put(KeyBlob(id), e)
-			x.put(keySlot(slot), challenge.Slot{Blob: id, Units: e.Units})
+			x.put(keySlot(slot), challenge.Slot{Blob: id, Units: e.Units, Stripes: uint64(sure(e.Manifest.Layout()).Stripes)})
 			blobs, units = blobs+1, units+e.Units
 		}
 	}

@@ -30,6 +30,7 @@ type Statement struct {
 	DoublePower   uint64          // shards that double-signed within two epochs, its own among them
 	DoubleTaken   uint64          // bps that it had paid before for that
 	AwayBefore    [2]bool         // it had been away that much in the epoch before: see Ladder.AwayBps
+	Past          staking.Past    // what its conduct was judged together with
 	Late          bool            // not ready for a shard for LateEpochs epochs
 	AtRisk        staking.Cut     // bond and balance before the slash
 	Cut           staking.Cut     // what the slash took

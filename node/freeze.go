@@ -17,8 +17,8 @@ const freezeTimes = 3
 // freeze keeps answers back while a challenge runs: who has dropped a fragment must not
 // fetch it, or have it made, once it knows what it is asked. Single symbols, with which a
 // fragment is rebuilt for next to nothing, wait from some blocks before the draw on; all
-// answers wait for the block of the draw itself, and those of drawn stripes until the
-// deadline.
+// answers wait while the beacon is being closed, as a closer knows the draw some blocks
+// before the others, and those of drawn stripes until the deadline.
 type freeze struct {
 	mu      sync.Mutex // guards the fields below
 	height  uint64     // of the last block seen
@@ -55,7 +55,7 @@ func (f *freeze) wait(id blob.ID, stripe uint32, symbols bool, now time.Time) er
 	t, next := f.round.T, f.height+1
 	until := uint64(0)
 	switch {
-	case !f.round.Drawn && (next >= t || symbols && next+f.params.Challenge.Freeze > t):
+	case !f.round.Drawn && (f.round.Closed || next >= t || symbols && next+f.params.Challenge.Freeze > t):
 		until = t + 1
 	case f.round.Drawn && f.height < t+f.params.Challenge.Deadline && f.drawn[challenge.Draw{Blob: id, Stripe: stripe}]:
 		until = t + f.params.Challenge.Deadline

@@ -44,7 +44,7 @@ func TestNothingOfADrawnStripeIsAnswered(t *testing.T) {
 
 func TestAnswersWaitWhileAChallengeRuns(t *testing.T) {
 	p := ledger.Testnet()
-	p.Challenge = challenge.Default() // freeze 6, deadline 40
+	p.Challenge = challenge.Default() // freeze 20, deadline 40
 	shape, err := p.Shape()
 	if err != nil {
 		t.Fatal(err)
@@ -57,6 +57,8 @@ func TestAnswersWaitWhileAChallengeRuns(t *testing.T) {
 	other := blob.ID{2}
 	start := time.Unix(0, 0)
 	open := ledger.RoundState{Ordinal: 3, T: 100}
+	closed := open
+	closed.Closed = true
 	drawn := open
 	drawn.Drawn, drawn.Drawings = true, []ledger.Drawing{{Manifest: m, Stripe: 0}}
 	over := drawn
@@ -70,15 +72,16 @@ func TestAnswersWaitWhileAChallengeRuns(t *testing.T) {
 		after   time.Duration
 		until   uint64 // 0: no wait
 	}{
-		{"symbols before the reveals", 94, open, m.ID(), true, 0, 101},
-		{"whole fragments then", 94, open, m.ID(), false, 0, 0},
+		{"symbols before the reveals", 80, open, m.ID(), true, 0, 101},
+		{"whole fragments then", 93, open, m.ID(), false, 0, 0},
+		{"all while the beacon is closed", 94, closed, other, false, 0, 101},
 		{"all for the block of the draw", 99, open, other, false, 0, 101},
 		{"what was drawn", 100, drawn, m.ID(), false, 0, 140},
 		{"its symbols", 120, drawn, m.ID(), true, 0, 140},
 		{"what was not drawn", 120, drawn, other, true, 0, 0},
 		{"after the deadline", 140, drawn, m.ID(), false, 0, 0},
 		{"when it is over", 120, over, m.ID(), false, 0, 0},
-		{"a ledger that stands still", 120, drawn, m.ID(), false, 3*46*500*time.Millisecond + 1, 0},
+		{"a ledger that stands still", 120, drawn, m.ID(), false, 3*60*500*time.Millisecond + 1, 0},
 	} {
 		var f freeze
 		f.follow(ledger.Head{Height: c.height}, c.round, p, start)

@@ -11,7 +11,7 @@ type Alone struct {
 	Uptime  float64 `json:"uptime"`
 	Years   int     `json:"years"`
 	Slashed int     `json:"slashed"` // years with a slash
-	Rungs   [10]int `json:"rungs"`   // slashes by rung
+	Rungs   [11]int `json:"rungs"`   // slashes by rung
 	Outages Outages `json:"outages"`
 }
 

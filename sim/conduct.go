@@ -8,12 +8,12 @@ import (
 )
 
 // What a round of challenges is, in hours and draws. A real round has 1200 blocks; the
-// draw is known at block 10, and proofs are due 40 blocks later.
+// draw is at block 20 to 119, here at 70, and proofs are due 40 blocks later.
 const (
-	drawnAt    = 10.0 / 1200
-	dueAt      = 50.0 / 1200
+	drawnAt    = 70.0 / 1200
+	dueAt      = 110.0 / 1200
 	draws      = 32 // fragments that a round asks each shard for
-	muteRounds = 2  // after one in which it had revealed nothing, a node is not credited
+	muteRounds = 2  // after one in which it was away, a node is away
 )
 
 // Detection is the probability that a round finds out a shard of which a part p of the
@@ -26,7 +26,7 @@ type conduct struct {
 	zone   *outages // nil: none
 	caught float64  // probability that a shard fails a round for what was dropped
 	random *rand.Rand
-	mute   int  // rounds for which it is not credited yet
+	mute   int  // rounds for which it counts as away still
 	away   bool // it was offline when the last round was drawn
 	all    staking.Outcome
 }
@@ -65,10 +65,10 @@ func (o Options) conducts() []*conduct {
 }
 
 // begin settles what a round finds of the node as a whole. Who is offline when the
-// round is drawn has not revealed: Away, and Inconclusive for the next rounds. Who
-// goes between the draw and the time by which proofs are due has failed: it was there
-// and had declared nothing. That is harder than life, where a proof is out within
-// seconds.
+// round is drawn is away, in this and in the next rounds. Who goes between the draw and
+// the time by which proofs are due has failed: it was there and had declared nothing.
+// That is harder than life, where a proof is out within seconds, and who is back before
+// the deadline can still prove.
 func (c *conduct) begin(round int) {
 	drawn, due := float64(round)+drawnAt, float64(round)+dueAt
 	away, crashes := c.own.down(drawn, due)
@@ -82,7 +82,7 @@ func (c *conduct) begin(round int) {
 		c.mute, c.all = muteRounds, staking.Away
 	case c.mute > 0:
 		c.mute--
-		c.all = staking.Inconclusive
+		c.all = staking.Away
 	case crashes:
 		c.all = staking.Failed
 	default:

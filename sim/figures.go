@@ -20,7 +20,7 @@ type Group struct {
 	Drop    float64 `json:"drop"`
 	Years   int     `json:"node_years"`
 	Slashed int     `json:"slashed_years"` // with a slash
-	Rungs   [10]int `json:"rungs"`         // slashes by rung
+	Rungs   [11]int `json:"rungs"`         // slashes by rung
 	Passed  float64 `json:"passed"`
 	Income  float64 `json:"income"` // paid
 	Held    float64 `json:"held"`   // earned, and held back at the end

@@ -281,7 +281,7 @@ func (s *rounds) arrives() bool { return s.o.Loss == 0 || s.random.Float64() >= 
 
 // votes are those on the block of a height, which w is about.
 func (s *rounds) votes(w ledger.Wants, height uint64) (out []ledger.VoteExtension) {
-	if !w.Reveal && !w.Attest {
+	if !w.Reveal && !w.Attest && w.Closer == (staking.NodeID{}) {
 		return nil
 	}
 	for i, n := range s.nodes {
@@ -289,12 +289,18 @@ func (s *rounds) votes(w ledger.Wants, height uint64) (out []ledger.VoteExtensio
 			continue
 		}
 		v := ledger.VoteExtension{Node: s.people.ids[i], Power: 1}
-		if w.Reveal {
+		switch {
+		case w.Closer != (staking.NodeID{}):
+			if w.Closer != v.Node {
+				continue
+			}
+			v.Extension = challenge.NewClosing(s.chain, n.secret.BLSKey(), w.Round, w.Turn).Encode()
+		case w.Reveal:
 			if n.round != w.Round || n.reveal == nil {
 				n.round, n.reveal = w.Round, challenge.NewReveal(s.chain, n.secret.BLSKey(), w.Round).Encode()
 			}
 			v.Extension = n.reveal
-		} else {
+		default:
 			yes := make([]byte, (s.p.Shards+7)/8)
 			for shard := range n.heard {
 				yes[shard/8] |= 1 << (shard % 8)

@@ -5,7 +5,9 @@ import "github.com/walrus-network/walrus/token"
 // Conduct is what is known of a node at the end of an epoch.
 type Conduct struct {
 	Credit
-	Enough      bool   // at least half of the rounds were judged: the rungs 1 to 6 apply
+	Enough      bool   // at least half of the rounds were judged: the rungs 1 to 6 and 10 apply
+	Judging     uint64 // rounds that were judged; where they are not enough they are judged with the next epoch's
+	Rounds      uint64 // of the epoch
 	Late        bool   // it took longer than LateEpochs to become ready for a shard
 	Lies        uint64 // proven in this epoch: signed proofs or answers that are false
 	RecentLies  uint64 // in the LieEpochs up to this one
@@ -36,9 +38,10 @@ func (l Ladder) Judge(c Conduct, s Standing, epoch uint64) (Verdict, Standing) {
 			v.Rung, v.Bps = n, bps
 		}
 	}
-	if c.Enough {
+	if c = s.Past.Gather(c); c.Enough {
 		l.presence(c, s, epoch, &v, rung)
 		s.setAway(c.Credit, l, epoch)
+		s.Past.Judged, s.Past.Proven = c.Judged, c.Proven
 	}
 	if c.Late {
 		rung(6, l.AwaySlash[1])
@@ -60,7 +63,7 @@ func (l Ladder) Judge(c Conduct, s Standing, epoch uint64) (Verdict, Standing) {
 	return v, s
 }
 
-// presence is rungs 1 to 6.
+// presence is rungs 1 to 6 and 10.
 func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung func(uint8, uint64)) {
 	if !c.Proves(l.PassBps) {
 		rung(1, 0)
@@ -73,6 +76,12 @@ func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung f
 			v.Move = i >= 2
 		}
 	}
+	if l.Lacks(c, s.Past) {
+		if l.ProveSlash > v.Bps { // else the rung of the failures says more
+			rung(10, l.ProveSlash)
+		}
+		v.NoNew, v.Move = true, true
+	}
 	for i := range l.AwayBps {
 		if c.above(c.Away, l.AwayBps[i]) && s.AwayBefore(epoch, i) {
 			rung(uint8(5+i), l.AwaySlash[i])
@@ -81,6 +90,18 @@ func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung f
 			}
 		}
 	}
+}
+
+// Lacks is rung 10: who proves less than a part of what it was asked, ProveBps, in two
+// epochs in a row is of no use, by whatever mixture of failures and absence it keeps below
+// the other rungs. Nor is who proves less than four fifths of that part in both taken
+// together, so that nobody rests in every second epoch. An outage of one whole epoch
+// leaves about half of two.
+func (l Ladder) Lacks(c Conduct, p Past) bool {
+	before := Credit{Judged: p.Judged, Proven: p.Proven}
+	both := Credit{Judged: p.Judged + c.Judged, Proven: p.Proven + c.Proven}
+	each := !before.Proves(l.ProveBps) && !c.Proves(l.ProveBps)
+	return p.Judged > 0 && c.Judged > 0 && (each || !both.Proves(l.ProveBps/5*4))
 }
 
 // BountyPart is what each of those who showed the proofs for a slash is paid of it.

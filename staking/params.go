@@ -51,6 +51,8 @@ type Ladder struct {
 	LieEpochs  uint64       //
 	VoteSlash  uint64       // rung 8
 	DoubleSign uint64       // rung 9: at least; see DoubleSignBps
+	ProveBps   uint64       // rung 10: proven less than this part of the shard-rounds, two epochs in a row
+	ProveSlash uint64       //
 	BountyBps  uint64       // of a slash, to who showed the proof
 	BountyMost token.Amount // and at most so much
 	RepairBps  uint64       // of a slash, to the repair fund; what is left is burned
@@ -65,7 +67,7 @@ func Default() Params {
 		Ladder: Ladder{
 			PassBps: 9000, FailBps: [3]uint64{1000, 2500, 5000}, FailSlash: [3]uint64{50, 200, 500},
 			AwayBps: [2]uint64{3300, 6600}, AwaySlash: [2]uint64{50, 1000}, LateEpochs: 2,
-			LieSlash: 100, LieMost: 500, LiesOut: 3, LieEpochs: 8, VoteSlash: 20, DoubleSign: 500,
+			LieSlash: 100, LieMost: 500, LiesOut: 3, LieEpochs: 8, VoteSlash: 20, DoubleSign: 500, ProveBps: 5000, ProveSlash: 500,
 			BountyBps: 500, BountyMost: 100 * token.WAL, RepairBps: 4500, JailEpochs: 1,
 		},
 	}
@@ -108,7 +110,7 @@ func (p PayParams) validate() error {
 }
 
 func (l Ladder) validate() error {
-	parts := []uint64{l.PassBps, l.LieSlash, l.LieMost, l.VoteSlash, l.DoubleSign, l.BountyBps, l.RepairBps, l.BountyBps + l.RepairBps}
+	parts := []uint64{l.PassBps, l.LieSlash, l.LieMost, l.VoteSlash, l.DoubleSign, l.ProveBps, l.ProveSlash, l.BountyBps, l.RepairBps, l.BountyBps + l.RepairBps}
 	parts = append(append(parts, l.FailBps[:]...), l.FailSlash[:]...)
 	for _, bps := range append(append(parts, l.AwayBps[:]...), l.AwaySlash[:]...) {
 		if bps > whole {

@@ -5,7 +5,7 @@ package staking
 type Standing struct {
 	_          struct{} `cbor:",toarray"`
 	Paid       uint64   // epochs in which it had shards so far
-	Away       []uint64 // by rung (5, 6): 1 + the last epoch in which it was away that much
+	Away       []uint64 // by rung (5, 6): 1 + the last epoch that was judged, if it was away that much in it; else 0
 	Lies       []uint64 // the last epochs with proven lies, one entry each lie
 	Unready    []uint16 // shards that it was not ready for at the end of the last epoch
 	UnreadyFor []uint64 // for how many epochs' ends
@@ -14,6 +14,31 @@ type Standing struct {
 	JailFrom   uint64   // earns nothing from this epoch
 	JailUntil  uint64   // to the one before this
 	Badness    uint64   // of the last verdict that moves shards away: whose shards go first
+	Past       Past     // what the next epoch's conduct is judged together with
+}
+
+// Past is what is kept of the epochs before to judge the next one by.
+type Past struct {
+	_      struct{} `cbor:",toarray"`
+	Judged uint64   // shard-rounds of the last epoch that was judged
+	Proven uint64   // of these
+	Owed   Credit   // of the epochs since, which had too few judged rounds
+	Rounds uint64   // judged, of these epochs
+}
+
+// Gather adds to an epoch's conduct what is owed of those before. Where it is not enough
+// still it is kept: rounds that are void put a verdict off, and nothing else.
+func (p *Past) Gather(c Conduct) Conduct {
+	c.Assigned, c.Passed = c.Assigned+p.Owed.Assigned, c.Passed+p.Owed.Passed
+	c.Judged, c.Proven = c.Judged+p.Owed.Judged, c.Proven+p.Owed.Proven
+	c.Failed, c.Away = c.Failed+p.Owed.Failed, c.Away+p.Owed.Away
+	c.Judging += p.Rounds
+	c.Enough = c.Enough || 2*c.Judging >= c.Rounds && c.Rounds > 0
+	p.Owed, p.Rounds = Credit{}, 0
+	if !c.Enough {
+		p.Owed, p.Rounds = c.Credit, c.Judging
+	}
+	return c
 }
 
 // NoNew says that the node gets no new shards in the committee that is chosen in epoch.
@@ -26,9 +51,9 @@ func (s Standing) Moves(epoch uint64) bool { return epoch < s.MoveUntil }
 func (s Standing) Jailed(epoch uint64) bool { return s.JailFrom <= epoch && epoch < s.JailUntil }
 
 // AwayBefore says that the node was away as much as a rung (0: the lower) asks for in
-// the epoch before.
+// the last epoch before that was judged.
 func (s Standing) AwayBefore(epoch uint64, rung int) bool {
-	return epoch > 0 && rung < len(s.Away) && s.Away[rung] == epoch
+	return epoch > 0 && rung < len(s.Away) && s.Away[rung] > 0 && s.Away[rung] <= epoch
 }
 
 func (s *Standing) setAway(c Credit, l Ladder, epoch uint64) {

@@ -13,8 +13,8 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// A grinder foresees the beacon of the block that it is about to propose, as the ledger
-// then has it: with all reveals, and without one that is new.
+// A grinder that closes a beacon last foresees it, as the ledger then has it: with its
+// signature, and without. Any other closer foresees nothing, and is not silent.
 func TestAGrinderForeseesTheBeacon(t *testing.T) {
 	o := challenged(4)
 	o.Dir = t.TempDir()
@@ -31,13 +31,14 @@ func TestAGrinderForeseesTheBeacon(t *testing.T) {
 		secrets = append(secrets, s)
 	}
 	id := func(i int) staking.NodeID { return staking.NodeID(secrets[i].Key().Public()) }
-	for _, leaveOut := range [][]staking.NodeID{nil, {id(3)}} {
+	for _, silent := range []bool{false, true} {
 		l, err := ledger.NewLocal(net.Network.Genesis, state.NewMemory(), func() int64 { return time.Now().UnixMilli() })
 		if err != nil {
 			t.Fatal(err)
 		}
 		chain := net.Network.Genesis.ChainID()
 		var votes []ledger.VoteExtension // on the last block
+		var foreseen challenge.Beacon
 		for drawn := false; !drawn; {
 			h := l.Height() + 1
 			w, err := l.Machine().Wants(h)
@@ -48,34 +49,35 @@ func TestAGrinderForeseesTheBeacon(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			state, _, err := before.Round()
+			if err != nil {
+				t.Fatal(err)
+			}
 			b := ledger.Block{}
 			if w.Carry {
 				b.Extensions = votes
 			}
-			var foreseen challenge.Beacon
 			if w.Last {
 				b.Proposer, b.Last = id(0), secrets[0].BLSKey().Sign(challenge.LastMessage(chain, w.Round))
-				p := comet.Proposing{Self: id(0), Height: h, Wants: w, Seen: votes, Last: b.Last, Before: before}
-				r, _, err := before.Round()
-				if err != nil {
-					t.Fatal(err)
-				}
-				c, err := before.Committee(r.Round.Epoch)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if foreseen, err = foreseeBeacon(p, r, c, revealsOf(p, len(c.Holder)), comet.Choice{LeaveOut: leaveOut}); err != nil {
-					t.Fatal(err)
-				}
-				if leaveOut != nil {
-					b.Extensions = votes[:3]
-				}
 			}
 			votes = nil
 			for i := range secrets {
 				v := ledger.VoteExtension{Node: id(i), Power: 1}
-				if w.Reveal && (i < 3 || h+1 == w0(t, l)) { // the last one reveals in the last moment
+				switch {
+				case w.Reveal:
 					v.Extension = challenge.NewReveal(chain, secrets[i].BLSKey(), w.Round).Encode()
+				case w.Closer == id(i):
+					e := challenge.NewClosing(chain, secrets[i].BLSKey(), w.Round, w.Turn)
+					last := w.Turn+1 == uint64(len(state.Closers))
+					p := comet.Proposing{Self: id(i), Height: h, Wants: w, Last: e.Closing.Signature, Closes: true, Before: before}
+					if c := (Grinder{Lazy{Drops: 0.5}}).choose(p); c.Pass { // nothing is stored, and nothing drawn that it dropped
+						t.Error("it is silent for nothing")
+					}
+					if foreseen = challenge.Close(state.Beacon, w.Turn, e.Closing.Signature); last && silent {
+						foreseen = state.Beacon
+						break
+					}
+					v.Extension = e.Encode()
 				}
 				votes = append(votes, v)
 			}
@@ -90,41 +92,27 @@ func TestAGrinderForeseesTheBeacon(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if drawn = r.Drawn; drawn && (r.Beacon != foreseen || len(r.Reveals) != 4-len(leaveOut)) {
-				t.Errorf("without %d: foreseen %s, drawn from %s of %d reveals", len(leaveOut), foreseen, r.Beacon, len(r.Reveals))
+			if drawn = r.Drawn; drawn && r.Beacon != foreseen {
+				t.Errorf("silent %v: foreseen %s, drawn from %s", silent, foreseen, r.Beacon)
 			}
-			if h > 100 {
+			if h > 200 {
 				t.Fatal("nothing is drawn")
 			}
 		}
 	}
 }
 
-// w0 is the height of the draw.
-func w0(t *testing.T, l *ledger.Local) uint64 {
-	t.Helper()
-	v, err := l.Machine().View()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, _, err := v.Round()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r.T
-}
-
 // What a grinder leaves out, a block can do without.
 func TestAGrinderLeavesTwoThirdsInItsBlock(t *testing.T) {
 	var c ledger.Committee
 	var p comet.Proposing
-	seen := map[staking.NodeID]token.BLSSignature{}
+	seen := map[staking.NodeID]bool{}
 	for i := range 10 {
 		id := staking.NodeID{byte(i + 1)}
 		var n = c.Nodes
 		n = append(n, ledger.Member{ID: id, Power: 1})
 		c.Nodes = n
-		seen[id] = token.BLSSignature{}
+		seen[id] = true
 		p.Seen = append(p.Seen, ledger.VoteExtension{Node: id, Power: 1})
 	}
 	p.Self = c.Nodes[0].ID

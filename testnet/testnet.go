@@ -175,7 +175,7 @@ const proofTime = 3 * time.Second
 func (o Options) rounds(n uint64) (rounds, blocks uint64, challenged bool) {
 	all := uint64(o.Epoch / o.Block)
 	p, ok := challenge.Fitting(all / n)
-	if all%n != 0 || !ok || time.Duration(p.Deadline)*o.Block < proofTime {
+	if all%n != 0 || !ok || p.ValidateEpoch(n) != nil || time.Duration(p.Deadline)*o.Block < proofTime {
 		return 1, all, false
 	}
 	return n, all / n, true

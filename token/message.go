@@ -15,7 +15,7 @@ const (
 	PurposeBLS         Purpose = "bls"         // proof of possession of a BLS key: the node's ed25519 key, the BLS key
 	PurposeNode        Purpose = "node"        // by a node's ed25519 key: its registration by an operator
 	PurposeReveal      Purpose = "reveal"      // by a node's BLS key: epoch, round: its part of the beacon
-	PurposeLast        Purpose = "last"        // by the BLS key of a round's proposer: epoch, round
+	PurposeLast        Purpose = "last"        // by the BLS key of a round's proposer: epoch, round; of a closer: epoch, round, turn
 	PurposeProof       Purpose = "proof"       // by a node's ed25519 key: round, shard and the openings of a challenge
 	PurposeDeclare     Purpose = "declare"     // by a node's ed25519 key: the ordinal of a round for which it lost something
 	PurposeReady       Purpose = "ready"       // by a node's ed25519 key: epoch, shard it has taken over

@@ -120,14 +120,14 @@ func percent(part float64) string { return fmt.Sprintf("%.2f %%", 100*part) }
 
 // slashText counts slashes by rung: 2x rung 3.
 func slashText(n sim.Node) string {
-	var rungs [10]int
+	var rungs [11]int
 	for _, s := range n.Slashes {
 		rungs[s.Rung]++
 	}
 	return rungsText(rungs)
 }
 
-func rungsText(rungs [10]int) string {
+func rungsText(rungs [11]int) string {
 	var out []string
 	for rung, n := range rungs {
 		if n > 0 {

@@ -42,6 +42,7 @@ type member struct {
 	peers  func() []Peer // whom it connects to; nil: everybody
 
 	attester Attester                    // see Options
+	choose   func(Proposing) Choice      // see Options
 	wrap     func(*app) abci.Application // see Options
 	chain    *Chain
 	host     *p2p.Host
@@ -127,7 +128,7 @@ func (c *cluster) start(list ...int) {
 		if peers == nil {
 			peers = c.peers
 		}
-		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), BLS: m.secret.BLSKey(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Attester: m.attester, Log: quiet().With("node", i), wrap: m.wrap})
+		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), BLS: m.secret.BLSKey(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Attester: m.attester, Choose: m.choose, Log: quiet().With("node", i), wrap: m.wrap})
 		if err != nil {
 			c.t.Fatal(err)
 		}

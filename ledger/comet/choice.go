@@ -6,22 +6,23 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Proposing is what a proposer knows who is about to write transaction 0 of its block,
-// and could try to make use of.
+// Proposing is what a node knows that is about to write transaction 0 of its block, or to
+// sign as a round's closer, and could try to make use of.
 type Proposing struct {
 	Self   staking.NodeID
 	Height uint64
 	Wants  ledger.Wants
-	Seen   []ledger.VoteExtension // of the votes on the last block: all that are fit to be carried
-	Last   token.BLSSignature     // its own part of the draw, where Wants.Last says that it follows from this block
+	Seen   []ledger.VoteExtension // of the votes on the last block: all that are fit to be carried; none for a closer
+	Last   token.BLSSignature     // its own part of the beacon, where it is the closer, or Wants.Last asks its block for one
+	Closes bool                   // it is the closer
 	Before ledger.View            // the state before the block
 }
 
-// Choice is what a proposer makes of it. An honest one leaves nothing out and never
-// passes its turn: the zero Choice.
+// Choice is what the node makes of it. An honest one leaves nothing out and never passes
+// its turn: the zero Choice.
 type Choice struct {
 	LeaveOut []staking.NodeID // whose vote's extension is not carried
-	Pass     bool             // the block begins with nothing, so that it is refused and the turn is lost
+	Pass     bool             // the block begins with nothing, so that it is refused and the turn is lost; a closer stays silent
 }
 
 // choose leaves out of a list what the proposer chooses to. propose is false where it
@@ -51,4 +52,21 @@ func (a *app) choose(w ledger.Wants, height int64, l lastVotes, list []signedExt
 		}
 	}
 	return !c.Pass, nil
+}
+
+// closing is what a closer adds to its vote: its part of the beacon, or nothing, if it
+// would rather be silent.
+func (a *app) closing(w ledger.Wants, height uint64) ([]byte, error) {
+	e := a.voice.closing(w.Round, w.Turn)
+	if a.chooser == nil {
+		return e.Encode(), nil
+	}
+	before, err := a.machine.ViewAt(height - 1)
+	if err != nil {
+		return nil, err
+	}
+	if a.chooser(Proposing{Self: a.self, Height: height, Wants: w, Last: e.Closing.Signature, Closes: true, Before: before}).Pass {
+		return nil, nil
+	}
+	return e.Encode(), nil
 }

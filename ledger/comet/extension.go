@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
 )
@@ -62,6 +63,11 @@ func (v *voice) attest(r challenge.Round, shards int) []byte {
 	return challenge.NewAttest(r, listened, own, yes).Encode()
 }
 
+// closing is this node's part where it closes a round's beacon.
+func (v *voice) closing(r challenge.Round, turn uint64) challenge.Extension {
+	return challenge.NewClosing(v.chain, v.key, r, turn)
+}
+
 // last is the proposer's signature for a round's block.
 func (v *voice) last(r challenge.Round) []byte {
 	sig := v.key.Sign(challenge.LastMessage(v.chain, r))
@@ -93,6 +99,8 @@ func checkExtension(extension []byte, w ledger.Wants, known bool, shards int) er
 		return nil
 	case e.Reveal != nil && w.Reveal && w.Round == (challenge.Round{Epoch: e.Reveal.Epoch, Round: e.Reveal.Round}):
 		return nil
+	case e.Closing != nil && w.Closer != (staking.NodeID{}) && e.Closing.Turn == w.Turn && w.Round == (challenge.Round{Epoch: e.Closing.Epoch, Round: e.Closing.Round}):
+		return nil
 	case e.Attest != nil && w.Attest && w.Round == (challenge.Round{Epoch: e.Attest.Epoch, Round: e.Attest.Round}):
 		return nil
 	}
@@ -112,6 +120,10 @@ func (a *app) ExtendVote(_ context.Context, r *abci.RequestExtendVote) (*abci.Re
 	switch {
 	case w.Reveal:
 		extension = a.voice.prepare(w.Round)()
+	case w.Closer == a.self && known && w.Closer != (staking.NodeID{}):
+		if extension, err = a.closing(w, uint64(r.Height)); err != nil {
+			return nil, a.broken(fmt.Errorf("vote on block %d: %w", r.Height, err))
+		}
 	case w.Attest:
 		extension = a.voice.attest(w.Round, a.shards())
 	}

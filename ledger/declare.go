@@ -1,0 +1,78 @@
+package ledger
+
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
+)
+
+// declared says that a node has declared a loss for this round.
+func (x *exec) declared(id staking.NodeID, r RoundState) bool {
+	ordinal, ever, err := read[uint64](x.view(), "declared loss", KeyDeclared(id))
+	return sure(ever, err) && ordinal == r.Ordinal
+}
+
+// Declare says that a node has lost something that it should hold: it is not asked in
+// the next round, not paid and not punished for it. It is too late for a round that is
+// under way.
+type Declare struct {
+	_         struct{} `cbor:",toarray"`
+	Node      staking.NodeID
+	Ordinal   uint64          // of the round; see View.NextRound
+	Signature token.Signature // by the node's key, over DeclareMessage
+}
+
+// DeclareMessage is what a node signs that has lost something.
+func DeclareMessage(chain token.ChainID, ordinal uint64) []byte {
+	return token.Message(token.PurposeDeclare, chain, ordinal)
+}
+
+// NewDeclare signs that the node of a key has lost something, for a round.
+func NewDeclare(chain token.ChainID, k token.Key, ordinal uint64) Declare {
+	return Declare{Node: staking.NodeID(k.Public()), Ordinal: ordinal, Signature: k.Sign(DeclareMessage(chain, ordinal))}
+}
+
+func (Declare) kind() Kind { return KindDeclare }
+
+func (Declare) check(Params) error { return nil }
+
+func (b Declare) plan(x *exec, _ Tx) (plan, error) {
+	if _, err := x.node(b.Node); err != nil {
+		return plan{}, err
+	}
+	next := sure(x.nextRound())
+	if b.Ordinal != next {
+		return plan{}, fmt.Errorf("round %d, the next that can be declared for is %d: %w", b.Ordinal, next, ErrDeclared)
+	}
+	was, ever, err := read[uint64](x.view(), "declared loss", KeyDeclared(b.Node))
+	if sure(ever, err) && was == next {
+		return plan{}, fmt.Errorf("round %d: %w", next, ErrDeclared)
+	}
+	if err := b.Node.PublicKey().Verify(DeclareMessage(x.chain, b.Ordinal), b.Signature); err != nil {
+		return plan{}, fmt.Errorf("round %d: %w", b.Ordinal, ErrSignature)
+	}
+	return plan{subject: string(KeyDeclared(b.Node)), apply: func() { x.put(KeyDeclared(b.Node), next) }}, nil
+}
+
+// nextRound is the ordinal of the first round that was not opened yet.
+func (x *exec) nextRound() (uint64, error) { return x.view().NextRound() }
+
+// NextRound is the ordinal of the round for which a loss can still be declared.
+func (v View) NextRound() (uint64, error) {
+	h, err := v.Head()
+	if err != nil {
+		return 0, err
+	}
+	p, err := v.Params()
+	if err != nil {
+		return 0, err
+	}
+	ordinal := h.Height / p.RoundBlocks
+	if r, ok, err := v.Round(); err != nil {
+		return 0, err
+	} else if ok && r.Ordinal >= ordinal {
+		ordinal = r.Ordinal + 1
+	}
+	return ordinal, nil
+}
