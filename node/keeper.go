@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,6 +48,14 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 			return p2p.Confirmation{}, p2p.Refuse(p2p.CodeNotDuty, "place %d of %s is not this node's: ask the ledger for the committee again", p, c.ID)
 		}
 	}
+	// What an upload leaves behind that ends without being paid goes at once: bytes that
+	// cost nothing must not outlast the connection that brings them.
+	whole := false
+	defer func() {
+		if !whole {
+			k.abandon(c.ID)
+		}
+	}()
 	end := k.n.incoming.begin(c.ID)
 	defer end()
 	if err := k.admit(ctx, c, in.Manifest()); err != nil {
@@ -64,7 +73,32 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 	}
 	// While it waits to be paid for it is worth no more than any other in the corner.
 	end()
-	return k.confirm(ctx, c)
+	confirmation, err := k.confirm(ctx, c)
+	whole = err == nil
+	return confirmation, err
+}
+
+// abandonLimit bounds the time for dropping what an upload left behind.
+const abandonLimit = 10 * time.Second
+
+// abandon drops what an upload left in the corner, unless another client sends the same
+// blob or somebody has paid for it.
+func (k keeper) abandon(id blob.ID) {
+	ctx, cancel := context.WithTimeout(context.Background(), abandonLimit) // the upload's own has ended
+	defer cancel()
+	staged, err := k.n.store.Staged()
+	if err == nil && slices.ContainsFunc(staged, func(s store.StagedBlob) bool { return s.ID == id }) {
+		err = k.n.endStaged(ctx, id)
+	}
+	if err != nil {
+		k.n.log.Warn("drop what an upload left behind", "blob", id, "err", err)
+	}
+}
+
+// Paid says whether the ledger shows a live registration of the blob.
+func (k keeper) Paid(ctx context.Context, id blob.ID) bool {
+	d, entry, known, err := k.registration(ctx, id)
+	return err == nil && known && entry.Live(d.epoch)
 }
 
 // admit makes a place for a blob: what is paid for among what is kept, else in the
@@ -139,7 +173,8 @@ func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p
 		}
 		wg.Go(func() {
 			defer func() { k.n.intake.Release(weight); <-slots }()
-			if err := k.keep(ctx, c, in.Places(), stripe); err != nil {
+			err := p2p.Guard(k.n.log, "keep a stripe", func() error { return k.keep(ctx, c, in.Places(), stripe) })
+			if err != nil {
 				if errors.Is(err, blob.ErrMismatch) {
 					k.n.host.Blame(from, err)
 					err = p2p.Refuse(p2p.CodeBadRequest, "%v", err)

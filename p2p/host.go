@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -232,6 +234,16 @@ func (h *Host) Addrs() []string {
 
 // Peers is who this host is connected to and what they said of themselves.
 func (h *Host) Peers() map[peer.ID]Hello { return h.greeted.all() }
+
+// RemoteIPs is the IP addresses that a peer's connections come from or go to.
+func (h *Host) RemoteIPs(p peer.ID) (out []netip.Addr) {
+	for _, c := range h.libp2p.Network().ConnsToPeer(p) {
+		if ip, err := ipOf(c.RemoteMultiaddr()); err == nil && !slices.Contains(out, ip) {
+			out = append(out, ip)
+		}
+	}
+	return out
+}
 
 // Known is how many peers the DHT's table holds.
 func (h *Host) Known() int { return h.dht.RoutingTable().Size() }
