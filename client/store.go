@@ -75,6 +75,7 @@ type storing struct {
 	manifest blob.Manifest
 	paying   *payment // nil where there is nothing to pay
 	agreed   bool     // the caller was told what it costs
+	busy     bool     // the last attempt found members busy
 	out      Stored
 }
 
@@ -132,8 +133,17 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 		s.out.Already = true
 		return false, s.pay(ctx)
 	}
+	if s.busy {
+		// Members prefer what the ledger shows to be paid: then nobody who pays nothing keeps
+		// this blob out. What is not certified comes back.
+		if err := s.pay(ctx); err != nil {
+			return false, err
+		}
+		s.paying = nil
+	}
 	err = s.upload(ctx)
-	again = errors.Is(err, errTurned) || p2p.IsRefusal(err, p2p.CodeNotDuty) || errors.Is(err, ledger.ErrCertificate)
+	s.busy = errors.Is(err, errBusy)
+	again = s.busy || errors.Is(err, errTurned) || p2p.IsRefusal(err, p2p.CodeNotDuty) || errors.Is(err, ledger.ErrCertificate)
 	return again, err
 }
 
