@@ -49,17 +49,22 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 		}
 	}
 	// What an upload leaves behind that ends without being paid goes at once: bytes that
-	// cost nothing must not outlast the connection that brings them.
-	whole := false
+	// cost nothing must not outlast the connection that brings them. And it costs the disk
+	// nothing before its first stripe is here: an offer alone is 56 bytes.
+	entered, whole := false, false
 	defer func() {
-		if !whole {
+		if entered && !whole {
 			k.abandon(c.ID)
 		}
 	}()
 	end := k.n.incoming.begin(c.ID)
 	defer end()
-	if err := k.admit(ctx, c, in.Manifest()); err != nil {
-		return p2p.Confirmation{}, refuseFull(err)
+	enter := func() error {
+		if entered {
+			return nil
+		}
+		entered = true
+		return k.admit(ctx, c, in.Manifest())
 	}
 	lacks, err := k.lacking(c, in.Places())
 	if err != nil {
@@ -68,7 +73,10 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 	if err := in.Want(func(stripe uint32) bool { return lacks[stripe] }); err != nil {
 		return p2p.Confirmation{}, err
 	}
-	if err := k.take(ctx, from, c, in); err != nil {
+	if err := k.take(ctx, from, c, in, enter); err != nil {
+		return p2p.Confirmation{}, refuseFull(err)
+	}
+	if err := enter(); err != nil { // there was nothing to send
 		return p2p.Confirmation{}, refuseFull(err)
 	}
 	// While it waits to be paid for it is worth no more than any other in the corner.
@@ -97,8 +105,16 @@ func (k keeper) abandon(id blob.ID) {
 
 // Paid says whether the ledger shows a live registration of the blob.
 func (k keeper) Paid(ctx context.Context, id blob.ID) bool {
-	d, entry, known, err := k.registration(ctx, id)
-	return err == nil && known && entry.Live(d.epoch)
+	v, err := k.n.ledger.View(ctx)
+	if err != nil {
+		return false
+	}
+	head, err := v.Head()
+	if err != nil {
+		return false
+	}
+	entry, known, err := v.Blob(id)
+	return err == nil && known && entry.Live(head.Epoch)
 }
 
 // admit makes a place for a blob: what is paid for among what is kept, else in the
@@ -146,8 +162,9 @@ func (k keeper) lacking(c blob.Commitment, places []blob.Place) ([]bool, error) 
 	return stripes, err
 }
 
-// take verifies and writes stripes while the next ones come in.
-func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p2p.Upload) error {
+// take verifies and writes stripes while the next ones come in. enter makes a place for
+// the blob, once the first is here.
+func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p2p.Upload, enter func() error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -159,6 +176,9 @@ func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p
 			break
 		}
 		k.n.incoming.progress(c.ID)
+		if err = enter(); err != nil {
+			continue
+		}
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
