@@ -156,7 +156,13 @@ func (h *Host) ServeFragments(k Keeper) {
 	h.serve(FragmentProtocol, func(ctx context.Context, s *session) error {
 		limit := firstLimit
 		for range maxRequests {
+			s.small = true
 			what, body, err := s.receive(limit)
+			s.small = false
+			if errors.Is(err, ErrProtocol) {
+				s.refuse(badRequest(err))
+				return err
+			}
 			if err != nil {
 				return nil // the asker is done
 			}

@@ -102,6 +102,7 @@ type session struct {
 	upload  *guest   // of the upload under way; nil: none
 	desks   []*guest // of the answers under way
 	large   *places  // of large frames; nil: any frame may be large
+	small   bool     // only small frames are due now
 	conns   *conns   // of the connection; nil at the side that opened the stream
 	visitor visitor
 	stopped atomic.Pointer[Refusal] // set by interrupt
@@ -235,6 +236,9 @@ func (s *session) receive(wait time.Duration) (kind, []byte, error) {
 	n := binary.BigEndian.Uint32(head[1:])
 	if n > maxFrame {
 		return 0, nil, fmt.Errorf("frame of %d bytes, at most %d: %w", n, maxFrame, ErrProtocol)
+	}
+	if n > smallFrame && s.small {
+		return 0, nil, fmt.Errorf("request of %d bytes, at most %d: %w", n, smallFrame, ErrProtocol)
 	}
 	if n > smallFrame && s.large != nil {
 		// Many streams with a large frame each that never ends would fill the memory.

@@ -122,6 +122,13 @@ func (d *desk) read(ctx context.Context) error {
 			return errors.New("not a ledger question")
 		}
 		d.s.rest()
+		cost := 1.0
+		if q.Ask == AskSubmit {
+			cost = float64(len(q.Body)) / askBytes
+		}
+		if err := d.host.doors.paces.slow(ctx, d.s.visitor, cost); err != nil {
+			return nil
+		}
 		select {
 		case d.room <- struct{}{}:
 		case <-ctx.Done():

@@ -39,6 +39,7 @@ type doors struct {
 	desks         *places // requests that are being answered
 	large         *places // large frames that are being read
 	submits       *submits
+	paces         *paces
 
 	mu      sync.Mutex // guards streams
 	streams map[protocol.ID]*places
@@ -48,7 +49,7 @@ func newDoors(countLoopback bool) *doors {
 	d := &doors{countLoopback: countLoopback, streams: map[protocol.ID]*places{},
 		desks:   newPlaces(maxServed, maxPeerServed, maxNetServed, servePatience),
 		large:   newPlaces(maxLarge, maxPeerLarge, maxNetLarge, largePatience),
-		submits: newSubmits()}
+		submits: newSubmits(), paces: newPaces()}
 	d.conns = newConns()
 	return d
 }
