@@ -121,7 +121,7 @@ func (f *Fetcher) open(ctx context.Context, d *Directory, p *prepared, m blob.Ma
 // A member whose places for uploads are taken is asked again: strangers who hold them
 // without sending anything lose them within seconds.
 const (
-	busyPatience = 20 * time.Second
+	busyPatience = 5 * time.Second
 	busyPause    = 100 * time.Millisecond
 	maxBusyPause = 2 * time.Second
 )

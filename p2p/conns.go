@@ -35,7 +35,12 @@ func (h *Host) connected(_ network.Network, c network.Conn) {
 	if c.Stat().Direction != network.DirInbound {
 		return
 	}
-	g, ok := h.doors.conns.places.take(h.visitorOf(c), func() { c.Close() })
+	v := h.visitorOf(c)
+	if v.standing != Member && h.doors.opens.spend(v.peer, 1) > hastyDebt {
+		go c.Close()
+		return
+	}
+	g, ok := h.doors.conns.places.take(v, func() { c.Close() })
 	if !ok {
 		go c.Close()
 		return

@@ -13,6 +13,7 @@ import (
 const (
 	asksPerSecond = 50
 	asksAtOnce    = 300 // after a pause: a command of a client asks some dozens
+	asksMaxDebt   = 10 * asksPerSecond
 	askBytes      = 16 << 10
 )
 
@@ -50,7 +51,7 @@ func (s *paces) spend(p peer.ID, cost float64) time.Duration {
 		x = &pace{left: asksAtOnce, at: now}
 		s.of[p] = x
 	}
-	x.left = min(asksAtOnce, x.left+now.Sub(x.at).Seconds()*asksPerSecond) - cost
+	x.left = max(-asksMaxDebt, min(asksAtOnce, x.left+now.Sub(x.at).Seconds()*asksPerSecond)-cost)
 	x.at = now
 	if x.left >= 0 {
 		return 0

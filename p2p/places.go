@@ -77,6 +77,9 @@ func class(s Standing) int {
 	return 0
 }
 
+// greedyPart is the part of the patience that a peer with more places has.
+const greedyPart = 8
+
 // take gives v a place. out is called, on a goroutine of its own, if the place is given
 // to a newcomer; it must end the guest's work. The guest is released by release.
 func (p *places) take(v visitor, out func()) (*guest, bool) {
@@ -140,10 +143,11 @@ func (p *places) spare(v visitor, now time.Time, match func(*guest) bool) *guest
 			continue
 		}
 		lower := x.standing < v.standing
-		// A peer with more places than the newcomer will have is spared sooner, as long as
-		// nothing is done for it: identities are free, and so are idle streams.
-		greedy := !p.level && x.held == 0 && x.peer != v.peer && p.of[x.peer] > p.of[v.peer]+1
-		idle := x.held == 0 && now.Sub(x.moved) >= cmp.Or(x.wait, p.patience)
+		still, patience := now.Sub(x.moved), cmp.Or(x.wait, p.patience)
+		idle := x.held == 0 && still >= patience
+		// A peer with more places than the newcomer will have is spared sooner. Yet not while
+		// it moves on: or strangers with a place each would interrupt a client with several.
+		greedy := !p.level && x.held == 0 && still >= patience/greedyPart && x.peer != v.peer && p.of[x.peer] > p.of[v.peer]+1
 		if !lower && !greedy && !idle {
 			continue
 		}

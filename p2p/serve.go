@@ -28,6 +28,11 @@ const (
 	maxNetLarge   = 16
 	largePatience = 2 * time.Second
 
+	// A stranger that opens streams so much faster than asksPerSecond loses its connection,
+	// and each new one until it has been still for a while: every stream costs, also one
+	// that is refused.
+	hastyDebt = 2 * time.Second
+
 	refuseLimit = 2 * time.Second // for the words to a stream that finds no place
 )
 
@@ -39,7 +44,8 @@ type doors struct {
 	desks         *places // requests that are being answered
 	large         *places // large frames that are being read
 	submits       *submits
-	paces         *paces
+	paces         *paces // questions to the ledger
+	opens         *paces // streams
 
 	mu      sync.Mutex // guards streams
 	streams map[protocol.ID]*places
@@ -49,7 +55,7 @@ func newDoors(countLoopback bool) *doors {
 	d := &doors{countLoopback: countLoopback, streams: map[protocol.ID]*places{},
 		desks:   newPlaces(maxServed, maxPeerServed, maxNetServed, servePatience),
 		large:   newPlaces(maxLarge, maxPeerLarge, maxNetLarge, largePatience),
-		submits: newSubmits(), paces: newPaces()}
+		submits: newSubmits(), paces: newPaces(), opens: newPaces()}
 	d.conns = newConns()
 	return d
 }
@@ -100,6 +106,10 @@ func (h *Host) admitted(id protocol.ID, answer func(context.Context, *session)) 
 func (h *Host) admit(id protocol.ID, stream network.Stream, answer func(context.Context, *session)) {
 	s := newSession(stream)
 	s.visitor, s.large, s.conns = h.visitorOf(stream.Conn()), h.doors.large, h.doors.conns
+	if s.visitor.standing != Member && h.doors.opens.spend(s.visitor.peer, 1) > hastyDebt {
+		stream.Conn().Close()
+		return
+	}
 	ctx, cancel := context.WithCancel(h.closing)
 	defer cancel()
 	place, ok := h.doors.of(id).take(s.visitor, func() { cancel(); stream.Reset() })

@@ -35,6 +35,7 @@ const (
 	// stripeLimit is how long the head of a stripe may take.
 	stripeLimit = idleLimit
 
+	offerCost      = 5                // of asksPerSecond: an offer is looked up on the ledger and the disk
 	maxUploads     = 64               // uploads taken at once
 	maxPeerUploads = 4                // of them from one peer
 	maxNetUploads  = 16               // and from one network of addresses
@@ -76,11 +77,12 @@ func (s IncomingStripe) Bytes() (n int64) {
 type uploads struct {
 	coming *places // an upload whose stripes come
 	unpaid *places // one that is here and waits for its registration
+	offers *paces
 }
 
 func newUploads() *uploads {
 	return &uploads{coming: newPlaces(maxUploads, maxPeerUploads, maxNetUploads, uploadPatience),
-		unpaid: newPlaces(maxUnpaid, maxPeerUnpaid, maxNetUnpaid, unpaidPatience)}
+		unpaid: newPlaces(maxUnpaid, maxPeerUnpaid, maxNetUnpaid, unpaidPatience), offers: newPaces()}
 }
 
 // payments is what a Keeper may know of who has paid.
@@ -93,6 +95,9 @@ func (ups *uploads) serve(ctx context.Context, s *session, k Keeper, body []byte
 	u, err := readOffer(s, body)
 	if err != nil {
 		return badRequest(err)
+	}
+	if err := ups.offers.slow(ctx, s.visitor, offerCost); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
