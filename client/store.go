@@ -79,6 +79,7 @@ type storing struct {
 	paying   []payment
 	until    uint64 // epoch at whose start the owner's claim may end; 0: whenever what is there does
 	agreed   bool     // the caller was told what it costs
+	busy     bool     // the last attempt found members busy
 	out      Stored
 }
 
@@ -132,16 +133,25 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 	if err = s.owed(v, entry, kept); err != nil {
 		return false, err
 	}
-	if kept {
+	switch {
+	case kept:
 		s.out.Already = true
 		err = s.pay(ctx)
-	} else {
+	case s.busy:
+		// Members prefer what the ledger shows to be paid: then nobody who pays nothing keeps
+		// this blob out.
+		if err = s.pay(ctx); err == nil {
+			s.paying = nil
+			err = s.upload(ctx)
+		}
+	default:
 		err = s.upload(ctx)
 	}
 	if err == nil {
 		err = s.settled(ctx)
 	}
-	again = errors.Is(err, errTurned) || errors.Is(err, errMore) || p2p.IsRefusal(err, p2p.CodeNotDuty) || errors.Is(err, ledger.ErrCertificate)
+	s.busy = errors.Is(err, errBusy)
+	again = s.busy || errors.Is(err, errTurned) || errors.Is(err, errMore) || p2p.IsRefusal(err, p2p.CodeNotDuty) || errors.Is(err, ledger.ErrCertificate)
 	return again, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sort"
 	"strings"
 	"sync"
@@ -60,6 +61,9 @@ type confirmed struct {
 // whose committee the blob was offered to.
 var errTurned = errors.New("the epoch has turned during the upload")
 
+// errBusy is returned where members had no place for the upload, or gave it to another.
+var errBusy = errors.New("members of the committee are busy with other uploads")
+
 // open offers the blob to every member. It fails at once where too few can be
 // reached, and does not wait long for who is silent once the others suffice.
 func (f *Fetcher) open(ctx context.Context, d *Directory, p *prepared, m blob.Manifest) (*upload, error) {
@@ -114,7 +118,33 @@ func (f *Fetcher) open(ctx context.Context, d *Directory, p *prepared, m blob.Ma
 	return u, nil
 }
 
-func (f *Fetcher) offer(ctx context.Context, m Member, l *lane, of blob.Manifest) (err error) {
+// A member whose places for uploads are taken is asked again: strangers who hold them
+// without sending anything lose them within seconds.
+const (
+	busyPatience = 5 * time.Second
+	busyPause    = 100 * time.Millisecond
+	maxBusyPause = 2 * time.Second
+)
+
+// offer offers a blob to a member, and again while it is busy.
+func (f *Fetcher) offer(ctx context.Context, m Member, l *lane, of blob.Manifest) error {
+	began, pause := time.Now(), busyPause
+	for {
+		err := f.offerOnce(ctx, m, l, of)
+		if !p2p.IsRefusal(err, p2p.CodeBusy) || time.Since(began) > busyPatience {
+			return err
+		}
+		l.link.Close(err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+		pause = min(2*pause, maxBusyPause)
+	}
+}
+
+func (f *Fetcher) offerOnce(ctx context.Context, m Member, l *lane, of blob.Manifest) (err error) {
 	f.streams.Add(1)
 	if l.link, err = f.host.Fragments(ctx, m.Peer, m.Addrs); err != nil {
 		return err
@@ -178,6 +208,11 @@ func (u *upload) shortfall(weight int) error {
 	for _, l := range u.lanes {
 		if l.failed() && p2p.IsRefusal(l.err, p2p.CodeNotDuty) {
 			return shortfall{err, l.err} // another look at the committee may help
+		}
+	}
+	for _, l := range u.lanes {
+		if l.failed() && p2p.IsRefusal(l.err, p2p.CodeBusy) {
+			return shortfall{err, errBusy} // another try may
 		}
 	}
 	return err

@@ -42,6 +42,9 @@ type DaemonConfig struct {
 	Version       string
 	Node          Config
 	Conduct       Conduct // zero: honest
+	// CountLoopback counts loopback addresses as any others where peers of one network of
+	// addresses are bounded: see p2p.Config.
+	CountLoopback bool
 }
 
 // daemon is the parts of a node process.
@@ -93,13 +96,13 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 	if address == "" {
 		address = c.LedgerListen
 	}
-	d.host, err = p2p.New(p2p.Config{Key: key.Ed25519(), Listen: c.Listen, Bootstrap: c.Bootstrap, Reachable: c.Reachable, Log: log,
+	d.host, err = p2p.New(p2p.Config{Key: key.Ed25519(), Listen: c.Listen, Bootstrap: c.Bootstrap, Reachable: c.Reachable, CountLoopback: c.CountLoopback, Log: log,
 		Hello: p2p.Hello{Chain: string(g.ChainID()), Version: c.Version, Ledger: address}})
 	if err != nil {
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, Log: log})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, Log: log})
 	if err != nil {
 		return err
 	}
@@ -118,29 +121,6 @@ func (d *daemon) Attest(r challenge.Round) (listened bool, own blob.Hash, yes []
 
 // urgent is what goes first into a block that this node proposes.
 func (d *daemon) urgent() [][]byte { return d.node.rounds.defences.Urgent() }
-
-// peers is where others' ledgers listen: as they say in their hello, and as the
-// ledger has it.
-func (d *daemon) peers() []comet.Peer {
-	var out []comet.Peer
-	for p, hello := range d.host.Peers() {
-		if key, err := p2p.KeyOf(p); err == nil && hello.Ledger != "" {
-			out = append(out, comet.Peer{Key: token.PublicKey(key), Addr: hello.Ledger})
-		}
-	}
-	v, release, err := d.chain.Machine().Hold()
-	if err != nil {
-		return out
-	}
-	defer release()
-	_ = v.EachNode(func(n ledger.NodeRecord) error {
-		if n.Comet != "" {
-			out = append(out, comet.Peer{Key: n.ID.PublicKey(), Addr: n.Comet})
-		}
-		return nil
-	}) // what could not be read is asked again in a second
-	return out
-}
 
 // close closes what was opened. The chain closes its own database.
 func (d *daemon) close() error {

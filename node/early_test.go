@@ -1,13 +1,16 @@
 package node
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -102,4 +105,74 @@ func faults(t *testing.T, v ledger.View) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// A forged proof of a round to come is rejected, as one of this round is: the committee
+// is known. What cannot be judged yet is nobody's fault.
+func TestForgedProofsOfTheNextRoundAreRejected(t *testing.T) {
+	n := judging(t)
+	r := n.tallied(0)
+	one := n.nodes[0].node.rounds
+	soon := challenge.Round{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
+	stranger := token.KeyFromSeed([32]byte{99})
+	if v := one.judge(t.Context(), "", n.early(stranger, soon, 3).Encode()); v != p2p.Reject {
+		t.Errorf("a stranger's: %v", v)
+	}
+	if v := one.judge(t.Context(), "", n.early(n.nodes[n.holder(3)].secret.Key(), soon, blob.MaxShards-1).Encode()); v != p2p.Reject {
+		t.Errorf("of no shard: %v", v)
+	}
+	if v := one.judge(t.Context(), "", n.early(n.nodes[n.holder(3)].secret.Key(), soon, 3).Encode()); v != p2p.Ignore {
+		t.Errorf("the holder's: %v", v)
+	}
+	if v := one.judge(t.Context(), "", n.early(stranger, challenge.Round{Epoch: 1 << 40}, 3).Encode()); v != p2p.Ignore {
+		t.Errorf("of an epoch far off: %v", v)
+	}
+}
+
+// A relay can change the path that leads a proof to its maker's promise. Once the promise
+// is on the ledger such a proof counts as missing, and the right one takes its place.
+func TestASpoiledPathIsMadeGood(t *testing.T) {
+	n := judging(t)
+	r := n.tallied(0)
+	one := n.nodes[0].node.rounds
+	h := one.hearing(r.Round)
+	n.stop(0)
+	const shard = 3
+	raw, ok := h.body(shard)
+	if !ok {
+		t.Fatal("nothing was heard")
+	}
+	right, err := challenge.DecodeMessage(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := n.nodes[n.holder(shard)].node.rounds.hearing(r.Round)
+	i, _ := h.committee.Index(h.committee.Holder[shard])
+	h.mu.Lock()
+	h.votes = []ledger.Voted{{Node: uint16(i), Own: of.promise}} // as the ledger has it after the deadline
+	h.mu.Unlock()
+	spoiled := right
+	spoiled.At, spoiled.Of, spoiled.Path = 0, 9, []blob.Hash{{1}, {2}, {3}, {4}}
+	h.mu.Lock()
+	delete(h.heard, shard)
+	h.closed = false // it came while proofs counted
+	h.mu.Unlock()
+	if err := h.keep(shard, spoiled.Encode()); err != nil {
+		t.Fatal(err)
+	}
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	if !slices.Contains(h.missing(), shard) {
+		t.Error("a proof that cannot be redeemed is not asked for again")
+	}
+	if err := h.judge(right, raw); err != nil {
+		t.Errorf("the right one is not taken: %v", err)
+	}
+	if got, _ := h.body(shard); !bytes.Equal(got, raw) || slices.Contains(h.missing(), shard) {
+		t.Error("the spoiled one is still kept")
+	}
+	if err := h.judge(spoiled, spoiled.Encode()); err == nil {
+		t.Error("the spoiled one came back")
+	}
 }

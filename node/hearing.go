@@ -38,8 +38,9 @@ type hearing struct {
 
 // heard is a proof that holds.
 type heard struct {
-	raw  []byte // of the message; nil: it is among the bodies
-	late bool   // it came after the deadline
+	raw   []byte // of the message; nil: it is among the bodies
+	late  bool   // it came after the deadline
+	among among  // the promised ones
 }
 
 // Reasons for which a message is not taken. They are not all the sender's fault.
@@ -109,15 +110,19 @@ func (h *hearing) judge(m challenge.Message, raw []byte) error {
 // keep notes a message that holds.
 func (h *hearing) keep(s blob.Shard, raw []byte) error {
 	got := heard{raw: raw}
+	if m, err := challenge.DecodeMessage(raw); err == nil {
+		got.among = amongOf(m)
+	}
 	if h.bodies.put(h.state.Ordinal, s, raw) {
 		got.raw = nil
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, twice := h.heard[s]; twice {
+	old, twice := h.heard[s]
+	if twice && !h.spoiled(s, old) {
 		return errTwice
 	}
-	got.late = h.closed
+	got.late = h.closed && !(twice && !old.late)
 	h.heard[s] = got
 	return nil
 }
@@ -136,7 +141,7 @@ func (h *hearing) restore() {
 			continue
 		}
 		h.mu.Lock()
-		h.heard[s] = heard{}
+		h.heard[s] = heard{among: amongOf(m)}
 		h.mu.Unlock()
 	}
 }
@@ -166,17 +171,41 @@ func (h *hearing) release(s blob.Shard) {
 func (h *hearing) expects(m challenge.Message) (late bool, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, twice := h.heard[m.Proof.Shard]; twice {
+	if old, twice := h.heard[m.Proof.Shard]; twice && !h.spoiled(m.Proof.Shard, old) {
 		return false, errTwice
 	}
 	return h.closed, nil
 }
 
+// among is where a message stands among those that its sender promised. The holder's
+// signature does not cover it: a peer that passes the message on can change it.
+type among struct {
+	sent   challenge.Sent
+	at, of int
+	path   []blob.Hash
+}
+
+func amongOf(m challenge.Message) among {
+	return among{challenge.Sent{Shard: m.Proof.Shard, Proof: m.Proof.Hash()}, int(m.At), int(m.Of), m.Path}
+}
+
+// spoiled says that what is kept of a shard does not lead to the holder's promise, now
+// that the ledger has one: the message with the right path is as good as missing. mu is held.
+func (h *hearing) spoiled(s blob.Shard, kept heard) bool {
+	promise := h.promised(s)
+	return promise != blob.Hash{} && challenge.Promised(promise, kept.among.sent, kept.among.at, kept.among.of, kept.among.path) != nil
+}
+
 // promiseOf is what the shard's holder promised at the deadline, on the ledger.
 func (h *hearing) promiseOf(s blob.Shard) blob.Hash {
-	i, _ := h.committee.Index(h.committee.Holder[s])
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.promised(s)
+}
+
+// promised is promiseOf; mu is held.
+func (h *hearing) promised(s blob.Shard) blob.Hash {
+	i, _ := h.committee.Index(h.committee.Holder[s])
 	for _, v := range h.votes {
 		if int(v.Node) == i {
 			return v.Own
@@ -221,7 +250,7 @@ func (h *hearing) pullDue(height uint64) bool {
 func (h *hearing) missing() []blob.Shard {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.proving(func(s blob.Shard) bool { _, has := h.heard[s]; return !has })
+	return h.proving(func(s blob.Shard) bool { got, has := h.heard[s]; return !has || h.spoiled(s, got) })
 }
 
 // body is the message of a shard's proof, if it was heard.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -47,10 +48,23 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 			return p2p.Confirmation{}, p2p.Refuse(p2p.CodeNotDuty, "place %d of %s is not this node's: ask the ledger for the committee again", p, c.ID)
 		}
 	}
+	// What an upload leaves behind that ends without being paid goes at once: bytes that
+	// cost nothing must not outlast the connection that brings them. And it costs the disk
+	// nothing before its first stripe is here: an offer alone is 56 bytes.
+	entered, whole := false, false
+	defer func() {
+		if entered && !whole {
+			k.abandon(c.ID)
+		}
+	}()
 	end := k.n.incoming.begin(c.ID)
 	defer end()
-	if err := k.admit(ctx, c, in.Manifest()); err != nil {
-		return p2p.Confirmation{}, refuseFull(err)
+	enter := func() error {
+		if entered {
+			return nil
+		}
+		entered = true
+		return k.admit(ctx, c, in.Manifest())
 	}
 	lacks, err := k.lacking(c, in.Places())
 	if err != nil {
@@ -59,12 +73,48 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 	if err := in.Want(func(stripe uint32) bool { return lacks[stripe] }); err != nil {
 		return p2p.Confirmation{}, err
 	}
-	if err := k.take(ctx, from, c, in); err != nil {
+	if err := k.take(ctx, from, c, in, enter); err != nil {
+		return p2p.Confirmation{}, refuseFull(err)
+	}
+	if err := enter(); err != nil { // there was nothing to send
 		return p2p.Confirmation{}, refuseFull(err)
 	}
 	// While it waits to be paid for it is worth no more than any other in the corner.
 	end()
-	return k.confirm(ctx, c)
+	confirmation, err := k.confirm(ctx, c)
+	whole = err == nil
+	return confirmation, err
+}
+
+// abandonLimit bounds the time for dropping what an upload left behind.
+const abandonLimit = 10 * time.Second
+
+// abandon drops what an upload left in the corner, unless another client sends the same
+// blob or somebody has paid for it.
+func (k keeper) abandon(id blob.ID) {
+	ctx, cancel := context.WithTimeout(context.Background(), abandonLimit) // the upload's own has ended
+	defer cancel()
+	staged, err := k.n.store.Staged()
+	if err == nil && slices.ContainsFunc(staged, func(s store.StagedBlob) bool { return s.ID == id }) {
+		err = k.n.endStaged(ctx, id)
+	}
+	if err != nil {
+		k.n.log.Warn("drop what an upload left behind", "blob", id, "err", err)
+	}
+}
+
+// Paid says whether the ledger shows a live registration of the blob.
+func (k keeper) Paid(ctx context.Context, id blob.ID) bool {
+	v, err := k.n.ledger.View(ctx)
+	if err != nil {
+		return false
+	}
+	head, err := v.Head()
+	if err != nil {
+		return false
+	}
+	entry, known, err := v.Blob(id)
+	return err == nil && known && entry.Live(head.Epoch)
 }
 
 // admit makes a place for a blob: what is paid for among what is kept, else in the
@@ -112,8 +162,9 @@ func (k keeper) lacking(c blob.Commitment, places []blob.Place) ([]bool, error) 
 	return stripes, err
 }
 
-// take verifies and writes stripes while the next ones come in.
-func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p2p.Upload) error {
+// take verifies and writes stripes while the next ones come in. enter makes a place for
+// the blob, once the first is here.
+func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p2p.Upload, enter func() error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var wg sync.WaitGroup
@@ -125,6 +176,9 @@ func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p
 			break
 		}
 		k.n.incoming.progress(c.ID)
+		if err = enter(); err != nil {
+			continue
+		}
 		select {
 		case slots <- struct{}{}:
 		case <-ctx.Done():
@@ -139,7 +193,8 @@ func (k keeper) take(ctx context.Context, from peer.ID, c blob.Commitment, in *p
 		}
 		wg.Go(func() {
 			defer func() { k.n.intake.Release(weight); <-slots }()
-			if err := k.keep(ctx, c, in.Places(), stripe); err != nil {
+			err := p2p.Guard(k.n.log, "keep a stripe", func() error { return k.keep(ctx, c, in.Places(), stripe) })
+			if err != nil {
 				if errors.Is(err, blob.ErrMismatch) {
 					k.n.host.Blame(from, err)
 					err = p2p.Refuse(p2p.CodeBadRequest, "%v", err)

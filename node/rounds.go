@@ -71,6 +71,7 @@ func newRounds(n *Node) *rounds {
 // Run follows the ledger from round to round until ctx ends; it returns when nothing of
 // it runs any more.
 func (r *rounds) Run(ctx context.Context) error {
+	r.n.host.SetStanding(r.members.standing)
 	r.n.host.ServeProofs(r.held, r.members.has)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -108,6 +109,16 @@ func (r *rounds) Attest(round challenge.Round) (listened bool, own blob.Hash, ye
 	return a.Listened, a.Own, a.Yes
 }
 
+// task runs what messages and blocks begin. A panic in it costs that task.
+func (r *rounds) task(work func()) {
+	r.tasks.Go(func() {
+		_ = p2p.Guard(r.n.log, "follow a round", func() error {
+			work()
+			return nil
+		})
+	})
+}
+
 func (r *rounds) hearing(round challenge.Round) *hearing {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -129,12 +140,15 @@ func (r *rounds) look(ctx context.Context, live bool) error {
 	if err != nil {
 		return err
 	}
-	state, known, err := v.Round()
-	if err != nil || !known {
-		return err
-	}
 	head, err := v.Head()
 	if err != nil {
+		return err
+	}
+	if err := r.members.follow(v, head.Epoch); err != nil {
+		return err
+	}
+	state, known, err := v.Round()
+	if err != nil || !known {
 		return err
 	}
 	params, err := v.Params()
@@ -142,9 +156,6 @@ func (r *rounds) look(ctx context.Context, live bool) error {
 		return err
 	}
 	r.n.frozen.follow(head, state, params, time.Now())
-	if err := r.members.follow(v, head.Epoch); err != nil {
-		return err
-	}
 	if !state.Drawn {
 		return nil
 	}
@@ -162,7 +173,7 @@ func (r *rounds) look(ctx context.Context, live bool) error {
 	}
 	h.follow(state, head.Height)
 	r.hearEarly(h)
-	r.tasks.Go(func() { r.prove(ctx, h) })
+	r.task(func() { r.prove(ctx, h) })
 	return nil
 }
 
@@ -209,7 +220,7 @@ func (r *rounds) hearEarly(h *hearing) {
 	if len(list) == 0 {
 		return
 	}
-	r.tasks.Go(func() {
+	r.task(func() {
 		var good [][]byte
 		for _, raw := range list {
 			if m, err := challenge.DecodeMessage(raw); err == nil && r.hear(h, m, raw) == nil {
@@ -230,7 +241,11 @@ func (r *rounds) judge(ctx context.Context, _ peer.ID, raw []byte) p2p.Verdict {
 	}
 	h := r.hearing(m.Proof.Round)
 	if h == nil {
-		if r.soon(ctx, m.Proof) {
+		soon, forged := r.soon(ctx, m.Proof)
+		if forged {
+			return p2p.Reject
+		}
+		if soon {
 			r.keepEarly(m, raw)
 		}
 		return p2p.Ignore
@@ -249,7 +264,7 @@ func (r *rounds) judge(ctx context.Context, _ peer.ID, raw []byte) p2p.Verdict {
 func (r *rounds) hear(h *hearing, m challenge.Message, raw []byte) error {
 	err := h.judge(m, raw)
 	if errors.Is(err, errFalse) && h.accuse(m.Proof.Shard) {
-		r.tasks.Go(func() {
+		r.task(func() {
 			if !r.accuse(h, m.Proof) {
 				h.release(m.Proof.Shard)
 			}
@@ -258,22 +273,30 @@ func (r *rounds) hear(h *hearing, m challenge.Message, raw []byte) error {
 	return err
 }
 
-// soon says that a proof is of a round that is about to be drawn, and signed by who
-// holds its shard then: what anybody can make is not kept.
-func (r *rounds) soon(ctx context.Context, p challenge.Proof) bool {
+// soon says that a proof is of a round that is about to be drawn, and signed by the node
+// that holds its shard then: what anybody can make is not kept. forged says that it is of
+// such a round and nobody's: the committee is known, and whoever passed it on could have
+// checked it as well.
+func (r *rounds) soon(ctx context.Context, p challenge.Proof) (soon, forged bool) {
 	v, err := r.n.ledger.View(ctx)
 	if err != nil {
-		return false
+		return false, false
 	}
 	state, _, err := v.Round()
 	if err != nil || !next(state.Round, p.Round) && (state.Over || p.Round != state.Round) {
-		return false
+		return false, false
 	}
 	c, err := v.Committee(p.Round.Epoch)
-	if err != nil || int(p.Shard) >= len(c.Holder) {
-		return false
+	if err != nil {
+		return false, false // it may be known to who is a block ahead
 	}
-	return c.Holder[p.Shard].PublicKey().Verify(challenge.ProofMessage(r.n.chain, p), p.Signature) == nil
+	if int(p.Shard) >= len(c.Holder) {
+		return false, true
+	}
+	if c.Holder[p.Shard].PublicKey().Verify(challenge.ProofMessage(r.n.chain, p), p.Signature) != nil {
+		return false, true
+	}
+	return true, false
 }
 
 // keepEarly holds a message of the next round: one for a shard.
@@ -312,7 +335,7 @@ func (r *rounds) prove(ctx context.Context, h *hearing) {
 	proofs, lost := r.n.conduct.prove(ctx, part)
 	if len(lost) > 0 {
 		r.n.log.Warn("this node cannot prove what it should hold: it says so, and repairs", "epoch", h.state.Round.Epoch, "round", h.state.Round.Round, "shards", lost)
-		r.tasks.Go(func() { r.declare(ctx) })
+		r.task(func() { r.declare(ctx) })
 	}
 	if len(proofs) == 0 {
 		return
@@ -400,7 +423,7 @@ func (r *rounds) accuse(h *hearing, p challenge.Proof) (known bool) {
 // was promised and is late.
 func (r *rounds) pullIfDue(ctx context.Context, h *hearing, height uint64) {
 	if h.pullDue(height) {
-		r.tasks.Go(func() { r.pull(ctx, h) })
+		r.task(func() { r.pull(ctx, h) })
 	}
 }
 

@@ -27,12 +27,8 @@ var ErrNotRunning = errors.New("no node is running here")
 func (n *Node) ServeSocket(ctx context.Context, dir string) error {
 	path := filepath.Join(dir, SocketName)
 	os.Remove(path) // left by a crash; the store's lock says that no other node runs here
-	l, err := net.Listen("unix", path)
+	l, err := listenPrivately(path)
 	if err != nil {
-		return fmt.Errorf("operator's socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
 		return fmt.Errorf("operator's socket: %w", err)
 	}
 	mux := http.NewServeMux()
@@ -61,6 +57,42 @@ func (n *Node) ServeSocket(ctx context.Context, dir string) error {
 		return fmt.Errorf("operator's socket: %w", err)
 	}
 	return nil
+}
+
+// listenPrivately listens on a unix socket that only its owner may use. The socket comes
+// to be in a directory of its own that nobody else may enter, and is moved from there
+// once it has its rights: at no moment does it stand open with those of the umask.
+func listenPrivately(path string) (net.Listener, error) {
+	dir := filepath.Join(filepath.Dir(path), ".s") // short: the system bounds a socket's path
+	if err := os.RemoveAll(dir); err != nil {      // left by a crash
+		return nil, err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	inner := filepath.Join(dir, "s")
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: inner, Net: "unix"})
+	if err != nil {
+		return nil, err
+	}
+	l.SetUnlinkOnClose(false) // it would look at the old place
+	if err := errors.Join(os.Chmod(inner, 0o600), os.Rename(inner, path)); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return unlinking{l, path}, nil
+}
+
+// unlinking removes its socket when it closes.
+type unlinking struct {
+	*net.UnixListener
+	path string
+}
+
+func (l unlinking) Close() error {
+	os.Remove(l.path)
+	return l.UnixListener.Close()
 }
 
 // AskStatus asks the node that runs in dir how it is.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -122,6 +122,15 @@ func (d *dialbacks) answer(ctx context.Context, s *session) error {
 	if err != nil {
 		return Refuse(CodeBadRequest, "you come through a relay: there is no address of yours that could be dialed")
 	}
+	// First the question: a silent peer must not take a place for it.
+	what, body, err := s.receive(firstLimit)
+	if err != nil {
+		return err
+	}
+	q, err := readDialMe(what, body)
+	if err != nil {
+		return err
+	}
 	release, ok := d.slots.take(s.peer())
 	if !ok {
 		return Refuse(CodeBusy, "%d questions at once, one of a peer: try again in a moment", maxDialbacks)
@@ -129,14 +138,6 @@ func (d *dialbacks) answer(ctx context.Context, s *session) error {
 	defer release()
 	if !d.admit(from) {
 		return Refuse(CodeBusy, "%d questions a minute, %d from one place: try again in a minute", maxDialbackSpan, maxDialbackOfOne)
-	}
-	what, body, err := s.receive(idleLimit)
-	if err != nil {
-		return err
-	}
-	q, err := readDialMe(what, body)
-	if err != nil {
-		return err
 	}
 	out := dialed{Seen: dialAll(ctx, s.peer(), from, q.Addresses)}
 	out.TimeMs = d.now().UnixMilli()
@@ -201,7 +202,13 @@ func dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string
 	out := make([]Seen, len(addresses))
 	var all sync.WaitGroup
 	for i, text := range addresses {
-		all.Go(func() { out[i] = dialOne(ctx, p, from, text) })
+		all.Go(func() {
+			out[i] = Seen{Reach: NotDialable, Text: ErrPanic.Error()}
+			_ = Guard(slog.Default(), "dial back", func() error {
+				out[i] = dialOne(ctx, p, from, text)
+				return nil
+			})
+		})
 	}
 	all.Wait()
 	return out
@@ -210,10 +217,10 @@ func dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string
 func dialOne(ctx context.Context, p peer.ID, from netip.Addr, text string) Seen {
 	addr, err := dialTarget(p, from, text)
 	if err != nil {
-		return Seen{Reach: NotDialable, Text: cut(err.Error(), maxDialText)}
+		return Seen{Reach: NotDialable, Text: Clean(err.Error(), maxDialText)}
 	}
 	if err := dialFresh(ctx, p, addr); err != nil {
-		return Seen{Reach: NotReached, Text: cut(err.Error(), maxDialText)}
+		return Seen{Reach: NotReached, Text: Clean(err.Error(), maxDialText)}
 	}
 	return Seen{Reach: Reached}
 }
@@ -277,11 +284,6 @@ func dialFresh(ctx context.Context, p peer.ID, addr ma.Multiaddr) error {
 	return err
 }
 
-// cut bounds a text, and keeps it one.
-func cut(text string, most int) string {
-	return strings.ToValidUTF8(text[:min(len(text), most)], "")
-}
-
 // AskDialback asks a peer to dial addresses of this host, at most MaxDialback. Of no
 // addresses it asks for the peer's clock only.
 func (h *Host) AskDialback(ctx context.Context, p peer.ID, addresses []string) (Dialback, error) {
@@ -330,7 +332,7 @@ func (d dialed) check(addresses int) error {
 		if seen.Reach < Reached || seen.Reach > NotDialable {
 			return fmt.Errorf("an answer of kind %d: %w", seen.Reach, ErrProtocol)
 		}
-		d.Seen[i].Text = cut(seen.Text, maxDialText)
+		d.Seen[i].Text = Clean(seen.Text, maxDialText)
 	}
 	return nil
 }

@@ -35,11 +35,15 @@ const (
 	// confirmation, which needs a block that holds the registration.
 	confirmLimit = 60 * time.Second
 
-	maxRequests     = 1 << 16   // requests on one stream
-	maxUploads      = 64        // uploads taken at once
-	maxPeerUploads  = 16        // of them from one peer
-	maxStripeUpload = 256 << 20 // bytes of one stripe for all places of one node
-	maxAnswers      = 1 << 16   // answers to one request
+	maxRequests     = 1 << 16          // requests on one stream
+	maxStripeUpload = 256 << 20        // bytes of one stripe for all places of one node
+	maxAnswers      = 1 << 16          // answers to one request
+	maxAnswerBytes  = 512 << 20        // of all answers to one request
+	maxServed       = 96               // requests answered at once
+	maxPeerServed   = 8                // of them from one peer
+	maxNetServed    = 32               // and from one network of addresses
+	servePatience   = 2 * time.Second  // an asker takes nothing of its answer; then a newcomer may have the place
+	serveWait       = 10 * time.Second // for a place
 )
 
 // ErrNotHeld is returned by a Keeper for what it does not hold.
@@ -148,44 +152,56 @@ type Keeper interface {
 
 // ServeFragments answers the fragment protocol with k.
 func (h *Host) ServeFragments(k Keeper) {
-	uploads := newSlots(maxUploads, maxPeerUploads)
+	ups := newUploads()
 	h.serve(FragmentProtocol, func(ctx context.Context, s *session) error {
+		limit := firstLimit
 		for range maxRequests {
-			what, body, err := s.receive(2 * idleLimit)
+			s.small = true
+			what, body, err := s.receive(limit)
+			s.small = false
+			if errors.Is(err, ErrProtocol) {
+				s.refuse(badRequest(err))
+				return err
+			}
 			if err != nil {
 				return nil // the asker is done
 			}
-			if err := serveFragmentRequest(ctx, s, k, what, body, uploads); err != nil {
-				if s.refuse(err) == nil {
+			limit = 2 * idleLimit
+			if err := h.serveFragmentRequest(ctx, s, k, what, body, ups); err != nil {
+				if s.refuse(err) == nil && !errors.Is(err, errHungUp) {
 					s.linger()
 				}
 				return err
 			}
-			if err := s.flush(); err != nil {
-				return err
-			}
+			s.rest()
 		}
 		return nil
 	})
 }
 
-func serveFragmentRequest(ctx context.Context, s *session, k Keeper, what kind, body []byte, uploads *slots) error {
-	switch what {
-	case kindOffer:
-		release, ok := uploads.take(s.peer())
-		if !ok {
-			return Refuse(CodeBusy, "%d uploads at once, %d of one peer: try again in a moment", maxUploads, maxPeerUploads)
+func (h *Host) serveFragmentRequest(ctx context.Context, s *session, k Keeper, what kind, body []byte, ups *uploads) error {
+	if what == kindOffer {
+		if err := ups.serve(ctx, s, k, body); err != nil {
+			return err
 		}
-		defer release()
-		return serveUpload(ctx, s, k, body, release)
-	case kindGetFragments:
-		return serveGetFragments(ctx, s, k, body)
-	case kindGetSymbols:
-		return serveGetSymbols(ctx, s, k, body)
-	case kindGetWitnesses:
-		return serveGetWitnesses(ctx, s, k, body)
+		return s.flush()
 	}
-	return Refuse(CodeBadRequest, "unknown request %d", what)
+	return h.atDesk(ctx, s, func() (err error) {
+		switch what {
+		case kindGetFragments:
+			err = serveGetFragments(ctx, s, k, body)
+		case kindGetSymbols:
+			err = serveGetSymbols(ctx, s, k, body)
+		case kindGetWitnesses:
+			err = serveGetWitnesses(ctx, s, k, body)
+		default:
+			return Refuse(CodeBadRequest, "unknown request %d", what)
+		}
+		if err != nil {
+			return err
+		}
+		return s.flush()
+	})
 }
 
 func badRequest(err error) error { return Refuse(CodeBadRequest, "%v", err) }
@@ -203,19 +219,41 @@ func serveGetFragments(ctx context.Context, s *session, k Keeper, body []byte) e
 	if err := canon.Decode(body, &q); err != nil {
 		return badRequest(err)
 	}
+	budget := answerBudget(maxAnswerBytes)
 	return eachPlace(q.From, q.To, q.Places, func(stripe uint32, p blob.Place) error {
 		data, witness, err := k.Fragment(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: p, Axis: q.Axis})
 		if err != nil && !errors.Is(err, ErrNotHeld) {
+			return err
+		}
+		if err := budget.spend(len(data) + len(witness)); err != nil {
 			return err
 		}
 		return s.send(kindFragment, fragmentFrame{Stripe: stripe, Place: p, Witness: witness, Bytes: uint32(len(data))}, data)
 	})
 }
 
-// eachPlace answers a bounded request stripe by stripe, place by place.
+// answerBudget is what is left of the bytes that one request may have for an answer.
+type answerBudget int64
+
+func (b *answerBudget) spend(n int) error {
+	if *b -= answerBudget(n); *b < 0 {
+		return Refuse(CodeBadRequest, "the answer has more than %d bytes: ask for less at once", maxAnswerBytes)
+	}
+	return nil
+}
+
+// eachPlace answers a bounded request stripe by stripe, place by place. Each fragment is
+// asked for once: no small question has an answer of a gigabyte.
 func eachPlace(from, to uint32, places []blob.Place, answer func(uint32, blob.Place) error) error {
 	if err := checkRange(from, to, len(places)); err != nil {
 		return err
+	}
+	var seen [blob.MaxShards]bool
+	for _, p := range places {
+		if int(p) >= len(seen) || seen[p] {
+			return Refuse(CodeBadRequest, "place %d: ask for places of the blob, each once", p)
+		}
+		seen[p] = true
 	}
 	for stripe := from; stripe < to; stripe++ {
 		for _, p := range places {
@@ -243,9 +281,17 @@ func serveGetSymbols(ctx context.Context, s *session, k Keeper, body []byte) err
 		}
 		at[i] = int(j)
 	}
+	budget := answerBudget(maxAnswerBytes)
 	for stripe := q.From; stripe < q.To; stripe++ {
 		got, err := k.Symbols(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: q.Place, Axis: q.Axis}, at, q.Proven)
 		if err != nil && !errors.Is(err, ErrNotHeld) {
+			return err
+		}
+		size := len(got.Data) + len(got.Witness)
+		for _, o := range got.Openings {
+			size += len(o)
+		}
+		if err := budget.spend(size); err != nil {
 			return err
 		}
 		f := symbolsFrame{Stripe: stripe, Bytes: uint32(len(got.Data)), Witness: got.Witness, Openings: got.Openings}

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -22,6 +23,9 @@ import (
 // known to both sides before it is read.
 const (
 	maxFrame   = 256 << 10        // bytes of CBOR in a frame: the largest is a root list of 1000 places
+	smallFrame = 16 << 10         // bytes of a frame that any stream may send; a larger one needs a place
+	firstLimit = 5 * time.Second  // for a stream's first request: whoever opens one has it ready
+	writePiece = 64 << 10         // bytes between two looks at whether a write moves
 	idleLimit  = 30 * time.Second // a peer that neither sends nor takes a byte for so long is gone
 	writerSize = 256 << 10        // small writes cost twice the CPU on the wire
 	readerSize = 4 << 10          // for frames; payload goes past the buffer
@@ -32,7 +36,10 @@ var ErrProtocol = errors.New("the peer broke the protocol")
 
 // writers lends buffers to the sessions that have something to send: most streams
 // wait, and must not cost what one costs that works.
-var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writerSize) }}
+var (
+	writers      = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writerSize) }}
+	smallWriters = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, readerSize) }}
+)
 
 // kind tells what a frame holds. 0 is a refusal in every protocol.
 type kind uint8
@@ -40,7 +47,7 @@ type kind uint8
 const kindRefusal kind = 0
 
 // maxRefusalText bounds how many words of a stranger end up in a log.
-const maxRefusalText = 1024
+const maxRefusalText = MaxWords
 
 // Code says why a peer refused, for whom branches on it.
 type Code uint16
@@ -65,9 +72,15 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Text }
 
-// Refuse is a refusal to send.
+// Refuse is a refusal to send. Words of a stranger in it are cleaned.
 func Refuse(code Code, format string, args ...any) *Refusal {
-	return &Refusal{Code: code, Text: fmt.Sprintf(format, args...)}
+	return (&Refusal{Code: code, Text: fmt.Sprintf(format, args...)}).cleaned()
+}
+
+// cleaned makes a refusal's words fit to be shown: they are a stranger's.
+func (r *Refusal) cleaned() *Refusal {
+	r.Text = Clean(r.Text, maxRefusalText)
+	return r
 }
 
 // IsRefusal says whether err is a peer's refusal with that code.
@@ -84,6 +97,15 @@ type session struct {
 	w        *bufio.Writer // nil while nothing waits to be sent
 	received int64         // bytes read from the stream, framing included
 	now      func() time.Time
+
+	place   *guest   // of the stream; nil at the side that opened it
+	upload  *guest   // of the upload under way; nil: none
+	desks   []*guest // of the answers under way
+	large   *places  // of large frames; nil: any frame may be large
+	small   bool     // only small frames are due now
+	conns   *conns   // of the connection; nil at the side that opened the stream
+	visitor visitor
+	stopped atomic.Pointer[Refusal] // set by interrupt
 }
 
 func newSession(stream network.Stream) *session {
@@ -98,7 +120,30 @@ type counted struct{ s *session }
 func (c counted) Read(b []byte) (int, error) {
 	n, err := c.s.stream.Read(b)
 	c.s.received += int64(n)
+	c.s.place.bytes(n)
+	c.s.upload.bytes(n)
+	if why := c.s.stopped.Load(); err != nil && why != nil {
+		err = why
+	}
 	return n, err
+}
+
+// interrupt makes what reads from the stream fail with a reason, now and later.
+func (s *session) interrupt(why *Refusal) {
+	s.stopped.Store(why)
+	s.stream.SetReadDeadline(time.Unix(1, 0))
+}
+
+// await sets until when the next bytes must be here.
+func (s *session) await(wait time.Duration) error {
+	if err := s.stream.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return err
+	}
+	// After the deadline: an interrupt before it would else be forgotten.
+	if why := s.stopped.Load(); why != nil {
+		return why
+	}
+	return nil
 }
 
 func (s *session) peer() peer.ID { return s.stream.Conn().RemotePeer() }
@@ -130,16 +175,20 @@ func (s *session) send(k kind, v any, payload ...[]byte) error {
 // payload may take long while a stalled peer may not.
 func (s *session) write(b []byte) error {
 	if s.w == nil {
-		s.w = writers.Get().(*bufio.Writer)
+		s.w = s.writers().Get().(*bufio.Writer)
 		s.w.Reset(s.stream)
 	}
 	for len(b) > 0 {
-		n := min(len(b), 1<<20)
+		n := min(len(b), writePiece)
 		if err := s.stream.SetWriteDeadline(time.Now().Add(idleLimit)); err != nil {
 			return err
 		}
 		if _, err := s.w.Write(b[:n]); err != nil {
 			return err
+		}
+		s.place.bytes(n)
+		for _, d := range s.desks {
+			d.bytes(n)
 		}
 		b = b[n:]
 	}
@@ -156,15 +205,28 @@ func (s *session) flush() error {
 	if err := s.w.Flush(); err != nil {
 		return err
 	}
-	s.w.Reset(nil)
-	writers.Put(s.w)
-	s.w = nil
+	w := s.w
+	w.Reset(nil)
+	if s.w = nil; w.Size() == writerSize {
+		writers.Put(w)
+	} else {
+		smallWriters.Put(w)
+	}
 	return nil
+}
+
+// writers lends large buffers to what has a place, and to what this host asks: the
+// refusals to a stream that has none must not take much when nobody reads them.
+func (s *session) writers() *sync.Pool {
+	if s.place != nil && len(s.desks) == 0 {
+		return &smallWriters
+	}
+	return &writers
 }
 
 // receive reads the next frame within wait. A refusal comes back as an error.
 func (s *session) receive(wait time.Duration) (kind, []byte, error) {
-	if err := s.stream.SetReadDeadline(time.Now().Add(wait)); err != nil {
+	if err := s.await(wait); err != nil {
 		return 0, nil, err
 	}
 	var head [5]byte
@@ -175,6 +237,17 @@ func (s *session) receive(wait time.Duration) (kind, []byte, error) {
 	if n > maxFrame {
 		return 0, nil, fmt.Errorf("frame of %d bytes, at most %d: %w", n, maxFrame, ErrProtocol)
 	}
+	if n > smallFrame && s.small {
+		return 0, nil, fmt.Errorf("request of %d bytes, at most %d: %w", n, smallFrame, ErrProtocol)
+	}
+	if n > smallFrame && s.large != nil {
+		// Many streams with a large frame each that never ends would fill the memory.
+		g, ok := s.large.take(s.visitor, func() { s.interrupt(Refuse(CodeBusy, "your frame comes too slowly, and others wait")) })
+		if !ok {
+			return 0, nil, Refuse(CodeBusy, "%d frames of more than %d bytes at once: try again in a moment", maxLarge, smallFrame)
+		}
+		defer g.release()
+	}
 	body, err := s.payload(int(n))
 	if err != nil {
 		return 0, nil, err
@@ -184,8 +257,7 @@ func (s *session) receive(wait time.Duration) (kind, []byte, error) {
 		if err := canon.Decode(body, r); err != nil {
 			return 0, nil, fmt.Errorf("refusal: %w: %w", ErrProtocol, err)
 		}
-		r.Text = r.Text[:min(len(r.Text), maxRefusalText)]
-		return 0, nil, r
+		return 0, nil, r.cleaned()
 	}
 	return kind(head[0]), body, nil
 }
@@ -211,7 +283,7 @@ func (s *session) payload(n int) ([]byte, error) {
 	const step = 1 << 20
 	b := make([]byte, 0, min(n, step))
 	for len(b) < n {
-		if err := s.stream.SetReadDeadline(time.Now().Add(idleLimit)); err != nil {
+		if err := s.await(idleLimit); err != nil {
 			return nil, err
 		}
 		from := len(b)
@@ -235,6 +307,7 @@ func (s *session) refuse(err error) error {
 	if !errors.As(err, &r) {
 		r = Refuse(CodeInternal, "%v", err)
 	}
+	r.cleaned()
 	if err := s.send(kindRefusal, r); err != nil {
 		return err
 	}

@@ -213,7 +213,12 @@ func (g *Gossip) validator(judge Handler) pubsub.ValidatorEx {
 			return pubsub.ValidationIgnore
 		}
 		defer g.running.Done()
-		switch judge(ctx, from, m.GetData()) {
+		verdict := Reject // of a message that makes the handler panic
+		_ = Guard(g.host.log, "judge a message in "+m.GetTopic(), func() error {
+			verdict = judge(ctx, from, m.GetData())
+			return nil
+		})
+		switch verdict {
 		case Accept:
 			m.ID = g.ids.settle(m.GetTopic(), m.GetData())
 			return pubsub.ValidationAccept

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
@@ -29,6 +28,13 @@ type Hello struct {
 
 // maxHelloText bounds what a stranger may call itself.
 const maxHelloText = 256
+
+// cleaned is a peer's hello with words fit to be shown. A text that is too long keeps
+// one byte too many, so that check finds it.
+func (h Hello) cleaned() Hello {
+	h.Version, h.Ledger, h.Chain = Clean(h.Version, maxHelloText+1), Clean(h.Ledger, maxHelloText+1), Clean(h.Chain, maxHelloText+1)
+	return h
+}
 
 func (h Hello) check(mine string) error {
 	if len(h.Chain) > maxHelloText || len(h.Version) > maxHelloText || len(h.Ledger) > maxHelloText {
@@ -111,16 +117,17 @@ func (h *Host) sayHello(s *session) (answer Hello, err error) {
 	if err := s.expect(kindHello, &answer, helloLimit); err != nil {
 		return Hello{}, err
 	}
+	answer = answer.cleaned()
 	return answer, answer.check(h.hello.Chain)
 }
 
-func (h *Host) serveHello(stream network.Stream) {
-	s := newSession(stream)
+func (h *Host) serveHello(_ context.Context, s *session) {
 	var theirs Hello
-	if err := s.expect(kindHello, &theirs, helloLimit); err != nil {
+	if err := s.expect(kindHello, &theirs, firstLimit); err != nil {
 		s.close(err)
 		return
 	}
+	theirs = theirs.cleaned()
 	if err := theirs.check(h.hello.Chain); err != nil {
 		s.refuse(err)
 		s.close(nil) // a reset would overtake the words

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/libp2p/go-libp2p"
 	dht "github.com/libp2p/go-libp2p-kad-dht"
+	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -38,7 +41,10 @@ type Config struct {
 	// Reachable turns on what gets a host at home through its router: AutoNAT, hole
 	// punching, the relay client, UPnP. Off in testnets, whose traffic stays local.
 	Reachable bool
-	Log       *slog.Logger
+	// CountLoopback counts loopback addresses as any others where peers of one network of
+	// addresses are bounded. Off, since whoever is on this machine is no stranger to it.
+	CountLoopback bool
+	Log           *slog.Logger
 }
 
 // Host is a process's place on the network.
@@ -51,6 +57,7 @@ type Host struct {
 	greeted   greetings
 	scores    scores
 	lines     lines
+	doors     *doors
 
 	handlers sync.WaitGroup // stream handlers that run
 	closing  context.Context
@@ -72,7 +79,7 @@ func New(c Config) (*Host, error) {
 			return nil, listenError([]string{a}, err)
 		}
 	}
-	limits, err := newLimits()
+	limits, err := newLimits(c.CountLoopback)
 	if err != nil {
 		return nil, fmt.Errorf("resource limits: %w", err)
 	}
@@ -85,6 +92,7 @@ func New(c Config) (*Host, error) {
 		libp2p.Transport(quic.NewTransport),
 		libp2p.SwarmOpts(swarm.WithDialRanker(tcpFirst)),
 		libp2p.ResourceManager(limits),
+		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // conns decides who stays
 		libp2p.DisableMetrics(),
 	}
 	if len(c.Listen) == 0 {
@@ -97,7 +105,7 @@ func New(c Config) (*Host, error) {
 	} else {
 		options = append(options, libp2p.DisableRelay())
 	}
-	h := &Host{hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
+	h := &Host{doors: newDoors(c.CountLoopback), hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
 		greeted: greetings{peers: map[peer.ID]Hello{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
 	h.closing, h.close = context.WithCancel(context.Background())
 	if h.libp2p, err = libp2p.New(options...); err != nil {
@@ -113,12 +121,13 @@ func New(c Config) (*Host, error) {
 		h.libp2p.Close()
 		return nil, fmt.Errorf("DHT: %w", err)
 	}
-	h.libp2p.Network().Notify(&network.NotifyBundle{DisconnectedF: func(n network.Network, c network.Conn) {
+	h.libp2p.Network().Notify(&network.NotifyBundle{ConnectedF: h.connected, DisconnectedF: func(n network.Network, c network.Conn) {
+		h.doors.conns.forget(c)
 		if n.Connectedness(c.RemotePeer()) != network.Connected {
 			h.greeted.forget(c.RemotePeer())
 		}
 	}})
-	h.libp2p.SetStreamHandler(HelloProtocol, h.tracked(h.serveHello))
+	h.libp2p.SetStreamHandler(HelloProtocol, h.admitted(HelloProtocol, h.serveHello))
 	return h, nil
 }
 
@@ -226,6 +235,16 @@ func (h *Host) Addrs() []string {
 // Peers is who this host is connected to and what they said of themselves.
 func (h *Host) Peers() map[peer.ID]Hello { return h.greeted.all() }
 
+// RemoteIPs is the IP addresses that a peer's connections come from or go to.
+func (h *Host) RemoteIPs(p peer.ID) (out []netip.Addr) {
+	for _, c := range h.libp2p.Network().ConnsToPeer(p) {
+		if ip, err := ipOf(c.RemoteMultiaddr()); err == nil && !slices.Contains(out, ip) {
+			out = append(out, ip)
+		}
+	}
+	return out
+}
+
 // Known is how many peers the DHT's table holds.
 func (h *Host) Known() int { return h.dht.RoutingTable().Size() }
 
@@ -292,34 +311,6 @@ func (h *Host) open(ctx context.Context, p peer.ID, addrs []string, id protocol.
 		return nil, fmt.Errorf("open %s with %s: %w", id, p, err)
 	}
 	return newSession(stream), nil
-}
-
-// tracked counts a stream handler, so that Close can wait for it.
-func (h *Host) tracked(serve func(network.Stream)) network.StreamHandler {
-	return func(s network.Stream) {
-		h.handlers.Add(1)
-		defer h.handlers.Done()
-		serve(s)
-	}
-}
-
-// serve answers a protocol to peers that said hello.
-func (h *Host) serve(id protocol.ID, answer func(context.Context, *session) error) {
-	h.libp2p.SetStreamHandler(id, h.tracked(func(stream network.Stream) {
-		s := newSession(stream)
-		// A peer that knew this host before it started anew believes that the hello was
-		// said: it is asked for it.
-		if _, err := h.Greet(h.closing, s.peer()); err != nil {
-			s.refuse(Refuse(CodeBadRequest, "say hello first (%s)", HelloProtocol))
-			s.close(nil)
-			return
-		}
-		err := answer(h.closing, s)
-		if err != nil {
-			h.log.Debug("stream ended", "protocol", id, "peer", s.peer(), "err", err)
-		}
-		s.close(err)
-	}))
 }
 
 // PeerOf is the peer ID of an ed25519 public key: the same key names a node on the ledger.

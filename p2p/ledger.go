@@ -41,7 +41,6 @@ const (
 	standLimit  = 2 * time.Minute  // a stream on which nothing is asked is closed
 
 	maxWaiting = 2048 // questions of one stream that wait for their answers
-	maxReads   = 8    // of these, that are not transactions and cost the disk
 )
 
 // MaxAnswer bounds an answer's bytes: it travels in one frame.
@@ -76,9 +75,9 @@ type Oracle interface {
 func (h *Host) ServeLedger(o Oracle) {
 	h.serve(LedgerProtocol, func(ctx context.Context, s *session) error {
 		ctx, cancel := context.WithCancel(ctx)
-		d := &desk{host: h, oracle: o, s: s, out: make(chan framed, 64), room: make(chan struct{}, maxWaiting), reads: make(chan struct{}, maxReads)}
+		d := &desk{host: h, oracle: o, s: s, cancel: cancel, out: make(chan framed, 64), room: make(chan struct{}, maxWaiting)}
 		var writer sync.WaitGroup
-		writer.Go(func() { d.write(ctx, cancel) })
+		writer.Go(func() { d.write(ctx) })
 		err := d.read(ctx)
 		cancel()
 		d.asked.Wait()
@@ -92,9 +91,9 @@ type desk struct {
 	host   *Host
 	oracle Oracle
 	s      *session
+	cancel func()
 	out    chan framed
 	room   chan struct{} // one for each question that waits
-	reads  chan struct{}
 	asked  sync.WaitGroup
 }
 
@@ -102,101 +101,202 @@ type desk struct {
 type framed struct {
 	kind kind
 	body any
+	desk *guest // its place, moved on by what is written; nil: it has none
+	done func() // called when it was written, or never will be; nil: nothing to do
 }
 
 // read takes questions until the asker is done. Where too many wait it reads no
 // further: the asker feels it.
 func (d *desk) read(ctx context.Context) error {
+	limit := firstLimit
 	for {
-		k, body, err := d.s.receive(standLimit)
+		k, body, err := d.s.receive(limit)
 		if err != nil {
+			if IsRefusal(err, CodeBusy) {
+				d.s.refuse(err)
+			}
 			return nil // the asker is done, or gone
 		}
+		limit = standLimit
 		var q askFrame
 		if k != kindAsk || canon.Decode(body, &q) != nil {
 			return errors.New("not a ledger question")
+		}
+		d.s.rest()
+		cost := 1.0
+		if q.Ask == AskSubmit {
+			cost = float64(len(q.Body)) / askBytes
+		}
+		if err := d.host.doors.paces.slow(ctx, d.s.visitor, cost); err != nil {
+			return nil
 		}
 		select {
 		case d.room <- struct{}{}:
 		case <-ctx.Done():
 			return nil
 		}
-		d.asked.Go(func() {
-			defer func() { <-d.room }()
-			d.send(ctx, d.answer(ctx, q))
-		})
+		d.take(ctx, q)
 	}
+}
+
+// take finds a question its place and begins to answer it.
+func (d *desk) take(ctx context.Context, q askFrame) {
+	asked, cancel := context.WithCancelCause(ctx)
+	done := func() { cancel(nil); <-d.room }
+	var place *guest
+	var err error
+	switch hello, _ := d.host.greeted.get(d.s.peer()); {
+	case hello.Chain == "" && q.Ask != AskGenesis:
+		err = Refuse(CodeWrongNetwork, "say which network you belong to first")
+	case q.Ask == AskSubmit:
+		var leave func()
+		if leave, err = d.host.doors.submits.take(d.s.peer(), len(q.Body), cancel); err == nil {
+			free, stays, busy := done, d.s.place.hold(), d.host.doors.conns.hold(d.s.stream.Conn())
+			done = func() { busy(); stays(); leave(); free() }
+		}
+	case len(q.Body) > smallFrame:
+		err = Refuse(CodeBadRequest, "a question of %d bytes: at most %d", len(q.Body), smallFrame)
+	default:
+		waiting, stop := context.WithTimeout(ctx, serveWait)
+		var ok bool
+		place, ok = d.host.doors.desks.wait(waiting, d.s.visitor, func() { d.s.stream.Reset() })
+		stop()
+		if !ok {
+			err = Refuse(CodeBusy, "%d questions at once, %d of one peer: try again in a moment", maxServed, maxPeerServed)
+			break
+		}
+		free, stays, busy := done, d.s.place.hold(), d.host.doors.conns.hold(d.s.stream.Conn())
+		done = func() { busy(); stays(); place.release(); free() }
+	}
+	if err != nil {
+		f := refusal(q.Number, err)
+		f.done = done
+		d.send(ctx, f)
+		return
+	}
+	d.asked.Go(func() {
+		f := refusal(q.Number, Refuse(CodeInternal, "%v", ErrPanic))
+		_ = Guard(d.host.log, "answer a ledger question", func() error {
+			f = d.answer(asked, q)
+			return nil
+		})
+		f.desk, f.done = place, done
+		d.send(ctx, f)
+	})
+}
+
+// refusal is the answer to a question that is refused.
+func refusal(number uint64, err error) framed {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		r = Refuse(CodeInternal, "%v", err)
+	}
+	return framed{kind: kindNo, body: noFrame{Number: number, Refusal: *r.cleaned()}}
 }
 
 func (d *desk) answer(ctx context.Context, q askFrame) framed {
-	no := func(err error) framed {
-		var r *Refusal
-		if !errors.As(err, &r) {
-			r = Refuse(CodeInternal, "%v", err)
-		}
-		return framed{kindNo, noFrame{Number: q.Number, Refusal: *r}}
+	limit := readLimit
+	if q.Ask == AskSubmit {
+		limit = submitLimit
 	}
-	if hello, _ := d.host.greeted.get(d.s.peer()); hello.Chain == "" && q.Ask != AskGenesis {
-		return no(Refuse(CodeWrongNetwork, "say which network you belong to first"))
-	}
-	limit := submitLimit
-	if q.Ask != AskSubmit {
-		limit = readLimit
-		select {
-		case d.reads <- struct{}{}:
-			defer func() { <-d.reads }()
-		case <-ctx.Done():
-			return no(ctx.Err())
-		}
-	}
+	given := ctx
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	answer, err := d.oracle.Answer(ctx, d.s.peer(), q.Ask, q.Body)
+	var why *Refusal
+	if errors.As(context.Cause(given), &why) {
+		err = why // its place was given away
+	}
 	switch {
 	case err != nil:
-		return no(err)
+		return refusal(q.Number, err)
 	case len(answer) > MaxAnswer:
 		// The oracle's fault, not the asker's: another node may do better.
-		return no(Refuse(CodeInternal, "the answer has %d bytes, at most %d: ask for less at once", len(answer), MaxAnswer))
+		return refusal(q.Number, Refuse(CodeInternal, "the answer has %d bytes, at most %d: ask for less at once", len(answer), MaxAnswer))
 	}
-	return framed{kindAnswer, answerFrame{Number: q.Number, Body: answer}}
+	return framed{kind: kindAnswer, body: answerFrame{Number: q.Number, Body: answer}}
 }
 
+// send hands a frame to the writer, who ends it.
 func (d *desk) send(ctx context.Context, f framed) {
 	select {
 	case d.out <- f:
 	case <-ctx.Done():
+		f.end()
 	}
 }
 
-func (d *desk) write(ctx context.Context, cancel func()) {
+func (d *desk) write(ctx context.Context) {
 	if err := d.s.drain(ctx, d.out); err != nil {
-		cancel()
+		d.cancel()
 		d.s.stream.Reset() // wakes the reader
+	}
+	// What was handed over and not written gives its places back. The askers' goroutines
+	// end with ctx, so that this comes to an end.
+	<-ctx.Done()
+	settled := make(chan struct{})
+	go func() {
+		d.asked.Wait()
+		close(settled)
+	}()
+	for {
+		select {
+		case f := <-d.out:
+			f.end()
+		case <-settled:
+			for len(d.out) > 0 {
+				f := <-d.out
+				f.end()
+			}
+			return
+		}
+	}
+}
+
+func (f framed) end() {
+	if f.done != nil {
+		f.done()
 	}
 }
 
 // drain writes frames as they come, and flushes when none is left: what was made in
-// the meantime goes out in one write.
+// the meantime goes out in one write. A frame keeps its place until it is written.
 func (s *session) drain(ctx context.Context, out <-chan framed) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case f := <-out:
-			for more := true; more; {
-				if err := s.send(f.kind, f.body); err != nil {
-					return err
-				}
-				select {
-				case f = <-out:
-				default:
-					more = false
-				}
-			}
-			if err := s.flush(); err != nil {
+			if err := s.drainNow(f, out); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// drainNow writes a frame and those that are ready behind it.
+func (s *session) drainNow(f framed, out <-chan framed) (err error) {
+	var written []framed
+	defer func() {
+		s.desks = nil
+		for _, f := range written {
+			f.end()
+		}
+	}()
+	for more := true; more && err == nil; {
+		written = append(written, f)
+		if f.desk != nil {
+			s.desks = append(s.desks, f.desk)
+		}
+		err = s.send(f.kind, f.body)
+		select {
+		case f = <-out:
+		default:
+			more = false
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return s.flush()
 }

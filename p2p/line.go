@@ -187,7 +187,7 @@ func (l *line) ask(ctx context.Context, ask Ask, body []byte) ([]byte, error) {
 		delete(l.waiting, number)
 	}()
 	select {
-	case l.out <- framed{kindAsk, askFrame{Number: number, Ask: ask, Body: body}}:
+	case l.out <- framed{kind: kindAsk, body: askFrame{Number: number, Ask: ask, Body: body}}:
 	case <-l.ended:
 		return nil, l.err
 	case <-ctx.Done():
@@ -233,7 +233,7 @@ func decodeAnswer(k kind, body []byte) (number uint64, a answer, err error) {
 	case kindNo:
 		var f noFrame
 		err = canon.Decode(body, &f)
-		return f.Number, answer{err: &f.Refusal}, err
+		return f.Number, answer{err: f.Refusal.cleaned()}, err
 	}
 	return 0, answer{}, fmt.Errorf("frame of kind %d where an answer was due", k)
 }

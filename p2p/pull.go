@@ -30,6 +30,9 @@ const (
 	// that no member can take another's place.
 	maxMemberPulls = maxPeerPulls * blob.MaxShards
 
+	maxNetPulls  = 8               // streams of one network of addresses
+	pullPatience = 2 * time.Second // an asker that neither asks nor takes; then a newcomer may have the place
+
 	pullIdle = 5 * time.Second  // for the next request: who asks has it ready
 	pullLife = 30 * time.Second // for all of a stream, however slowly its bytes move
 )
@@ -64,28 +67,33 @@ func (h *Host) ServeProofs(held ProofSource, member func(peer.ID) bool) {
 type pulls struct {
 	held       ProofSource
 	member     func(peer.ID) bool
-	strangers  *slots
-	members    *slots
+	strangers  *places
+	members    *places
 	idle, life time.Duration
 }
 
 func newPulls(held ProofSource, member func(peer.ID) bool) *pulls {
-	return &pulls{held: held, member: member, idle: pullIdle, life: pullLife,
-		strangers: newSlots(maxPulls, maxPeerPulls), members: newSlots(maxMemberPulls, maxPeerPulls)}
+	p := &pulls{held: held, member: member, idle: pullIdle, life: pullLife,
+		strangers: newPlaces(maxPulls, maxPeerPulls, maxNetPulls, pullPatience),
+		members:   newPlaces(maxMemberPulls, maxPeerPulls, maxMemberPulls, pullPatience)}
+	p.strangers.level, p.members.level = true, true // they ask for two at once, by rule
+	return p
 }
 
 func (p *pulls) answer(ctx context.Context, s *session) error {
-	places := p.strangers
-	if p.member(s.peer()) {
+	v, places := s.visitor, p.strangers
+	if v.peer, v.standing = s.peer(), Stranger; p.member(v.peer) {
 		places = p.members
 	}
-	release, ok := places.take(s.peer())
+	place, ok := places.take(v, func() { s.stream.Reset() })
 	if !ok {
 		s.refuse(Refuse(CodeBusy, "%d streams of proofs to strangers at once, %d to one peer: try again in a moment", maxPulls, maxPeerPulls))
 		s.linger()
 		return nil
 	}
-	defer release()
+	defer place.release()
+	s.desks = []*guest{place}
+	defer func() { s.desks = nil }()
 	end := time.AfterFunc(p.life, func() { s.stream.Reset() })
 	defer end.Stop()
 	for range maxPullRequests {
@@ -93,6 +101,8 @@ func (p *pulls) answer(ctx context.Context, s *session) error {
 		if err != nil {
 			return nil // the asker is done
 		}
+		place.touch()
+		s.place.patient(workPatience)
 		if err := serveGetProofs(ctx, s, p.held, what, body); err != nil {
 			if s.refuse(err) == nil {
 				s.linger()
@@ -102,6 +112,7 @@ func (p *pulls) answer(ctx context.Context, s *session) error {
 		if err := s.flush(); err != nil {
 			return err
 		}
+		s.place.touch()
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
@@ -21,16 +22,29 @@ type Upload struct {
 	wanted   []byte
 	left     int
 	next     uint32
-	taken    func() // called when all of it is here
+	taken    func() error // called when all of it is here
 	began    time.Time
 	before   int64 // bytes that had come over the stream when it began
 }
 
 const (
-	// An upload that is slower than this, after a start, is not one: it only keeps
+	// An upload that is slower than slowestPace after slowStart is not one: it only keeps
 	// others from theirs.
-	slowestPace = 16 << 10 // bytes a second
-	slowStart   = time.Minute
+	slowStart = time.Minute
+
+	// stripeLimit is how long the head of a stripe may take.
+	stripeLimit = idleLimit
+
+	offerCost      = 5                // of asksPerSecond: an offer is looked up on the ledger and the disk
+	maxUploads     = 64               // uploads taken at once
+	maxPeerUploads = 4                // of them from one peer
+	maxNetUploads  = 16               // and from one network of addresses
+	uploadPatience = 3 * time.Second  // without progress; then a newcomer may have the place
+	maxUnpaid      = 256              // uploads that are here and wait to be paid for
+	maxPeerUnpaid  = maxPeerStreams   // of them from one peer
+	maxNetUnpaid   = 32               // of them from one network of addresses
+	unpaidPatience = 10 * time.Second // some blocks; then a newcomer may have the place
+	watchLimit     = 10 * time.Minute // longer than any upload waits
 
 	// maxUploadStripes is how many stripes a list of the wanted ones has room for.
 	maxUploadStripes = 8 * (maxFrame - 16)
@@ -59,17 +73,99 @@ func (s IncomingStripe) Bytes() (n int64) {
 	return n
 }
 
-func serveUpload(ctx context.Context, s *session, k Keeper, body []byte, taken func()) error {
+// uploads is who may send blobs, and how many wait to be paid for.
+type uploads struct {
+	coming *places // an upload whose stripes come
+	unpaid *places // one that is here and waits for its registration
+	offers *paces
+}
+
+func newUploads() *uploads {
+	return &uploads{coming: newPlaces(maxUploads, maxPeerUploads, maxNetUploads, uploadPatience),
+		unpaid: newPlaces(maxUnpaid, maxPeerUnpaid, maxNetUnpaid, unpaidPatience), offers: newPaces()}
+}
+
+// payments is what a Keeper may know of who has paid.
+type payments interface {
+	// Paid says whether the ledger shows a live registration of the blob.
+	Paid(ctx context.Context, id blob.ID) bool
+}
+
+func (ups *uploads) serve(ctx context.Context, s *session, k Keeper, body []byte) error {
 	u, err := readOffer(s, body)
 	if err != nil {
 		return badRequest(err)
 	}
-	u.taken, u.began, u.before = taken, s.now(), s.received
+	if err := ups.offers.slow(ctx, s.visitor, offerCost); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// A paid upload takes the place of an unpaid one; among equals the one that makes no
+	// progress makes room.
+	v := s.visitor
+	if p, ok := k.(payments); ok && v.standing < Registered && p.Paid(ctx, u.manifest.ID()) {
+		v.standing = Registered
+	}
+	over := func() {
+		why := Refuse(CodeBusy, "your upload made no progress, and its place was given to another: try again")
+		cancel(why)
+		s.interrupt(why)
+	}
+	place, ok := ups.coming.take(v, over)
+	if !ok {
+		return Refuse(CodeBusy, "%d uploads at once, %d of one peer: try again in a moment", maxUploads, maxPeerUploads)
+	}
+	defer func() { place.release() }()
+	s.upload = place
+	defer func() { s.upload = nil }()
+	defer s.place.hold()() // the stream's place is as good as the upload's
+	if s.conns != nil {
+		defer s.conns.hold(s.stream.Conn())()
+	}
+	stop := func() {}
+	u.began, u.before = s.now(), s.received
+	u.taken = func() error {
+		place.release()
+		if place, ok = ups.unpaid.take(v, over); !ok {
+			return Refuse(CodeBusy, "%d uploads wait to be paid for: try again in a moment", maxUnpaid)
+		}
+		stop = s.watch(cancel)
+		return nil
+	}
 	confirmation, err := k.Receive(ctx, s.peer(), u)
+	stop()
+	if why := s.stopped.Load(); why != nil {
+		err = why
+	}
 	if err != nil {
 		return err
 	}
 	return s.send(kindConfirmation, confirmation)
+}
+
+// errHungUp is why an upload ends whose client is gone.
+var errHungUp = errors.New("the client hung up")
+
+// watch ends the work for a client that hangs up while it only has to wait. The
+// returned function ends the watch: only then may the stream be read again.
+func (s *session) watch(cancel func(error)) (stop func()) {
+	if err := s.await(watchLimit); err != nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	var over atomic.Bool
+	go func() {
+		defer close(done)
+		if _, err := s.r.Peek(1); err != nil && !over.Load() {
+			cancel(errHungUp)
+		}
+	}()
+	return func() {
+		over.Store(true)
+		s.stream.SetReadDeadline(time.Unix(1, 0))
+		<-done
+	}
 }
 
 func readOffer(s *session, body []byte) (*Upload, error) {
@@ -123,9 +219,11 @@ func (u *Upload) Next() (IncomingStripe, error) {
 			_ struct{} `cbor:",toarray"`
 		}
 		if err := u.s.expect(kindStored, &end, idleLimit); err != nil {
+			return IncomingStripe{}, cutShort(err)
+		}
+		if err := u.taken(); err != nil {
 			return IncomingStripe{}, err
 		}
-		u.taken()
 		return IncomingStripe{}, io.EOF
 	}
 	if err := u.pace(); err != nil {
@@ -135,8 +233,8 @@ func (u *Upload) Next() (IncomingStripe, error) {
 		u.next++
 	}
 	var f stripeFrame
-	if err := u.s.expect(kindStripe, &f, 2*idleLimit); err != nil {
-		return IncomingStripe{}, err
+	if err := u.s.expect(kindStripe, &f, stripeLimit); err != nil {
+		return IncomingStripe{}, cutShort(err)
 	}
 	if f.Stripe != u.next {
 		return IncomingStripe{}, Refuse(CodeBadRequest, "stripe %d where %d was due", f.Stripe, u.next)
@@ -152,15 +250,24 @@ func (u *Upload) Next() (IncomingStripe, error) {
 	for range u.places {
 		r, err := u.s.payload(row)
 		if err != nil {
-			return in, err
+			return in, cutShort(err)
 		}
 		c, err := u.s.payload(col)
 		if err != nil {
-			return in, err
+			return in, cutShort(err)
 		}
 		in.Rows, in.Cols = append(in.Rows, r), append(in.Cols, c)
 	}
 	return in, nil
+}
+
+// cutShort keeps the end of a stream where something was due from looking like the end
+// of the upload.
+func cutShort(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // pace refuses to go on with an upload that never ends.

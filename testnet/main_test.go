@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/node"
 )
 
@@ -65,7 +66,12 @@ func runNode(args []string) error {
 		return err
 	}
 	config.Conduct = conduct
+	config.CountLoopback = os.Getenv(countLoopback) != ""
+	comet.ForbidNames()
 	return node.RunDaemon(ctx, config, network.Genesis, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
+
+// countLoopback makes nodes count loopback addresses as any others.
+const countLoopback = "WALRUS_TEST_COUNT_LOOPBACK"
 
 func testProgram() Command { return Command{Program: os.Args[0], Env: []string{nodeVariable + "=1"}} }

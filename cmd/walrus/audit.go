@@ -162,7 +162,7 @@ func (o auditShown) print(w io.Writer) error {
 	for _, n := range o.Nodes {
 		if n.Why != "" {
 			why, _, _ := strings.Cut(n.Why, "\n")
-			if _, err := fmt.Fprintf(w, "%s: %s\n", shortID(n.Node), why); err != nil {
+			if _, err := fmt.Fprintf(w, "%s: %s\n", shortID(n.Node), lines(why)); err != nil {
 				return err
 			}
 		}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/node"
 )
 
@@ -45,6 +47,10 @@ func (a *app) untilStdin(c *cobra.Command, run func(context.Context) error) {
 	}
 }
 
+// countLoopback is the environment variable that makes a node count loopback addresses as
+// any others: for tests that play strangers on one machine.
+const countLoopback = "WALRUS_COUNT_LOOPBACK"
+
 func (a *app) runNode(ctx context.Context, dir string, conduct node.Conduct) error {
 	file, err := node.LoadFile(dir)
 	if err != nil {
@@ -59,6 +65,8 @@ func (a *app) runNode(ctx context.Context, dir string, conduct node.Conduct) err
 		return err
 	}
 	config.Conduct = conduct
+	config.CountLoopback = os.Getenv(countLoopback) != ""
+	comet.ForbidNames()
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(file.LogLevel)); err != nil {
 		return fmt.Errorf("log_level = %q: write debug, info, warn or error", file.LogLevel)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -58,12 +57,12 @@ func run(ctx context.Context, args []string, s streams) int {
 		text += "\n" + pending
 	}
 	if a.json && !a.printed {
-		json.NewEncoder(s.out).Encode(failure{Error: text, Exit: code})
+		encodeJSON(s.out, failure{Error: text, Exit: code})
 	}
 	if !a.debug {
 		text = brief(text)
 	}
-	fmt.Fprintf(s.err, "walrus: %s\n", text)
+	fmt.Fprintf(s.err, "walrus: %s\n", lines(text))
 	return code
 }
 
@@ -151,13 +150,13 @@ func (a *app) print(v any, text func(io.Writer) error) error {
 	if !a.json {
 		return text(a.out)
 	}
-	return json.NewEncoder(a.out).Encode(v)
+	return encodeJSON(a.out, v)
 }
 
 // say tells a person what goes on. With --json nobody reads along.
 func (a *app) say(format string, args ...any) {
 	if !a.json {
-		fmt.Fprintf(a.err, format+"\n", args...)
+		fmt.Fprintln(a.err, lines(fmt.Sprintf(format, args...)))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 
 	abci "github.com/cometbft/cometbft/abci/types"
@@ -42,6 +43,8 @@ type app struct {
 	// called from ProcessProposal alone. Set by Chain.
 	hadTheTurn func(block, proposer []byte) bool
 	urgent     func() [][]byte // see Options
+	// knocks judges a connection to CometBFT's port before its handshake. Set by Chain.
+	knocks func(remote string) error
 
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
@@ -70,6 +73,19 @@ func newApp(m *ledger.Machine, o Options, fail func(error)) *app {
 		catchingUp: func() bool { return false }, hadTheTurn: func(_, _ []byte) bool { return false }, urgent: o.Urgent,
 		changed: make(chan struct{}), settled: m.Height(),
 		receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
+}
+
+// filterByAddress is the question CometBFT asks of a connection that was just made.
+const filterByAddress = "/p2p/filter/addr/"
+
+// Query answers CometBFT alone: there is no other door to it.
+func (a *app) Query(_ context.Context, q *abci.RequestQuery) (*abci.ResponseQuery, error) {
+	if remote, ok := strings.CutPrefix(q.Path, filterByAddress); ok && a.knocks != nil {
+		if err := a.knocks(remote); err != nil {
+			return &abci.ResponseQuery{Code: 1, Log: err.Error()}, nil
+		}
+	}
+	return &abci.ResponseQuery{}, nil
 }
 
 // Info says how far the state is, so that CometBFT replays what is missing.

@@ -47,7 +47,7 @@ type Options struct {
 	Key     token.Key
 	BLS     token.BLSKey // signs this node's part of each round's draw
 	Listen  string       // host:port of CometBFT's transport
-	// Peers gives who else may be connected to, now: called every second or so.
+	// Peers gives who else is to be connected to, now: called every second or so.
 	Peers    func() []Peer
 	Waiting  int      // transactions that may wait for a block; 0: 10,000
 	Attester Attester // nil: this node listens to no challenge
@@ -58,6 +58,9 @@ type Options struct {
 	// one. Other validators judge its blocks as any other's.
 	Choose func(Proposing) Choice
 	Log    *slog.Logger
+	// CountLoopback counts loopback addresses as any others where peers of one network of
+	// addresses are bounded.
+	CountLoopback bool
 
 	wrap func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
 }
@@ -80,6 +83,8 @@ type Chain struct {
 	states  sm.Store
 
 	agreement *consensus.State // of node
+	sw        *p2p.Switch      // of node
+	peers     *peers
 
 	failed chan struct{} // closed when why is set
 	once   sync.Once
@@ -119,6 +124,8 @@ func Open(o Options) (opened *Chain, err error) {
 	}
 	c.app = newApp(c.machine, o, c.fail)
 	c.app.self = staking.NodeID(o.Key.Public())
+	c.peers = newPeers(func() *ledger.Machine { return c.machine }, o.CountLoopback)
+	c.app.knocks = c.peers.knocks
 	if c.guard, err = newGuard(o.Key, o.KeyDir, newLedger); err != nil {
 		return nil, err
 	}
@@ -131,6 +138,9 @@ func Open(o Options) (opened *Chain, err error) {
 		c.app.catchingUp = func() bool { return !c.AtTip() }
 		c.app.hadTheTurn = c.hadTheTurn
 		c.agreement, err = agreementOf(c.node)
+	}
+	if err == nil {
+		c.sw, err = newGate(c.peers, func() int64 { return int64(c.machine.Height()) }).guardReactors(c.node)
 	}
 	return c, err
 }
@@ -186,7 +196,10 @@ func (c *Chain) config() *cfg.Config {
 	o.P2P.AddrBookStrict = false
 	o.P2P.AddrBook = "addrbook.json"
 	o.P2P.AllowDuplicateIP = true // several nodes behind one router, or on one machine
-	o.P2P.MaxNumInboundPeers, o.P2P.MaxNumOutboundPeers = 200, 200
+	// Who of them has a place is decided by peers: before the handshake by address, and
+	// after it by name.
+	o.FilterPeers = true
+	o.P2P.MaxNumInboundPeers, o.P2P.MaxNumOutboundPeers = maxConnections, maxConnections
 	o.P2P.SendRate, o.P2P.RecvRate = 50<<20, 50<<20
 	o.P2P.MaxPacketMsgPayloadSize = 16 << 10
 	o.P2P.DialTimeout, o.P2P.HandshakeTimeout = 2*time.Second, 2*time.Second // ending waits for them
@@ -302,51 +315,6 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-t.C:
 		return true
-	}
-}
-
-// maxAddr bounds the address a stranger says it listens on.
-const maxAddr = 256
-
-// dialAlways keeps connections to all known peers.
-func (c *Chain) dialAlways(ctx context.Context) {
-	sw, ok := c.node.Switch().(*p2p.Switch)
-	if !ok {
-		c.fail(errors.New("ledger: CometBFT runs on another transport than the classic one"))
-		return
-	}
-	self := c.node.NodeInfo().ID()
-	var dials sync.WaitGroup
-	defer dials.Wait()
-	var busy sync.Map // of Peer: dials that run. One a peer and address, whatever they say
-	// A network that starts together finds itself in moments; later there is time.
-	const rounds, quick, calm = 100, 50 * time.Millisecond, time.Second
-	for round := 0; ; round++ {
-		if pause := calm; round > 0 {
-			if round < rounds {
-				pause = quick
-			}
-			if !sleep(ctx, pause) {
-				return
-			}
-		}
-		for _, peer := range c.options.Peers() {
-			id := p2p.PubKeyToID(ed25519.PubKey(peer.Key[:]))
-			if id == self || peer.Addr == "" || len(peer.Addr) > maxAddr || sw.Peers().Has(id) {
-				continue
-			}
-			if _, dialing := busy.LoadOrStore(peer, true); dialing {
-				continue
-			}
-			dials.Go(func() {
-				defer busy.Delete(peer)
-				// Looking up a name takes time. What fails, the next round tries again.
-				addr, err := p2p.NewNetAddressString(p2p.IDAddressString(id, peer.Addr))
-				if err == nil && !sw.IsDialingOrExistingAddress(addr) {
-					_ = sw.DialPeerWithAddress(addr)
-				}
-			})
-		}
 	}
 }
 

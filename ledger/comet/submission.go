@@ -110,6 +110,7 @@ func (r *Remote) Proves() bool { return true }
 func (r *Remote) submitTrusting(ctx context.Context, tx []byte, until uint64) (receipt ledger.Receipt, err error) {
 	err = r.ask(ctx, p2p.AskSubmit, tx, func(_ context.Context, _ peer.ID, b []byte) (err error) {
 		receipt, err = ledger.DecodeReceipt(b)
+		receipt.Log = p2p.Clean(receipt.Log, p2p.MaxWords)
 		return err
 	})
 	if err == nil {
@@ -179,6 +180,7 @@ func (s *submission) hand(ctx context.Context) {
 			if w.receipt, w.err = ledger.DecodeReceipt(answer); w.err != nil {
 				s.r.host.Blame(p, w.err)
 			}
+			w.receipt.Log = p2p.Clean(w.receipt.Log, p2p.MaxWords)
 		}
 		s.words <- w
 	})

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+
+	"github.com/walrus-network/walrus/p2p"
+)
+
+// encodeJSON writes a value as a line of JSON in which everything a terminal might obey
+// is escaped: names of nodes on the ledger are strangers' words, and encoding/json writes
+// C1 controls and bidirectional overrides as they are.
+func encodeJSON(w io.Writer, v any) error {
+	var plain bytes.Buffer
+	if err := json.NewEncoder(&plain).Encode(v); err != nil {
+		return err
+	}
+	var out strings.Builder
+	for _, r := range plain.String() {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			out.WriteRune(r)
+		case r > 0xFFFF:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&out, `\u%04x`, r)
+		}
+	}
+	_, err := io.WriteString(w, out.String())
+	return err
+}
+
+// lines is a text of several lines without anything else that a terminal might obey.
+func lines(text string) string {
+	all := strings.Split(text, "\n")
+	for i, line := range all {
+		all[i] = p2p.Clean(strings.TrimRight(line, "\r"), len(line))
+	}
+	return strings.Join(all, "\n")
+}
