@@ -121,7 +121,9 @@ func TestNothingDoneToBlobsMovesADraw(t *testing.T) {
 		before := a.snapshot()
 		alice := a.users[1]
 		var waiting []blob.ID
+		var live map[blob.ID]bool // before the draw's own block, whose transactions come after it
 		r := a.untilDrawn(func() (txs [][]byte) {
+			live = a.live(before)
 			sign := a.signer(alice)
 			for _, id := range waiting { // registered again in the block before
 				txs = append(txs, Unsigned(Certify{Blob: id, Certificate: a.certificate(id, a.head().Epoch, all)}))
@@ -147,7 +149,6 @@ func TestNothingDoneToBlobsMovesADraw(t *testing.T) {
 		if r.Beacon != honest.Beacon {
 			t.Fatalf("seed %d: another beacon", seed)
 		}
-		live := a.live(before)
 		ended += before.index.Len() - len(live)
 		if err := a.drawsAsItStood(before, r, live); err != nil {
 			t.Errorf("seed %d: %v", seed, err)
