@@ -21,6 +21,8 @@ func committeeOf(shards ...int) (c ledger.Committee) {
 	return c
 }
 
+func everybody(staking.NodeID) bool { return true }
+
 func proved(shards ...int) *ledger.LastDraw {
 	d := &ledger.LastDraw{Passed: make([]byte, 2)}
 	for _, s := range shards {
@@ -48,7 +50,7 @@ func TestSafetyCountsWhatIsCertainOnly(t *testing.T) {
 		shards, nodesLost int
 		text              string
 	}{
-		{"not drawn yet", whole, nil, Safe, 10, 10, 6, 2, "10 of 10 shards on 4 nodes hold it; it outlives any 6 shards or 2 nodes"},
+		{"not drawn yet", whole, nil, Safe, 10, 10, 6, 2, "10 of 10 shards on 4 nodes signed for it; it outlives any 6 shards or 2 nodes"},
 		{"all proved it", whole, proved(0, 1, 2, 3, 4, 5, 6, 7, 8, 9), Safe, 10, 10, 6, 2, "on 4 nodes proved it"},
 		{"two shards on their way", moving, nil, Safe, 8, 8, 4, 2, "8 of 10 shards"},
 		{"one of them had passed before", moving, proved(0, 1, 2, 4, 5, 6, 7, 8, 9), Safe, 8, 8, 4, 2, "8 of 10 shards"},
@@ -58,7 +60,7 @@ func TestSafetyCountsWhatIsCertainOnly(t *testing.T) {
 		{"too few", whole, proved(0, 9), Doubtful, 10, 2, 0, 0, "2 of 10 shards on 2 nodes proved it; it takes 4"},
 		{"nobody", whole, proved(), Doubtful, 10, 0, 0, 0, "0 of 10 shards on 0 nodes proved it; it takes 4"},
 	} {
-		s := SafetyOf(c.committee, shape, c.drawn)
+		s := SafetyOf(c.committee, shape, Known{Stated: everybody, Drawn: c.drawn})
 		if s.Verdict != c.verdict || s.Ready != c.ready || s.Counted != c.counted || s.SpareShards != c.shards || s.SpareNodes != c.nodesLost || s.Ready+s.Moving != 10 {
 			t.Errorf("%s: %+v", c.name, s)
 		}
@@ -73,7 +75,7 @@ func TestSpareNodesIsTheWorstCase(t *testing.T) {
 	shape, _ := blob.NewShape(10)
 	for _, shards := range [][]int{{3, 3, 2, 2}, {1, 4, 1, 4}, {2, 2, 2, 2, 2}, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, {6, 2, 1, 1}} {
 		c := committeeOf(shards...)
-		s := SafetyOf(c, shape, nil)
+		s := SafetyOf(c, shape, Known{Stated: everybody})
 		survives := func(lost int) bool { // whatever set of so many nodes
 			for set := range 1 << len(shards) {
 				n, left := 0, 0
@@ -92,6 +94,40 @@ func TestSpareNodesIsTheWorstCase(t *testing.T) {
 		}
 		if !survives(s.SpareNodes) || survives(s.SpareNodes+1) {
 			t.Errorf("%v: %d nodes to spare", shards, s.SpareNodes)
+		}
+	}
+}
+
+// A node that did not sign the certificate, and of which nothing came since, does not
+// count; what nodes show now outranks what is older, both ways; silence is told.
+func TestSafetyTellsLedgerProofAndPresenceApart(t *testing.T) {
+	shape, err := blob.NewShape(7) // any 3 bring it back, 5 make it safe
+	if err != nil || shape.K1 != 3 || shape.K2 != 5 {
+		t.Fatal(shape, err)
+	}
+	c := committeeOf(2, 2, 2, 1)
+	node := func(i int) staking.NodeID { return staking.NodeID{byte(i)} }
+	unsigned := func(n staking.NodeID) bool { return n != node(3) }
+	here := func(n int) NodeAudit { return NodeAudit{Shards: n, Held: n, Asked: n, Verified: n} }
+	gone := func(n int) NodeAudit { return NodeAudit{Shards: n, Asked: n, Missing: n} }
+	silent := func(n int) NodeAudit { return NodeAudit{Shards: n, Asked: n, Refused: n} }
+	for _, one := range []struct {
+		name    string
+		known   Known
+		verdict Verdict
+		counted int
+		text    string
+	}{
+		{"one did not sign", Known{Stated: unsigned}, Safe, 5, "5 of 7 shards on 3 nodes signed for it; it outlives any 2 shards or 1 node"},
+		{"it shows it now", Known{Stated: unsigned, Now: map[staking.NodeID]NodeAudit{node(1): here(2), node(2): here(2), node(3): here(2), node(4): here(1)}}, Safe, 7, "7 of 7 shards on 4 nodes show it now"},
+		{"two were wiped", Known{Stated: unsigned, Now: map[staking.NodeID]NodeAudit{node(1): gone(2), node(2): gone(2), node(3): gone(2), node(4): here(1)}}, Doubtful, 1, "it takes 3; 4 shards that the ledger counts are not there now"},
+		{"one is silent", Known{Stated: everybody, Now: map[staking.NodeID]NodeAudit{node(1): silent(2), node(2): here(2), node(3): here(2), node(4): here(1)}}, Safe, 7, "1 node with 2 shards of these is silent now"},
+		{"nobody was reached", Known{Stated: unsigned, Now: map[staking.NodeID]NodeAudit{}}, Safe, 5, "4 nodes with 5 shards of these are silent now"},
+		{"it proved it since", Known{Stated: unsigned, Drawn: proved(0, 1, 2, 3, 4, 5, 6)}, Safe, 7, "7 of 7 shards on 4 nodes proved it"},
+	} {
+		s := SafetyOf(c, shape, one.known)
+		if s.Verdict != one.verdict || s.Counted != one.counted || !strings.Contains(s.String(), one.text) {
+			t.Errorf("%s: %s: %+v", one.name, s, s)
 		}
 	}
 }

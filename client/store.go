@@ -78,8 +78,8 @@ type storing struct {
 	manifest blob.Manifest
 	paying   []payment
 	until    uint64 // epoch at whose start the owner's claim may end; 0: whenever what is there does
-	agreed   bool     // the caller was told what it costs
-	busy     bool     // the last attempt found members busy
+	agreed   bool   // the caller was told what it costs
+	busy     bool   // the last attempt found members busy
 	out      Stored
 }
 

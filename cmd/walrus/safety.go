@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
@@ -15,10 +18,13 @@ import (
 type blobSafety struct {
 	Verdict     client.Verdict `json:"verdict"` // safe, weakened, doubtful
 	Ready       int            `json:"ready_shards"`
-	Moving      int            `json:"moving_shards"`  // handed over, kept by their old holders meanwhile
-	Counted     int            `json:"counted_shards"` // ready, and passed when the blob was last drawn
-	SpareShards int            `json:"spare_shards"`   // whichever
-	SpareNodes  int            `json:"spare_nodes"`    // those with the most first
+	Moving      int            `json:"moving_shards"`      // handed over, kept by their old holders meanwhile
+	Counted     int            `json:"counted_shards"`     // that are certain: see doc/cli.md
+	Stated      int            `json:"stated_shards"`      // by the ledger: certificates, and reports of being ready since
+	Proved      int            `json:"proved_shards"`      // in the last draw
+	Presence    *presence      `json:"presence,omitempty"` // missing: the nodes were not asked
+	SpareShards int            `json:"spare_shards"`       // whichever
+	SpareNodes  int            `json:"spare_nodes"`        // those with the most first
 	Holders     []blobHolder   `json:"holders"`
 	Challenged  bool           `json:"challenged"`                   // the network asks for proof
 	LastDraw    *lastDraw      `json:"last_draw,omitempty"`          // missing: not drawn yet
@@ -27,11 +33,69 @@ type blobSafety struct {
 	PassRate    *passRate      `json:"network_pass_rate,omitempty"` // of this epoch, once it has a round
 }
 
+// presence is what the nodes showed when they were asked now.
+type presence struct {
+	Answered     int     `json:"answered_shards"` // shown, with proof
+	Denied       int     `json:"denied_shards"`   // that count by what is older
+	SilentNodes  int     `json:"silent_nodes"`
+	SilentShards int     `json:"silent_shards"` // of those that count
+	HeldBack     bool    `json:"held_back"`     // a storage challenge runs: nodes keep answers back
+	Seconds      float64 `json:"seconds"`
+}
+
+func (p presence) text() string {
+	text := fmt.Sprintf("%d shards were shown", p.Answered)
+	if p.Denied > 0 {
+		text += fmt.Sprintf(", %d are not there", p.Denied)
+	}
+	if p.SilentNodes > 0 {
+		text += fmt.Sprintf(", %d nodes did not answer", p.SilentNodes)
+	}
+	if p.HeldBack {
+		text += "; a storage challenge runs, in which nodes keep answers back: ask again in a minute"
+	}
+	return text
+}
+
+// askedFor is how long the nodes are waited for when they are asked what they hold.
+const askedFor = 3 * time.Second
+
+// ask asks every holder for a random part of a blob, for a moment.
+func (s *session) ask(ctx context.Context, id blob.ID) (now map[staking.NodeID]client.NodeAudit, heldBack bool, err error) {
+	_, commitment, d, err := s.Find(ctx, id)
+	if err != nil {
+		return nil, false, err
+	}
+	asking, cancel := context.WithTimeout(ctx, askedFor)
+	defer cancel()
+	got, err := s.Audit(asking, d, commitment, 1, func() { heldBack = true })
+	if ctx.Err() != nil {
+		return nil, false, ctx.Err()
+	}
+	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return nil, false, err
+	}
+	committee, err := s.view.Committee(s.head.Epoch)
+	if err != nil {
+		return nil, false, err
+	}
+	now = map[staking.NodeID]client.NodeAudit{}
+	for _, m := range committee.Nodes {
+		for _, a := range got.Nodes {
+			if a.Peer.String() == m.ID.String() {
+				now[m.ID] = a
+			}
+		}
+	}
+	return now, heldBack, nil
+}
+
 type blobHolder struct {
 	Node    staking.NodeID `json:"node"`
 	Name    string         `json:"name"`
 	Shards  int            `json:"shards"`
 	Counted int            `json:"counted"`
+	Silent  bool           `json:"silent"` // it was asked now, and did not answer
 }
 
 type lastDraw struct {
@@ -60,11 +124,12 @@ type passRate struct {
 	Rate     float64 `json:"rate"`
 }
 
-// safety reads what the ledger knows of a certified blob's safety.
-func (s *session) safety(e registry.Entry) (client.Safety, blobSafety, error) {
+// safety is how safe a certified blob is: by the ledger, and, with ask, by what the nodes
+// show now.
+func (s *session) safety(ctx context.Context, e registry.Entry, ask bool) (client.Safety, blobSafety, error) {
 	id := e.ID()
 	fail := func(err error) (client.Safety, blobSafety, error) { return client.Safety{}, blobSafety{}, err }
-	if err := s.prefetch([][]byte{ledger.KeyLastDraw(id), ledger.KeyCommittee(s.head.Epoch), ledger.KeyTally(s.head.Epoch), ledger.KeyUsage()}); err != nil {
+	if err := s.prefetch([][]byte{ledger.KeyLastDraw(id), ledger.KeyCommittee(s.head.Epoch), ledger.KeyTally(s.head.Epoch), ledger.KeyUsage(), ledger.KeyCertificate(id)}); err != nil {
 		return fail(err)
 	}
 	committee, err := s.view.Committee(s.head.Epoch)
@@ -75,16 +140,29 @@ func (s *session) safety(e registry.Entry) (client.Safety, blobSafety, error) {
 	if err != nil {
 		return fail(err)
 	}
-	drawn, known, err := s.view.LastDraw(id)
+	drawn, was, err := s.view.LastDraw(id)
 	if err != nil {
 		return fail(err)
 	}
 	var last *ledger.LastDraw
-	if known {
+	if was {
 		last = &drawn
 	}
-	of := client.SafetyOf(committee, shape, last)
-	out := blobSafety{Verdict: of.Verdict, Ready: of.Ready, Moving: of.Moving, Counted: of.Counted, SpareShards: of.SpareShards, SpareNodes: of.SpareNodes}
+	known := client.Known{Drawn: last}
+	if known.Stated, err = client.StatedBy(s.view, id, committee); err != nil {
+		return fail(err)
+	}
+	heldBack, began := false, time.Now()
+	if ask {
+		if known.Now, heldBack, err = s.ask(ctx, id); err != nil {
+			return fail(err)
+		}
+	}
+	of := client.SafetyOf(committee, shape, known)
+	out := blobSafety{Verdict: of.Verdict, Ready: of.Ready, Moving: of.Moving, Counted: of.Counted, Stated: of.Stated, Proved: of.Proved, SpareShards: of.SpareShards, SpareNodes: of.SpareNodes}
+	if of.Asked {
+		out.Presence = &presence{of.Answered, of.Denied, of.SilentNodes, of.SilentShards, heldBack, time.Since(began).Seconds()}
+	}
 	if out.Holders, err = s.holdersOf(of); err != nil {
 		return fail(err)
 	}
@@ -126,7 +204,7 @@ func (s *session) holdersOf(of client.Safety) (out []blobHolder, err error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, blobHolder{n.Node, record.Name, n.Shards, n.Counted})
+		out = append(out, blobHolder{n.Node, record.Name, n.Shards, n.Counted, n.Silent})
 	}
 	return out, nil
 }
@@ -147,6 +225,9 @@ func (b blobSafety) rows(t *table, now time.Time, needed int) {
 	}
 	t.row("held by", text)
 	t.row("on", b.holders())
+	if b.Presence != nil {
+		t.row("asked now", b.Presence.text())
+	}
 	switch {
 	case !b.Challenged:
 		t.row("drawn", "never: this network asks for no proofs now")
@@ -183,7 +264,10 @@ func (b blobSafety) holders() string {
 		}
 		text := fmt.Sprintf("%s %d", h.name(), h.Shards)
 		if h.Counted < h.Shards {
-			text += fmt.Sprintf(" (proved %d)", h.Counted)
+			text += fmt.Sprintf(" (%d certain)", h.Counted)
+		}
+		if h.Silent {
+			text += " (silent)"
 		}
 		names = append(names, text)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"time"
@@ -64,11 +65,22 @@ func parseID(s string) (blob.ID, error) {
 }
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
+	quick := false
+	c := &cobra.Command{
 		Use:   "status ID",
-		Short: "Is my file safe now? What the ledger says of a blob",
-		Long:  "Answers in its first line whether a blob is safe now, then shows what that rests on: which shards hold it, how the last round went in which it was drawn, until when it is paid. A shard counts if its holder has signed that it holds all it must, and if it passed when the blob was last drawn; walrus audit asks the nodes themselves. All of it is proven against the network's genesis, whoever answers; also while the ledger stands still. Exits with 3 if the blob cannot be read: it is unknown, was never certified, or has ended.",
-		Args:  cobra.ExactArgs(1),
+		Short: "Is my file safe now? What is certain of a blob",
+		Long: `Answers in its first line whether a blob is safe now, then shows what that
+rests on. A shard counts when one of these is certain, and the newest decides:
+its holder has signed that it holds everything (the ledger); it passed in the
+last round in which the blob was drawn (proof); it shows a part of the blob now
+(presence). Nodes are waited for three seconds; --no-ask leaves them alone.
+Nodes that are silent, and a ledger that stands still, are told in the first
+line. walrus audit asks the nodes for more.
+
+What the ledger says is proven against the network's genesis, whoever answers.
+Exits with 3 if the blob cannot be read: it is unknown, was never certified, or
+has ended.`,
+		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			id, err := parseID(args[0])
 			if err != nil {
@@ -79,12 +91,14 @@ func (a *app) statusCommand() *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			return a.blobStatus(s, id)
+			return a.blobStatus(c.Context(), s, id, !quick)
 		},
 	}
+	c.Flags().BoolVar(&quick, "no-ask", false, "ask the ledger alone, not the nodes")
+	return c
 }
 
-func (a *app) blobStatus(s *session, id blob.ID) error {
+func (a *app) blobStatus(ctx context.Context, s *session, id blob.ID, ask bool) error {
 	st, err := s.statusOf(id)
 	if err != nil {
 		return err
@@ -96,8 +110,11 @@ func (a *app) blobStatus(s *session, id blob.ID) error {
 	st.Ledger = &at
 	switch st.State {
 	case stateCertified:
-		if err := s.keepers(&st); err != nil {
+		if err := s.keepers(ctx, &st, ask); err != nil {
 			return err
+		}
+		if at.Still {
+			st.Answer = fmt.Sprintf("%s; the ledger stands still for %s: what it says is that old", st.Answer, ageText(s.age()))
 		}
 	case stateUnknown:
 		st.Answer, err = "unknown: no blob of that name is on this ledger", fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
@@ -135,12 +152,12 @@ func (s *session) statusOf(id blob.ID) (blobStatus, error) {
 }
 
 // keepers says who keeps a certified blob: every shard has a place in every blob.
-func (s *session) keepers(st *blobStatus) error {
+func (s *session) keepers(ctx context.Context, st *blobStatus, ask bool) error {
 	e, _, err := s.view.Blob(st.Blob)
 	if err != nil {
 		return err
 	}
-	of, shown, err := s.safety(e)
+	of, shown, err := s.safety(ctx, e, ask)
 	if err != nil {
 		return err
 	}
