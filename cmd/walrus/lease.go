@@ -22,13 +22,38 @@ func (s *session) own(id blob.ID) (registry.Entry, uint64, error) {
 		return e, 0, err
 	}
 	if !known || !e.Live(s.head.Epoch) {
-		return e, 0, fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
+		return e, 0, s.missing(id, known)
 	}
 	end, ok := e.OwnedBy(s.key.Address(), s.head.Epoch)
 	if !ok {
 		return e, 0, fmt.Errorf("%s: %s has no lease on it: walrus status %s shows who has", id, s.key.Address(), id)
 	}
 	return e, end, nil
+}
+
+// missing says why nobody has a lease on a blob: it has ended, or never was.
+func (s *session) missing(id blob.ID, registered bool) error {
+	t, buried, err := s.view.Tombstone(id)
+	switch {
+	case err != nil:
+		return err
+	case buried:
+		return fmt.Errorf("%s: %w: it was %s in epoch %d; walrus store keeps it again", id, client.ErrEnded, t.Reason, t.Ended)
+	case registered:
+		return fmt.Errorf("%s: %w; walrus store keeps it again", id, client.ErrEnded)
+	}
+	return fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
+}
+
+// proven reads the ledger anew after a transaction: what is told of a lease then is what
+// the ledger shows, whatever other processes did at the same time.
+func (s *session) proven(ctx context.Context, id blob.ID) (registry.Entry, uint64, error) {
+	n, err := look(ctx, s.Connection)
+	if err != nil {
+		return registry.Entry{}, 0, err
+	}
+	s.now = n
+	return s.own(id)
 }
 
 type extended struct {
@@ -87,7 +112,10 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 	if err != nil {
 		return fmt.Errorf("extend blob %s: %w", id, err)
 	}
-	out := extended{id, end + epochs, cost.Lease, receipt.Height}
+	if _, end, err = s.proven(ctx, id); err != nil {
+		return fmt.Errorf("done in block %d; what it comes to could not be read: %w", receipt.Height, err)
+	}
+	out := extended{id, end, cost.Lease, receipt.Height}
 	return a.print(out, func(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s is kept until epoch %d begins (about %s); paid %s\n", id, out.EndEpoch, timeText(s.begins(out.EndEpoch)), out.Price)
 		return err

@@ -156,9 +156,6 @@ func (a *app) carryOut(ctx context.Context, s *session, m move, out *moved) erro
 // lookAgain sees what came of a move that is done. Where the ledger does not answer now,
 // what was planned stands.
 func (s *session) lookAgain(ctx context.Context, m move, out *moved) {
-	if s.Remote.Settle(ctx) != nil {
-		return
-	}
 	if n, err := look(ctx, s.Connection); err == nil && n.head.Height >= out.Height {
 		s.now = n
 		is := *out

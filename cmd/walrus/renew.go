@@ -151,6 +151,16 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 		return fmt.Errorf("renew blob %s: %w", body.Blob, err)
 	}
 	out.Height = receipt.Height
+	if e, end, err = s.proven(ctx, body.Blob); err != nil {
+		return fmt.Errorf("done in block %d; what it comes to could not be read: %w", receipt.Height, err)
+	}
+	if i, ok := e.Last(s.key.Address()); ok {
+		l := e.Leases[i]
+		out.EndEpoch, out.Allowance, out.RenewsUntil = end, l.Renewal.Left, 0
+		if l.Renews() {
+			out.RenewsUntil = end + l.RenewableEpochs(s.params.Registry, e.Units)
+		}
+	}
 	return a.print(out, func(w io.Writer) error { return s.printRenewed(w, out) })
 }
 
