@@ -202,7 +202,7 @@ func TestTheTableOfNodesFitsATerminal(t *testing.T) {
 			t.Errorf("%d letters: %s", utf8.RuneCountInString(line), line)
 		}
 	}
-	for _, words := range []string{"12.75%>20.5% @2", "jail from 2", "1x", shortID(c.id(3))} {
+	for _, words := range []string{"12.75%>20.5% @3", "jail from 2", "1x", shortID(c.id(3))} {
 		if !strings.Contains(text, words) {
 			t.Errorf("no word of %q:\n%s", words, text)
 		}
