@@ -13,12 +13,16 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/fxamacker/cbor/v2"
 )
 
 // ErrNotCanonical is returned for bytes that decode but that Encode would not write.
 var ErrNotCanonical = errors.New("not in canonical form")
+
+// ErrForm is returned for bytes that are not CBOR, or not of the fields that are expected.
+var ErrForm = errors.New("not the fields that are expected")
 
 // Limits on what a decoder builds before it has seen the value.
 const (
@@ -68,14 +72,27 @@ func Encode(v any) []byte {
 // Encode(v) would not have written.
 func Decode(b []byte, v any) error {
 	if err := decoder.Unmarshal(b, v); err != nil {
-		return fmt.Errorf("decode %T: %w", v, err)
+		return plain(err)
 	}
 	again, err := encoder.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("decode %T: %w", v, err)
+		return plain(err)
 	}
 	if !bytes.Equal(b, again) {
-		return fmt.Errorf("decode %T: %w", v, ErrNotCanonical)
+		return fmt.Errorf("%w: a field has another length or spelling than it must have", ErrNotCanonical)
 	}
 	return nil
+}
+
+// plain says what is wrong with bytes in the words of CBOR, not of this program's types:
+// whoever sent them may read it.
+func plain(err error) error {
+	var kind *cbor.UnmarshalTypeError
+	if errors.As(err, &kind) {
+		if i := strings.LastIndex(kind.StructFieldName, "."); i >= 0 {
+			return fmt.Errorf("%w: field %s cannot be a %s", ErrForm, kind.StructFieldName[i+1:], kind.CBORType)
+		}
+		return fmt.Errorf("%w: a %s is not what belongs here", ErrForm, kind.CBORType)
+	}
+	return fmt.Errorf("%w: %s", ErrForm, strings.TrimPrefix(err.Error(), "cbor: "))
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -84,4 +85,25 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("accepted %x, which encodes as %x", b, Encode(v))
 		}
 	})
+}
+
+// What is wrong with somebody's bytes is said in the words of CBOR, without the names of
+// this program's types.
+func TestErrorsNameNoTypesOfThisProgram(t *testing.T) {
+	good := Encode(sample{C: [4]byte{1}})
+	short := bytes.Replace(bytes.Clone(good), []byte{0x44, 1, 0, 0, 0}, []byte{0x43, 1, 0, 0}, 1)
+	for name, raw := range map[string][]byte{"a byte string that is short": short, "text": {0x61, 'x'}, "nothing": {}, "a map": {0xa0}, "cut off": good[:len(good)-1], "a number": {5},
+		"text in a field": bytes.Replace(bytes.Clone(good), []byte{0x44, 1, 0, 0, 0}, []byte{0x64, 'a', 'b', 'c', 'd'}, 1)} {
+		var v sample
+		err := Decode(raw, &v)
+		if err == nil {
+			t.Errorf("%s is accepted", name)
+			continue
+		}
+		for _, word := range []string{"canon.", "sample", "Go ", "struct", "uint64", "[4]uint8"} {
+			if strings.Contains(err.Error(), word) {
+				t.Errorf("%s: %q says %q", name, err, word)
+			}
+		}
+	}
 }

@@ -40,6 +40,8 @@ const (
 	readLimit   = 20 * time.Second // any other question
 	standLimit  = 2 * time.Minute  // a stream on which nothing is asked is closed
 
+	malformedCost = 10.0 // questions' worth of patience that a malformed one costs
+
 	maxWaiting = 2048 // questions of one stream that wait for their answers
 )
 
@@ -119,8 +121,16 @@ func (d *desk) read(ctx context.Context) error {
 		}
 		limit = standLimit
 		var q askFrame
-		if k != kindAsk || canon.Decode(body, &q) != nil {
+		if k != kindAsk {
 			return errors.New("not a ledger question")
+		}
+		if err := canon.Decode(body, &q); err != nil {
+			// A mistake of whoever wrote the asking program: it is told, and costs patience.
+			if err := d.host.doors.paces.slow(ctx, d.s.visitor, malformedCost); err != nil {
+				return nil
+			}
+			d.send(ctx, refusal(0, Refuse(CodeBadRequest, "not a question [number, ask, body], with the body a byte string: %v", err)))
+			continue
 		}
 		d.s.rest()
 		cost := 1.0
