@@ -58,6 +58,7 @@ type Host struct {
 	scores    scores
 	lines     lines
 	doors     *doors
+	only      *only
 
 	handlers sync.WaitGroup // stream handlers that run
 	closing  context.Context
@@ -83,6 +84,7 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resource limits: %w", err)
 	}
+	proven := &only{}
 	options := []libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.UserAgent("walrus/" + c.Hello.Version),
@@ -93,6 +95,7 @@ func New(c Config) (*Host, error) {
 		libp2p.SwarmOpts(swarm.WithDialRanker(tcpFirst)),
 		libp2p.ResourceManager(limits),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // conns decides who stays
+		libp2p.ConnectionGater(proven),
 		libp2p.DisableMetrics(),
 	}
 	if len(c.Listen) == 0 {
@@ -105,7 +108,7 @@ func New(c Config) (*Host, error) {
 	} else {
 		options = append(options, libp2p.DisableRelay())
 	}
-	h := &Host{doors: newDoors(c.CountLoopback), hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
+	h := &Host{doors: newDoors(c.CountLoopback), only: proven, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
 		greeted: greetings{peers: map[peer.ID]Hello{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
 	h.closing, h.close = context.WithCancel(context.Background())
 	if h.libp2p, err = libp2p.New(options...); err != nil {
@@ -265,29 +268,42 @@ func (h *Host) Connect(ctx context.Context, p peer.ID, addrs []string) error {
 	return err
 }
 
+// dial tries the addresses that the caller names first, and them alone; then all that
+// are known or that the DHT knows.
 func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
+	var named []ma.Multiaddr
 	for _, a := range addrs {
 		if m, err := ma.NewMultiaddr(a); err == nil {
 			transport, _ := peer.SplitAddr(m)
-			h.libp2p.Peerstore().AddAddr(p, transport, peerstore.TempAddrTTL)
+			named = append(named, transport)
 		}
 	}
 	for _, b := range h.bootstrap {
 		if b.ID == p {
-			h.libp2p.Peerstore().AddAddrs(p, b.Addrs, peerstore.TempAddrTTL)
+			named = append(named, b.Addrs...)
 		}
 	}
+	h.libp2p.Peerstore().AddAddrs(p, named, peerstore.TempAddrTTL)
 	// Whether to wait before a peer is tried again is decided by who asks: it knows
 	// whether others will do.
 	if s, ok := h.libp2p.Network().(*swarm.Swarm); ok {
 		s.Backoff().Clear(p)
 	}
 	first := errors.New("no known address")
-	if len(h.libp2p.Peerstore().Addrs(p)) > 0 {
-		if first = h.libp2p.Connect(ctx, peer.AddrInfo{ID: p}); first == nil {
+	if len(named) > 0 {
+		if first = h.dialNamed(ctx, p, named); first == nil {
 			return nil
+		}
+	}
+	if len(h.libp2p.Peerstore().Addrs(p)) > len(named) {
+		err := h.libp2p.Connect(ctx, peer.AddrInfo{ID: p})
+		if err == nil {
+			return nil
+		}
+		if len(named) == 0 {
+			first = err
 		}
 	}
 	// It may have moved: the DHT knows where it was last seen.
@@ -299,6 +315,14 @@ func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
 		return fmt.Errorf("connect to %s: %w", p, first)
 	}
 	return nil
+}
+
+// dialNamed takes at most half of the time that there is.
+func (h *Host) dialNamed(ctx context.Context, p peer.ID, addrs []ma.Multiaddr) error {
+	ctx, cancel := context.WithTimeout(ctx, dialLimit/2)
+	defer cancel()
+	defer h.only.hold(p, addrs)()
+	return h.libp2p.Connect(ctx, peer.AddrInfo{ID: p})
 }
 
 // open starts a stream of a protocol with a peer of our network.

@@ -1,0 +1,72 @@
+package p2p
+
+import (
+	"sync"
+
+	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/control"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// only keeps dials to a peer to addresses that are proven, while these are tried. Anybody
+// may tell the DHT any number of addresses of a peer; without this, a few dozen silent
+// ones would use up the time and the places of every dial to it.
+type only struct {
+	mu    sync.Mutex // guards peers
+	peers map[peer.ID]*proven
+}
+
+// proven is the addresses that a peer is tried at, and how many dials hold to them.
+type proven struct {
+	addrs map[string]bool
+	dials int
+}
+
+var _ connmgr.ConnectionGater = (*only)(nil)
+
+// hold keeps dials to p to addrs until release is called.
+func (o *only) hold(p peer.ID, addrs []ma.Multiaddr) (release func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.peers == nil {
+		o.peers = map[peer.ID]*proven{}
+	}
+	of := o.peers[p]
+	if of == nil {
+		of = &proven{addrs: map[string]bool{}}
+		o.peers[p] = of
+	}
+	of.dials++
+	for _, a := range addrs {
+		of.addrs[string(a.Bytes())] = true
+	}
+	return func() {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if of.dials--; of.dials == 0 {
+			delete(o.peers, p)
+		}
+	}
+}
+
+// InterceptAddrDial says whether an address may be dialed now.
+func (o *only) InterceptAddrDial(p peer.ID, a ma.Multiaddr) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	of := o.peers[p]
+	return of == nil || of.addrs[string(a.Bytes())]
+}
+
+// InterceptPeerDial lets all pass.
+func (*only) InterceptPeerDial(peer.ID) bool { return true }
+
+// InterceptAccept lets all pass: conns decides who stays.
+func (*only) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+
+// InterceptSecured lets all pass.
+func (*only) InterceptSecured(network.Direction, peer.ID, network.ConnMultiaddrs) bool { return true }
+
+// InterceptUpgraded lets all pass.
+func (*only) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
