@@ -191,8 +191,7 @@ const maxLog = 512
 func resultOf(tx Tx, err error) TxResult {
 	r := TxResult{Code: CodeOf(err), Kind: tx.Kind, Defect: DefectOf(err)}
 	if err != nil {
-		r.Log = err.Error()
-		r.Log = strings.ToValidUTF8(r.Log[:min(len(r.Log), maxLog)], "")
+		r.Log = shortLog(err.Error())
 	}
 	return r
 }
@@ -307,8 +306,14 @@ func Restore(g Genesis, kv state.KV, height uint64, appHash blob.Hash, next func
 	return state.Restore(kv, g.Salt(), g.Params.Buckets, height, appHash, next)
 }
 
-// EncodeReceipt and DecodeReceipt carry a receipt over a wire.
-func EncodeReceipt(r Receipt) []byte { return canon.Encode(r) }
+// EncodeReceipt and DecodeReceipt carry a receipt over a wire, with the beginning of a
+// long log.
+func EncodeReceipt(r Receipt) []byte {
+	r.Log = shortLog(r.Log)
+	return canon.Encode(r)
+}
+
+func shortLog(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxLog)], "") }
 
 // DecodeReceipt reads a receipt from a stranger.
 func DecodeReceipt(b []byte) (r Receipt, err error) {

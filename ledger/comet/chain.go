@@ -83,7 +83,8 @@ type Chain struct {
 	states  sm.Store
 
 	agreement *consensus.State // of node
-	sw        *p2p.Switch      // of node
+	wrongs    wrongs
+	sw        *p2p.Switch // of node
 	peers     *peers
 
 	failed chan struct{} // closed when why is set
@@ -96,7 +97,7 @@ func Open(o Options) (opened *Chain, err error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	c := &Chain{options: o, failed: make(chan struct{})}
+	c := &Chain{options: o, wrongs: wrongs{now: time.Now}, failed: make(chan struct{})}
 	if c.db, err = kv.Open(kv.Options{Dir: filepath.Join(o.Dir, "db"), Profile: kv.Small, Logger: o.Log}); err != nil {
 		if errors.Is(err, kv.ErrCorrupt) {
 			return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())

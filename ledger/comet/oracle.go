@@ -22,7 +22,7 @@ type Oracle struct{ c *Chain }
 func (c *Chain) Oracle() Oracle { return Oracle{c} }
 
 // Answer answers one question.
-func (o Oracle) Answer(ctx context.Context, _ peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
+func (o Oracle) Answer(ctx context.Context, from peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
 	switch ask {
 	case p2p.AskGenesis:
 		return o.wholeGenesis(body)
@@ -31,7 +31,11 @@ func (o Oracle) Answer(ctx context.Context, _ peer.ID, ask p2p.Ask, body []byte)
 	case p2p.AskLight:
 		return o.light(body)
 	case p2p.AskSubmit:
+		if o.c.wrongs.shut(from) {
+			return nil, p2p.Refuse(p2p.CodeBusy, "%d of your transactions had wrong signatures or proofs: wait for %s", wrongsAllowed, wrongsTime)
+		}
 		r, err := o.c.Submit(ctx, body)
+		o.c.wrongs.note(from, r.Code)
 		switch {
 		case errors.Is(err, errHalted):
 			err = p2p.Refuse(p2p.CodeWait, "%v", errHalted)
