@@ -117,7 +117,9 @@ func (a *app) openOn(ctx context.Context, network client.Network) (*session, err
 	if err != nil {
 		return nil, err
 	}
+	done := a.slowly("waiting for an answer of the ledger from the nodes of %s", network.Genesis.ChainID())
 	n, err := look(ctx, c)
+	done()
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

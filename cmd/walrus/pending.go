@@ -50,9 +50,8 @@ func writable(dir string) bool {
 // sayAfter is how long a command waits for the ledger before it says what it waits for.
 const sayAfter = 3 * time.Second
 
-// waitsFor says what a command waits for once it has waited for a while, until the
-// transaction's fate is known.
-func (a *app) waitsFor(tx ledger.Tx) (done func()) {
+// slowly says something once a command has waited for a while, unless done is called.
+func (a *app) slowly(format string, args ...any) (done func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -62,10 +61,15 @@ func (a *app) waitsFor(tx ledger.Tx) (done func()) {
 		select {
 		case <-ctx.Done():
 		case <-t.C:
-			a.say("waiting for a block that holds the transaction (%s, nonce %d); it may be done until block %d; interrupting does not call it back", tx.Kind, tx.Nonce, tx.Until)
+			a.say(format, args...)
 		}
 	}()
 	return func() { cancel(); <-ended }
+}
+
+// waitsFor says what a command waits for that has sent a transaction.
+func (a *app) waitsFor(tx ledger.Tx) (done func()) {
+	return a.slowly("waiting for a block that holds the transaction (%s, nonce %d); it may be done until block %d; interrupting does not call it back", tx.Kind, tx.Nonce, tx.Until)
 }
 
 // mayStillHappen is what to say of an error that leaves a transaction undecided.
