@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -130,9 +130,9 @@ func parseEpoch(text string) (*uint64, error) {
 	if text == "" {
 		return nil, nil
 	}
-	n, err := strconv.ParseUint(text, 10, 64)
+	n, err := parseCount("epoch", text, math.MaxUint64)
 	if err != nil {
-		return nil, errUsage{fmt.Errorf("epoch %q: a whole number; walrus info says which one it is", text)}
+		return nil, fmt.Errorf("%w; walrus info says which epoch it is", err)
 	}
 	return &n, nil
 }

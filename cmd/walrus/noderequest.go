@@ -12,7 +12,6 @@ import (
 	"os"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -169,11 +168,7 @@ func (w *describing) capacityKiB(file node.File) (uint64, error) {
 	if text == "" {
 		return 0, errUsage{errors.New("how much will the node keep? say --capacity 500GB, or write capacity into node.toml")}
 	}
-	n, err := humanize.ParseBytes(text)
-	if err != nil || n < 1024 {
-		return 0, errUsage{fmt.Errorf("capacity %q: write it as 500GB or 2TiB", text)}
-	}
-	return n / 1024, nil
+	return parseCapacity(text)
 }
 
 // reachedAt is where others reach the node.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/ledger"
@@ -207,11 +206,10 @@ func (a *app) poolUpdate() *cobra.Command {
 		}
 		var kib uint64
 		if named("capacity") {
-			n, err := humanize.ParseBytes(capacity)
-			if err != nil || n < 1024 {
-				return errUsage{fmt.Errorf("capacity %q: write it as 500GB or 2TiB", capacity)}
+			var err error
+			if kib, err = parseCapacity(capacity); err != nil {
+				return err
 			}
-			kib = n / 1024
 		}
 		return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
 			b := ledger.UpdateNode{Node: n.ID, Addresses: n.Addresses, Comet: n.Comet, CapacityKiB: n.CapacityKiB, Name: n.Name, URL: n.URL, About: n.About}

@@ -9,12 +9,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 	"unicode/utf8"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/blob"
@@ -108,40 +106,6 @@ func (r *reading) run(ctx context.Context, text string) error {
 		}
 		return nil
 	})
-}
-
-// span is a range as it was typed; to < 0 is the end.
-type span struct{ from, to int64 }
-
-func parseRange(s string) (span, error) {
-	if s == "" {
-		return span{0, -1}, nil
-	}
-	fail := fmt.Errorf("range %q: write it as A-B, the bytes from A up to, not including, B; or A- for all from A on", s)
-	a, b, ok := strings.Cut(s, "-")
-	if !ok {
-		return span{}, fail
-	}
-	from, err := humanize.ParseBytes(a)
-	if err != nil || from > 1<<62 {
-		return span{}, fail
-	}
-	if b == "" {
-		return span{int64(from), -1}, nil
-	}
-	to, err := humanize.ParseBytes(b)
-	if err != nil || to > 1<<62 || to < from {
-		return span{}, fail
-	}
-	return span{int64(from), int64(to)}, nil
-}
-
-// within is the range in a blob of that size. Whether it fits is not decided here.
-func (s span) within(size int64) (from, to int64) {
-	if s.to < 0 {
-		return s.from, max(size, s.from)
-	}
-	return s.from, s.to
 }
 
 // stdout is standard output; if that is a terminal, only for what is text.

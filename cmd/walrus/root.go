@@ -100,6 +100,7 @@ func (a *app) root() *cobra.Command {
 		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
 	})
 	root.PersistentPreRun = func(c *cobra.Command, _ []string) { a.flags, a.running = c.Flags(), true }
+	strictNumbers(root)
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print one JSON object instead of text")
 	f.BoolVar(&a.debug, "debug", false, "say on standard error what goes on")
