@@ -72,7 +72,7 @@ was drawn and who voted is the ledger's word: that it is, a file does not prove.
 				return errUsage{errors.New("whose slash? Name a node (walrus nodes), or a file of evidence with --check")}
 			}
 			if file != "" {
-				return a.checkEvidence(file)
+				return a.checkEvidence(c.Context(), file)
 			}
 			return a.explainNode(c, args, ledger.ExplainSlash, (*session).lastSlash)
 		},

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -131,7 +130,7 @@ func (w *describing) request(ctx context.Context, operator token.Address) (nodeR
 	if err != nil {
 		return fail(err)
 	}
-	secret, err := node.LoadSecret(w.dir)
+	secret, err := w.a.nodeSecret(w.dir)
 	if err != nil {
 		return fail(err)
 	}
@@ -256,7 +255,7 @@ a round would take more than half of its time, unless --force says to go on.`,
 			if note != "" {
 				a.say("%s", note)
 			}
-			return a.writeRequest(r, out)
+			return a.writeRequest(c.Context(), r, out)
 		},
 	}
 	w.flags(c.Flags())
@@ -265,16 +264,16 @@ a round would take more than half of its time, unless --force says to go on.`,
 	return c
 }
 
-func (a *app) writeRequest(r nodeRequest, file string) error {
+func (a *app) writeRequest(ctx context.Context, r nodeRequest, file string) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
 	text = append(text, '\n')
-	if file == "" || file == "-" {
+	if file = outputName(file); file == "" || file == "-" {
 		return a.print(r, func(w io.Writer) error { _, err := w.Write(text); return err })
 	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
+	if err := writeWhole(ctx, file, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
 		return err
 	}
 	return a.print(map[string]string{"file": file, "node": r.Node.String()}, func(w io.Writer) error {

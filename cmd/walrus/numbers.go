@@ -110,8 +110,8 @@ func (s strict) Set(text string) error {
 var checks = map[string]func(string) error{
 	"int": func(text string) error {
 		n, err := number.Count(text)
-		if err == nil && n > math.MaxInt32 {
-			err = fmt.Errorf("%q: at most %d", text, math.MaxInt32)
+		if err == nil && n > math.MaxInt {
+			err = fmt.Errorf("%q: at most %d", text, math.MaxInt)
 		}
 		return err
 	},

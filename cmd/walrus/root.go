@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/walrus-network/walrus/ledger/comet"
 )
 
 // streams is where a command reads and writes.
@@ -25,12 +28,13 @@ type streams struct {
 // app is what all commands share.
 type app struct {
 	streams
-	began   time.Time
-	json    bool
-	debug   bool
-	flags   *pflag.FlagSet // of the command that runs
-	running bool           // the words typed made sense
-	printed bool           // the result is out
+	began    time.Time
+	json     bool
+	debug    bool
+	flags    *pflag.FlagSet // of the command that runs
+	running  bool           // the words typed made sense
+	stdinFor string         // what standard input is for; empty: nothing yet
+	printed  bool           // the result is out
 }
 
 // run is the program: words in, an exit code out.
@@ -51,8 +55,8 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	code := exitCode(ctx, err)
 	text := err.Error()
-	if code == exitInterrupted {
-		text = "interrupted"
+	if _, interrupted := interruption(ctx); interrupted {
+		text = interruptedText(err)
 	}
 	if a.json && !a.printed {
 		json.NewEncoder(s.out).Encode(failure{Error: text, Exit: code})
@@ -62,6 +66,14 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	fmt.Fprintf(s.err, "walrus: %s\n", text)
 	return code
+}
+
+// interruptedText says nothing but that, unless something may still happen.
+func interruptedText(err error) string {
+	if pending := (comet.Pending{}); errors.As(err, &pending) {
+		return "interrupted: " + err.Error()
+	}
+	return "interrupted"
 }
 
 // brief cuts a text in which every node of a network says the same.
@@ -99,7 +111,10 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
 	})
-	root.PersistentPreRun = func(c *cobra.Command, _ []string) { a.flags, a.running = c.Flags(), true }
+	root.PersistentPreRun = func(c *cobra.Command, _ []string) {
+		a.flags, a.running = c.Flags(), true
+		slow.Store(slices.ContainsFunc(slowCommands, func(path string) bool { return c.CommandPath() == path || strings.HasPrefix(c.CommandPath(), path+" ") }))
+	}
 	strictNumbers(root)
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print one JSON object instead of text")
