@@ -269,7 +269,7 @@ func (a *app) writeRequest(ctx context.Context, r nodeRequest, file string) erro
 	if err != nil {
 		return err
 	}
-	text = append(text, '\n')
+	text = append(escapeJSON(text), '\n')
 	if file = outputName(file); file == "" || file == "-" {
 		return a.print(r, func(w io.Writer) error { _, err := w.Write(text); return err })
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -59,7 +58,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		text = interruptedText(err)
 	}
 	if a.json && !a.printed {
-		json.NewEncoder(s.out).Encode(failure{Error: text, Exit: code})
+		writeJSON(s.out, failure{Error: text, Exit: code})
 	}
 	if !a.debug {
 		text = brief(text)
@@ -164,7 +163,7 @@ func (a *app) print(v any, text func(io.Writer) error) error {
 	if !a.json {
 		return text(a.out)
 	}
-	return json.NewEncoder(a.out).Encode(v)
+	return writeJSON(a.out, v)
 }
 
 // say tells a person what goes on. With --json nobody reads along.

@@ -228,7 +228,7 @@ func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
 		return storedFile{DryRun: d}, err
 	}
 	if err := w.affords(ctx, src.Size()); err != nil {
-		return storedFile{}, fmt.Errorf("%s (%s): %w", nameText(file), bytesText(src.Size()), err)
+		return storedFile{}, fmt.Errorf("%s: %w", bytesText(src.Size()), err)
 	}
 	opts := w.opts
 	encode, send := w.a.newBar("encode "+nameText(file), src.Size()), w.a.newBar("send   "+nameText(file), src.Size())
