@@ -325,3 +325,89 @@ func TestNumbersAreNeverGuessed(t *testing.T) {
 		refused(t, exitUsage, []string{"\""}, strings.Fields(line)...)
 	}
 }
+
+// full is a disk, or a pipe, that takes some writes and no more.
+type full struct {
+	bytes.Buffer
+	left int
+}
+
+func (f *full) Write(p []byte) (int, error) {
+	if f.left--; f.left < 0 {
+		return 0, syscall.ENOSPC
+	}
+	return f.Buffer.Write(p)
+}
+
+func (d *developer) hands() {
+	var paths []string
+	for i := range byte(6) {
+		path, _ := d.file("many"+string('a'+i), 10_000, 100+i)
+		paths = append(paths, path)
+	}
+	// One that fails stops no other, and the order is that of the words.
+	words := append([]string{paths[0], filepath.Join(d.dir, "none")}, paths[1:]...)
+	got := walrus(d.T, append([]string{"store"}, words...)...)
+	lines := strings.Split(strings.TrimSpace(got.out), "\n")
+	if got.code != exitFail || len(lines) != len(paths) || !strings.Contains(got.err, "none: ") {
+		d.Fatalf("exit %d: %s%s", got.code, got.out, got.err)
+	}
+	for i, line := range lines {
+		if !strings.HasSuffix(line, "  "+paths[i]) {
+			d.Errorf("line %d is %q", i, line)
+		}
+	}
+	for _, asJSON := range []bool{false, true} {
+		out, stderr := &full{left: 2}, &bytes.Buffer{}
+		args := append([]string{"store"}, paths...)
+		if asJSON {
+			out.left, args = 0, append(args, "--json")
+		}
+		if code := run(d.Context(), args, streams{in: strings.NewReader(""), out: out, err: stderr}); code != exitFail {
+			d.Errorf("standard output is full: exit %d", code)
+		}
+		for _, line := range lines {
+			if told := out.String() + stderr.String(); !strings.Contains(told, line) {
+				d.Errorf("%q is told nowhere: %s", line, told)
+			}
+		}
+	}
+	// Standard input.
+	refused(d.T, exitFail, []string{"empty", "--allow-empty"}, "store", "-")
+	if empty := object[storeResult](d.T, ok(d.T, "store", "-", "--allow-empty", "--json")); empty.Blobs[0].Size != 0 {
+		d.Errorf("%+v", empty)
+	}
+	if got := input(d.T, strings.NewReader("piped"), "store", "-"); got.code != exitOK || !strings.Contains(got.err, "(5 B) costs") {
+		d.Errorf("exit %d: %s", got.code, got.err)
+	}
+	// Without money nothing is worked on: no byte of the gigabyte is read.
+	poor := filepath.Join(d.dir, "poor")
+	ok(d.T, "wallet", "new", "--no-passphrase", "--wallet", poor)
+	big := write(d.T, filepath.Join(d.dir, "big"), "")
+	if err := os.Truncate(big, 1<<30); err != nil {
+		d.Fatal(err)
+	}
+	refused(d.T, exitFail, []string{"1.0 GiB", "for writing", "has 0WAL", "is missing", "nothing was paid"}, "store", big, "--wallet", poor)
+	// Files.
+	id := strings.Fields(lines[0])[0]
+	log := write(d.T, filepath.Join(d.dir, "log"), "before")
+	f, err := os.OpenFile(log, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		d.Fatal(err)
+	}
+	defer f.Close()
+	name := "/dev/fd/" + strconv.Itoa(int(f.Fd()))
+	ok(d.T, "read", id, "-o", name)
+	ok(d.T, "receipt", id, "-o", name)
+	want, err := os.ReadFile(paths[0])
+	if err != nil {
+		d.Fatal(err)
+	}
+	if b, err := os.ReadFile(log); err != nil || !bytes.HasPrefix(b, append([]byte("before"), want...)) || len(b) <= len(want)+6 {
+		d.Errorf("the log has %d bytes, %v", len(b), err)
+	}
+	node := okJSON[nodeList](d.T, "nodes", "--no-call").Nodes[0].ID.String()
+	if out := ok(d.T, "pool", "update", node, "--capacity", "1.5TiB", "--dry-run"); !strings.Contains(out, "1.5 TiB") || !strings.Contains(out, "was ") {
+		d.Errorf("pool update: %s", out)
+	}
+}

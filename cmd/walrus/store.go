@@ -321,7 +321,7 @@ func (w *storing) covers(ctx context.Context, cost, least client.Cost) error {
 	if needed, err := sum(least); err != nil || account.Balance >= needed {
 		return err
 	}
-	return fmt.Errorf("it costs %s; %s has %s, and %s is missing: %w; nothing was paid", cost, w.s.key.Address(), account.Balance, all-account.Balance, ledger.ErrFunds)
+	return fmt.Errorf("it costs %s; %s has %s, and %s is missing: %w; nothing was paid; walrus wallet show tells what it has, --dry-run what it takes", cost, w.s.key.Address(), account.Balance, all-account.Balance, ledger.ErrFunds)
 }
 
 // paidBefore says whether the wallet has a lease on a blob of that size, so that the
