@@ -177,3 +177,33 @@ func functionOf(set *token.FileSet, d ast.Decl) (name string, lines int) {
 	}
 	return f.Name.Name, set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1
 }
+
+// strconv and go-humanize take more than one way of writing a number, and go-humanize
+// skips what it does not know: what people type is read by package number alone.
+func TestPeoplesNumbersAreReadInOnePlace(t *testing.T) {
+	readers := map[string][]string{
+		"humanize": {"ParseBytes", "ParseBigBytes", "ParseSI"}, "strconv": {"Atoi", "ParseInt", "ParseUint", "ParseFloat"}, "fmt": {"Sscan", "Sscanf", "Sscanln"},
+	}
+	files, err := filepath.Glob("cmd/walrus/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	descriptor := filepath.Join("cmd", "walrus", "outfile.go") // the system's numbers, in names of descriptors
+	for _, path := range append(files, "node/file.go", "testnet/adversary.go", "token/amount.go") {
+		if strings.HasSuffix(path, "_test.go") || path == descriptor {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if call, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := call.X.(*ast.Ident); ok && slices.Contains(readers[x.Name], call.Sel.Name) {
+					t.Errorf("%s calls %s.%s: read it with package number", path, x.Name, call.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
