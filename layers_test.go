@@ -23,28 +23,30 @@ type room struct {
 }
 
 var house = map[string]room{
-	"canon":           {0, []string{"github.com/fxamacker/cbor"}, "one value, one string of bytes: knows no value of ours"},
-	"internal/golden": {0, nil, "files that tests compare with: knows no format"},
-	"blob":            {1, []string{"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}, "values: no disk, wire, clock, money"},
-	"token":           {1, []string{"github.com/consensys/gnark-crypto", "github.com/decred/dcrd/bech32"}, "values: knows no account"},
-	"kv":              {1, []string{"github.com/dgraph-io/badger"}, "keys on a disk: knows nothing of what they mean"},
-	"state":           {2, nil, "the ledger's keys: pure, over a small KV interface"},
-	"redstuff":        {2, []string{"github.com/klauspost/reedsolomon"}, "arithmetic: knows no network or disk"},
-	"staking":         {2, []string{"github.com/mr-tron/base58"}, "arithmetic on values: knows credit, never a challenge"},
-	"store":           {2, nil, "fragments on a disk: knows nothing of tokens"},
-	"p2p":             {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr"}, "carries bytes: knows nothing of tokens, duties or blocks"},
-	"wallet":          {2, []string{"filippo.io/age"}, "a key in a file: asks nobody for a passphrase"},
-	"registry":        {3, nil, "what is promised: pure"},
-	"challenge":       {4, []string{"lukechampine.com/blake3"}, "asks for proof: pure"},
-	"ledger":          {5, nil, "the rule book: pure"},
-	"ledger/comet":    {6, []string{"github.com/cometbft"}, "translates, holds no rule"},
-	"client":          {7, nil, "stores and reads: runs no node"},
-	"node":            {8, []string{"golang.org/x/sys"}, "keeps what it promised"},
-	"gateway":         {8, nil, "HTTP for blobs"},
-	"testnet":         {9, nil, "processes: starts nodes, is none"},
-	"bench":           {10, nil, "measures; nothing depends on it"},
-	"sim":             {10, nil, "drives the real ledger; knows no network"},
-	"cmd/walrus":      {11, []string{"github.com/spf13", "github.com/schollz/progressbar", "golang.org/x/term"}, "words typed by people"},
+	"canon":               {0, []string{"github.com/fxamacker/cbor"}, "one value, one string of bytes: knows no value of ours"},
+	"internal/golden":     {0, nil, "files that tests compare with: knows no format"},
+	"internal/secretfile": {0, nil, "modes of files: knows no secret"},
+	"internal/number":     {0, nil, "numbers as people write them: knows no unit of money"},
+	"blob":                {1, []string{"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}, "values: no disk, wire, clock, money"},
+	"token":               {1, []string{"github.com/consensys/gnark-crypto", "github.com/decred/dcrd/bech32"}, "values: knows no account"},
+	"kv":                  {1, []string{"github.com/dgraph-io/badger"}, "keys on a disk: knows nothing of what they mean"},
+	"state":               {2, nil, "the ledger's keys: pure, over a small KV interface"},
+	"redstuff":            {2, []string{"github.com/klauspost/reedsolomon"}, "arithmetic: knows no network or disk"},
+	"staking":             {2, []string{"github.com/mr-tron/base58"}, "arithmetic on values: knows credit, never a challenge"},
+	"store":               {2, nil, "fragments on a disk: knows nothing of tokens"},
+	"p2p":                 {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr"}, "carries bytes: knows nothing of tokens, duties or blocks"},
+	"wallet":              {2, []string{"filippo.io/age"}, "a key in a file: asks nobody for a passphrase"},
+	"registry":            {3, nil, "what is promised: pure"},
+	"challenge":           {4, []string{"lukechampine.com/blake3"}, "asks for proof: pure"},
+	"ledger":              {5, nil, "the rule book: pure"},
+	"ledger/comet":        {6, []string{"github.com/cometbft"}, "translates, holds no rule"},
+	"client":              {7, nil, "stores and reads: runs no node"},
+	"node":                {8, []string{"golang.org/x/sys"}, "keeps what it promised"},
+	"gateway":             {8, nil, "HTTP for blobs"},
+	"testnet":             {9, nil, "processes: starts nodes, is none"},
+	"bench":               {10, nil, "measures; nothing depends on it"},
+	"sim":                 {10, nil, "drives the real ledger; knows no network"},
+	"cmd/walrus":          {11, []string{"github.com/spf13", "github.com/schollz/progressbar", "golang.org/x/term"}, "words typed by people"},
 }
 
 // shared is third-party code that several rooms use, and which ones.
@@ -174,4 +176,34 @@ func functionOf(set *token.FileSet, d ast.Decl) (name string, lines int) {
 		return "", 0
 	}
 	return f.Name.Name, set.Position(f.End()).Line - set.Position(f.Pos()).Line + 1
+}
+
+// strconv and go-humanize take more than one way of writing a number, and go-humanize
+// skips what it does not know: what people type is read by package number alone.
+func TestPeoplesNumbersAreReadInOnePlace(t *testing.T) {
+	readers := map[string][]string{
+		"humanize": {"ParseBytes", "ParseBigBytes", "ParseSI"}, "strconv": {"Atoi", "ParseInt", "ParseUint", "ParseFloat"}, "fmt": {"Sscan", "Sscanf", "Sscanln"},
+	}
+	files, err := filepath.Glob("cmd/walrus/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	descriptor := filepath.Join("cmd", "walrus", "outfile.go") // the system's numbers, in names of descriptors
+	for _, path := range append(files, "node/file.go", "testnet/adversary.go", "token/amount.go") {
+		if strings.HasSuffix(path, "_test.go") || path == descriptor {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if call, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := call.X.(*ast.Ident); ok && slices.Contains(readers[x.Name], call.Sel.Name) {
+					t.Errorf("%s calls %s.%s: read it with package number", path, x.Name, call.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
 }

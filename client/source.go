@@ -1,9 +1,12 @@
 package client
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"time"
 )
 
 // Source is a blob's bytes, to be read twice: once to compute the ID, once to send.
@@ -13,10 +16,18 @@ type Source interface {
 	Open(offset int64) (io.ReadCloser, error)
 }
 
+// ErrFileChanged is returned for a file that is not what it was when it was first looked at.
+var ErrFileChanged = errors.New("the file changed while it was read")
+
+// ErrRoom is returned where a spool would fill the disk.
+var ErrRoom = errors.New("not enough room for standard input")
+
 // FileSource reads a regular file.
 type FileSource struct {
-	path string
-	size int64
+	path  string
+	size  int64
+	at    time.Time // it was last written
+	spool *os.File  // instead of path: a file without a name
 }
 
 // NewFileSource checks that path is a file that can be read twice.
@@ -35,7 +46,20 @@ func NewFileSource(path string) (FileSource, error) {
 	if err != nil {
 		return FileSource{}, err
 	}
-	return FileSource{path: path, size: info.Size()}, f.Close()
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return FileSource{}, err
+	}
+	if info.Size() == 0 { // files of /proc have content and no size
+		if n, _ := f.Read(make([]byte, 1)); n > 0 {
+			return FileSource{}, noSize(path)
+		}
+	}
+	return FileSource{path: path, size: info.Size(), at: info.ModTime()}, nil
+}
+
+func noSize(path string) error {
+	return fmt.Errorf("%s does not say how long it is, as files of the system do: pipe it in: cat %s | walrus store -", path, path)
 }
 
 // Size is the file's length when it was first looked at.
@@ -43,6 +67,9 @@ func (s FileSource) Size() int64 { return s.size }
 
 // Open starts at byte offset.
 func (s FileSource) Open(offset int64) (io.ReadCloser, error) {
+	if s.spool != nil {
+		return io.NopCloser(io.NewSectionReader(s.spool, offset, s.size-offset)), nil
+	}
 	f, err := os.Open(s.path)
 	if err != nil {
 		return nil, err
@@ -51,24 +78,95 @@ func (s FileSource) Open(offset int64) (io.ReadCloser, error) {
 		f.Close()
 		return nil, err
 	}
-	return f, nil
+	return &fileReader{f: f, source: s, left: s.size - offset}, nil
 }
 
-// Spool copies what cannot be read twice (a pipe) to a temporary file in dir. The
-// caller removes it with the returned function.
+// fileReader reads the bytes that a file had when it was first looked at, and fails at
+// its end where it is not what it was then.
+type fileReader struct {
+	f      *os.File
+	source FileSource
+	left   int64
+}
+
+func (r *fileReader) Read(p []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, r.end()
+	}
+	n, err := r.f.Read(p[:min(int64(len(p)), r.left)])
+	r.left -= int64(n)
+	if n > 0 || err == nil {
+		return n, nil
+	}
+	if !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	if err := r.end(); !errors.Is(err, io.EOF) {
+		return 0, err
+	}
+	return 0, noSize(r.source.path)
+}
+
+// end is io.EOF, or how the file has changed.
+func (r *fileReader) end() error {
+	info, err := r.f.Stat()
+	switch {
+	case err != nil:
+		return err
+	case info.Size() != r.source.size:
+		return fmt.Errorf("%w: %s had %d bytes, and has %d now: store a copy of it that rests", ErrFileChanged, r.source.path, r.source.size, info.Size())
+	case !info.ModTime().Equal(r.source.at):
+		return fmt.Errorf("%w: %s was written to: store a copy of it that rests", ErrFileChanged, r.source.path)
+	}
+	return io.EOF
+}
+
+func (r *fileReader) Close() error { return r.f.Close() }
+
+// Of a spool.
+const (
+	spoolReserve = 256 << 20 // least bytes that it leaves free on its disk, and
+	spoolPart    = 20        // least part of the disk: 1/20
+	spoolStep    = 8 << 20   // bytes between two looks at the disk
+)
+
+// Spool copies what cannot be read twice (a pipe) to a temporary file in dir, which has
+// no name where the system allows that: then nothing is left of it, however the process
+// ends. It stops before the disk is full. The caller removes it with the returned function.
 func Spool(r io.Reader, dir string) (FileSource, func() error, error) {
+	return spool(r, dir, diskRoom)
+}
+
+func spool(r io.Reader, dir string, room func(string) (free, total int64, err error)) (FileSource, func() error, error) {
 	f, err := os.CreateTemp(dir, "walrus-spool-*")
 	if err != nil {
 		return FileSource{}, nil, fmt.Errorf("spool: %w", err)
 	}
-	remove := func() error { return os.Remove(f.Name()) }
-	size, err := io.Copy(f, r)
-	if closed := f.Close(); err == nil {
-		err = closed
+	remove := f.Close
+	if runtime.GOOS == "windows" || os.Remove(f.Name()) != nil {
+		remove = func() error { return errors.Join(f.Close(), os.Remove(f.Name())) }
 	}
-	if err != nil {
+	fail := func(err error) (FileSource, func() error, error) {
 		remove()
-		return FileSource{}, nil, fmt.Errorf("spool to %s: %w", f.Name(), err)
+		return FileSource{}, nil, fmt.Errorf("keep standard input in %s: %w", dir, err)
 	}
-	return FileSource{path: f.Name(), size: size}, remove, nil
+	var size int64
+	for {
+		free, total, err := room(dir)
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return fail(err)
+		}
+		if reserve := max(spoolReserve, total/spoolPart); err == nil && free < reserve+spoolStep {
+			return fail(fmt.Errorf("%w: %d MiB of it are there, %d MiB are free, and %d MiB must stay free: make room, or name a directory with room for it with TMPDIR",
+				ErrRoom, size>>20, free>>20, reserve>>20))
+		}
+		n, err := io.CopyN(f, r, spoolStep)
+		size += n
+		if errors.Is(err, io.EOF) {
+			return FileSource{size: size, spool: f}, remove, nil
+		}
+		if err != nil {
+			return fail(err)
+		}
+	}
 }

@@ -40,6 +40,7 @@ type DaemonConfig struct {
 	Capacity      int64    // bytes of fragments; 0: as much as the disk takes
 	ScrubRate     int64    // bytes a second; 0: the store's default
 	Version       string
+	LooseKeys     bool // run although another user may read or write the keys
 	Node          Config
 	Conduct       Conduct // zero: honest
 	// CountLoopback counts loopback addresses as any others where peers of one network of
@@ -81,7 +82,7 @@ func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.
 
 func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 	c := d.config
-	if d.secret, err = LoadSecret(c.Dir); err != nil {
+	if d.secret, err = loadSecret(c.Dir, c.LooseKeys); err != nil {
 		return err
 	}
 	key := d.secret.Key()

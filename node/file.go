@@ -7,10 +7,10 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/dustin/go-humanize"
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/number"
 )
 
 // FileName is the file in a node's directory that says how it runs.
@@ -24,7 +24,7 @@ type File struct {
 	LedgerAddress string   `toml:"ledger_address,omitempty" comment:"host:port under which others reach its ledger, if not the same"`
 	Capacity      string   `toml:"capacity" comment:"most it keeps, like 500GB or 2TiB; empty: as much as the disk takes"`
 	Reachable     bool     `toml:"reachable" comment:"get through the router: AutoNAT, hole punching, relay, UPnP"`
-	RepairRate    string   `toml:"repair_rate" comment:"most it receives a second to repair, like 64MiB; 0: no bound"`
+	RepairRate    string   `toml:"repair_rate" comment:"most it receives a second to repair, like 64MiB; empty: no bound"`
 	ScrubRate     string   `toml:"scrub_rate" comment:"how fast it reads its fragments again, a second; empty: 4MiB"`
 	LogLevel      string   `toml:"log_level" comment:"debug, info, warn or error"`
 }
@@ -94,13 +94,15 @@ func (f File) LoadNetwork(dir string) (client.Network, error) {
 	return client.LoadNetwork(path)
 }
 
+// size reads a size with its unit; an empty text is 0, what holds without it. A written 0
+// is refused: read as no bound it would mean the opposite of what it says.
 func size(name, s string) (int64, error) {
 	if s == "" {
 		return 0, nil
 	}
-	n, err := humanize.ParseBytes(s)
-	if err != nil || n > 1<<62 {
-		return 0, fmt.Errorf("%s = %q: write it as 500GB or 64MiB", name, s)
+	n, err := number.Size(s)
+	if err != nil {
+		return 0, fmt.Errorf("%s = %w", name, err)
 	}
-	return int64(n), nil
+	return n, nil
 }

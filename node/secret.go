@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/walrus-network/walrus/internal/secretfile"
+	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -52,10 +54,23 @@ func CreateSecret(dir string) (token.Secret, error) {
 	return s, errors.Join(err, f.Close())
 }
 
-// LoadSecret reads the secret of the node in dir.
-func LoadSecret(dir string) (s token.Secret, err error) {
-	path := filepath.Join(dir, KeysDir, secretName)
-	b, err := os.ReadFile(path)
+// LoadSecret reads the secret of the node in dir. It is refused where another user may
+// read it, or write what was signed last beside it: with either, the node's stake is lost.
+func LoadSecret(dir string) (token.Secret, error) { return loadSecret(dir, false) }
+
+// LoadLooseSecret is LoadSecret whatever the modes of the files are.
+func LoadLooseSecret(dir string) (token.Secret, error) { return loadSecret(dir, true) }
+
+func loadSecret(dir string, loose bool) (s token.Secret, err error) {
+	keys := filepath.Join(dir, KeysDir)
+	path := filepath.Join(keys, secretName)
+	for _, beside := range []string{keys, filepath.Join(keys, comet.LastSignName)} {
+		if err := secretfile.Check(beside, loose); err != nil {
+			return s, fmt.Errorf("node keys: %w", err)
+		}
+	}
+	const longest = 4096
+	b, err := secretfile.Read(path, longest, loose)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, fmt.Errorf("%s is missing: make a node with walrus node init --dir %s, or restore the file from your backup", path, dir)
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/walrus-network/walrus/internal/number"
 	"github.com/walrus-network/walrus/node"
 )
 
@@ -31,23 +32,23 @@ type Adversary struct {
 // strategy is a kind of adversary.
 type strategy struct {
 	what    string        // it does, for people
-	number  func() number // it takes; nil: none
+	number  func() bounds // it takes; nil: none
 	conduct func(n float64) node.Conduct
 }
 
-// number is what an adversary's number may be.
-type number struct {
+// bounds is what an adversary's number may be.
+type bounds struct {
 	usual, least, most float64
 	whole              bool
 	of                 string // its meaning, for people
 }
 
-func part(usual float64, of string) func() number {
-	return func() number { return number{usual: usual, most: 1, of: of} }
+func part(usual float64, of string) func() bounds {
+	return func() bounds { return bounds{usual: usual, most: 1, of: of} }
 }
 
-func count(usual float64, of string) func() number {
-	return func() number { return number{usual: usual, most: 100_000, whole: true, of: of} }
+func count(usual float64, of string) func() bounds {
+	return func() bounds { return bounds{usual: usual, most: 100_000, whole: true, of: of} }
 }
 
 // strategies is all kinds of adversaries.
@@ -101,7 +102,7 @@ func ParseAdversary(words string) (a Adversary, err error) {
 	if a.Number = n.usual; !given {
 		return a, nil
 	}
-	a.Number, err = strconv.ParseFloat(text, 64)
+	a.Number, err = number.Decimal(text)
 	if err != nil || !(a.Number >= n.least && a.Number <= n.most) || n.whole && a.Number != math.Trunc(a.Number) {
 		sort := "a number"
 		if n.whole {
@@ -126,10 +127,11 @@ func ParseAdversaries(list []string, nodes int) (map[int]Adversary, error) {
 			return nil, err
 		}
 		for _, w := range strings.Split(where, ",") {
-			i, err := strconv.Atoi(w)
-			if err != nil || i < 0 || i >= nodes {
+			n, err := number.Count(w)
+			if err != nil || n >= uint64(nodes) {
 				return nil, fmt.Errorf("%q: %w: node %q: they are 0 to %d", words, ErrAdversary, w, nodes-1)
 			}
+			i := int(n)
 			if old, twice := out[i]; twice {
 				return nil, fmt.Errorf("%q: %w: node %d is to be %s already: a node is one", words, ErrAdversary, i, old)
 			}
@@ -144,7 +146,7 @@ func (a Adversary) String() string {
 	if s := strategies()[a.Kind]; s.number == nil {
 		return a.Kind
 	}
-	return a.Kind + "=" + strconv.FormatFloat(a.Number, 'g', -1, 64)
+	return a.Kind + "=" + strconv.FormatFloat(a.Number, 'f', -1, 64)
 }
 
 // What says what the adversary does, for people.

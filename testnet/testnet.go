@@ -216,7 +216,7 @@ func Open(dir string, c Command) (*Testnet, error) {
 		return nil, err
 	}
 	t.Nodes = len(t.Network.Genesis.Nodes)
-	t.Wallet, err = wallet.Load(t.WalletFile(), func() (string, error) { return "", errors.New("a testnet's wallet has no passphrase") })
+	t.Wallet, err = wallet.Load(t.WalletFile(), false, func() (string, error) { return "", errors.New("a testnet's wallet has no passphrase") })
 	return t, err
 }
 

@@ -4,8 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
-	"strconv"
 	"strings"
+
+	"github.com/walrus-network/walrus/internal/number"
 )
 
 // Amount is a number of FROST. 1 WAL = 10^9 FROST.
@@ -91,33 +92,32 @@ func ParseAmount(s string) (Amount, error) {
 	fail := func(why string) (Amount, error) {
 		return 0, fmt.Errorf("amount %q: %s (write it as 1.5WAL or 1500000000FROST)", s, why)
 	}
-	upper := strings.ToUpper(strings.TrimSpace(s))
-	if digits, ok := strings.CutSuffix(upper, "FROST"); ok {
-		n, err := strconv.ParseUint(strings.TrimSpace(digits), 10, 64)
+	if digits, unit := cutUnit(s); strings.EqualFold(unit, "FROST") {
+		n, err := number.Count(digits)
 		if err != nil {
 			return fail("not a whole number of FROST")
 		}
 		return Amount(n), nil
-	}
-	digits, ok := strings.CutSuffix(upper, "WAL")
-	if !ok {
+	} else if !strings.EqualFold(unit, "WAL") {
 		return fail("no unit")
 	}
-	whole, part, dotted := strings.Cut(strings.TrimSpace(digits), ".")
+	digits := s[:len(s)-len("WAL")]
+	whole, part, dotted := strings.Cut(digits, ".")
 	if len(part) > 9 {
 		return fail("finer than one FROST")
 	}
 	if dotted && part == "" {
 		return fail("nothing after the point")
 	}
-	w, err := strconv.ParseUint(whole, 10, 64)
+	w, err := number.Count(whole)
 	if err != nil {
 		return fail("not a number")
 	}
-	p, err := strconv.ParseUint((part + "000000000")[:9], 10, 64)
+	p, err := number.Scaled("0."+part+"0", 10) // a part may be empty
 	if err != nil {
 		return fail("not a number")
 	}
+	p /= 10
 	total, err := WAL.Mul(w)
 	if err == nil {
 		total, err = total.Add(Amount(p))
@@ -126,4 +126,13 @@ func ParseAmount(s string) (Amount, error) {
 		return fail("larger than any supply")
 	}
 	return total, nil
+}
+
+// cutUnit parts a number from the letters after it.
+func cutUnit(s string) (digits, unit string) {
+	i := len(s)
+	for i > 0 && (s[i-1] >= 'a' && s[i-1] <= 'z' || s[i-1] >= 'A' && s[i-1] <= 'Z') {
+		i--
+	}
+	return s[:i], s[i:]
 }

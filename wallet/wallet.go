@@ -1,7 +1,7 @@
 // Package wallet keeps an account's key in a file, under a passphrase or plain.
 //
 // The promise: a file is only ever made whole and readable by its owner alone, and
-// never replaces another. The passphrase goes through age's scrypt.
+// never replaces another; one that others may touch is refused. The passphrase goes through age's scrypt.
 //
 // Left to others: asking a person for the passphrase.
 package wallet
@@ -20,6 +20,7 @@ import (
 	"filippo.io/age"
 	"filippo.io/age/armor"
 
+	"github.com/walrus-network/walrus/internal/secretfile"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -88,19 +89,15 @@ func encrypt(text []byte, passphrase string) ([]byte, error) {
 }
 
 // Load reads a wallet. passphrase is asked for only if the file is encrypted.
-func Load(path string, passphrase func() (string, error)) (token.Key, error) {
+// loose says to read it although others may read or write the file.
+func Load(path string, loose bool, passphrase func() (string, error)) (token.Key, error) {
 	fail := func(err error) (token.Key, error) { return token.Key{}, fmt.Errorf("wallet %s: %w", path, err) }
-	f, err := os.Open(path)
+	text, err := secretfile.Read(path, maxFile, loose)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fail(errors.New("no such file: make one with walrus wallet new, or name another with --wallet"))
 	}
 	if err != nil {
 		return token.Key{}, fmt.Errorf("wallet: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
-		return fail(err)
 	}
 	if strings.HasPrefix(string(text), armor.Header) {
 		if text, err = decrypt(text, passphrase); err != nil {

@@ -23,7 +23,7 @@ func TestAWalletComesBackAndIsForItsOwnerOnly(t *testing.T) {
 		if info.Mode().Perm() != 0o600 {
 			t.Errorf("mode %v", info.Mode())
 		}
-		back, err := Load(path, phrase(word))
+		back, err := Load(path, false, phrase(word))
 		if err != nil || back.Address() != key.Address() {
 			t.Fatal(back, err)
 		}
@@ -42,7 +42,7 @@ func TestWrongPassphraseAndGarbageAreTold(t *testing.T) {
 	if err := Save(path, token.KeyFromSeed([32]byte{5}), "right"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Load(path, phrase("wrong")); !errors.Is(err, ErrPassphrase) {
+	if _, err := Load(path, false, phrase("wrong")); !errors.Is(err, ErrPassphrase) {
 		t.Errorf("got %v", err)
 	}
 	for name, text := range map[string]string{"empty": "", "text": "hello", "short": header + "00ff", "armor": "-----BEGIN AGE ENCRYPTED FILE-----\nAAAA\n"} {
@@ -50,11 +50,11 @@ func TestWrongPassphraseAndGarbageAreTold(t *testing.T) {
 		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Load(p, phrase("x")); !errors.Is(err, ErrForm) {
+		if _, err := Load(p, false, phrase("x")); !errors.Is(err, ErrForm) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if _, err := Load(filepath.Join(dir, "none"), phrase("")); err == nil || !strings.Contains(err.Error(), "walrus wallet new") {
+	if _, err := Load(filepath.Join(dir, "none"), false, phrase("")); err == nil || !strings.Contains(err.Error(), "walrus wallet new") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -189,18 +189,18 @@ func TestAFileAppearsWholeOrNotAtAll(t *testing.T) {
 		}
 	}
 	full := func(w io.Writer) error { io.WriteString(w, "half"); return syscall.ENOSPC }
-	if err := writeWhole(path, full); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room") {
+	if err := writeWhole(t.Context(), path, 0o666, full); !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "make room") {
 		t.Errorf("on a full disk: %v", err)
 	}
 	left("old")
-	if err := writeWhole(path, func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }); err != nil {
+	if err := writeWhole(t.Context(), path, 0o666, func(w io.Writer) error { _, err := io.WriteString(w, "new"); return err }); err != nil {
 		t.Error(err)
 	}
 	left("new")
-	if err := writeWhole(dir, full); err == nil || !strings.Contains(err.Error(), "directory") {
+	if err := writeWhole(t.Context(), dir, 0o666, full); err == nil || !strings.Contains(err.Error(), "directory") {
 		t.Errorf("into a directory: %v", err)
 	}
-	if err := writeWhole(os.DevNull, func(w io.Writer) error { _, err := io.WriteString(w, "x"); return err }); err != nil {
+	if err := writeWhole(t.Context(), os.DevNull, 0o666, func(w io.Writer) error { _, err := io.WriteString(w, "x"); return err }); err != nil {
 		t.Error(err)
 	}
 	if info, err := os.Stat(os.DevNull); err != nil || info.Mode().IsRegular() {

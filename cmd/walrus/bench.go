@@ -103,11 +103,14 @@ func (a *app) benchCodec(what, short string, measure func(context.Context, bench
 		Long:  fmt.Sprintf("%s, %d times, and prints medians, in 10^6 bytes of the blob a second; beside them the limits that hashing alone and Reed-Solomon alone set, from the same run.", short, bench.Rounds),
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			n, err := humanize.ParseBytes(size)
-			if err != nil || n > 1<<50 {
-				return errUsage{fmt.Errorf("--size %q: write it as 64MB (10^6) or 64MiB (2^20)", size)}
+			n, err := parseSize("--size", size)
+			if err == nil && n > 1<<50 {
+				err = errUsage{fmt.Errorf("--size %q: more than any machine has memory for", size)}
 			}
-			o.Size = int64(n)
+			if err != nil {
+				return err
+			}
+			o.Size = n
 			r, err := measure(c.Context(), o)
 			if err != nil {
 				return err

@@ -29,6 +29,7 @@ const (
 	setWallet     = "wallet"
 	setPassphrase = "passphrase_file"
 	setTrust      = "trust_node"
+	setLoose      = "allow_loose_permissions"
 
 	envPrefix  = "WALRUS_"
 	configFlag = "config"
@@ -40,6 +41,7 @@ var settings = []setting{
 	{name: setWallet, help: "the wallet file", path: true},
 	{name: setPassphrase, help: "a file whose first line is the wallet's passphrase", path: true},
 	{name: setTrust, help: "take the ledger's answers on a node's word, without proofs", truth: true},
+	{name: setLoose, help: "use wallets, keys and passphrase files that other users may read or write", truth: true},
 }
 
 func (s setting) flag() string { return strings.ReplaceAll(s.name, "_", "-") }
@@ -145,7 +147,7 @@ func (a *app) held() ([]held, error) {
 		}
 		out = append(out, h)
 	}
-	return out, nil
+	return out, oneStdin(out)
 }
 
 func (a *app) hold(s setting, file map[string]any, path string) (held, error) {
@@ -169,7 +171,7 @@ func (a *app) hold(s setting, file map[string]any, path string) (held, error) {
 		h.Value = filepath.Join(dir, "network.toml")
 	case setWallet:
 		h.Value = filepath.Join(dir, "wallet")
-	case setTrust:
+	case setTrust, setLoose:
 		h.Value = "false"
 	}
 	return h, err

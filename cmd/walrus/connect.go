@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/wallet"
 )
@@ -35,8 +36,25 @@ func (a *app) connect(ctx context.Context, n client.Network) (*client.Connection
 	return client.Connect(ctx, n, client.ConnectOptions{TrustNode: trust, Version: version(), Log: a.log()})
 }
 
-func (a *app) trusting() (bool, error) {
-	h, err := a.setting(setTrust)
+func (a *app) trusting() (bool, error) { return a.truth(setTrust) }
+
+// loose says that files with secrets are read although others may read or write them.
+func (a *app) loose() (bool, error) { return a.truth(setLoose) }
+
+// nodeSecret reads the secret of the node in dir.
+func (a *app) nodeSecret(dir string) (token.Secret, error) {
+	loose, err := a.loose()
+	if err != nil {
+		return token.Secret{}, err
+	}
+	if loose {
+		return node.LoadLooseSecret(dir)
+	}
+	return node.LoadSecret(dir)
+}
+
+func (a *app) truth(name string) (bool, error) {
+	h, err := a.setting(name)
 	if err != nil {
 		return false, err
 	}
@@ -49,7 +67,11 @@ func (a *app) key(ctx context.Context) (token.Key, error) {
 	if err != nil {
 		return token.Key{}, err
 	}
-	return wallet.Load(h.Value, func() (string, error) { return a.passphrase(ctx, "Passphrase of "+h.Value+": ") })
+	loose, err := a.loose()
+	if err != nil {
+		return token.Key{}, err
+	}
+	return wallet.Load(h.Value, loose, func() (string, error) { return a.passphrase(ctx, "Passphrase of "+h.Value+": ") })
 }
 
 // session is a connection, a wallet, and the ledger as it stands.

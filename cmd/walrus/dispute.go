@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -55,15 +55,15 @@ yours. Do it if you know that there is no proof: nodes answer by themselves.`,
 			if listed {
 				return a.listDisputes(c)
 			}
-			shard, err := strconv.ParseUint(args[0], 10, 16)
+			shard, err := parseCount("shard", args[0], math.MaxUint16)
 			if err != nil {
-				return errUsage{fmt.Errorf("shard %q: a number from 0; walrus nodes says how many there are", args[0])}
+				return fmt.Errorf("%w; walrus nodes says how many shards there are", err)
 			}
 			var number *uint64
 			if round != "" {
-				n, err := strconv.ParseUint(round, 10, 64)
+				n, err := parseCount("round", round, math.MaxUint64)
 				if err != nil {
-					return errUsage{fmt.Errorf("round %q: a number from 0, of a round of this epoch", round)}
+					return fmt.Errorf("%w; it is the number of a round of this epoch", err)
 				}
 				number = &n
 			}

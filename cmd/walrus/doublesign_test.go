@@ -23,6 +23,16 @@ func (d *developer) spare(from string) (dir string) {
 	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
 		d.Fatal(err)
 	}
+	keys := filepath.Join(dir, node.KeysDir) // CopyFS gives everybody what it copies
+	entries, err := os.ReadDir(keys)
+	if err != nil {
+		d.Fatal(err)
+	}
+	for _, e := range entries {
+		if err := os.Chmod(filepath.Join(keys, e.Name()), 0o600); err != nil {
+			d.Fatal(err)
+		}
+	}
 	file, err := node.LoadFile(dir)
 	if err != nil {
 		d.Fatal(err)

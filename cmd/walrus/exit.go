@@ -24,7 +24,7 @@ const exitHelp = `  0    done
   2    the words typed make no sense
   3    there is no such blob: unknown, never certified, or ended
   4    too few nodes answer: nothing is lost, try again later
-  130  interrupted
+  130  interrupted (INT); so 143 by TERM and 129 by HUP: 128 and the signal's number
 `
 
 // errUsage marks an error of the words typed.
@@ -42,9 +42,10 @@ func exitCode(ctx context.Context, err error) int {
 		}
 		return false
 	}
+	code, interrupted := interruption(ctx)
 	switch {
-	case ctx.Err() != nil && is(context.Canceled):
-		return exitInterrupted
+	case interrupted:
+		return code
 	case errors.As(err, &usage):
 		return exitUsage
 	case is(client.ErrUnknownBlob, client.ErrEnded, client.ErrUncertified, ledger.ErrUnknownBlob):

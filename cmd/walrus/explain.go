@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
+	"math"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -72,7 +72,7 @@ was drawn and who voted is the ledger's word: that it is, a file does not prove.
 				return errUsage{errors.New("whose slash? Name a node (walrus nodes), or a file of evidence with --check")}
 			}
 			if file != "" {
-				return a.checkEvidence(file)
+				return a.checkEvidence(c.Context(), file)
 			}
 			return a.explainNode(c, args, ledger.ExplainSlash, (*session).lastSlash)
 		},
@@ -130,9 +130,9 @@ func parseEpoch(text string) (*uint64, error) {
 	if text == "" {
 		return nil, nil
 	}
-	n, err := strconv.ParseUint(text, 10, 64)
+	n, err := parseCount("epoch", text, math.MaxUint64)
 	if err != nil {
-		return nil, errUsage{fmt.Errorf("epoch %q: a whole number; walrus info says which one it is", text)}
+		return nil, fmt.Errorf("%w; walrus info says which epoch it is", err)
 	}
 	return &n, nil
 }

@@ -1,11 +1,11 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
@@ -26,20 +26,16 @@ const givenLedger = "that the ledger keeps this evidence: a file does not prove 
 
 // checkEvidence checks what explain slash --json wrote, asking nobody: all that it
 // needs beside the file is which chain this is.
-func (a *app) checkEvidence(file string) error {
+func (a *app) checkEvidence(ctx context.Context, file string) error {
 	n, err := a.network()
 	if err != nil {
 		return err
 	}
-	in := io.Reader(a.in)
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+	in, err := a.input(ctx, file, "the evidence")
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	out, err := replayFile(in, n.Genesis.ChainID())
 	if err != nil {
 		return fmt.Errorf("check %s: %w", file, err)

@@ -324,7 +324,7 @@ func TestAPlannedMoveIsWhatTheLedgerDoes(t *testing.T) {
 }
 
 func TestAPercentIsReadExactly(t *testing.T) {
-	for text, want := range map[string]uint64{"0": 0, "5": 500, "5%": 500, "2.75": 275, " 12.5% ": 1250, "100": 10000, "0.01": 1} {
+	for text, want := range map[string]uint64{"0": 0, "5": 500, "5%": 500, "2.75": 275, "12.5%": 1250, "100": 10000, "0.01": 1} {
 		got, err := parsePercent(text)
 		if err != nil || got != want {
 			t.Errorf("%q is %d, %v", text, got, err)
@@ -333,7 +333,7 @@ func TestAPercentIsReadExactly(t *testing.T) {
 			t.Errorf("%s is read back as %d, %v", percentText(want), back, err)
 		}
 	}
-	for _, text := range []string{"", "%", "-1", "100.01", "1.234", "1.", ".5", "1e2", "1000", "five", "5WAL"} {
+	for _, text := range []string{"", "%", "-1", "100.01", "1.234", "1.", ".5", "1e2", "1000", "five", "5WAL", " 5", "5 %", "1,5", "005", "٥"} {
 		if got, err := parsePercent(text); err == nil {
 			t.Errorf("%q is taken for %d", text, got)
 		}

@@ -26,7 +26,7 @@ type networkInfo struct {
 	DefaultEpochs uint64         `json:"default_epochs"`
 	MaxEpochs     uint64         `json:"max_epochs"`
 	UsedKiB       uint64         `json:"used_kib"`
-	RoomKiB       uint64         `json:"room_kib"`           // both of stored KiB
+	RoomKiB       uint64         `json:"room_kib"` // both of stored KiB
 	Power         power          `json:"power"`
 	Strength      *strength      `json:"strength,omitempty"` // missing: see no_strength
 	NoStrength    string         `json:"no_strength,omitempty"`

@@ -78,7 +78,7 @@ type bonding struct {
 // check measures the node's machine, if this is it, and refuses a bond for one that is too
 // slow. note is for people.
 func (b bonding) check(ctx context.Context, a *app, s *session, n ledger.NodeRecord) (note string, err error) {
-	secret, err := node.LoadSecret(b.dir)
+	secret, err := a.nodeSecret(b.dir)
 	here := err == nil && staking.NodeID(secret.Key().Public()) == n.ID
 	switch {
 	case !here && !b.named:

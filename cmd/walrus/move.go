@@ -227,20 +227,6 @@ func (n now) countsFrom(height uint64) uint64 {
 	return n.head.Epoch + 1
 }
 
-// parsePercent reads 5, 5% or 2.75 as 1/10000, exactly.
-func parsePercent(text string) (bps uint64, err error) {
-	whole, part, dotted := strings.Cut(strings.TrimSuffix(strings.TrimSpace(text), "%"), ".")
-	ok := whole != "" && len(whole) <= 3 && len(part) <= 2 && (!dotted || part != "")
-	for _, c := range whole + (part + "00")[:2] {
-		ok = ok && c >= '0' && c <= '9'
-		bps = bps*10 + uint64(c-'0')
-	}
-	if !ok || bps > 10000 {
-		return 0, errUsage{fmt.Errorf("%q: 0 to 100 percent, like 5 or 2.75", text)}
-	}
-	return bps, nil
-}
-
 func percentText(bps uint64) string {
 	text := strings.TrimRight(fmt.Sprintf("%d.%02d", bps/100, bps%100), "0")
 	return strings.TrimSuffix(text, ".") + "%"

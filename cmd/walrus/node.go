@@ -67,6 +67,9 @@ func (a *app) runNode(ctx context.Context, dir string, conduct node.Conduct) err
 	config.Conduct = conduct
 	config.CountLoopback = os.Getenv(countLoopback) != ""
 	comet.ForbidNames()
+	if config.LooseKeys, err = a.loose(); err != nil {
+		return err
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(file.LogLevel)); err != nil {
 		return fmt.Errorf("log_level = %q: write debug, info, warn or error", file.LogLevel)

@@ -9,10 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -132,7 +130,7 @@ func (w *describing) request(ctx context.Context, operator token.Address) (nodeR
 	if err != nil {
 		return fail(err)
 	}
-	secret, err := node.LoadSecret(w.dir)
+	secret, err := w.a.nodeSecret(w.dir)
 	if err != nil {
 		return fail(err)
 	}
@@ -169,11 +167,7 @@ func (w *describing) capacityKiB(file node.File) (uint64, error) {
 	if text == "" {
 		return 0, errUsage{errors.New("how much will the node keep? say --capacity 500GB, or write capacity into node.toml")}
 	}
-	n, err := humanize.ParseBytes(text)
-	if err != nil || n < 1024 {
-		return 0, errUsage{fmt.Errorf("capacity %q: write it as 500GB or 2TiB", text)}
-	}
-	return n / 1024, nil
+	return parseCapacity(text)
 }
 
 // reachedAt is where others reach the node.
@@ -261,7 +255,7 @@ a round would take more than half of its time, unless --force says to go on.`,
 			if note != "" {
 				a.say("%s", note)
 			}
-			return a.writeRequest(r, out)
+			return a.writeRequest(c.Context(), r, out)
 		},
 	}
 	w.flags(c.Flags())
@@ -270,16 +264,16 @@ a round would take more than half of its time, unless --force says to go on.`,
 	return c
 }
 
-func (a *app) writeRequest(r nodeRequest, file string) error {
+func (a *app) writeRequest(ctx context.Context, r nodeRequest, file string) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
-	text = append(text, '\n')
-	if file == "" || file == "-" {
+	text = append(escapeJSON(text), '\n')
+	if file = outputName(file); file == "" || file == "-" {
 		return a.print(r, func(w io.Writer) error { _, err := w.Write(text); return err })
 	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
+	if err := writeWhole(ctx, file, 0o644, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
 		return err
 	}
 	return a.print(map[string]string{"file": file, "node": r.Node.String()}, func(w io.Writer) error {

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/term"
+
+	"github.com/walrus-network/walrus/internal/secretfile"
 )
 
 // terminal says whether a stream is one.
@@ -42,7 +44,11 @@ func (a *app) passphrase(ctx context.Context, prompt string) (string, error) {
 		return "", err
 	}
 	if h.Value != "" {
-		return passphraseFrom(h.Value)
+		loose, err := a.loose()
+		if err != nil {
+			return "", err
+		}
+		return passphraseFrom(h.Value, loose)
 	}
 	word, err := a.askSecret(ctx, prompt)
 	if errors.Is(err, errNoTerminal) {
@@ -51,8 +57,12 @@ func (a *app) passphrase(ctx context.Context, prompt string) (string, error) {
 	return word, err
 }
 
-func passphraseFrom(path string) (string, error) {
-	b, err := os.ReadFile(path)
+func passphraseFrom(path string, loose bool) (string, error) {
+	if path == "-" {
+		path = os.Stdin.Name()
+	}
+	const enough = 64 << 10
+	b, err := secretfile.Read(path, enough, loose)
 	if err != nil {
 		return "", fmt.Errorf("passphrase file: %w", err)
 	}

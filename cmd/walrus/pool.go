@@ -3,8 +3,9 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/ledger"
@@ -207,11 +208,10 @@ func (a *app) poolUpdate() *cobra.Command {
 		}
 		var kib uint64
 		if named("capacity") {
-			n, err := humanize.ParseBytes(capacity)
-			if err != nil || n < 1024 {
-				return errUsage{fmt.Errorf("capacity %q: write it as 500GB or 2TiB", capacity)}
+			var err error
+			if kib, err = parseCapacity(capacity); err != nil {
+				return err
 			}
-			kib = n / 1024
 		}
 		return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
 			b := ledger.UpdateNode{Node: n.ID, Addresses: n.Addresses, Comet: n.Comet, CapacityKiB: n.CapacityKiB, Name: n.Name, URL: n.URL, About: n.About}
@@ -226,10 +226,30 @@ func (a *app) poolUpdate() *cobra.Command {
 					return err
 				}
 			}
-			return a.move(c.Context(), s, move{act: "update", text: "change the record of " + called(n), node: &n.ID, body: b})
+			return a.move(c.Context(), s, move{act: "update", text: "change the record of " + called(n), node: &n.ID, body: b, notes: changes(n, b)})
 		})
 	}
 	return moving(c)
+}
+
+// changes says of each value that an update changes what it was and what it becomes.
+func changes(n ledger.NodeRecord, b ledger.UpdateNode) (out []string) {
+	was := func(what, old, new string) {
+		if old != new {
+			out = append(out, fmt.Sprintf("%s: %s, was %s", what, new, old))
+		}
+	}
+	capacity := func(kib uint64) string { return fmt.Sprintf("%s (%d KiB)", bytesText(kib*1024), kib) }
+	was("name", strconv.Quote(n.Name), strconv.Quote(b.Name))
+	was("url", strconv.Quote(n.URL), strconv.Quote(b.URL))
+	was("about", strconv.Quote(n.About), strconv.Quote(b.About))
+	was("capacity", capacity(n.CapacityKiB), capacity(b.CapacityKiB))
+	was("addresses", strconv.Quote(strings.Join(n.Addresses, " ")), strconv.Quote(strings.Join(b.Addresses, " ")))
+	was("ledger address", strconv.Quote(n.Comet), strconv.Quote(b.Comet))
+	if out == nil {
+		out = []string{"it changes nothing: the record says all of that already"}
+	}
+	return out
 }
 
 func set[T any](to *T, value T, named bool) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -129,15 +128,11 @@ func (a *app) createFromDir(ctx context.Context, w *describing, terms *poolTerms
 
 // createFromFile enters the node that a request is of.
 func (a *app) createFromFile(ctx context.Context, file string, terms *poolTerms, force bool) error {
-	in := a.in
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in = f
+	in, err := a.input(ctx, file, "the request")
+	if err != nil {
+		return err
 	}
+	defer in.Close()
 	r, err := decodeRequest(in)
 	if err != nil {
 		return fmt.Errorf("%s: %w", nameText(file), err)

@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -187,8 +187,8 @@ func parseChange(text string) (c ledger.ParamChange, back bool, err error) {
 		c.Value = uint64(amount)
 		return c, false, nil
 	}
-	if c.Value, err = strconv.ParseUint(value, 10, 64); err != nil {
-		return c, false, errUsage{fmt.Errorf("--set %s=%s: a whole number (%s)", name, value, all[i].Unit)}
+	if c.Value, err = parseCount("--set "+name, value, math.MaxUint64); err != nil {
+		return c, false, fmt.Errorf("%w (%s)", err, all[i].Unit)
 	}
 	return c, false, nil
 }

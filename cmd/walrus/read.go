@@ -1,20 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
-	"unicode/utf8"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/blob"
@@ -56,6 +48,7 @@ fetched. A range outside the blob is an error. Sizes like 64MiB may be written.`
 }
 
 func (r *reading) run(ctx context.Context, text string) error {
+	r.output = outputName(r.output)
 	toStdout := r.output == "" || r.output == "-"
 	if r.a.json && toStdout {
 		return errUsage{errors.New("--json needs -o FILE: standard output cannot take both the blob and the object")}
@@ -96,9 +89,14 @@ func (r *reading) run(ctx context.Context, text string) error {
 		return nil
 	}
 	if toStdout {
-		return copyTo(r.stdout())
+		w := r.stdout()
+		err := copyTo(w)
+		if t, ok := w.(*textOnly); ok && err == nil {
+			err = t.Close()
+		}
+		return err
 	}
-	if err := writeWhole(r.output, copyTo); err != nil {
+	if err := writeWhole(ctx, r.output, 0o666, copyTo); err != nil {
 		return err
 	}
 	result := readResult{id, r.output, written, time.Since(r.a.began).Seconds()}
@@ -110,105 +108,10 @@ func (r *reading) run(ctx context.Context, text string) error {
 	})
 }
 
-// span is a range as it was typed; to < 0 is the end.
-type span struct{ from, to int64 }
-
-func parseRange(s string) (span, error) {
-	if s == "" {
-		return span{0, -1}, nil
-	}
-	fail := fmt.Errorf("range %q: write it as A-B, the bytes from A up to, not including, B; or A- for all from A on", s)
-	a, b, ok := strings.Cut(s, "-")
-	if !ok {
-		return span{}, fail
-	}
-	from, err := humanize.ParseBytes(a)
-	if err != nil || from > 1<<62 {
-		return span{}, fail
-	}
-	if b == "" {
-		return span{int64(from), -1}, nil
-	}
-	to, err := humanize.ParseBytes(b)
-	if err != nil || to > 1<<62 || to < from {
-		return span{}, fail
-	}
-	return span{int64(from), int64(to)}, nil
-}
-
-// within is the range in a blob of that size. Whether it fits is not decided here.
-func (s span) within(size int64) (from, to int64) {
-	if s.to < 0 {
-		return s.from, max(size, s.from)
-	}
-	return s.from, s.to
-}
-
 // stdout is standard output; if that is a terminal, only for what is text.
 func (r *reading) stdout() io.Writer {
 	if _, ok := terminal(r.a.out); ok && r.output != "-" {
 		return &textOnly{w: r.a.out}
 	}
 	return r.a.out
-}
-
-// textOnly keeps what is not text away from a terminal.
-type textOnly struct {
-	w      io.Writer
-	looked bool
-}
-
-func (t *textOnly) Write(p []byte) (int, error) {
-	if !t.looked {
-		const enough = 512
-		begin := p[:min(len(p), enough)]
-		cut := len(begin) == enough // perhaps within a letter
-		if bytes.ContainsAny(begin, "\x00\x1b") || !cut && !utf8.Valid(begin) {
-			return 0, errors.New("the blob is not text and would upset the terminal: use -o FILE, or -o - to see it all the same")
-		}
-		t.looked = true
-	}
-	return t.w.Write(p)
-}
-
-// writeWhole makes a file that appears whole or not at all. What is no regular
-// file, like /dev/null or a pipe, is written to as it is.
-func writeWhole(path string, fill func(io.Writer) error) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	info, err := os.Stat(path)
-	switch {
-	case err == nil && info.IsDir():
-		return fmt.Errorf("write %s: it is a directory: name a file in it", path)
-	case err == nil && !info.Mode().IsRegular():
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(fill(f), f.Close())
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	// The name of another process's attempt is another's: O_EXCL keeps them apart.
-	part := filepath.Join(filepath.Dir(path), fmt.Sprintf(".%s.%d.part", filepath.Base(path), os.Getpid()))
-	f, err := os.OpenFile(part, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	err = fill(f)
-	if err == nil {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = os.Rename(part, path)
-	}
-	if err != nil {
-		os.Remove(part)
-	}
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: nothing was left behind; make room, or write to another disk with -o", err)
-	}
-	return err
 }

@@ -56,6 +56,7 @@ Without -o the receipt goes to standard output.`,
 			if err != nil {
 				return err
 			}
+			to = outputName(to)
 			if a.json && (to == "" || to == "-") {
 				return errUsage{errors.New("the receipt and --json both want standard output: name a file with -o")}
 			}
@@ -87,7 +88,7 @@ func (a *app) receipt(ctx context.Context, id blob.ID, to string) error {
 	if err != nil {
 		return err
 	}
-	if err := writeWhole(to, write); err != nil {
+	if err := writeWhole(ctx, to, 0o666, write); err != nil {
 		return err
 	}
 	shown.File, shown.Bytes = to, len(r.Encode())

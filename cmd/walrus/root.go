@@ -24,12 +24,13 @@ type streams struct {
 // app is what all commands share.
 type app struct {
 	streams
-	began   time.Time
-	json    bool
-	debug   bool
-	flags   *pflag.FlagSet // of the command that runs
-	running bool           // the words typed made sense
-	printed bool           // the result is out
+	began    time.Time
+	json     bool
+	debug    bool
+	flags    *pflag.FlagSet // of the command that runs
+	running  bool           // the words typed made sense
+	stdinFor string         // what standard input is for; empty: nothing yet
+	printed  bool           // the result is out
 }
 
 // run is the program: words in, an exit code out.
@@ -50,7 +51,7 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	code := exitCode(ctx, err)
 	text := err.Error()
-	if code == exitInterrupted {
+	if _, interrupted := interruption(ctx); interrupted {
 		text = "interrupted"
 	}
 	if pending := mayStillHappen(err); pending != "" {
@@ -101,7 +102,11 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
 	})
-	root.PersistentPreRun = func(c *cobra.Command, _ []string) { a.flags, a.running = c.Flags(), true }
+	root.PersistentPreRun = func(c *cobra.Command, _ []string) {
+		a.flags, a.running = c.Flags(), true
+		slow.Store(slices.ContainsFunc(slowCommands, func(path string) bool { return c.CommandPath() == path || strings.HasPrefix(c.CommandPath(), path+" ") }))
+	}
+	strictNumbers(root)
 	f := root.PersistentFlags()
 	f.BoolVar(&a.json, "json", false, "print one JSON object instead of text")
 	f.BoolVar(&a.debug, "debug", false, "say on standard error what goes on")

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/walrus-network/walrus/internal/number"
 	"github.com/walrus-network/walrus/sim"
 )
 
@@ -67,10 +67,10 @@ func perNode(flag string, texts []string, to []float64) error {
 	}
 	var single []setting
 	for _, text := range texts {
-		number, name, one := strings.Cut(text, "@")
-		v, err := strconv.ParseFloat(number, 64)
+		digits, name, one := strings.Cut(text, "@")
+		v, err := number.Decimal(digits)
 		if err != nil {
-			return fmt.Errorf("--%s %q: %q is no number: write it as 0.9 for all nodes or 0.9@node3 for one", flag, text, number)
+			return fmt.Errorf("--%s %q: %q is no number: write it as 0.9 for all nodes or 0.9@node3 for one", flag, text, digits)
 		}
 		if !one {
 			for i := range to {
@@ -78,12 +78,12 @@ func perNode(flag string, texts []string, to []float64) error {
 			}
 			continue
 		}
-		digits, named := strings.CutPrefix(name, "node")
-		i, err := strconv.Atoi(digits)
-		if !named || err != nil || digits != strconv.Itoa(i) || i < 0 || i >= len(to) {
+		place, named := strings.CutPrefix(name, "node")
+		i, err := number.Count(place)
+		if !named || err != nil || i >= uint64(len(to)) {
 			return fmt.Errorf("--%s %q: there is no node %q, only node0 to node%d", flag, text, name, len(to)-1)
 		}
-		single = append(single, setting{v, i})
+		single = append(single, setting{v, int(i)})
 	}
 	for _, s := range single {
 		to[s.node] = s.value

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -19,12 +22,14 @@ import (
 
 // storing is one `walrus store`.
 type storing struct {
-	a      *app
-	s      *session
-	dry    bool
-	opts   client.StoreOptions
-	renew  renewalFlags
-	result storeResult
+	a       *app
+	s       *session
+	dry     bool
+	empty   bool // standard input may be
+	several bool // files
+	opts    client.StoreOptions
+	renew   renewalFlags
+	result  storeResult
 }
 
 type storeResult struct {
@@ -71,8 +76,13 @@ With --renew an allowance is left with each FILE's lease: when its last epoch is
 half over, the network takes the price of one more from it, until the price is too
 high (--renew-price) or too little is left. What is left then comes back.
 
-- stores standard input; it is kept in a temporary file meanwhile (in TMPDIR),
-because a blob is read twice.`,
+Several files are stored at once; the lines come in the order of the FILEs. A file
+that fails does not stop the others: the exit code says that one did. If standard
+output takes no more, the IDs of what is paid for go to standard error.
+
+- stores standard input; it is kept in a temporary file without a name meanwhile (in
+TMPDIR), because a blob is read twice. An empty one is refused: it is mostly another
+command's failure.`,
 		Example: "  walrus store photo.jpg --epochs 26\n  tar c notes | walrus store -\n  walrus store --dry-run disk.img\n  walrus store album.tar --renew 5WAL",
 		Args:    cobra.MinimumNArgs(1),
 		RunE:    func(c *cobra.Command, files []string) error { return w.run(c.Context(), files) },
@@ -80,6 +90,7 @@ because a blob is read twice.`,
 	c.Flags().Uint64Var(&w.opts.Epochs, "epochs", 0, "how many epochs to pay for, the present one included (default: the network's)")
 	c.Flags().BoolVar(&w.opts.Permanent, "permanent", false, "cannot be deleted by anybody, nor refunded")
 	w.renew.add(c, "renew", "renew-price", "leave this with the lease, like 5WAL, to renew it when it would end")
+	c.Flags().BoolVar(&w.empty, "allow-empty", false, "store standard input even if nothing comes from it")
 	c.Flags().BoolVar(&w.dry, "dry-run", false, "show ID, size and price; pay and send nothing")
 	return c
 }
@@ -95,40 +106,119 @@ func (w *storing) run(ctx context.Context, files []string) (err error) {
 	if w.dry {
 		open = w.a.openWithout
 	}
+	for _, file := range files { // before anything is read
+		if isStdin(file) {
+			if err := w.a.useStdin("what is stored"); err != nil {
+				return err
+			}
+		}
+	}
 	if w.s, err = open(ctx); err != nil {
 		return err
 	}
 	defer w.s.Close()
-	var errs []error
-	for _, file := range files {
-		one, err := w.file(ctx, file)
-		if err != nil {
-			if len(files) > 1 {
-				err = fmt.Errorf("%s: %w", nameText(file), err)
-			}
-			one.Error = err.Error()
-			errs = append(errs, err)
-		}
-		one.File = file
-		w.result.Blobs = append(w.result.Blobs, one)
-		if !w.a.json {
-			if err := w.print(w.a.out, one); err != nil {
-				return err
-			}
-		}
-		if ctx.Err() != nil {
-			break
-		}
-	}
+	signal.Ignore(syscall.SIGPIPE) // the IDs of what is paid for are told elsewhere then
+	w.several = len(files) > 1
+	errs := w.all(ctx, files)
 	err = errors.Join(errs...)
 	if err != nil {
 		w.result.Error = err.Error()
 	}
-	return errors.Join(err, w.a.print(w.result, func(io.Writer) error { return nil }))
+	if !w.a.json {
+		return err
+	}
+	told := w.a.print(w.result, func(io.Writer) error { return nil })
+	if told != nil {
+		for _, one := range w.result.Blobs {
+			w.tellPaid(one)
+		}
+	}
+	return errors.Join(err, told)
+}
+
+// Of storing several files.
+const (
+	storesAtOnce = 4        // files
+	storedAlone  = 64 << 20 // bytes of a file that is not stored with others at once: it fills the line by itself
+)
+
+// all stores the files, some at once, and tells of each in the order in which they were
+// named. What became of one is no other's matter.
+func (w *storing) all(ctx context.Context, files []string) (errs []error) {
+	type outcome struct {
+		one storedFile
+		err error
+	}
+	outcomes := make([]chan outcome, len(files))
+	for i := range outcomes {
+		outcomes[i] = make(chan outcome, 1)
+	}
+	places := make(chan struct{}, storesAtOnce)
+	var running sync.WaitGroup
+	defer running.Wait()
+	go func() {
+		for i, file := range files {
+			weight := w.weight(file)
+			for range weight {
+				places <- struct{}{}
+			}
+			running.Go(func() {
+				var o outcome
+				if o.err = context.Cause(ctx); ctx.Err() == nil {
+					o.one, o.err = w.file(ctx, file)
+				}
+				for range weight {
+					<-places
+				}
+				outcomes[i] <- o
+			})
+		}
+	}()
+	var told error // why standard output takes nothing more
+	for i, file := range files {
+		o := <-outcomes[i]
+		if o.err != nil {
+			if w.several {
+				o.err = fmt.Errorf("%s: %w", nameText(file), o.err)
+			}
+			o.one.Error = o.err.Error()
+			errs = append(errs, o.err)
+		}
+		o.one.File = file
+		w.result.Blobs = append(w.result.Blobs, o.one)
+		if w.a.json {
+			continue
+		}
+		if told == nil {
+			if told = w.print(w.a.out, o.one); told != nil {
+				errs = append(errs, fmt.Errorf("standard output: %w", told))
+			}
+		}
+		if told != nil {
+			w.tellPaid(o.one)
+		}
+	}
+	return errs
+}
+
+// weight is how many places a file takes. All dry runs share one view of the ledger.
+func (w *storing) weight(file string) int {
+	info, err := os.Stat(file)
+	if w.dry || isStdin(file) || err == nil && info.Size() > storedAlone {
+		return storesAtOnce
+	}
+	return 1
+}
+
+// tellPaid tells on standard error what was paid for, where standard output did not take it.
+func (w *storing) tellPaid(one storedFile) {
+	if one.Stored != nil {
+		fmt.Fprintf(w.a.err, "%s  %s\n", one.ID, nameText(one.File))
+	}
 }
 
 func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
-	src, remove, err := w.source(file)
+	src, remove, err := w.source(ctx, file)
 	if err != nil {
 		return storedFile{}, err
 	}
@@ -137,8 +227,14 @@ func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
 		d, err := w.price(ctx, file, src)
 		return storedFile{DryRun: d}, err
 	}
+	if err := w.affords(ctx, src.Size()); err != nil {
+		return storedFile{}, fmt.Errorf("%s: %w", bytesText(src.Size()), err)
+	}
 	opts := w.opts
 	encode, send := w.a.newBar("encode "+nameText(file), src.Size()), w.a.newBar("send   "+nameText(file), src.Size())
+	if w.several && w.weight(file) == 1 { // many lines at once would overwrite each other
+		encode, send = &bar{}, &bar{}
+	}
 	opts.Progress = func(encoded, handed int64) {
 		if handed == 0 {
 			encode.set(encoded)
@@ -152,7 +248,10 @@ func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
 		if c.Epochs > 0 && c.Allowance > 0 && uint64(c.Allowance) < uint64(c.Lease)/c.Epochs {
 			return fmt.Errorf("an allowance of %s does not pay for an epoch, which costs %s today: leave at least that with --renew; nothing was paid", c.Allowance, c.Lease/token.Amount(c.Epochs))
 		}
-		w.a.say("%s costs %s", nameText(file), c)
+		if err := w.covers(ctx, c, c); err != nil {
+			return err
+		}
+		w.a.say("%s (%s) costs %s", nameText(file), bytesText(src.Size()), c)
 		return nil
 	}
 	out, err := w.s.Store(ctx, w.s.key, src, opts)
@@ -164,24 +263,110 @@ func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
 	return storedFile{Stored: &out}, nil
 }
 
-func (w *storing) source(file string) (client.FileSource, func() error, error) {
-	if file != "-" {
+// affords refuses, before any work, what the wallet cannot pay for. Only what is sure
+// counts: bytes that the wallet has paid for already may be meant.
+func (w *storing) affords(ctx context.Context, size int64) error {
+	shape, err := w.s.params.Shape()
+	if err != nil {
+		return err
+	}
+	layout, err := shape.Layout(size)
+	if err != nil {
+		return err
+	}
+	highest, err := client.HighestOr(w.s.params, w.opts.HighestPrice)
+	if err != nil {
+		return err
+	}
+	epochs := w.opts.Epochs
+	if epochs == 0 {
+		epochs = w.s.params.Registry.DefaultEpochs
+	}
+	cost, err := client.CostOf(w.s.params, layout.StoredKiB(), epochs, false, w.opts.Allowance, highest)
+	if err != nil {
+		return err
+	}
+	cost.Fee = client.MostFee(w.s.Network.Genesis.ChainID(), w.s.params.Fees, ledger.RegisterBlob{Manifest: blob.NewManifest(layout, blob.Hash{}), Epochs: epochs, Permanent: w.opts.Permanent, Allowance: w.opts.Allowance, HighestPrice: highest})
+	least := cost
+	least.Write = 0 // another may keep the same bytes
+	short := w.covers(ctx, cost, least)
+	if short == nil || w.paidBefore(ctx, uint64(size)) {
+		return nil
+	}
+	return short
+}
+
+// covers says whether the wallet can pay least; the message names cost.
+func (w *storing) covers(ctx context.Context, cost, least client.Cost) error {
+	v, err := w.s.Remote.View(ctx)
+	if err != nil {
+		return err
+	}
+	account, err := v.Account(w.s.key.Address())
+	if err != nil {
+		return err
+	}
+	sum := func(c client.Cost) (total token.Amount, err error) {
+		for _, part := range []token.Amount{c.Lease, c.Write, c.Allowance, c.Fee} {
+			if total, err = total.Add(part); err != nil {
+				return 0, err
+			}
+		}
+		return total, nil
+	}
+	all, err := sum(cost)
+	if err != nil {
+		return err
+	}
+	if needed, err := sum(least); err != nil || account.Balance >= needed {
+		return err
+	}
+	return fmt.Errorf("it costs %s; %s has %s, and %s is missing: %w; nothing was paid; walrus wallet show tells what it has, --dry-run what it takes", cost, w.s.key.Address(), account.Balance, all-account.Balance, ledger.ErrFunds)
+}
+
+// paidBefore says whether the wallet has a lease on a blob of that size, so that the
+// same store may have been interrupted. Where it cannot be known it says so too.
+func (w *storing) paidBefore(ctx context.Context, size uint64) (before bool) {
+	v, err := w.s.Remote.View(ctx)
+	if err != nil {
+		return true
+	}
+	const most = 1000 // of questions
+	n := 0
+	err = v.EachOwned(w.s.key.Address(), func(id blob.ID) error {
+		if n++; before || n > most {
+			before = true
+			return nil
+		}
+		e, _, err := v.Blob(id)
+		before = before || e.Manifest.Size == size
+		return err
+	})
+	return before || err != nil
+}
+
+func (w *storing) source(ctx context.Context, file string) (client.FileSource, func() error, error) {
+	if !isStdin(file) {
 		src, err := client.NewFileSource(file)
 		return src, func() error { return nil }, err
 	}
 	if _, ok := terminal(w.a.in); ok {
 		w.a.say("type what is to be stored, and ^D at its end")
 	}
-	src, remove, err := client.Spool(w.a.in, os.TempDir())
+	src, remove, err := client.Spool(&patient{ctx: ctx, r: w.a.in}, os.TempDir())
 	if errors.Is(err, syscall.ENOSPC) {
 		err = fmt.Errorf("%w: standard input is kept in a file meanwhile; name a directory with room for it with TMPDIR", err)
+	}
+	if err == nil && src.Size() == 0 && !w.empty {
+		remove()
+		err = errors.New("standard input is empty: nothing was stored; say --allow-empty if the empty blob is meant")
 	}
 	return src, remove, err
 }
 
 // explain adds what to do where the ledger only says no.
 func (w *storing) explain(err error) error {
-	if errors.Is(err, ledger.ErrFunds) {
+	if errors.Is(err, ledger.ErrFunds) && !strings.Contains(err.Error(), "is missing") {
 		return fmt.Errorf("%w: %s pays; walrus wallet show tells what it has, --dry-run what it takes", err, w.s.key.Address())
 	}
 	return err

@@ -20,8 +20,14 @@ func encodeJSON(w io.Writer, v any) error {
 	if err := json.NewEncoder(&plain).Encode(v); err != nil {
 		return err
 	}
-	var out strings.Builder
-	for _, r := range plain.String() {
+	_, err := w.Write(escapeJSON(plain.Bytes()))
+	return err
+}
+
+// escapeJSON escapes in JSON what a terminal might obey; it can stand in strings only.
+func escapeJSON(text []byte) []byte {
+	var out bytes.Buffer
+	for _, r := range string(text) {
 		switch {
 		case r == '\n' || unicode.IsPrint(r):
 			out.WriteRune(r)
@@ -32,8 +38,7 @@ func encodeJSON(w io.Writer, v any) error {
 			fmt.Fprintf(&out, `\u%04x`, r)
 		}
 	}
-	_, err := io.WriteString(w, out.String())
-	return err
+	return out.Bytes()
 }
 
 // lines is a text of several lines without anything else that a terminal might obey.

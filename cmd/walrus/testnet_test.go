@@ -98,6 +98,7 @@ func TestADeveloperOnATestnet(t *testing.T) {
 	}{
 		{"it can be looked at", (*developer).look},
 		{"what is stored can be read", (*developer).storeAndRead},
+		{"files and streams in people's hands", (*developer).hands},
 		{"leases", (*developer).leases},
 		{"a blob that renews itself", (*developer).renewals},
 		{"a blob deleted and stored again in one epoch is certified again", (*developer).again},

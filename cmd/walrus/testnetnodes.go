@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/walrus-network/walrus/internal/number"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet"
 )
@@ -112,11 +112,11 @@ func (a *app) eachNode(use, short, done string, act func(context.Context, *testn
 			Nodes []int  `json:"nodes"`
 		}{Act: use}
 		for _, arg := range args {
-			i, err := strconv.Atoi(arg)
-			if err != nil || i < 0 || i >= t.Nodes {
+			i, err := number.Count(arg)
+			if err != nil || i >= uint64(t.Nodes) {
 				return errUsage{fmt.Errorf("node %q: they are 0 to %d", arg, t.Nodes-1)}
 			}
-			out.Nodes = append(out.Nodes, i)
+			out.Nodes = append(out.Nodes, int(i))
 		}
 		for _, i := range out.Nodes {
 			if err := act(c.Context(), t, i); err != nil {

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,12 +20,12 @@ It holds if the genesis leads to the header in it, the header to what the ledger
 and the nodes' own signatures to the blob. Exits with 1 if it does not hold; the
 message says why. FILE - reads standard input.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			n, err := a.network()
 			if err != nil {
 				return err
 			}
-			raw, err := a.readReceipt(args[0])
+			raw, err := a.readReceipt(c.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -49,15 +49,11 @@ message says why. FILE - reads standard input.`,
 }
 
 // readReceipt reads a file that may be a stranger's.
-func (a *app) readReceipt(path string) ([]byte, error) {
-	in := a.in
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		in = f
+func (a *app) readReceipt(ctx context.Context, path string) ([]byte, error) {
+	in, err := a.input(ctx, path, "the receipt")
+	if err != nil {
+		return nil, err
 	}
+	defer in.Close()
 	return io.ReadAll(io.LimitReader(in, comet.MaxReceipt+1))
 }

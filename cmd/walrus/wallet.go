@@ -80,15 +80,11 @@ func (a *app) walletImport() *cobra.Command {
 		Example: "  walrus wallet export --show-the-key | ssh elsewhere walrus wallet import - --no-passphrase",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			in := a.in
-			if args[0] != "-" {
-				f, err := os.Open(args[0])
-				if err != nil {
-					return err
-				}
-				defer f.Close()
-				in = f
+			in, err := a.input(c.Context(), args[0], "the key")
+			if err != nil {
+				return err
 			}
+			defer in.Close()
 			const enough = 4096
 			text, err := io.ReadAll(io.LimitReader(in, enough))
 			if err != nil {

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/walrus-network/walrus/internal/number"
+)
+
+// All numbers that people type are read here, by package number. strconv and the flag
+// library take more than one way of writing them, and take 010 for 8.
+
+// parseSize reads a size above 0 with its unit; name says whose, for the message.
+func parseSize(name, text string) (int64, error) {
+	n, err := number.Size(text)
+	if err != nil {
+		return 0, errUsage{fmt.Errorf("%s %w", name, err)}
+	}
+	return n, nil
+}
+
+// parseCapacity reads how much a node keeps, in KiB.
+func parseCapacity(text string) (uint64, error) {
+	n, err := parseSize("capacity", text)
+	if err == nil && n < 1024 {
+		err = errUsage{fmt.Errorf("capacity %q: less than 1KiB: write it as 500GB or 2TiB", text)}
+	}
+	return uint64(n) / 1024, err
+}
+
+// parseCount reads a whole number up to most; name says whose, for the message.
+func parseCount(name, text string, most uint64) (uint64, error) {
+	n, err := number.Count(text)
+	if err == nil && n > most {
+		err = fmt.Errorf("%q: at most %d", text, most)
+	}
+	if err != nil {
+		return 0, errUsage{fmt.Errorf("%s %w", name, err)}
+	}
+	return n, nil
+}
+
+// parsePercent reads 5, 5% or 2.75 as 1/10000, exactly.
+func parsePercent(text string) (bps uint64, err error) {
+	bps, err = number.Scaled(strings.TrimSuffix(text, "%"), 2)
+	if err != nil || bps > 10000 {
+		return 0, errUsage{fmt.Errorf("%q: 0 to 100 percent, like 5 or 2.75", text)}
+	}
+	return bps, nil
+}
+
+// span is a range as it was typed; to < 0 is the end.
+type span struct{ from, to int64 }
+
+func parseRange(s string) (span, error) {
+	if s == "" {
+		return span{0, -1}, nil
+	}
+	fail := func(err error) (span, error) {
+		return span{}, fmt.Errorf("range %q: %w: write it as A-B, the bytes from A up to, not including, B; or A- for all from A on", s, err)
+	}
+	a, b, ok := strings.Cut(s, "-")
+	if !ok {
+		return fail(errors.New("no - in it"))
+	}
+	from, err := number.Bytes(a)
+	if err != nil {
+		return fail(err)
+	}
+	if b == "" {
+		return span{from, -1}, nil
+	}
+	to, err := number.Bytes(b)
+	if err != nil {
+		return fail(err)
+	}
+	if to < from {
+		return fail(errors.New("it ends before it begins"))
+	}
+	return span{from, to}, nil
+}
+
+// within is the range in a blob of that size. Whether it fits is not decided here.
+func (s span) within(size int64) (from, to int64) {
+	if s.to < 0 {
+		return s.from, max(size, s.from)
+	}
+	return s.from, s.to
+}
+
+// strict is a flag whose text is looked at before the flag library reads it.
+type strict struct {
+	pflag.Value
+	check func(string) error
+}
+
+func (s strict) Set(text string) error {
+	if err := s.check(text); err != nil {
+		return err
+	}
+	return s.Value.Set(text)
+}
+
+// checks are, by the flag library's name of a type, what makes a flag's text a number.
+var checks = map[string]func(string) error{
+	"int": func(text string) error {
+		n, err := number.Count(text)
+		if err == nil && n > math.MaxInt {
+			err = fmt.Errorf("%q: at most %d", text, math.MaxInt)
+		}
+		return err
+	},
+	"int64":    func(text string) error { _, err := number.Count(text); return err },
+	"uint":     func(text string) error { _, err := number.Count(text); return err },
+	"uint64":   func(text string) error { _, err := number.Count(text); return err },
+	"float64":  func(text string) error { _, err := number.Decimal(text); return err },
+	"duration": func(text string) error { _, err := number.Duration(text); return err },
+}
+
+// strictNumbers makes every flag of a number strict, of a command and all under it.
+func strictNumbers(c *cobra.Command) {
+	for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
+		set.VisitAll(func(f *pflag.Flag) {
+			if check := checks[f.Value.Type()]; check != nil {
+				f.Value = strict{f.Value, check}
+			}
+		})
+	}
+	for _, under := range c.Commands() {
+		strictNumbers(under)
+	}
+}
