@@ -104,7 +104,7 @@ func Examine(ctx context.Context, o ExamineOptions) (Diagnosis, error) {
 // keys looks at what lies in the directory; ok is false where there is no key.
 func (x *examining) keys() (ok bool) {
 	path := filepath.Join(x.Dir, KeysDir, secretName)
-	secret, err := LoadSecret(x.Dir)
+	secret, err := LoadLooseSecret(x.Dir) // all that is wrong is told, not the first alone
 	info, statErr := os.Stat(path)
 	if err = errors.Join(err, statErr); err != nil {
 		x.fail(checkKeys, err, "")
@@ -113,7 +113,12 @@ func (x *examining) keys() (ok bool) {
 	x.secret = secret
 	id := staking.NodeID(secret.Key().Public())
 	x.Node = &id
-	x.add(judgeSecret(id.String(), path, info.Mode()))
+	judged := judgeSecret(id.String(), path, info.Mode())
+	if _, err := LoadSecret(x.Dir); err != nil && judged.Health != Failing {
+		x.fail(checkKeys, err, "")
+	} else {
+		x.add(judged)
+	}
 	_, err = os.Stat(filepath.Join(x.Dir, LedgerDir, "db"))
 	ran := err == nil
 	signed := filepath.Join(x.Dir, KeysDir, comet.LastSignName)
