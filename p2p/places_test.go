@@ -15,7 +15,6 @@ type hall struct {
 	*places
 	t    *testing.T
 	time time.Time
-	left map[peer.ID]int
 	went chan peer.ID
 }
 
