@@ -81,12 +81,26 @@ func (o *Outbox) put(raw []byte) (*kept, error) {
 	if err == nil {
 		err = os.Rename(k.path, o.path(raw))
 	}
+	if err == nil {
+		k.path = o.path(raw)
+		err = syncDir(o.dir)
+	}
 	if err != nil {
 		k.drop()
 		return nil, fmt.Errorf("pending transactions: %s: %w", o.dir, err)
 	}
-	k.path = o.path(raw)
 	return k, nil
+}
+
+// syncDir makes a name durable: a transaction whose file is lost with the power would be
+// signed a second time.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
 }
 
 // drop forgets the transaction: it is known what became of it.
@@ -195,7 +209,7 @@ func (o *Outbox) Pending(v ledger.View) (out []PendingTx, err error) {
 		p.Receipt, p.Decided, p.Err = v.Fate(k.raw)
 		switch p.Waited = !k.lock(); {
 		case p.Waited:
-		case p.Decided:
+		case p.Decided || errors.Is(p.Err, ledger.ErrForgotten): // nothing more will be known
 			k.drop()
 		default:
 			k.leave()

@@ -41,11 +41,18 @@ func (s *storing) owed(v ledger.View, entry registry.Entry, kept bool) error {
 		cost.Fee = MostFee(s.c.chain, params.Fees, body)
 		s.paying = append(s.paying, payment{body, cost})
 	}
-	end, leased := entry.OwnedBy(owner, s.d.Epoch)
-	if !leased {
+	// What strangers have paid in the owner's name shortens nothing that the owner asks for,
+	// and its terms are not the owner's.
+	_, own := entry.PaidBy(owner, owner, s.d.Epoch)
+	end, _ := entry.OwnedBy(owner, s.d.Epoch)
+	if !own {
 		epochs := o.Epochs
 		if epochs == 0 {
 			epochs = params.Registry.DefaultEpochs
+		}
+		if end >= s.d.Epoch+epochs && !o.Permanent && o.Allowance == 0 {
+			s.until = s.d.Epoch + epochs
+			return s.agree() // others have paid for all of it
 		}
 		cost, err := CostOf(params, s.p.Layout.StoredKiB(), epochs, kept, o.Allowance, highest)
 		if err != nil {

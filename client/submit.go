@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -142,7 +143,7 @@ func (c *Client) finish(ctx context.Context, k *kept) (ledger.Receipt, error) {
 		defer c.Sent(k.tx)()
 	}
 	receipt, err := c.submit(ctx, k.raw)
-	if err == nil {
+	if err == nil || errors.Is(err, ledger.ErrForgotten) { // it is told once that nothing can be told
 		k.drop()
 	} else {
 		k.leave()

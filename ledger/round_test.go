@@ -25,6 +25,7 @@ type arena struct {
 	pending  []VoteExtension                                      // of the votes on the last block
 	pace     int64                                                // ms between blocks
 	blocks   []Block                                              // that were run
+	doubles  []DoubleSign                                         // evidence that the next blocks carry
 	hashes   []blob.Hash                                          // what the state was after each
 }
 
@@ -56,7 +57,7 @@ func (a *arena) step(txs ...[]byte) Result {
 	if err != nil {
 		a.t.Fatal(err)
 	}
-	b := Block{Txs: txs}
+	b := Block{Txs: txs, DoubleSigns: a.doubles}
 	if w.Carry {
 		b.Extensions = slices.DeleteFunc(slices.Clone(a.pending), func(v VoteExtension) bool {
 			e, err := challenge.DecodeExtension(v.Extension, a.g.Params.Shards)

@@ -24,15 +24,21 @@ func Default() Params {
 	return Params{Price: 1000, WritePrice: 500, MaxEpochs: 104, DefaultEpochs: 13, MaxLeases: 128, RefundFeeBps: 100, TombstoneEpochs: 26, FinderBps: 500}
 }
 
+// Bounds on what one transaction writes, and on the size of one entry.
+const (
+	mostEpochs = 1040 // forty years of a real network
+	mostLeases = 1024
+)
+
 // Validate refuses numbers that do not fit together.
 func (p Params) Validate() error {
 	switch {
-	case p.MaxEpochs < 2 || p.MaxEpochs > 1<<20:
-		return fmt.Errorf("registry: MaxEpochs %d: must be 2 to %d: a lease is renewed while its last epoch runs", p.MaxEpochs, 1<<20)
+	case p.MaxEpochs < 2 || p.MaxEpochs > mostEpochs:
+		return fmt.Errorf("registry: MaxEpochs %d: must be 2 to %d: a lease is renewed while its last epoch runs, and one transaction writes to the bucket of each of its epochs", p.MaxEpochs, mostEpochs)
 	case p.DefaultEpochs < 1 || p.DefaultEpochs > p.MaxEpochs:
 		return fmt.Errorf("registry: DefaultEpochs %d: must be 1 to MaxEpochs %d", p.DefaultEpochs, p.MaxEpochs)
-	case p.MaxLeases < 1 || p.MaxLeases > 4096:
-		return fmt.Errorf("registry: MaxLeases %d: must be 1 to 4096", p.MaxLeases)
+	case p.MaxLeases < 1 || p.MaxLeases > mostLeases:
+		return fmt.Errorf("registry: MaxLeases %d: must be 1 to %d: an entry must fit into a record of the state, also when each owner has extended at changing prices", p.MaxLeases, mostLeases)
 	case p.RefundFeeBps > 10000:
 		return fmt.Errorf("registry: RefundFeeBps %d is more than everything", p.RefundFeeBps)
 	case p.FinderBps > 10000:

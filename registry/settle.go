@@ -32,14 +32,14 @@ func (e Entry) Settle(now Half, p Params) Settled {
 
 // renew extends a lease, by an epoch at a time, until it need not be renewed at now or
 // cannot. What has another price or payer than the lease is a lease of its own, to
-// which the renewal moves.
+// which the renewal moves. Of another payer it does not take over that it is permanent.
 func (e Entry) renew(l Lease, now Half, p Params) (leases, bought []Lease) {
 	epochs := e.renewals(l, now, p)
 	if epochs == 0 {
 		return []Lease{l}, nil
 	}
 	price := must(p.PriceOf(e.Units))
-	next := Lease{Owner: l.Owner, Payer: l.Renewal.Payer, Start: l.End, End: l.End + epochs, Price: price, Permanent: l.Permanent}
+	next := Lease{Owner: l.Owner, Payer: l.Renewal.Payer, Start: l.End, End: l.End + epochs, Price: price, Permanent: l.Permanent && l.Payer == l.Renewal.Payer}
 	left := l.Renewal
 	if left.Left = must(left.Left.Sub(next.Total())); left.Left == 0 {
 		left = Renewal{}

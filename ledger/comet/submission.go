@@ -150,8 +150,8 @@ func (s *submission) run(ctx context.Context) (ledger.Receipt, error) {
 			return ledger.Receipt{}, s.pending(ctx.Err())
 		}
 		if prove {
-			if r, known := s.shown(ctx); known {
-				return r, nil
+			if r, known, err := s.shown(ctx); known || err != nil {
+				return r, err
 			}
 		}
 		s.disbelieve(ctx)
@@ -198,25 +198,29 @@ func (s *submission) hear(w word) {
 	}
 }
 
-// shown is what the records show, with the words of a node that said the same.
-func (s *submission) shown(ctx context.Context) (ledger.Receipt, bool) {
+// shown is what the records show, with the words of a node that said the same. An error is
+// that they will never show it: there is nothing to wait for.
+func (s *submission) shown(ctx context.Context) (ledger.Receipt, bool, error) {
 	v, err := s.r.View(ctx)
 	if err != nil {
-		return ledger.Receipt{}, false
+		return ledger.Receipt{}, false, nil
 	}
 	r, known, err := v.Fate(s.tx)
+	if errors.Is(err, ledger.ErrForgotten) {
+		return ledger.Receipt{}, false, err
+	}
 	if err != nil || !known {
 		if err != nil {
 			s.failures = append(s.failures[:min(len(s.failures), 8)], err)
 		}
-		return r, false
+		return r, false, nil
 	}
 	for _, said := range s.refused { // with the particulars, which are not proven
 		if said.Code == r.Code && r.Log == "" {
 			r.Log = said.Log
 		}
 	}
-	return r, true
+	return r, true, nil
 }
 
 // disbelieve drops the word of nodes that the records should long have shown, and hands

@@ -1,0 +1,55 @@
+package ledger
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/state"
+)
+
+// A round of many nodes has a large record. What only reads it is no heavier than it weighs.
+func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
+	for _, nodes := range []int{100, 1000} {
+		w := crowd(t, nodes)
+		x, err := w.l.machine.exec()
+		if err != nil {
+			t.Fatal(err)
+		}
+		x.p.Challenged, x.p.Challenge = true, challenge.Default()
+		x.head.Height = x.at
+		r := RoundState{Round: challenge.Round{}, Ordinal: 7, T: 20, Over: true, Drawn: true, Ready: make([]byte, (nodes+7)/8), Passed: make([]byte, (nodes+7)/8)}
+		for i := range 32 {
+			r.Drawings = append(r.Drawings, Drawing{Manifest: w.manifest(i, 1000)})
+		}
+		for i := range nodes {
+			r.Reveals = append(r.Reveals, Revealed{Node: uint16(i)})
+			r.Votes = append(r.Votes, Voted{Node: uint16(i), Yes: make([]byte, (nodes+7)/8)})
+		}
+		x.put(KeyRound(), r)
+		block := x.o
+		began := time.Now()
+		const n = 60
+		size := 0
+		for i := range n {
+			raw := Sign(w.users[1], w.l.ChainID(), uint64(i), fee, Dispute{Ordinal: 7, Shard: blob.Shard(i)})
+			size = len(raw)
+			x.o = state.NewOverlay(block)
+			if a, err := x.run(block, raw); err == nil || !a.payable {
+				t.Fatal(err)
+			} else if i == 0 {
+				t.Log(err)
+			}
+		}
+		each := time.Since(began) / n
+		p := w.g.Params
+		fit := min(int(p.BlockBytes)/(size+4), int(p.BlockWork/(workTx+uint64(size)/bytesAWork)))
+		full := each * time.Duration(fit)
+		t.Log(fmt.Sprintf("%d nodes: %s each, %d fit into a block: %s", nodes, each, fit, full))
+		if full > crowdedLimit {
+			t.Errorf("%d nodes: a block of disputes that fail takes %s", nodes, full)
+		}
+	}
+}
