@@ -61,7 +61,7 @@ func (b RegisterBlob) plan(x *exec, tx Tx) (plan, error) {
 	if end, ok := e.PaidBy(b.Owner, tx.Signer.Address(), x.epoch()); ok {
 		return plan{}, fmt.Errorf("%s, until epoch %d: %w", id, end, ErrLeased)
 	}
-	if uint64(len(e.Leases)) >= x.p.Registry.MaxLeases {
+	if e.Rivals(b.Owner == tx.Signer.Address()) >= x.p.Registry.MaxLeases {
 		return plan{}, fmt.Errorf("%s: %w", id, ErrFullEntry)
 	}
 	_, stale := x.entry(id)

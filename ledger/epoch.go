@@ -35,6 +35,7 @@ func (x *exec) begin(b Block) (updates []Validator) {
 		x.choose()
 	}
 	x.sweep()
+	x.flushBuckets()
 	return updates
 }
 

@@ -3,6 +3,8 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
@@ -27,6 +29,7 @@ type exec struct {
 	// weighed once, after the block's transactions.
 	roomier    bool
 	committees *committees
+	buckets    map[uint64]*bucketChange // noted, not written yet
 	index      *challenge.Index // as committed
 }
 
@@ -111,18 +114,46 @@ func (x *exec) committeeOf(epoch uint64) (Committee, error) {
 
 func (x *exec) putCommittee(c Committee) { x.o.Set(KeyCommittee(c.Epoch), c.encode()) }
 
+// addBucket and takeBucket note changes of what is set aside for an epoch. They are
+// written together by flushBuckets: a blob with many leases changes the same epochs many
+// times.
 func (x *exec) addBucket(epoch uint64, a token.Amount) {
-	b := sure(x.view().Bucket(epoch))
-	x.put(KeyBucket(epoch), must(b.Add(a)))
+	c := x.bucketOf(epoch)
+	c.in = must(c.in.Add(a))
 }
 
 func (x *exec) takeBucket(epoch uint64, a token.Amount) {
-	b := must(sure(x.view().Bucket(epoch)).Sub(a))
-	if b == 0 {
-		x.o.Delete(KeyBucket(epoch))
-		return
+	c := x.bucketOf(epoch)
+	c.out = must(c.out.Add(a))
+}
+
+// bucketChange is what a transaction puts into a bucket and takes out.
+type bucketChange struct{ in, out token.Amount }
+
+func (x *exec) bucketOf(epoch uint64) *bucketChange {
+	if x.buckets == nil {
+		x.buckets = map[uint64]*bucketChange{}
 	}
-	x.put(KeyBucket(epoch), b)
+	c := x.buckets[epoch]
+	if c == nil {
+		c = &bucketChange{}
+		x.buckets[epoch] = c
+	}
+	return c
+}
+
+// flushBuckets writes what was noted, in the order of the epochs.
+func (x *exec) flushBuckets() {
+	for _, epoch := range slices.Sorted(maps.Keys(x.buckets)) {
+		c := x.buckets[epoch]
+		b := must(must(sure(x.view().Bucket(epoch)).Add(c.in)).Sub(c.out))
+		if b == 0 {
+			x.o.Delete(KeyBucket(epoch))
+			continue
+		}
+		x.put(KeyBucket(epoch), b)
+	}
+	x.buckets = nil
 }
 
 // form checks what the bytes and the Params decide. It needs no state: a block that
@@ -248,13 +279,13 @@ func (x *exec) signatures(hash blob.Hash, tx Tx, body Body) error {
 // run executes a transaction: all of it or nothing. One that fails although it was
 // payable pays its fee and uses its nonce, so that failing is not free.
 func (x *exec) run(block *state.Overlay, raw []byte) (admission, error) {
-	x.o = state.NewOverlay(block)
+	x.o, x.buckets = state.NewOverlay(block), nil
 	a, err := x.admit(raw)
 	if err == nil {
 		err = x.perform(a)
 	}
 	if err != nil {
-		x.o = state.NewOverlay(block)
+		x.o, x.buckets = state.NewOverlay(block), nil
 		x.charge(a, CodeOf(err))
 	}
 	x.o.Merge(block)
@@ -266,6 +297,7 @@ func (x *exec) perform(a admission) error {
 	return x.settling(func() error {
 		x.charge(a, 0)
 		a.plan.apply()
+		x.flushBuckets()
 		return nil
 	})
 }

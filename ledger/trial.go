@@ -50,6 +50,7 @@ func (x *exec) try(tx Tx, body Body) error {
 		}
 		x.charge(a, 0)
 		a.plan.apply()
+		x.flushBuckets()
 		x.end()
 		return nil
 	})

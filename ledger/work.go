@@ -20,6 +20,13 @@ var workOf = map[Kind]uint64{
 	KindShardReady:   1000, // a signature, and the committee written
 }
 
+// workOfLease is what a transaction costs for each lease that its blob may have: the
+// entry is read and written, and for some kinds each lease's payer is.
+var workOfLease = map[Kind]uint64{KindRegisterBlob: 2, KindExtend: 2, KindSetRenewal: 2, KindCertify: 4, KindDelete: 12, KindInvalidate: 12}
+
+// workOfShard is what a transaction costs for each shard of the network: a round is read.
+var workOfShard = map[Kind]uint64{KindDispute: 2, KindAccuse: 2, KindAnswer: 2}
+
 const (
 	workTx      = 100 // of every other kind: a signature and its records
 	bytesAWork  = 50  // bytes that are hashed and decoded in one unit
@@ -35,6 +42,7 @@ func (p Params) Work(raw []byte) uint64 {
 		if u, heavy := workOf[tx.Kind]; heavy {
 			units = u
 		}
+		units += workOfLease[tx.Kind]*p.Registry.MaxLeases + workOfShard[tx.Kind]*uint64(p.Shards)
 	}
 	return units + uint64(len(raw))/bytesAWork
 }
@@ -83,7 +91,7 @@ func (p *Packer) Take(raw []byte) (ok bool, err error) {
 	if w > p.left {
 		return false, nil
 	}
-	p.x.o = state.NewOverlay(p.block)
+	p.x.o, p.x.buckets = state.NewOverlay(p.block), nil
 	a, refused := p.x.admit(raw)
 	if refused == nil {
 		refused = p.x.perform(a)

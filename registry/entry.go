@@ -105,6 +105,18 @@ func (e Entry) LastOf(owner, payer token.Address) (i int, ok bool) {
 	return e.last(func(l Lease) bool { return l.Owner == owner && l.Payer == payer })
 }
 
+// Rivals is how many leases there are of the sort of a new one: those that their owners
+// pay, or those that others pay for them. Each sort has its own places, so that leases
+// for owners who never asked for one keep no owner out.
+func (e Entry) Rivals(own bool) (n uint64) {
+	for _, l := range e.Leases {
+		if (l.Owner == l.Payer) == own {
+			n++
+		}
+	}
+	return n
+}
+
 // Segments is how many leases an owner has.
 func (e Entry) Segments(owner token.Address) (n uint64) {
 	for _, l := range e.Leases {

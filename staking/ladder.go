@@ -94,9 +94,10 @@ func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung f
 
 // Lacks is rung 10: who proves less than a part of what it was asked, ProveBps, in two
 // epochs in a row is of no use, by whatever mixture of failures and absence it keeps below
-// the other rungs. Nor is who proves less than four fifths of that part in both taken
-// together, so that nobody rests in every second epoch. An outage of one whole epoch
-// leaves about half of two.
+// the other rungs. Nor is a node that proves less than four fifths of that part in both
+// taken together. An outage of one whole epoch leaves about half of two: a node that rests
+// in every second epoch and proves all in the others is not found by this rung, and is
+// paid for half.
 func (l Ladder) Lacks(c Conduct, p Past) bool {
 	before := Credit{Judged: p.Judged, Proven: p.Proven}
 	both := Credit{Judged: p.Judged + c.Judged, Proven: p.Proven + c.Proven}
