@@ -13,6 +13,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/p2p"
@@ -42,6 +43,7 @@ type DaemonConfig struct {
 	Version       string
 	Node          Config
 	Conduct       Conduct // zero: honest
+	ExitWhenFull  bool    // return kv.ErrFull instead of waiting for room
 }
 
 // daemon is the parts of a node process.
@@ -52,14 +54,37 @@ type daemon struct {
 	chain  *comet.Chain
 	host   *p2p.Host
 	node   *Node
+	hurry  <-chan struct{} // closed when closing must not wait for room any more
 }
 
-// RunDaemon runs a node's process until ctx ends or a part of it fails.
+// RunDaemon runs a node's process until ctx ends or a part of it fails. It holds the
+// directory all the time. A full disk does not end it: the node stops in order while
+// there is room for that, and opens again when there is more.
 func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.Logger) error {
+	lock, err := Hold(c.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	d := &daemon{config: c}
+	for first := true; ; first = false {
+		err := awaitRoom(ctx, c, !first, log)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+		err = runOnce(ctx, c, g, log)
+		if !errors.Is(err, kv.ErrFull) || ctx.Err() != nil || c.ExitWhenFull {
+			return err
+		}
+		log.Error("the node has stopped in order: its disk is full", "err", err)
+	}
+}
+
+// runOnce runs a node from opening to closing.
+func runOnce(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.Logger) error {
+	d := &daemon{config: c, hurry: ctx.Done()}
 	if err := d.open(g, log); err != nil {
 		return errors.Join(err, d.close())
 	}
@@ -68,6 +93,7 @@ func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.
 	group.Go(func() error { return d.chain.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx) })
 	group.Go(func() error { return d.node.ServeSocket(ctx, c.Dir) })
+	group.Go(func() error { return watchRoom(ctx, c.Dir) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil
@@ -82,7 +108,7 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	key := d.secret.Key()
-	options := store.Options{Dir: filepath.Join(c.Dir, FragmentsDir), Capacity: c.Capacity, ScrubRate: c.ScrubRate, Logger: log}
+	options := store.Options{Dir: filepath.Join(c.Dir, FragmentsDir), Capacity: c.Capacity, ScrubRate: c.ScrubRate, Logger: log, Hurry: d.hurry}
 	if c.Capacity == 0 {
 		options.StagedCapacity = stagedCapacity
 	}
@@ -99,7 +125,7 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, Log: log})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, Log: log, Hurry: d.hurry})
 	if err != nil {
 		return err
 	}
