@@ -80,12 +80,14 @@ func (t *Testnet) halfMade() (err error) {
 		}
 	}
 	path := t.WalletFile()
-	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
-		os.Remove(path) // nothing was written into it
-	}
-	t.Wallet, err = loadWallet(path)
-	if !errors.Is(err, fs.ErrNotExist) {
+	switch info, err := os.Stat(path); {
+	case err == nil && info.Size() > 0:
+		t.Wallet, err = loadWallet(path)
 		return err
+	case err == nil:
+		os.Remove(path) // nothing was written into it
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("testnet: %w", err)
 	}
 	if t.Wallet, err = token.NewKey(rand.Reader); err != nil {
 		return err

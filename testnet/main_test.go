@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/node"
 )
 
@@ -56,7 +55,7 @@ func runNode(args []string) error {
 	if err != nil {
 		return err
 	}
-	network, err := client.LoadNetwork(file.Network)
+	network, err := file.LoadNetwork(dir)
 	if err != nil {
 		return err
 	}
