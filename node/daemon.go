@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -69,12 +71,14 @@ func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	for first := true; ; first = false {
-		err := awaitRoom(ctx, c, !first, log)
+	for after, hasty := false, false; ; after = true {
+		err := awaitRoom(ctx, c, after, hasty, log)
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
+		began := time.Now()
 		err = runOnce(ctx, c, g, log)
+		hasty = time.Since(began) < roomPause
 		if !errors.Is(err, kv.ErrFull) || ctx.Err() != nil || c.ExitWhenFull {
 			return err
 		}
@@ -89,17 +93,32 @@ func runOnce(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.Lo
 		return errors.Join(err, d.close())
 	}
 	log.Info("node starts", "node", d.node.ID(), "chain", g.ChainID(), "addresses", d.host.Addrs(), "memory_limit", debug.SetMemoryLimit(-1), "height", d.chain.Machine().Height())
+	closing, closed := context.WithCancel(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.chain.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx) })
-	group.Go(func() error { return d.node.ServeSocket(ctx, c.Dir) })
 	group.Go(func() error { return watchRoom(ctx, c.Dir) })
+	served := make(chan error, 1)
+	group.Go(func() error {
+		err := d.node.ServeSocket(ctx, c.Dir)
+		served <- err
+		return err
+	})
+	var told sync.WaitGroup
+	told.Go(func() {
+		if err := <-served; err == nil && ctx.Err() != nil {
+			tellClosing(closing, c.Dir, log)
+		}
+	})
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
 	log.Info("node stops", "node", d.node.ID())
-	return errors.Join(err, d.close())
+	err = errors.Join(err, d.close())
+	closed()
+	told.Wait()
+	return err
 }
 
 func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {

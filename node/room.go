@@ -76,8 +76,8 @@ func watchRoom(ctx context.Context, dir string) error {
 }
 
 // awaitRoom waits until the disk has room for a node, and says meanwhile that it waits.
-// after says that a full disk has stopped it.
-func awaitRoom(ctx context.Context, c DaemonConfig, after bool, log *slog.Logger) error {
+// after says that a full disk has stopped it, hasty that it did so soon after it opened.
+func awaitRoom(ctx context.Context, c DaemonConfig, after, hasty bool, log *slog.Logger) error {
 	least := int64(stopRoom)
 	if after {
 		least = startRoom // not to stop again at once
@@ -93,7 +93,7 @@ func awaitRoom(ctx context.Context, c DaemonConfig, after bool, log *slog.Logger
 	if full && c.ExitWhenFull {
 		return fmt.Errorf("%s: %w", text, ErrFull)
 	}
-	if !full && !after {
+	if !full && !hasty {
 		return nil
 	}
 	least = startRoom
@@ -130,6 +130,23 @@ func awaitRoom(ctx context.Context, c DaemonConfig, after bool, log *slog.Logger
 		}
 	}
 	return nil
+}
+
+// tellClosing answers the operator while a node on a full disk waits for the room that
+// closing needs.
+func tellClosing(ctx context.Context, dir string, log *slog.Logger) {
+	place, free, err := leastFree(dir)
+	if err != nil || free >= kv.CloseRoom || ctx.Err() != nil {
+		return
+	}
+	log.Error("the node stops, and waits for the room that closing needs", "place", place, "free_mib", free>>20)
+	err = serveWaiting(ctx, dir, func() string {
+		place, free, _ := leastFree(dir)
+		return fmt.Sprintf("%s has %d MiB free, %d are needed: make room, and it goes on by itself; nothing is damaged", place, free>>20, int64(startRoom)>>20)
+	})
+	if err != nil {
+		log.Warn("the node waits for room without its operator's socket", "err", err)
+	}
 }
 
 // pause waits; false where ctx ends first.

@@ -185,6 +185,8 @@ func noAnswer(outer context.Context, limit time.Duration, dir string, err error)
 		return fmt.Errorf("%s: %w on its socket within %s; a process that cannot be seen from here, as in another container, holds the directory", dir, ErrSilent, limit)
 	case Stopped(pid):
 		return fmt.Errorf("%s: %w on its socket: its process (pid %d) is stopped; kill -CONT %d lets it go on", dir, ErrSilent, pid, pid)
+	case outer.Err() != nil:
+		return fmt.Errorf("%s: %w on its socket in time: %w", dir, ErrSilent, outer.Err())
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%s: %w on its socket within %s: its process (pid %d) is busy, or waits for its disk; look into its log", dir, ErrSilent, limit, pid)
 	}
