@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -55,7 +57,42 @@ func (n Network) Save(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, b, 0o644)
+	return WriteWhole(path, b, 0o644)
+}
+
+// WriteWhole writes a file that is there whole or not at all, whatever interrupts it.
+func WriteWhole(path string, b []byte, mode os.FileMode) error {
+	part, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".part-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(part.Name())
+	_, err = part.Write(b)
+	if err == nil {
+		err = part.Chmod(mode)
+	}
+	if err == nil {
+		err = part.Sync()
+	}
+	if err = errors.Join(err, part.Close()); err != nil {
+		return err
+	}
+	return os.Rename(part.Name(), path)
+}
+
+// Bounds on the trust period in network.toml. Below a minute no header is trusted long
+// enough to be used; beyond ten years none is ever looked at again.
+const (
+	leastTrust = time.Minute
+	mostTrust  = 10 * 365 * 24 * time.Hour
+)
+
+func parseTrust(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d < leastTrust || d > mostTrust {
+		return 0, fmt.Errorf("trust_period = %q: write a time from 1m to 87600h, like 336h for two weeks, or leave the line out: then it is as long as signers can be punished", s)
+	}
+	return d, nil
 }
 
 // LoadNetwork reads network.toml and checks that it is whole.
@@ -87,14 +124,17 @@ func LoadNetwork(path string) (n Network, err error) {
 		return fail(err)
 	}
 	if f.TrustPeriod != "" {
-		if n.TrustPeriod, err = time.ParseDuration(f.TrustPeriod); err != nil {
-			return fail(fmt.Errorf("trust_period: %w", err))
+		if n.TrustPeriod, err = parseTrust(f.TrustPeriod); err != nil {
+			return fail(err)
 		}
 	}
 	if f.Checkpoint != nil {
 		hash, err := hex.DecodeString(f.Checkpoint.Hash)
 		if err != nil || len(hash) != len(blob.Hash{}) {
 			return fail(fmt.Errorf("checkpoint: the hash is 64 hex digits"))
+		}
+		if f.Checkpoint.Height < 1 {
+			return fail(fmt.Errorf("checkpoint: the height is %d: the first block is 1", f.Checkpoint.Height))
 		}
 		n.Checkpoint = &comet.Checkpoint{Height: f.Checkpoint.Height, Hash: blob.Hash(hash)}
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -164,7 +163,7 @@ func (db *DB) commitLater(txn *badger.Txn) error {
 	txn.CommitWith(func(err error) {
 		defer db.leave()
 		if err != nil {
-			db.watch.fail(fmt.Errorf("%w: write: %v", ErrFailing, err))
+			db.watch.broke("write: " + err.Error())
 		}
 	})
 	return nil
@@ -174,10 +173,10 @@ func (db *DB) explain(err error) error {
 	switch {
 	case errors.Is(err, badger.ErrTxnTooBig):
 		return ErrTooLarge
-	case strings.Contains(err.Error(), "no space left"):
+	case isFull(err.Error()):
 		return fmt.Errorf("%w: %v", ErrFull, err)
 	case isDiskFailure(err.Error()):
-		db.watch.fail(fmt.Errorf("%w: %v", ErrFailing, err))
+		db.watch.broke(err.Error())
 		return db.watch.err()
 	}
 	return err

@@ -24,6 +24,7 @@ type DB struct {
 	watch   *watch
 	log     *slog.Logger
 	lock    *os.File
+	hurry   <-chan struct{}
 
 	// writes is shared by commits and held alone while a collection rotates the logs.
 	writes sync.RWMutex
@@ -44,7 +45,7 @@ const allDeletes = 1 << 30
 func newDB(b *badger.DB, o Options, w *watch, lock *os.File) *DB {
 	db := &DB{
 		b: b, dir: o.Dir, profile: o.Profile, reserve: o.ReserveFree,
-		watch: w, log: o.Logger, lock: lock,
+		watch: w, log: o.Logger, lock: lock, hurry: o.Hurry,
 		deletes: semaphore.NewWeighted(allDeletes),
 	}
 	db.idle = sync.NewCond(&db.mu)
@@ -73,6 +74,9 @@ func (db *DB) leave() {
 }
 
 // Close waits for running calls and open iterators, then writes out and closes.
+// Where the file system has no room for that, it waits for some, until Options.Hurry
+// is closed. Then it returns ErrFull and leaves all as after a crash: what was
+// acknowledged is in the logs, and the next process reads it there.
 // Later calls return ErrClosed. Closing twice is harmless.
 func (db *DB) Close() error {
 	db.mu.Lock()
@@ -85,6 +89,9 @@ func (db *DB) Close() error {
 		db.idle.Wait()
 	}
 	db.mu.Unlock()
+	if err := db.awaitRoom(); err != nil {
+		return fmt.Errorf("close database %s: %w", db.dir, err)
+	}
 	err := db.closeBadger()
 	if lerr := db.lock.Close(); err == nil {
 		err = lerr
@@ -93,6 +100,26 @@ func (db *DB) Close() error {
 		return fmt.Errorf("close database %s: %w", db.dir, err)
 	}
 	return db.watch.err()
+}
+
+// awaitRoom waits for what Close writes out.
+func (db *DB) awaitRoom() error {
+	const pause = 200 * time.Millisecond
+	for {
+		free, err := freeBytes(db.dir)
+		if err != nil || free >= CloseRoom {
+			return nil // what cannot be told is tried
+		}
+		full := fmt.Errorf("%d MiB left, %d are needed to close: %w", free>>20, int64(CloseRoom)>>20, ErrFull)
+		if db.hurry == nil {
+			return full
+		}
+		select {
+		case <-db.hurry:
+			return full
+		case <-time.After(pause):
+		}
+	}
 }
 
 // closeGrace is how long Close waits for a disk that is failing: the library tries

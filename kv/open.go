@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"strings"
-	"syscall"
 
 	"github.com/dgraph-io/badger/v4"
 )
@@ -83,7 +81,7 @@ func openBadger(opt badger.Options) (b *badger.DB, err error) {
 	switch {
 	case err == nil:
 		return b, nil
-	case errors.Is(err, syscall.ENOSPC), strings.Contains(err.Error(), "no space left"):
+	case isFull(err.Error()):
 		return nil, fmt.Errorf("%v: %w", err, ErrFull)
 	case errors.Is(err, fs.ErrPermission):
 		return nil, err

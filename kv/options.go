@@ -35,7 +35,14 @@ type Options struct {
 	// less than a quarter of it, because the maintenance of the tree needs room too.
 	ReserveFree int64
 	Logger      *slog.Logger // nil: silent
+	// Hurry is closed when no time is left: until then Close waits for the room that it
+	// needs on a full file system. Nil: it does not wait.
+	Hurry <-chan struct{}
 }
+
+// CloseRoom is what the file system must have free for a database to be closed: what is
+// in memory is written out then, through a mapping, where a missing page ends the process.
+const CloseRoom = 64 << 20
 
 // DefaultReserve is what a database leaves free on its file system: room for the
 // logs that are open and one rewriting of the tree's upper level, with a margin.

@@ -25,6 +25,15 @@ func (w *watch) fail(err error) {
 	}
 }
 
+// broke remembers what the disk did, if it is the first that was seen.
+func (w *watch) broke(text string) {
+	if isFull(text) {
+		w.fail(fmt.Errorf("%w: %w: %s", ErrFailing, ErrFull, text))
+		return
+	}
+	w.fail(fmt.Errorf("%w: %s", ErrFailing, text))
+}
+
 func (w *watch) err() error {
 	if e := w.failing.Load(); e != nil {
 		return *e
@@ -36,7 +45,7 @@ func (w *watch) err() error {
 func (w *watch) Errorf(format string, args ...any) {
 	text := message(format, args)
 	if isDiskFailure(text) {
-		w.fail(fmt.Errorf("%w: %s", ErrFailing, text))
+		w.broke(text)
 		return
 	}
 	w.log.Warn(text)
@@ -52,6 +61,12 @@ func isDiskFailure(text string) bool {
 		}
 	}
 	return false
+}
+
+// isFull tells a full file system from a disk that fails.
+func isFull(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(text, "no space left") || strings.Contains(text, "quota exceeded")
 }
 
 // Warningf and the others are the library's own story: of use only when looking for a bug.

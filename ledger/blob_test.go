@@ -300,7 +300,7 @@ func TestAnOwnerCanExtendHoweverManyLeasesThereAre(t *testing.T) {
 		w.do(k, RegisterBlob{Manifest: m, Epochs: 1, Owner: k.Address()})
 	}
 	w.certify(m.ID())
-	w.refusedWith(ErrFullEntry, w.try(w.users[0], RegisterBlob{Manifest: m, Epochs: 1, Owner: alice.Address()}))
+	w.refusedWith(ErrFullEntry, w.try(w.users[0], RegisterBlob{Manifest: m, Epochs: 1, Owner: w.users[0].Address()}))
 	for i := range uint64(ownSegments) {
 		w.setPrice(token.Amount(2000 + i))
 		err := w.try(alice, Extend{Blob: m.ID(), Epochs: 1})

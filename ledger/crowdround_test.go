@@ -29,13 +29,13 @@ func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
 			r.Votes = append(r.Votes, Voted{Node: uint16(i), Yes: make([]byte, (nodes+7)/8)})
 		}
 		x.put(KeyRound(), r)
-		block := x.o
+		block, p := x.o, w.g.Params
 		began := time.Now()
 		const n = 60
-		size := 0
+		size, work := 0, uint64(0)
 		for i := range n {
 			raw := Sign(w.users[1], w.l.ChainID(), uint64(i), fee, Dispute{Ordinal: 7, Shard: blob.Shard(i)})
-			size = len(raw)
+			size, work = len(raw), p.Work(raw)
 			x.o = state.NewOverlay(block)
 			if a, err := x.run(block, raw); err == nil || !a.payable {
 				t.Fatal(err)
@@ -44,8 +44,7 @@ func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
 			}
 		}
 		each := time.Since(began) / n
-		p := w.g.Params
-		fit := min(int(p.BlockBytes)/(size+4), int(p.BlockWork/(workTx+uint64(size)/bytesAWork)))
+		fit := min(int(p.BlockBytes)/(size+4), int(p.BlockWork/work))
 		full := each * time.Duration(fit)
 		t.Log(fmt.Sprintf("%d nodes: %s each, %d fit into a block: %s", nodes, each, fit, full))
 		if full > crowdedLimit {

@@ -30,7 +30,7 @@ type exec struct {
 	roomier    bool
 	committees *committees
 	buckets    map[uint64]*bucketChange // noted, not written yet
-	index      *challenge.Index // as committed
+	index      *challenge.Index         // as committed
 }
 
 // end does what a block does after its transactions.

@@ -106,7 +106,8 @@ func (b Undelegate) plan(x *exec, tx Tx) (plan, error) {
 }
 
 // Withdraw draws what the signer can have of a node: undelegated money whose time has
-// come. Where the signer is the node's operator or its payout address, what the node
+// come. Shares that a slash has made worthless leave with no money: the delegation is
+// gone then as any other. Where the signer is the node's operator or its payout address, what the node
 // has earned, and bond whose time has come, goes to the payout address.
 type Withdraw struct {
 	_    struct{} `cbor:",toarray"`
@@ -128,7 +129,7 @@ func (b Withdraw) plan(x *exec, tx Tx) (plan, error) {
 	if signer == n.Operator || signer == n.Payout {
 		earned = s.pool.DrawEarned()
 	}
-	if s.Out == 0 && earned == 0 {
+	if s.Out == 0 && earned == 0 && len(s.Gone) == 0 {
 		return plan{}, fmt.Errorf("%s: %w", b.Node, ErrNothing)
 	}
 	return plan{apply: func() {

@@ -6,16 +6,18 @@ import (
 )
 
 const (
-	// clockSlack is how far the machine's clock may be from the time of a block that
-	// has just come.
+	// clockSlack is how far the machine's clock may be from the network's.
 	clockSlack = time.Minute
 	// clockAgain is the least time between two warnings.
 	clockAgain = time.Hour
+	// clockBlocks is how many blocks, one after the other, must say the same.
+	clockBlocks = 4
 )
 
 // watchClock tells the operator of a clock that is wrong: leases, rounds and the
 // trust in headers are told by the network's time, and by this one.
 func (n *Node) watchClock(ctx context.Context) error {
+	var watch clockWatch
 	var warned time.Time
 	for {
 		changed := n.ledger.Changed()
@@ -24,8 +26,10 @@ func (n *Node) watchClock(ctx context.Context) error {
 			return nil
 		case <-changed:
 		}
-		if !n.ledger.AtTip() || time.Since(warned) < clockAgain {
-			continue // blocks that are caught up with are old
+		now := time.Now()
+		if !n.ledger.AtTip() {
+			watch = clockWatch{} // blocks that are caught up with are old
+			continue
 		}
 		v, err := n.ledger.View(ctx)
 		if err != nil {
@@ -35,18 +39,39 @@ func (n *Node) watchClock(ctx context.Context) error {
 		if err != nil {
 			continue
 		}
-		if off := clockOff(time.UnixMilli(head.TimeMs), time.Now()); off != 0 {
-			warned = time.Now()
-			n.log.Warn("this machine's clock differs from the network's: set it right (NTP does)", "ahead_by", off, "height", head.Height)
+		off, sure := watch.see(head.Height, time.UnixMilli(head.TimeMs), now)
+		if sure && (warned.IsZero() || now.Sub(warned).Abs() >= clockAgain) {
+			warned = now
+			n.log.Warn("this machine's clock differs from the network's: set it right (NTP does)", "ahead_by", off.Round(time.Second), "height", head.Height)
 		}
 	}
 }
 
-// clockOff is by how much a clock is ahead of a block that has just come; 0 while
-// that is within the slack.
-func clockOff(block, now time.Time) time.Duration {
-	if off := now.Sub(block).Round(time.Second); off.Abs() > clockSlack {
-		return off
+// clockWatch compares a clock with the times of blocks. The time of a block is when its
+// committee voted for the one before: so it is compared with when that one came. After
+// a halt the first blocks carry the time of before; the clock is not the cause.
+type clockWatch struct {
+	height uint64    // of the last block
+	came   time.Time // when it came, by the clock
+	off    time.Duration
+	agree  int // blocks, one after the other, that found the clock off to the same side
+}
+
+// see takes note of a block that has just come. Sure says that the clock is off, ahead
+// by off; it is behind where that is negative.
+func (w *clockWatch) see(height uint64, block, now time.Time) (off time.Duration, sure bool) {
+	last := *w
+	w.height, w.came = height, now
+	if last.height == 0 || height != last.height+1 {
+		w.agree = 0
+		return 0, false
 	}
-	return 0
+	// Round takes the monotonic reading away: it is the clock that people see.
+	off = last.came.Round(0).Sub(block)
+	if off.Abs() <= clockSlack || last.agree > 0 && (off > 0) != (last.off > 0) {
+		w.agree, w.off = 0, off
+		return 0, false
+	}
+	w.agree, w.off = last.agree+1, off
+	return off, w.agree >= clockBlocks
 }

@@ -8,11 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/p2p"
@@ -46,6 +49,7 @@ type DaemonConfig struct {
 	// CountLoopback counts loopback addresses as any others where peers of one network of
 	// addresses are bounded: see p2p.Config.
 	CountLoopback bool
+	ExitWhenFull  bool // return kv.ErrFull instead of waiting for room
 }
 
 // daemon is the parts of a node process.
@@ -56,28 +60,69 @@ type daemon struct {
 	chain  *comet.Chain
 	host   *p2p.Host
 	node   *Node
+	hurry  <-chan struct{} // closed when closing must not wait for room any more
 }
 
-// RunDaemon runs a node's process until ctx ends or a part of it fails.
+// RunDaemon runs a node's process until ctx ends or a part of it fails. It holds the
+// directory all the time. A full disk does not end it: the node stops in order while
+// there is room for that, and opens again when there is more.
 func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.Logger) error {
+	lock, err := Hold(c.Dir)
+	if err != nil {
+		return err
+	}
+	defer lock.Release()
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
-	d := &daemon{config: c}
+	for after, hasty := false, false; ; after = true {
+		err := awaitRoom(ctx, c, after, hasty, log)
+		if err != nil || ctx.Err() != nil {
+			return err
+		}
+		began := time.Now()
+		err = runOnce(ctx, c, g, log)
+		hasty = time.Since(began) < roomPause
+		if !errors.Is(err, kv.ErrFull) || ctx.Err() != nil || c.ExitWhenFull {
+			return err
+		}
+		log.Error("the node has stopped in order: its disk is full", "err", err)
+	}
+}
+
+// runOnce runs a node from opening to closing.
+func runOnce(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.Logger) error {
+	d := &daemon{config: c, hurry: ctx.Done()}
 	if err := d.open(g, log); err != nil {
 		return errors.Join(err, d.close())
 	}
 	log.Info("node starts", "node", d.node.ID(), "chain", g.ChainID(), "addresses", d.host.Addrs(), "memory_limit", debug.SetMemoryLimit(-1), "height", d.chain.Machine().Height())
+	closing, closed := context.WithCancel(ctx)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.chain.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx) })
-	group.Go(func() error { return d.node.ServeSocket(ctx, c.Dir) })
+	group.Go(func() error { return watchRoom(ctx, c.Dir) })
+	served := make(chan error, 1)
+	group.Go(func() error {
+		err := d.node.ServeSocket(ctx, c.Dir)
+		served <- err
+		return err
+	})
+	var told sync.WaitGroup
+	told.Go(func() {
+		if err := <-served; err == nil && ctx.Err() != nil {
+			tellClosing(closing, c.Dir, log)
+		}
+	})
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
 	log.Info("node stops", "node", d.node.ID())
-	return errors.Join(err, d.close())
+	err = errors.Join(err, d.close())
+	closed()
+	told.Wait()
+	return err
 }
 
 func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
@@ -86,7 +131,7 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	key := d.secret.Key()
-	options := store.Options{Dir: filepath.Join(c.Dir, FragmentsDir), Capacity: c.Capacity, ScrubRate: c.ScrubRate, Logger: log}
+	options := store.Options{Dir: filepath.Join(c.Dir, FragmentsDir), Capacity: c.Capacity, ScrubRate: c.ScrubRate, Logger: log, Hurry: d.hurry}
 	if c.Capacity == 0 {
 		options.StagedCapacity = stagedCapacity
 	}
@@ -103,7 +148,7 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, Log: log})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, Log: log, Hurry: d.hurry})
 	if err != nil {
 		return err
 	}

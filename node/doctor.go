@@ -37,6 +37,7 @@ func healthy(name, format string, args ...any) Check {
 // The names of the checks, in the order in which they are told.
 const (
 	checkConfig   = "config"
+	checkProcess  = "process"
 	checkKeys     = "keys"
 	checkSigned   = "last sign"
 	checkWallet   = "wallet apart"

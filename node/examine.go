@@ -83,8 +83,9 @@ func Examine(ctx context.Context, o ExamineOptions) (Diagnosis, error) {
 		return x.Diagnosis, ctx.Err()
 	}
 	x.file = file
-	if x.status, err = AskStatus(ctx, o.Dir); err == nil {
-		x.Running = true
+	x.add(healthy(checkConfig, "%s can be used", FileName))
+	if !x.process(ctx) {
+		return x.Diagnosis, ctx.Err()
 	}
 	if !x.keys() {
 		return x.Diagnosis, ctx.Err()
@@ -99,6 +100,24 @@ func Examine(ctx context.Context, o ExamineOptions) (Diagnosis, error) {
 	x.capacity()
 	x.dialback(around, lookErr)
 	return x.Diagnosis, ctx.Err()
+}
+
+// process looks at the node's process. Nothing is examined beside one that runs and does
+// not answer: where the node listens, nothing else can.
+func (x *examining) process(ctx context.Context) (ok bool) {
+	var err error
+	if x.status, err = AskStatus(ctx, x.Dir); err == nil {
+		x.Running = true
+		x.add(healthy(checkProcess, "it runs and answers"))
+		return true
+	}
+	if _, held, _ := Holder(x.Dir); !held {
+		x.add(healthy(checkProcess, "it does not run"))
+		return true
+	}
+	x.Running = true
+	x.fail(checkProcess, err, "what is said of the rest would be guessing: mend this first")
+	return false
 }
 
 // keys looks at what lies in the directory; ok is false where there is no key.

@@ -4,13 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/internal/number"
+	"github.com/walrus-network/walrus/p2p"
 )
 
 // FileName is the file in a node's directory that says how it runs.
@@ -43,7 +49,7 @@ func (f File) Save(dir string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(dir, FileName), b, 0o600)
+	return client.WriteWhole(filepath.Join(dir, FileName), b, 0o600)
 }
 
 // LoadFile reads node.toml from dir. A word it does not know is an error: a typo
@@ -72,6 +78,9 @@ func LoadFile(dir string) (File, error) {
 // Daemon is the file as a node's process takes it. dir is the node's directory,
 // bootstrap the network's addresses.
 func (f File) Daemon(dir string, bootstrap []string, version string) (DaemonConfig, error) {
+	if err := f.check(); err != nil {
+		return DaemonConfig{}, err
+	}
 	c := DaemonConfig{Dir: dir, Listen: f.Listen, LedgerListen: f.LedgerListen, LedgerAddress: f.LedgerAddress,
 		Bootstrap: bootstrap, Reachable: f.Reachable, Version: version, Node: DefaultConfig()}
 	var err error
@@ -83,6 +92,97 @@ func (f File) Daemon(dir string, bootstrap []string, version string) (DaemonConf
 	}
 	c.Node.RepairRate, err = size("repair_rate", f.RepairRate)
 	return c, err
+}
+
+// check says what is wrong with addresses and words, before anything is made of them.
+func (f File) check() error {
+	if err := p2p.CheckListen(f.Listen); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	if err := checkHostPort("ledger_listen", f.LedgerListen, true); err != nil {
+		return err
+	}
+	if f.LedgerAddress != "" {
+		if err := checkHostPort("ledger_address", f.LedgerAddress, false); err != nil {
+			return err
+		}
+	}
+	if _, err := f.Level(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Level is how much the node says in its log.
+func (f File) Level() (level slog.Level, err error) {
+	if err := level.UnmarshalText([]byte(f.LogLevel)); err != nil || strings.ContainsAny(f.LogLevel, "+-") {
+		return level, fmt.Errorf("log_level = %q: write debug, info, warn or error", f.LogLevel)
+	}
+	return level, nil
+}
+
+// checkHostPort holds an address to the form host:port. Where this machine listens the
+// host is an IP address, a name, or nothing, which is every address it has.
+func checkHostPort(name, address string, listen bool) error {
+	form := "write host:port, like 203.0.113.7:4002 or [2001:db8::7]:4002"
+	if listen {
+		form = "write host:port, like 0.0.0.0:4002 or [::]:4002"
+	}
+	fail := func(why string) error { return fmt.Errorf("%s = %q: %s: %s", name, address, why, form) }
+	if strings.Contains(address, "/") {
+		return fail("it is neither a URL nor a multiaddr")
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		why := "it is not of this form"
+		switch {
+		case strings.Count(address, ":") > 1:
+			why = "an IPv6 address stands in brackets"
+		case !strings.Contains(address, ":"):
+			why = "the port is missing"
+		}
+		return fail(why)
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+		return fail("a port is a number from 1 to 65535")
+	}
+	if _, err := netip.ParseAddr(host); err == nil {
+		return nil
+	}
+	switch {
+	case host == "" && !listen:
+		return fail("the host is missing")
+	case strings.Contains(host, ":"):
+		return fail("that is no IPv6 address")
+	case host != "" && !hostName(host):
+		return fail("that is neither an IP address nor the name of a machine")
+	}
+	return nil
+}
+
+// hostName says whether a word can be a machine's name. A number with dots that is no
+// IP address is a mistyped one.
+func hostName(s string) bool {
+	if len(s) > 253 {
+		return false
+	}
+	letters := false
+	for _, label := range strings.Split(strings.TrimSuffix(s, "."), ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+		for _, c := range label {
+			switch {
+			case c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z':
+				letters = true
+			case c >= '0' && c <= '9' || c == '-' || c == '_':
+			default:
+				return false
+			}
+		}
+	}
+	return letters
 }
 
 // LoadNetwork reads the network file that node.toml in dir names.

@@ -146,8 +146,19 @@ type Status struct {
 	Possession store.Usage    `json:"possession"`
 	Recovery   Recovery       `json:"recovery"`
 	Memory     Memory         `json:"memory"`
-	Peers      int            `json:"peers"`
-	Addrs      []string       `json:"addresses"`
+	// Peers is the nodes and clients that the node is connected to.
+	Peers int `json:"peers"`
+	// LedgerPeers is the nodes to which its ledger is connected: over these the blocks come.
+	LedgerPeers int      `json:"ledger_peers"`
+	Addrs       []string `json:"addresses"`
+}
+
+// ledgerPeers is 0 for a ledger that has no connections of its own.
+func (n *Node) ledgerPeers() int {
+	if l, ok := n.ledger.(interface{ Connected() int }); ok {
+		return l.Connected()
+	}
+	return 0
 }
 
 // Status reads how the node is.
@@ -172,6 +183,6 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		Rules: rules.Version, Notice: rules.Notice(),
 		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AppHash: n.ledger.AppHash().String(), AtTip: n.ledger.AtTip(),
 		Shards: d.shards, Moving: d.moving, Possession: n.store.Usage(), Recovery: n.progress.get(),
-		Memory: memoryNow(), Peers: len(n.host.Peers()), Addrs: n.host.Addrs(),
+		Memory: memoryNow(), Peers: n.host.Connected(), LedgerPeers: n.ledgerPeers(), Addrs: n.host.Addrs(),
 	}, nil
 }

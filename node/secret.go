@@ -40,18 +40,40 @@ func CreateSecret(dir string) (token.Secret, error) {
 		return s, fmt.Errorf("node keys: %w", err)
 	}
 	path := filepath.Join(keys, secretName)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+		os.Remove(path) // its making was cut off before a key was in it
+	}
+	// It gets its name when it is whole: a crash leaves a key or none.
+	part, err := os.CreateTemp(keys, secretName+".part-")
+	if err != nil {
+		return s, fmt.Errorf("node keys: %w", err)
+	}
+	defer os.Remove(part.Name())
+	_, err = fmt.Fprintf(part, "%s%s\n", secretHeader, hex.EncodeToString(s[:]))
+	if err == nil {
+		err = part.Sync()
+	}
+	if err = errors.Join(err, part.Close()); err != nil {
+		return s, fmt.Errorf("node keys: %w", err)
+	}
+	err = os.Link(part.Name(), path)
 	if errors.Is(err, fs.ErrExist) {
 		return s, fmt.Errorf("%s exists already: a node's key is its stake, so it is not replaced; choose another directory", path)
 	}
 	if err != nil {
 		return s, fmt.Errorf("node keys: %w", err)
 	}
-	_, err = fmt.Fprintf(f, "%s%s\n", secretHeader, hex.EncodeToString(s[:]))
-	if err == nil {
-		err = f.Sync()
+	return s, nil
+}
+
+// EnsureSecret is the secret in dir, made if there is none: the making of the directory
+// may have been interrupted behind it.
+func EnsureSecret(dir string) (token.Secret, error) {
+	info, err := os.Stat(filepath.Join(dir, KeysDir, secretName))
+	if err == nil && info.Size() > 0 {
+		return LoadSecret(dir)
 	}
-	return s, errors.Join(err, f.Close())
+	return CreateSecret(dir)
 }
 
 // LoadSecret reads the secret of the node in dir. It is refused where another user may

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -25,12 +26,6 @@ var ErrNotRunning = errors.New("no node is running here")
 
 // ServeSocket answers the operator of this machine on a unix socket in dir until ctx ends.
 func (n *Node) ServeSocket(ctx context.Context, dir string) error {
-	path := filepath.Join(dir, SocketName)
-	os.Remove(path) // left by a crash; the store's lock says that no other node runs here
-	l, err := listenPrivately(path)
-	if err != nil {
-		return fmt.Errorf("operator's socket: %w", err)
-	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		s, err := n.Status(r.Context())
@@ -50,7 +45,28 @@ func (n *Node) ServeSocket(ctx context.Context, dir string) error {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(lookAround(r.Context(), n.host, addresses))
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	return serveSocket(ctx, dir, mux)
+}
+
+// serveWaiting answers every question of the operator with the reason why the node waits.
+func serveWaiting(ctx context.Context, dir string, why func() string) error {
+	return serveSocket(ctx, dir, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, why(), http.StatusServiceUnavailable)
+	}))
+}
+
+func serveSocket(ctx context.Context, dir string, handler http.Handler) error {
+	path, done, err := socketPath(dir)
+	if err != nil {
+		return fmt.Errorf("operator's socket: %w", err)
+	}
+	defer done()
+	os.Remove(path) // left by a crash; the node's lock says that no other node runs here
+	l, err := listenPrivately(path)
+	if err != nil {
+		return fmt.Errorf("operator's socket: %w", err)
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -95,22 +111,63 @@ func (l unlinking) Close() error {
 	return l.UnixListener.Close()
 }
 
+// CheckDir says whether a node can lie in dir, as far as its path tells.
+func CheckDir(dir string) error {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	const longest, name = 3500, 255 // bytes: the system takes 4,096, and files lie below
+	if len(abs) > longest {
+		return fmt.Errorf("the directory's path has %d bytes, at most %d will do: choose a shorter one", len(abs), longest)
+	}
+	for _, part := range strings.Split(abs, string(filepath.Separator)) {
+		if len(part) > name {
+			return fmt.Errorf("the directory %.20s… has a name of %d bytes, at most %d will do: choose a shorter one", part, len(part), name)
+		}
+	}
+	return checkSocket(abs)
+}
+
+// Limits of what a node may take to answer its operator, on the same machine.
+const (
+	statusLimit = 5 * time.Second
+	lookMargin  = 5 * time.Second // beside what looking around takes itself
+)
+
+// ErrWaiting is returned where a node runs and cannot work now; the text says why.
+var ErrWaiting = errors.New("the node waits")
+
+// ErrSilent is returned where a node runs and does not answer.
+var ErrSilent = errors.New("the node does not answer")
+
 // AskStatus asks the node that runs in dir how it is.
 func AskStatus(ctx context.Context, dir string) (s Status, err error) {
-	err = askNode(ctx, dir, http.MethodGet, "/status", nil, &s)
+	err = askNode(ctx, statusLimit, dir, http.MethodGet, "/status", nil, &s)
 	return s, err
 }
 
 // askSurroundings asks the node that runs in dir what its peers see of it at addresses,
 // or without any at those that it has.
 func askSurroundings(ctx context.Context, dir string, addresses []string) (s surroundings, err error) {
-	err = askNode(ctx, dir, http.MethodPost, "/surroundings", addresses, &s)
+	err = askNode(ctx, lookLimit+lookMargin, dir, http.MethodPost, "/surroundings", addresses, &s)
 	return s, err
 }
 
-// askNode asks the node that runs in dir; question may be nil.
-func askNode(ctx context.Context, dir, method, what string, question, answer any) error {
-	path := filepath.Join(dir, SocketName)
+// askNode asks the node that runs in dir, and waits no longer than limit; question may
+// be nil.
+func askNode(outer context.Context, limit time.Duration, dir, method, what string, question, answer any) error {
+	ctx, cancel := context.WithTimeout(outer, limit)
+	defer cancel()
+	shown := filepath.Join(dir, SocketName)
+	path, done, err := socketPath(dir)
+	if err != nil {
+		if _, held, _ := Holder(dir); held {
+			return fmt.Errorf("%s: %w", shown, err)
+		}
+		return fmt.Errorf("%s: %w: start it with walrus node run --dir %s", shown, ErrNotRunning, dir)
+	}
+	defer done()
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
 	}}
@@ -125,18 +182,45 @@ func askNode(ctx context.Context, dir, method, what string, question, answer any
 	}
 	response, err := (&http.Client{Transport: transport}).Do(request)
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		return fmt.Errorf("%s: %w: start it with walrus node run --dir %s", path, ErrNotRunning, dir)
+		return noAnswer(outer, limit, dir, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(response.Body, 1<<10))
-		return fmt.Errorf("%s: %s: %s", path, response.Status, bytes.TrimSpace(text))
+		if response.StatusCode == http.StatusServiceUnavailable {
+			return fmt.Errorf("%s: %w: %s", dir, ErrWaiting, bytes.TrimSpace(text))
+		}
+		return fmt.Errorf("%s: %s: %s", shown, response.Status, bytes.TrimSpace(text))
 	}
 	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		if ctx.Err() != nil {
+			return noAnswer(outer, limit, dir, err)
+		}
+		return fmt.Errorf("%s: %w", shown, err)
 	}
 	return nil
+}
+
+// noAnswer says why a node gave none: none runs, its process does not go on, or it is
+// busy with something.
+func noAnswer(outer context.Context, limit time.Duration, dir string, err error) error {
+	if outer.Err() != nil && errors.Is(outer.Err(), context.Canceled) {
+		return outer.Err()
+	}
+	pid, held, lockErr := Holder(dir)
+	switch {
+	case lockErr != nil:
+		return fmt.Errorf("%s: %w: %w", dir, ErrSilent, lockErr)
+	case !held:
+		return fmt.Errorf("%s: %w: start it with walrus node run --dir %s", filepath.Join(dir, SocketName), ErrNotRunning, dir)
+	case pid == 0:
+		return fmt.Errorf("%s: %w on its socket within %s; a process that cannot be seen from here, as in another container, holds the directory", dir, ErrSilent, limit)
+	case Stopped(pid):
+		return fmt.Errorf("%s: %w on its socket: its process (pid %d) is stopped; kill -CONT %d lets it go on", dir, ErrSilent, pid, pid)
+	case outer.Err() != nil:
+		return fmt.Errorf("%s: %w on its socket in time: %w", dir, ErrSilent, outer.Err())
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%s: %w on its socket within %s: its process (pid %d) is busy, or waits for its disk; look into its log", dir, ErrSilent, limit, pid)
+	}
+	return fmt.Errorf("%s: %w on its socket yet: its process (pid %d) starts or ends", dir, ErrSilent, pid)
 }

@@ -35,6 +35,8 @@ type Options struct {
 	// DefaultScrubRate; below zero: not at all.
 	ScrubRate int64
 	Logger    *slog.Logger // nil: silent
+	// Hurry is closed when Close must not wait any more for room; see kv.Options.
+	Hurry <-chan struct{}
 }
 
 // DefaultScrubRate reads 100 GB in about seven hours.
@@ -71,7 +73,7 @@ func Open(o Options) (*Store, error) {
 	if o.StagedCapacity == 0 {
 		o.StagedCapacity = o.Capacity / 8
 	}
-	db, err := kv.Open(kv.Options{Dir: o.Dir, Profile: kv.Large, ReserveFree: o.ReserveFree, Logger: o.Logger})
+	db, err := kv.Open(kv.Options{Dir: o.Dir, Profile: kv.Large, ReserveFree: o.ReserveFree, Logger: o.Logger, Hurry: o.Hurry})
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/node"
 )
@@ -57,7 +56,7 @@ func runNode(args []string) error {
 	if err != nil {
 		return err
 	}
-	network, err := client.LoadNetwork(file.Network)
+	network, err := file.LoadNetwork(dir)
 	if err != nil {
 		return err
 	}

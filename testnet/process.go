@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,10 +20,15 @@ import (
 // Start starts the process of node i. With stay it outlives the caller; without, it
 // ends when the caller does, however that happens: its standard input is a pipe
 // that closes then.
+//
+// The node's directory is held from before the process is there: two starts at once
+// give one process.
 func (t *Testnet) Start(i int, stay bool) (*Process, error) {
-	if pid, ok := t.pid(i); ok {
-		return nil, fmt.Errorf("node %d runs already as process %d", i, pid)
+	lock, err := node.Hold(t.NodeDir(i))
+	if err != nil {
+		return nil, t.of(i, err)
 	}
+	defer lock.Release() // the process has it then
 	log, err := os.OpenFile(t.LogFile(i), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -37,8 +43,15 @@ func (t *Testnet) Start(i int, stay bool) (*Process, error) {
 	if !stay {
 		args = append(args, "--until-stdin-closes")
 	}
-	cmd := exec.Command(t.command.Program, args...)
-	cmd.Env = append(os.Environ(), t.command.Env...)
+	program, err := filepath.Abs(t.command.Program)
+	if err != nil {
+		return nil, fmt.Errorf("start node %d: %w", i, err)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Dir = t.NodeDir(i) // its paths are relative to it: the testnet may be moved
+	held, environment := lock.Hand()
+	cmd.ExtraFiles = []*os.File{held}
+	cmd.Env = append(append(os.Environ(), t.command.Env...), environment)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // ^C is for whoever started it
 	if !stay {
@@ -50,8 +63,9 @@ func (t *Testnet) Start(i int, stay bool) (*Process, error) {
 		return nil, fmt.Errorf("start node %d: %w", i, err)
 	}
 	p := &Process{t: t, node: i, pid: cmd.Process.Pid, exited: make(chan struct{})}
-	if err := os.WriteFile(t.pidFile(i), []byte(strconv.Itoa(p.pid)), 0o600); err != nil {
+	if err := errors.Join(lock.Name(p.pid), os.WriteFile(t.pidFile(i), []byte(strconv.Itoa(p.pid)), 0o600)); err != nil {
 		cmd.Process.Kill()
+		cmd.Wait()
 		return nil, err
 	}
 	go func() {
@@ -59,6 +73,17 @@ func (t *Testnet) Start(i int, stay bool) (*Process, error) {
 		close(p.exited)
 	}()
 	return p, nil
+}
+
+// of names the node that an error is about.
+func (t *Testnet) of(i int, err error) error {
+	if errors.Is(err, node.ErrRunning) {
+		if pid, ok := t.pid(i); ok && pid != 0 {
+			return fmt.Errorf("node %d runs (pid %d): %w: walrus testnet kill %d, or down, ends it", i, pid, ErrRunning, i)
+		}
+		return fmt.Errorf("node %d runs, in a process that cannot be seen from here: %w: stop it first", i, ErrRunning)
+	}
+	return fmt.Errorf("node %d: %w", i, err)
 }
 
 // Process is a node's process that this one started.
@@ -75,35 +100,12 @@ func (p *Process) Exited() <-chan struct{} { return p.exited }
 
 func (t *Testnet) pidFile(i int) string { return filepath.Join(t.NodeDir(i), pidName) }
 
-// pid is the process of node i, if it runs.
-func (t *Testnet) pid(i int) (int, bool) {
-	b, err := os.ReadFile(t.pidFile(i))
-	if err != nil {
-		return 0, false
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil || !t.isNode(pid, i) {
-		return 0, false
-	}
-	return pid, true
-}
-
-// isNode says whether a process is that of node i: a number may have been given to
-// another since. A process has no command line yet while it is being started, and
-// none any more while it ends; it is there until its last thread has gone, which
-// is when its files and ports are free.
-func (t *Testnet) isNode(pid, i int) bool {
-	words, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if errors.Is(err, os.ErrNotExist) {
-		if _, noProc := os.Stat("/proc/self"); noProc == nil {
-			return false
-		}
-		return syscall.Kill(pid, 0) == nil // a system without /proc
-	}
-	if len(words) == 0 {
-		return !ended(pid)
-	}
-	return strings.Contains(string(words), t.NodeDir(i)+"\x00") || strings.HasSuffix(string(words), t.NodeDir(i))
+// pid is the process of node i, if it runs: the one that holds the node's directory,
+// whatever words it was started with. It is 0 for a process that cannot be seen from
+// here. The file named pid is for people alone.
+func (t *Testnet) pid(i int) (pid int, runs bool) {
+	pid, held, err := node.Holder(t.NodeDir(i))
+	return pid, held || err != nil // what cannot be told may run
 }
 
 // ended says whether a process is gone but for its entry, which waits for its
@@ -135,44 +137,106 @@ func (t *Testnet) signal(ctx context.Context, i int, s syscall.Signal) error {
 	if !ok {
 		return fmt.Errorf("node %d does not run", i)
 	}
+	if pid == 0 {
+		return fmt.Errorf("node %d runs in a process that cannot be seen from here: %w", i, ErrRunning)
+	}
 	if err := syscall.Kill(pid, s); err != nil {
 		return fmt.Errorf("signal node %d: %w", i, err)
 	}
-	for t.Running(i) {
+	return t.gone(ctx, i, pid)
+}
+
+// gone waits until a process that was told to end has ended. Its directory is free a
+// moment before its ports are.
+func (t *Testnet) gone(ctx context.Context, i, pid int) error {
+	for {
+		if now, runs := t.pid(i); !runs && ended(pid) || runs && now != pid && now != 0 {
+			return nil
+		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("node %d does not end: %w", i, ctx.Err())
+			return fmt.Errorf("node %d (pid %d) does not end: %w", i, pid, ctx.Err())
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	return nil
 }
 
-// Wipe removes the fragments of node i, which must not run: a lost disk.
+// Wipe removes the fragments of node i, which must not run: a lost disk. The directory
+// is held meanwhile.
 func (t *Testnet) Wipe(i int) error {
-	if t.Running(i) {
-		return fmt.Errorf("node %d: %w: kill it first", i, ErrRunning)
+	lock, err := node.Hold(t.NodeDir(i))
+	if err != nil {
+		return t.of(i, err)
 	}
-	return os.RemoveAll(filepath.Join(t.NodeDir(i), node.FragmentsDir))
+	return errors.Join(empty(filepath.Join(t.NodeDir(i), node.FragmentsDir)), lock.Release())
+}
+
+// empty removes a directory with all that is in it. Where the directory is a link or a
+// mount of its own, what it leads to is emptied, and it stays.
+func empty(dir string) error {
+	info, err := os.Lstat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode()&fs.ModeSymlink == 0 {
+		if err := os.RemoveAll(dir); !errors.Is(err, syscall.EBUSY) {
+			return err
+		}
+	}
+	list, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range list {
+		err = errors.Join(err, os.RemoveAll(filepath.Join(dir, e.Name())))
+	}
+	return err
 }
 
 // Down ends all nodes; those that do not in time are killed.
-func (t *Testnet) Down(ctx context.Context) error {
-	var errs []error
+func (t *Testnet) Down(ctx context.Context) error { return t.end(ctx, t.all()) }
+
+func (t *Testnet) all() (list []int) {
 	for i := range t.Nodes {
-		if pid, ok := t.pid(i); ok {
-			syscall.Kill(pid, syscall.SIGTERM)
-		}
+		list = append(list, i)
 	}
+	return list
+}
+
+// end ends some nodes.
+func (t *Testnet) end(ctx context.Context, list []int) error {
 	const patience = 10 * time.Second
 	polite, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for i := range t.Nodes {
-		for t.Running(i) && polite.Err() == nil {
-			wait(polite, 10*time.Millisecond)
+	pids := make([]int, t.Nodes)
+	var errs []error
+	for _, i := range list {
+		pid, ok := t.pid(i)
+		switch {
+		case !ok:
+			continue
+		case pid == 0:
+			errs = append(errs, t.of(i, node.ErrRunning))
+			continue
 		}
-		if t.Running(i) {
-			errs = append(errs, t.Kill(context.WithoutCancel(ctx), i))
+		pids[i] = pid
+		syscall.Kill(pid, syscall.SIGTERM)
+		if node.Stopped(pid) {
+			syscall.Kill(pid, syscall.SIGCONT) // else it does not hear
+		}
+	}
+	for i, pid := range pids {
+		if pid == 0 {
+			continue
+		}
+		if t.gone(polite, i, pid) != nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+			errs = append(errs, t.gone(last, i, pid))
+			cancel()
 		}
 	}
 	return errors.Join(errs...)
@@ -185,14 +249,20 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Remove deletes the testnet's directory. Its nodes must not run.
-func (t *Testnet) Remove() error {
+// Remove deletes the testnet's directory. Its nodes must not run: each is held until
+// all is gone.
+func (t *Testnet) Remove() (err error) {
 	for i := range t.Nodes {
-		if t.Running(i) {
-			return fmt.Errorf("node %d: %w", i, ErrRunning)
+		if _, err := os.Stat(t.NodeDir(i)); errors.Is(err, fs.ErrNotExist) {
+			continue
 		}
+		lock, err := node.Hold(t.NodeDir(i))
+		if err != nil {
+			return t.of(i, err)
+		}
+		defer lock.Release()
 	}
-	return os.RemoveAll(t.Dir)
+	return empty(t.Dir)
 }
 
 // Status is what node i says of itself over its socket.

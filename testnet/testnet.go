@@ -12,7 +12,6 @@
 package testnet
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,7 +27,6 @@ import (
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
-	"github.com/walrus-network/walrus/wallet"
 )
 
 // Files of a testnet's directory.
@@ -100,19 +98,27 @@ func Self() (Command, error) {
 
 // Create lays out a new testnet. Nothing runs yet.
 func Create(o Options, c Command) (*Testnet, error) {
-	dir, err := filepath.Abs(o.Dir)
+	params, err := o.params()
 	if err != nil {
 		return nil, err
 	}
+	dir, err := realDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("testnet: %w", err)
+	}
+	free, err := holdDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer free()
 	if _, err := os.Stat(filepath.Join(dir, networkName)); err == nil {
 		return nil, fmt.Errorf("%s: %w: walrus testnet down --dir %s ends it, --wipe with it removes it", dir, ErrExists, o.Dir)
 	}
 	t := &Testnet{Dir: dir, Nodes: o.Nodes, command: c}
-	if t.Wallet, err = token.NewKey(rand.Reader); err != nil {
-		return nil, err
-	}
-	params, err := o.params()
-	if err != nil {
+	if err := t.halfMade(); err != nil {
 		return nil, err
 	}
 	g := ledger.Genesis{Name: "testnet", Time: time.Now().UnixMilli(), Params: params, Subsidy: subsidyFund,
@@ -136,9 +142,7 @@ func Create(o Options, c Command) (*Testnet, error) {
 	if err := t.layAdversaries(o.Adversaries); err != nil {
 		return nil, err
 	}
-	if err := wallet.Save(filepath.Join(dir, walletName), t.Wallet, ""); err != nil {
-		return nil, err
-	}
+	// The commit point: without this file no testnet lies here, whatever else does.
 	return t, t.Network.Save(t.NetworkFile())
 }
 
@@ -184,13 +188,13 @@ func (o Options) rounds(n uint64) (rounds, blocks uint64, challenged bool) {
 // layNode makes a node's directory and its entry in the genesis.
 func (t *Testnet) layNode(i int, chain string, port, ledgerPort int) (ledger.GenesisNode, error) {
 	dir := t.NodeDir(i)
-	secret, err := node.CreateSecret(dir)
+	secret, err := node.EnsureSecret(dir)
 	if err != nil {
 		return ledger.GenesisNode{}, err
 	}
 	id, bls := staking.NodeID(secret.Key().Public()), secret.BLSKey()
 	listen := "/ip4/127.0.0.1/tcp/" + strconv.Itoa(port)
-	file := node.File{Network: t.NetworkFile(), Listen: []string{listen}, LedgerListen: net.JoinHostPort("127.0.0.1", strconv.Itoa(ledgerPort)), LogLevel: "info"}
+	file := node.File{Network: filepath.Join("..", "..", networkName), Listen: []string{listen}, LedgerListen: net.JoinHostPort("127.0.0.1", strconv.Itoa(ledgerPort)), LogLevel: "info"}
 	if err := file.Save(dir); err != nil {
 		return ledger.GenesisNode{}, err
 	}
@@ -204,7 +208,7 @@ func (t *Testnet) layNode(i int, chain string, port, ledgerPort int) (ledger.Gen
 
 // Open finds the testnet in dir.
 func Open(dir string, c Command) (*Testnet, error) {
-	abs, err := filepath.Abs(dir)
+	abs, err := realDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +220,7 @@ func Open(dir string, c Command) (*Testnet, error) {
 		return nil, err
 	}
 	t.Nodes = len(t.Network.Genesis.Nodes)
-	t.Wallet, err = wallet.Load(t.WalletFile(), false, func() (string, error) { return "", errors.New("a testnet's wallet has no passphrase") })
+	t.Wallet, err = loadWallet(t.WalletFile())
 	return t, err
 }
 

@@ -12,16 +12,17 @@ import (
 )
 
 // Up starts all nodes, to stay, and returns when a blob can be stored. If that
-// fails, or ctx ends before, no node is left running.
+// fails, or ctx ends before, none of the nodes that it started is left running.
 func (t *Testnet) Up(ctx context.Context, log *slog.Logger) (err error) {
 	for i := range t.Nodes {
 		if t.Running(i) {
-			return fmt.Errorf("%s: node %d: %w", t.Dir, i, ErrRunning)
+			return t.of(i, node.ErrRunning)
 		}
 	}
+	var started []int // those of another Up are not ours to end
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, t.Down(context.WithoutCancel(ctx)))
+			err = errors.Join(err, t.complaints(ctx, started), t.end(context.WithoutCancel(ctx), started))
 		}
 	}()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -31,6 +32,7 @@ func (t *Testnet) Up(ctx context.Context, log *slog.Logger) (err error) {
 		if err != nil {
 			return err
 		}
+		started = append(started, i)
 		go func() { // until the process ends, or this one; it only looks
 			select {
 			case <-p.Exited():
@@ -70,4 +72,17 @@ func (t *Testnet) Answers(ctx context.Context, i int) (node.Status, error) {
 		}
 		wait(ctx, 20*time.Millisecond)
 	}
+}
+
+// complaints is why nodes that run do not answer as they should, once for each reason.
+func (t *Testnet) complaints(ctx context.Context, nodes []int) error {
+	const limit = 2 * time.Second
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	for _, i := range nodes {
+		if _, err := t.Status(ctx, i); errors.Is(err, node.ErrWaiting) {
+			return fmt.Errorf("node %d: %w", i, err)
+		}
+	}
+	return nil
 }

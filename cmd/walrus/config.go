@@ -54,6 +54,10 @@ type held struct {
 	Source string `json:"source"`
 }
 
+// noDefault is the source of a setting that nobody named, where there is no place for a
+// default.
+const noDefault = "no default"
+
 // configDir is where a user's config, and by default the wallet and the network, lie.
 func configDir() (string, error) {
 	dir, err := os.UserConfigDir()
@@ -72,13 +76,16 @@ func (a *app) configPath() (path string, named bool, err error) {
 		return path, true, nil
 	}
 	dir, err := configDir()
-	return filepath.Join(dir, filepath.Base(configName)), false, err
+	if err != nil {
+		return "", false, nil // nobody named one, and there is no place for one
+	}
+	return filepath.Join(dir, filepath.Base(configName)), false, nil
 }
 
 // readConfig reads the config file. One that nobody named may be missing.
 func (a *app) readConfig() (map[string]any, string, error) {
 	path, named, err := a.configPath()
-	if err != nil {
+	if err != nil || path == "" {
 		return nil, "", err
 	}
 	b, err := os.ReadFile(path)
@@ -166,15 +173,18 @@ func (a *app) hold(s setting, file map[string]any, path string) (held, error) {
 	}
 	h := held{Name: s.name, Source: "default"}
 	dir, err := configDir()
-	switch s.name {
-	case setNetwork:
-		h.Value = filepath.Join(dir, "network.toml")
-	case setWallet:
-		h.Value = filepath.Join(dir, "wallet")
-	case setTrust, setLoose:
+	switch {
+	case s.name == setTrust || s.name == setLoose:
 		h.Value = "false"
+	case s.name != setNetwork && s.name != setWallet: // empty
+	case err != nil:
+		h.Source = noDefault
+	case s.name == setNetwork:
+		h.Value = filepath.Join(dir, "network.toml")
+	case s.name == setWallet:
+		h.Value = filepath.Join(dir, "wallet")
 	}
-	return h, err
+	return h, nil
 }
 
 // besideConfig reads a path as the config file means it.
@@ -197,6 +207,11 @@ func (a *app) setting(name string) (held, error) {
 		return held{}, err
 	}
 	i := slices.IndexFunc(all, func(h held) bool { return h.Name == name })
+	if all[i].Source == noDefault {
+		_, err := configDir()
+		s := settings[i]
+		return held{}, fmt.Errorf("--%s is not named, nor is %s set: %w", s.flag(), s.env(), err)
+	}
 	return all[i], nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/node"
 )
 
 // Exit codes. exitHelp lists them for people.
@@ -16,6 +17,7 @@ const (
 	exitUsage       = 2
 	exitMissing     = 3
 	exitLater       = 4
+	exitFull        = 5
 	exitInterrupted = 130 // as a shell has it: 128 + SIGINT
 )
 
@@ -24,6 +26,7 @@ const exitHelp = `  0    done
   2    the words typed make no sense
   3    there is no such blob: unknown, never certified, or ended
   4    too few nodes answer: nothing is lost, try again later
+  5    the disk is full: make room
   130  interrupted (INT); so 143 by TERM and 129 by HUP: 128 and the signal's number
 `
 
@@ -52,6 +55,8 @@ func exitCode(ctx context.Context, err error) int {
 		return exitMissing
 	case is(client.ErrQuorum, client.ErrUnavailable, comet.ErrNoNode):
 		return exitLater
+	case is(node.ErrFull):
+		return exitFull
 	}
 	return exitFail
 }

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -23,10 +23,21 @@ func (a *app) nodeCommand() *cobra.Command {
 func (a *app) nodeRun() *cobra.Command {
 	var dir string
 	c := &cobra.Command{Use: "run", Short: "Run the node of a directory until it is interrupted", Args: cobra.NoArgs}
+	c.Long = nodeRunHelp
+	var exit bool
 	c.Flags().StringVar(&dir, "dir", defaultNodeDir, "the node's directory")
-	a.untilStdin(c, func(ctx context.Context) error { return a.runNode(ctx, dir, node.Conduct{}) })
+	c.Flags().BoolVar(&exit, "exit-when-full", false, "end with code 5 when the disk is full, instead of waiting for room")
+	a.untilStdin(c, func(ctx context.Context) error { return a.runNode(ctx, dir, exit, node.Conduct{}) })
 	return c
 }
+
+const nodeRunHelp = `Runs the node of a directory until it is interrupted. Its process holds the file
+node.lock in the directory, so that a directory has one process, however its path is
+spelled.
+
+When its disk has less than 128 MiB free the node closes all it has open, and opens
+again by itself when 192 MiB are free: nothing need restart it. With --exit-when-full
+it ends with code 5 instead, for a supervisor that is to know.`
 
 // untilStdin lets a command run, and gives it the flag by which it ends with whoever
 // started it.
@@ -51,7 +62,7 @@ func (a *app) untilStdin(c *cobra.Command, run func(context.Context) error) {
 // any others: for tests that play strangers on one machine.
 const countLoopback = "WALRUS_COUNT_LOOPBACK"
 
-func (a *app) runNode(ctx context.Context, dir string, conduct node.Conduct) error {
+func (a *app) runNode(ctx context.Context, dir string, exitWhenFull bool, conduct node.Conduct) error {
 	file, err := node.LoadFile(dir)
 	if err != nil {
 		return err
@@ -62,17 +73,17 @@ func (a *app) runNode(ctx context.Context, dir string, conduct node.Conduct) err
 	}
 	config, err := file.Daemon(dir, network.Bootstrap, version())
 	if err != nil {
-		return err
+		return fmt.Errorf("%s: %w", filepath.Join(dir, node.FileName), err)
 	}
-	config.Conduct = conduct
+	config.Conduct, config.ExitWhenFull = conduct, exitWhenFull
 	config.CountLoopback = os.Getenv(countLoopback) != ""
 	comet.ForbidNames()
 	if config.LooseKeys, err = a.loose(); err != nil {
 		return err
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(file.LogLevel)); err != nil {
-		return fmt.Errorf("log_level = %q: write debug, info, warn or error", file.LogLevel)
+	level, err := file.Level()
+	if err != nil {
+		return err
 	}
 	if a.debug {
 		level = slog.LevelDebug
@@ -86,10 +97,7 @@ func (a *app) nodeStatus() *cobra.Command {
 	c := &cobra.Command{Use: "status", Short: "Ask the node that runs in a directory how it is", Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 		s, err := node.AskStatus(cmd.Context(), dir)
 		if err != nil {
-			if errors.Is(err, node.ErrNotRunning) {
-				return err
-			}
-			return fmt.Errorf("node in %s: %w", dir, err)
+			return err
 		}
 		return a.print(s, func(w io.Writer) error { return printStatus(w, s) })
 	}}
@@ -122,7 +130,7 @@ func printStatus(w io.Writer, s node.Status) error {
 	t.row("repaired", fmt.Sprintf("%s since the start, with %s moved", bytesText(s.Recovery.HealedBytes), bytesText(s.Recovery.MovedBytes)))
 	t.row("app hash", s.AppHash)
 	t.row("memory", fmt.Sprintf("%s, kept below %s", bytesText(int64(s.Memory.Used)), bytesText(s.Memory.Limit)))
-	t.row("peers", s.Peers)
+	t.row("peers", fmt.Sprintf("%d, and %d of the ledger", s.Peers, s.LedgerPeers))
 	for _, a := range s.Addrs {
 		t.row("address", a)
 	}

@@ -70,11 +70,18 @@ func (w *initing) run(ctx context.Context) error {
 	if _, err := w.file.Daemon(w.dir, nil, version()); err != nil {
 		return errUsage{err}
 	}
+	if err := node.CheckDir(w.dir); err != nil {
+		return errUsage{err}
+	}
 	network, err := w.network(ctx)
 	if err != nil {
 		return err
 	}
-	secret, err := node.CreateSecret(w.dir)
+	if err := w.fits(network); err != nil {
+		return err
+	}
+	// An init that was interrupted has left no node.toml: the key that it made is used.
+	secret, err := node.EnsureSecret(w.dir)
 	if err != nil {
 		return err
 	}
@@ -82,7 +89,7 @@ func (w *initing) run(ctx context.Context) error {
 		return err
 	}
 	w.file.Network = networkCopy
-	if err := w.file.Save(w.dir); err != nil {
+	if err := w.file.Save(w.dir); err != nil { // the commit point
 		return err
 	}
 	g := network.Genesis
@@ -92,6 +99,18 @@ func (w *initing) run(ctx context.Context) error {
 		w.a.say("its key is its stake: keep a copy of %s\nnext: walrus node run --dir %s, walrus node doctor --dir %s, and walrus node register --dir %s", filepath.Join(w.dir, node.KeysDir), shellWord(w.dir), shellWord(w.dir), shellWord(w.dir))
 		return err
 	})
+}
+
+// fits refuses a directory without node.toml in which a node of another network has run.
+func (w *initing) fits(n client.Network) error {
+	if _, err := os.Stat(filepath.Join(w.dir, node.LedgerDir)); err != nil {
+		return nil
+	}
+	old, err := client.LoadNetwork(filepath.Join(w.dir, networkCopy))
+	if err == nil && old.Genesis.ChainID() == n.Genesis.ChainID() {
+		return nil
+	}
+	return fmt.Errorf("a node has run in %s, not known to be of %s, and its %s is missing: put that file back, or choose another --dir", w.dir, n.Genesis.ChainID(), node.FileName)
 }
 
 // network is the network that was named, once its genesis is known to be the right one.

@@ -29,6 +29,7 @@ type delegation struct {
 	Joining  []dated        `json:"joining"`  // money that becomes shares
 	Leaving  []dated        `json:"leaving"`  // worth now; it shares in what happens until then
 	Drawable token.Amount   `json:"drawable"` // by walrus stake withdraw, now
+	left     bool           // shares have left, for money or for nothing: a withdrawal closes that
 }
 
 // operated is an operator's own.
@@ -131,7 +132,7 @@ func (s *session) operatedBy(owner token.Address) (out []ledger.NodeRecord, err 
 
 func (s *session) worthOf(n ledger.NodeRecord, pool staking.Pool, part staking.Delegation, settled staking.Settled) delegation {
 	rate := pool.Rate()
-	d := delegation{Node: n.ID, Name: n.Name, Shares: part.Shares, Worth: rate.Worth(part.Shares), Joining: []dated{}, Leaving: []dated{}, Drawable: settled.Out}
+	d := delegation{Node: n.ID, Name: n.Name, Shares: part.Shares, Worth: rate.Worth(part.Shares), Joining: []dated{}, Leaving: []dated{}, Drawable: settled.Out, left: len(settled.Gone) > 0}
 	for _, j := range part.Joining {
 		d.Joining = append(d.Joining, s.dated(j.Amount, j.Epoch))
 	}
@@ -144,7 +145,7 @@ func (s *session) worthOf(n ledger.NodeRecord, pool staking.Pool, part staking.D
 // drawable are the nodes of which there is something to draw.
 func (l stakeShown) drawable() (ids []staking.NodeID) {
 	for _, d := range l.Delegations {
-		if d.Drawable > 0 {
+		if d.Drawable > 0 || d.left {
 			ids = append(ids, d.Node)
 		}
 	}

@@ -94,7 +94,7 @@ func (a *app) up(ctx context.Context, o testnet.Options) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, upLimit, fmt.Errorf("not ready after %s", upLimit))
 	defer cancel()
 	if err := t.Up(ctx, a.log()); err != nil {
-		return fmt.Errorf("testnet in %s: %w; no node runs now, their logs are %s", t.Dir, err, filepath.Join(t.Dir, "nodes", "*", "node.log"))
+		return fmt.Errorf("testnet in %s: %w; the nodes that it started are ended, their logs are %s", t.Dir, err, filepath.Join(t.Dir, "nodes", "*", "node.log"))
 	}
 	adversaries, err := a.sayAdversaries(t)
 	if err != nil {
@@ -186,6 +186,7 @@ func (a *app) testnetDown() *cobra.Command {
 				return err
 			}
 			running := 0
+			a.say("end the nodes in %s", t.Dir)
 			for i := range t.Nodes {
 				if t.Running(i) {
 					running++

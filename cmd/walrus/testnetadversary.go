@@ -30,7 +30,7 @@ func (a *app) testnetNode() *cobra.Command {
 		if err != nil {
 			return errUsage{err}
 		}
-		return a.runNode(ctx, a.testnetDir(), adversary.Conduct())
+		return a.runNode(ctx, a.testnetDir(), false, adversary.Conduct())
 	})
 	return c
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,9 +44,12 @@ func (a *app) testnetStatus() *cobra.Command {
 				return err
 			}
 			out := testnetStatus{Dir: t.Dir, Chain: string(t.Network.Genesis.ChainID())}
-			for i := range t.Nodes {
-				out.Nodes = append(out.Nodes, lookAt(c.Context(), t, i))
+			out.Nodes = make([]testnetNode, t.Nodes)
+			var all sync.WaitGroup
+			for i := range out.Nodes {
+				all.Go(func() { out.Nodes[i] = lookAt(c.Context(), t, i) })
 			}
+			all.Wait()
 			return a.print(out, out.print)
 		},
 	}
@@ -78,26 +82,36 @@ func (s testnetStatus) print(w io.Writer) error {
 	}
 	t := newTable(w)
 	last := ""
+	var silent []string // why
 	if slices.ContainsFunc(s.Nodes, func(n testnetNode) bool { return n.Adversary != "" }) {
 		last = "ADVERSARY"
 	}
-	t.row("NODE", "", "BLOCK", "SHARDS", "HOLDS", "LACKS", "PEERS", last)
+	t.row("NODE", "", "BLOCK", "SHARDS", "HOLDS", "LACKS", "PEERS", "LEDGER PEERS", last)
 	for _, n := range s.Nodes {
 		switch {
 		case !n.Running:
-			t.row(n.Node, "down", "", "", "", "", "", n.Adversary)
+			t.row(n.Node, "down", "", "", "", "", "", "", n.Adversary)
 		case n.Status == nil:
-			t.row(n.Node, "no answer", "", "", "", "", "", n.Adversary)
+			t.row(n.Node, "no answer", "", "", "", "", "", "", n.Adversary)
+			silent = append(silent, fmt.Sprintf("node %d: %s", n.Node, n.Error))
 		default:
 			st := n.Status
 			state := "up"
 			if !st.AtTip {
 				state = "catching up"
 			}
-			t.row(n.Node, state, st.Height, fmt.Sprint(st.Shards), bytesText(st.Possession.Bytes), bytesText(st.Recovery.BacklogBytes), st.Peers, n.Adversary)
+			t.row(n.Node, state, st.Height, fmt.Sprint(st.Shards), bytesText(st.Possession.Bytes), bytesText(st.Recovery.BacklogBytes), st.Peers, st.LedgerPeers, n.Adversary)
 		}
 	}
-	return t.flush()
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, why := range silent {
+		if _, err := fmt.Fprintln(w, why); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // eachNode runs a command on the nodes that were named.

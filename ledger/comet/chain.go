@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	dbm "github.com/cometbft/cometbft-db"
@@ -34,11 +32,6 @@ import (
 // ErrFailed is returned where a node cannot take part in the ledger any more.
 var ErrFailed = errors.New("the ledger cannot go on here")
 
-// advice is what an operator can do about a ledger that does not open or go on.
-func (c *Chain) advice() string {
-	return fmt.Sprintf("restart the node; if that fails again move %s away, and the node fetches the ledger anew (its fragments and keys lie elsewhere)", c.options.Dir)
-}
-
 // Options say who a chain's node is.
 type Options struct {
 	Dir     string // of the ledger; wiping it loses nothing that others do not have
@@ -61,6 +54,8 @@ type Options struct {
 	// CountLoopback counts loopback addresses as any others where peers of one network of
 	// addresses are bounded.
 	CountLoopback bool
+	// Hurry is closed when closing must not wait for room on the disk; see kv.Options.
+	Hurry <-chan struct{}
 
 	wrap func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
 }
@@ -94,15 +89,12 @@ type Chain struct {
 
 // Open opens the ledger's database and prepares the node; Run starts it.
 func Open(o Options) (opened *Chain, err error) {
-	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
-		return nil, fmt.Errorf("ledger: %w", err)
-	}
 	c := &Chain{options: o, wrongs: wrongs{now: time.Now}, failed: make(chan struct{})}
-	if c.db, err = kv.Open(kv.Options{Dir: filepath.Join(o.Dir, "db"), Profile: kv.Small, Logger: o.Log}); err != nil {
-		if errors.Is(err, kv.ErrCorrupt) {
-			return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
-		}
-		return nil, fmt.Errorf("ledger: %w", err)
+	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
+		return nil, fmt.Errorf("ledger: %w", c.explain(err))
+	}
+	if c.db, err = kv.Open(kv.Options{Dir: filepath.Join(o.Dir, "db"), Profile: kv.Small, ReserveFree: ledgerReserve, Logger: o.Log, Hurry: o.Hurry}); err != nil {
+		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}
 	db := c.db // an error returns no chain
 	defer func() {
@@ -117,20 +109,20 @@ func Open(o Options) (opened *Chain, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
+	c.states = sm.NewStore(newCometDisk(c.db, "state"), sm.StoreOptions{DiscardABCIResponses: true})
+	if err := c.ownLedger(newLedger); err != nil {
+		return nil, err
+	}
 	if c.machine, err = ledger.NewMachine(o.Genesis, stateDisk{c.db}); err != nil {
-		if errors.Is(err, ledger.ErrRules) {
-			return nil, fmt.Errorf("ledger: %w", err)
-		}
-		return nil, fmt.Errorf("ledger: %w: %s", err, c.advice())
+		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}
 	c.app = newApp(c.machine, o, c.fail)
 	c.app.self = staking.NodeID(o.Key.Public())
 	c.peers = newPeers(func() *ledger.Machine { return c.machine }, o.CountLoopback)
 	c.app.knocks = c.peers.knocks
 	if c.guard, err = newGuard(o.Key, o.KeyDir, newLedger); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}
-	c.states = sm.NewStore(newCometDisk(c.db, "state"), sm.StoreOptions{DiscardABCIResponses: true})
 	err = c.guarded("open", func() (err error) {
 		c.node, err = c.newNode()
 		return err
@@ -151,17 +143,14 @@ func Open(o Options) (opened *Chain, err error) {
 func (c *Chain) guarded(act string, call func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("ledger: %s CometBFT: %v: %w: %s", act, r, ErrFailed, c.advice())
+			err = fmt.Errorf("ledger: %s CometBFT: %w: %w", act, ErrFailed, c.explain(fmt.Errorf("%v", r)))
 		}
 	}()
 	if err := call(); err != nil {
 		if old := c.outdated(); old != nil { // it replays blocks when it opens
 			return old
 		}
-		if errors.Is(err, syscall.EADDRINUSE) || strings.Contains(err.Error(), "address already in use") {
-			return fmt.Errorf("ledger: listen on %s: the port is taken: stop what uses it or choose another ledger_listen: %w", c.options.Listen, err)
-		}
-		return fmt.Errorf("ledger: %s CometBFT: %w: %w: %s", act, err, ErrFailed, c.advice())
+		return fmt.Errorf("ledger: %s CometBFT: %w: %w", act, ErrFailed, c.explain(err))
 	}
 	return nil
 }
@@ -240,7 +229,7 @@ func (g ledgerGenesis) doc() (*types.GenesisDoc, error) {
 // consensusFailed is told why consensus is dead: the process lives on, and must not.
 // It says whether that is a fault: an outdated program stops it on purpose.
 func (c *Chain) consensusFailed(why string) bool {
-	c.fail(fmt.Errorf("ledger: %w: consensus has failed: %s: %s", ErrFailed, why, c.advice()))
+	c.fail(fmt.Errorf("ledger: %w: consensus has failed: %w", ErrFailed, c.explain(errors.New(why))))
 	return c.outdated() == nil
 }
 
@@ -296,7 +285,7 @@ func (c *Chain) Run(ctx context.Context) error {
 		}
 	}
 	cancel()
-	stopped := c.guarded("stop", c.node.Stop)
+	stopped := c.guarded("stop", c.stop)
 	wg.Wait() // dials end with the switch, or with their own time
 	if stopped == nil {
 		c.node.Wait()
@@ -308,6 +297,19 @@ func (c *Chain) Run(ctx context.Context) error {
 	return errors.Join(err, c.db.Close())
 }
 
+// stop ends catching up before all else. CometBFT itself lets its peers go first: a
+// block whose giver has gone is taken away, between the check of it and its being
+// applied too, and catching up meets nothing where the block was. Nor may catching up
+// hand over to a consensus that was stopped meanwhile.
+func (c *Chain) stop() error {
+	if sw, ok := c.node.Switch().(*p2p.Switch); ok {
+		if r, ok := sw.Reactor("BLOCKSYNC"); ok && r.IsRunning() {
+			_ = r.Stop() // an error says that it had stopped
+		}
+	}
+	return c.node.Stop()
+}
+
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -317,6 +319,15 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-t.C:
 		return true
 	}
+}
+
+// Connected is how many nodes the ledger is connected to.
+func (c *Chain) Connected() int {
+	sw, ok := c.node.Switch().(*p2p.Switch)
+	if !ok {
+		return 0
+	}
+	return sw.Peers().Size()
 }
 
 // AtTip says whether the node has caught up with its peers.

@@ -57,7 +57,9 @@ type follower struct {
 const trustedKept = 64
 
 // ours says whether an error is no fault of who answered, and nobody else could help.
-func ours(err error) bool { return errors.Is(err, ErrExpired) || errors.Is(err, ErrClock) }
+func ours(err error) bool {
+	return errors.Is(err, ErrExpired) || errors.Is(err, ErrClock) || errors.Is(err, ErrAhead) || errors.Is(err, ErrStill)
+}
 
 // header is the verified header of a height, as from has it.
 func (f *follower) header(ctx context.Context, height int64, from source) (*types.LightBlock, error) {

@@ -10,7 +10,8 @@ import (
 )
 
 // logger hands CometBFT's words on, a level lower: a healthy node is quiet. It
-// also listens for the one message that says that consensus is dead.
+// also listens for the messages that say that consensus is dead, or mute: CometBFT
+// tells its log alone, and lives on.
 type logger struct {
 	log  *slog.Logger
 	fail func(why string) bool // told when consensus is dead; says whether that is a fault
@@ -25,8 +26,12 @@ func (l logger) Info(msg string, kv ...any) {
 }
 
 func (l logger) Error(msg string, kv ...any) {
-	if strings.HasPrefix(msg, "CONSENSUS FAILURE") {
-		if l.fail(reason(kv)) {
+	if deadly(msg) {
+		why := reason(kv)
+		if !strings.HasPrefix(msg, "CONSENSUS FAILURE") {
+			why = firstLine(msg) + ": " + why
+		}
+		if l.fail(why) {
 			l.log.Error(msg, kv...)
 		}
 		return
@@ -38,10 +43,33 @@ func (l logger) With(kv ...any) cmtlog.Logger { return logger{l.log.With(kv...),
 
 func (l logger) Warn(msg string, kv ...any) { l.Info(msg, kv...) }
 
+// deadly says whether a message tells of a node that takes no part any more. A vote
+// whose consensus log could not be written or flushed is not given, and never again.
+func deadly(msg string) bool {
+	if strings.HasPrefix(msg, "CONSENSUS FAILURE") {
+		return true
+	}
+	for _, sign := range []string{
+		"failed writing to WAL", "failed flushing WAL to disk", "Periodic WAL flush failed",
+		"Error writing msg to consensus wal", "WriteSync failed to flush consensus wal",
+		"failed to open WAL", "failed to start WAL", "the WAL repair failed",
+	} {
+		if strings.HasPrefix(msg, sign) {
+			return true
+		}
+	}
+	return false
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return strings.TrimSpace(line)
+}
+
 // reason is the error among a message's pairs.
 func reason(kv []any) string {
 	for i := 0; i+1 < len(kv); i += 2 {
-		if kv[i] == "err" {
+		if kv[i] == "err" || kv[i] == "error" {
 			return fmt.Sprint(kv[i+1])
 		}
 	}

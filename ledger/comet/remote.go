@@ -86,6 +86,8 @@ func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case errors.Is(err, ErrExpired):
+			return r.expired(ctx, err)
 		case ours(err):
 			return err // the best of nodes could not help
 		case !errors.As(err, &none):
