@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -143,8 +142,7 @@ func checkHostPort(name, address string, listen bool) error {
 		}
 		return fail(why)
 	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	if err != nil || n == 0 || strconv.FormatUint(n, 10) != port {
+	if n, err := number.Count(port); err != nil || n == 0 || n > 65535 {
 		return fail("a port is a number from 1 to 65535")
 	}
 	if _, err := netip.ParseAddr(host); err == nil {
