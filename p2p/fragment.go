@@ -281,6 +281,9 @@ func serveGetSymbols(ctx context.Context, s *session, k Keeper, body []byte) err
 		}
 		at[i] = int(j)
 	}
+	if err := provable(ctx, k, q, at); err != nil {
+		return err
+	}
 	budget := answerBudget(maxAnswerBytes)
 	for stripe := q.From; stripe < q.To; stripe++ {
 		got, err := k.Symbols(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: q.Place, Axis: q.Axis}, at, q.Proven)
@@ -298,6 +301,26 @@ func serveGetSymbols(ctx context.Context, s *session, k Keeper, body []byte) err
 		if err := s.send(kindSymbols, f, got.Data); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// surelyProvable is how many proven symbols fit into a frame whatever their length.
+const surelyProvable = 8
+
+// provable refuses a request for more proven symbols than a frame holds, before the work
+// of proving them all: the first one tells how long they are.
+func provable(ctx context.Context, k Keeper, q getSymbols, at []int) error {
+	if !q.Proven || len(at) <= surelyProvable || q.From >= q.To {
+		return nil
+	}
+	one, err := k.Symbols(ctx, blob.Position{Blob: q.Blob, Stripe: q.From, Place: q.Place, Axis: q.Axis}, at[:1], true)
+	if err != nil || len(one.Openings) != 1 {
+		return nil // the request itself tells
+	}
+	const around = 16 // bytes of CBOR beside an opening
+	if most := (maxFrame - len(one.Witness) - 64) / (len(one.Openings[0]) + around); len(at) > most {
+		return Refuse(CodeBadRequest, "%d symbols with proofs: an answer holds at most %d of %d bytes each: ask for fewer at once", len(at), most, len(one.Openings[0]))
 	}
 	return nil
 }

@@ -1,9 +1,11 @@
 package p2p
 
 import (
+	"context"
 	"strings"
 	"testing"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 )
 
@@ -55,5 +57,36 @@ func TestAShortIDIsToldAsSuch(t *testing.T) {
 	err := canon.Decode(short, &q)
 	if err == nil || strings.Contains(err.Error(), "getFragments") || !strings.Contains(err.Error(), "length") {
 		t.Errorf("%v", err)
+	}
+}
+
+// long is a keeper whose proven symbols have a length, and that counts its work.
+type long struct {
+	Keeper
+	bytes int
+	made  int
+}
+
+func (l *long) Symbols(_ context.Context, at blob.Position, indices []int, proven bool) (Symbols, error) {
+	l.made += len(indices)
+	s := Symbols{Stripe: at.Stripe}
+	for range indices {
+		s.Openings = append(s.Openings, make([]byte, l.bytes))
+	}
+	return s, nil
+}
+
+// More proven symbols than a frame holds are refused with the number that it holds, before
+// they are proven.
+func TestProvenSymbolsThatDoNotFitAreRefusedBeforeTheWork(t *testing.T) {
+	for _, c := range []struct{ bytes, ask, made int }{{17_000, 15, 1}, {17_000, 14, 1}, {17_000, surelyProvable, 0}, {1000, 250, 1}, {1000, 300, 1}} {
+		k := &long{bytes: c.bytes}
+		q := getSymbols{To: 1, Proven: true}
+		at := make([]int, c.ask)
+		err := provable(t.Context(), k, q, at)
+		fits := c.ask*(c.bytes+20)+100 < maxFrame
+		if fits != (err == nil) || k.made != c.made || err != nil && !IsRefusal(err, CodeBadRequest) {
+			t.Errorf("%+v: %v after %d", c, err, k.made)
+		}
 	}
 }
