@@ -44,6 +44,9 @@ type Client struct {
 
 	// Outbox, if not nil, keeps what is signed until it is known what became of it.
 	Outbox *Outbox
+	// Resumed, if not nil, is told that a transaction which an interrupted process has left
+	// is followed in place of a new one.
+	Resumed func(ledger.Tx)
 	// Sent, if not nil, is told of a transaction that is sent now; what it returns is
 	// called when no more is waited for.
 	Sent func(ledger.Tx) (done func())

@@ -163,7 +163,9 @@ func (c *Client) again(ctx context.Context, key token.Key, body ledger.Body) (re
 	if k == nil {
 		return receipt, false, nil
 	}
-	c.log.Info("an interrupted command has sent the same transaction: it is sent again, the same bytes, not a second one", "nonce", k.tx.Nonce, "until", k.tx.Until)
+	if c.Resumed != nil {
+		c.Resumed(k.tx)
+	}
 	receipt, err = c.finish(ctx, k)
 	if err == nil && (receipt.Code == ledger.ErrExpired.Code || receipt.Code == ledger.ErrNonce.Code) {
 		return receipt, false, nil

@@ -117,7 +117,7 @@ func (a *app) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.key, s.Sent = key, a.waitsFor
+	s.key, s.Sent, s.Resumed = key, a.waitsFor, a.resumes
 	if s.Outbox, err = a.outbox(s.Network.Genesis.ChainID()); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -72,6 +72,11 @@ func (a *app) waitsFor(tx ledger.Tx) (done func()) {
 	return a.slowly("waiting for a block that holds the transaction (%s, nonce %d); it may be done until block %d; interrupting does not call it back", tx.Kind, tx.Nonce, tx.Until)
 }
 
+// resumes says that a command follows what an interrupted one has sent.
+func (a *app) resumes(tx ledger.Tx) {
+	a.say("an interrupted command has sent the same transaction (%s, nonce %d): this follows that one and sends no second; to do it once more, type it again afterwards", tx.Kind, tx.Nonce)
+}
+
 // mayStillHappen is what to say of an error that leaves a transaction undecided.
 func mayStillHappen(err error) string {
 	var p comet.Pending
