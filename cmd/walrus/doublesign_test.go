@@ -42,6 +42,7 @@ func (d *developer) spare(from string) (dir string) {
 		d.Fatal(err)
 	}
 	file.Listen, file.LedgerListen = []string{"/ip4/127.0.0.1/tcp/0"}, l.Addr().String()
+	file.Network = filepath.Join(d.net, "network.toml") // it was beside the first directory
 	l.Close()
 	if err := file.Save(dir); err != nil {
 		d.Fatal(err)

@@ -542,7 +542,7 @@ func (d *developer) elsewhere(dir string) {
 }
 
 func (d *developer) lostDisk() {
-	refused(d.T, exitFail, []string{"kill it first"}, "testnet", "wipe", "3", "--dir", d.net)
+	refused(d.T, exitFail, []string{"node 3 runs", "testnet kill 3"}, "testnet", "wipe", "3", "--dir", d.net)
 	refused(d.T, exitUsage, []string{"0 to 3"}, "testnet", "kill", "4", "--dir", d.net)
 	held := func() int64 {
 		n := okJSON[testnetStatus](d.T, "testnet", "status", "--dir", d.net).Nodes[3]
