@@ -25,8 +25,9 @@ const (
 // Send signs a transaction with key and waits until the ledger shows what became of it.
 // Any number of goroutines and processes may spend from one wallet at the same time.
 //
-// It is signed anew, with another nonce, only once the records show that its nonce was
-// used by another: what somebody who kept the bytes could still send is never paid twice.
+// It is signed anew only once the records show that it can never be done, because its
+// nonce was used by another or its last block has passed: what somebody who kept the bytes
+// could still send is never paid twice.
 //
 // With an Outbox, a transaction that does the same and that an interrupted process has
 // left is sent again, the same bytes, in place of a second one.
@@ -34,7 +35,8 @@ func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (led
 	receipt, found, err := c.again(ctx, key, body)
 	for try := 0; !found; try++ {
 		receipt, err = c.sendOnce(ctx, key, body, try)
-		found = err != nil || receipt.Code != ledger.ErrNonce.Code || try == nonceTries
+		lost := receipt.Code == ledger.ErrNonce.Code || receipt.Code == ledger.ErrExpired.Code
+		found = err != nil || !lost || try == nonceTries
 	}
 	if err == nil {
 		err = receipt.Err()
