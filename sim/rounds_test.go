@@ -42,7 +42,7 @@ func TestWhoDropsATenthIsCaughtAndNobodyElse(t *testing.T) {
 
 // Honest nodes lose messages and crash, and are not slashed for it.
 func TestLossAndCrashesSlashNobody(t *testing.T) {
-	r := watch(t, Rounds{Nodes: 7, Shards: 14, Blobs: 64, Rounds: 30, Epochs: 2, Loss: 0.05, Crashes: 1, Seed: 2})
+	r := watch(t, Rounds{Nodes: 7, Shards: 14, Blobs: 64, Rounds: 30, Epochs: 2, Loss: 0.05, Crashes: 4, Seed: 2})
 	if len(r.Slashes) > 0 {
 		t.Errorf("slashed: %+v", r.Slashes)
 	}
