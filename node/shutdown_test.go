@@ -37,8 +37,6 @@ func TestAnAccusationEndsWithRun(t *testing.T) {
 	silent := &mute{Ledger: n.ledger, asked: make(chan struct{}), gave: make(chan error, 1)}
 	one := n.another(silent)
 	ctx, cancel := context.WithCancel(t.Context())
-	ran := make(chan error)
-	go func() { ran <- one.Run(ctx) }()
 	const shard = 3
 	h, err := one.open(n.view(), r, true)
 	if err != nil {
@@ -50,6 +48,8 @@ func TestAnAccusationEndsWithRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-silent.asked
+	ran := make(chan error)
+	go func() { ran <- one.Run(ctx) }() // begun now: it would end the hearing of a round that is over
 	cancel()
 	if err := <-ran; err != nil {
 		t.Error(err)
