@@ -14,7 +14,8 @@ func TestRoundsLeaveTimeForProofs(t *testing.T) {
 	}{
 		{500 * time.Millisecond, 10 * time.Minute, 10, 120, true},
 		{500 * time.Millisecond, 2 * time.Minute, 2, 120, true},
-		{200 * time.Millisecond, time.Minute, 1, 300, true},
+		{200 * time.Millisecond, time.Minute, 1, 300, false}, // fewer rounds than are kept
+		{200 * time.Millisecond, 2 * time.Minute, 3, 200, true},
 		{500 * time.Millisecond, 30 * time.Second, 1, 60, false},
 		{200 * time.Millisecond, 20 * time.Second, 1, 100, false},
 		{3 * time.Second, 14 * 24 * time.Hour, 10, 40320, true},
