@@ -167,7 +167,3 @@ func (x *exec) lately(id staking.NodeID, r RoundState) bool {
 	until, ever, err := read[uint64](x.view(), "round of absence", KeyMissed(id))
 	return !sure(ever, err) || until < r.Ordinal
 }
-
-func (r RoundState) reveal(node int) (at int, has bool) {
-	return slices.BinarySearchFunc(r.Reveals, node, func(a Revealed, i int) int { return int(a.Node) - i })
-}

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -46,7 +45,7 @@ func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
 		each := time.Since(began) / n
 		fit := min(int(p.BlockBytes)/(size+4), int(p.BlockWork/work))
 		full := each * time.Duration(fit)
-		t.Log(fmt.Sprintf("%d nodes: %s each, %d fit into a block: %s", nodes, each, fit, full))
+		t.Logf("%d nodes: %s each, %d fit into a block: %s", nodes, each, fit, full)
 		if full > crowdedLimit {
 			t.Errorf("%d nodes: a block of disputes that fail takes %s", nodes, full)
 		}

@@ -61,8 +61,8 @@ func (r *Remote) expired(ctx context.Context, cause error) error {
 func (r *Remote) times(ctx context.Context) (newest time.Time, ahead []time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	off := r.follow.now().Sub(time.Now()) // of a clock that a test has set
-	var mu sync.Mutex                     // guards newest and ahead
+	off := time.Until(r.follow.now()) // of a clock that a test has set
+	var mu sync.Mutex                 // guards newest and ahead
 	var asked sync.WaitGroup
 	list := r.candidates()
 	for _, p := range list[:min(len(list), clockAsked)] {

@@ -19,7 +19,7 @@ type clockTown struct {
 }
 
 func (c clockTown) AskDialback(_ context.Context, _ peer.ID, _ []string) (p2p.Dialback, error) {
-	return p2p.Dialback{Clock: c.time().Sub(time.Now())}, nil
+	return p2p.Dialback{Clock: time.Until(c.time())}, nil
 }
 
 // A clock that is ahead makes every header look too old, and so does a network that
