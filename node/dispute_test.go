@@ -71,7 +71,7 @@ func (n *network) tallied(after uint64) ledger.RoundState {
 			n.t.Fatal(err)
 		}
 		if known && r.Drawn && !r.Over {
-			time.Sleep(50 * time.Millisecond) // proofs travel between real hosts
+			time.Sleep(50 * time.Millisecond * time.Duration(1+3*slow)) // proofs travel between real hosts
 		}
 		if known && r.Over && r.Drawn && r.Ordinal > after {
 			if n.proven(r) || slow == 4 {
