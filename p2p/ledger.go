@@ -77,11 +77,12 @@ type Oracle interface {
 func (h *Host) ServeLedger(o Oracle) {
 	h.serve(LedgerProtocol, func(ctx context.Context, s *session) error {
 		ctx, cancel := context.WithCancel(ctx)
-		d := &desk{host: h, oracle: o, s: s, cancel: cancel, out: make(chan framed, 64), room: make(chan struct{}, maxWaiting)}
+		d := &desk{host: h, oracle: o, s: s, cancel: cancel, out: make(chan framed, 64), room: make(chan struct{}, maxWaiting), left: make(chan struct{})}
 		var writer sync.WaitGroup
 		writer.Go(func() { d.write(ctx) })
 		err := d.read(ctx)
 		cancel()
+		close(d.left)
 		d.asked.Wait()
 		writer.Wait()
 		return err
@@ -97,6 +98,7 @@ type desk struct {
 	out    chan framed
 	room   chan struct{} // one for each question that waits
 	asked  sync.WaitGroup
+	left   chan struct{} // closed when no more is read, and so no more is asked
 }
 
 // framed is a frame on its way out.
@@ -246,6 +248,7 @@ func (d *desk) write(ctx context.Context) {
 	<-ctx.Done()
 	settled := make(chan struct{})
 	go func() {
+		<-d.left
 		d.asked.Wait()
 		close(settled)
 	}()
