@@ -16,7 +16,7 @@ import (
 // judging is a network whose ledger asks, and whose nodes vote yes on everything, as
 // this test has them do: what they have really heard is not asked.
 func judging(t *testing.T) *network {
-	return startNetworkOf(t, 4, 10, func(p *ledger.Params) {
+	n := startNetworkOf(t, 4, 10, func(p *ledger.Params) {
 		p.Challenged = true
 		p.Challenge = challenge.Default()
 		p.Challenge.Start, p.Challenge.Freeze, p.Challenge.Deadline, p.Challenge.Attest, p.Challenge.Pull = 5, 5, 2, 2, 1
@@ -24,6 +24,28 @@ func judging(t *testing.T) *network {
 		p.RoundBlocks, p.RoundsPerEpoch = 120, 4
 		p.BlockMs = 100
 	})
+	n.meet()
+	return n
+}
+
+// meet waits until every node hears every other: no block waits for that here.
+func (n *network) meet() {
+	n.t.Helper()
+	alone := func() int {
+		for i, x := range n.nodes {
+			if len(x.node.rounds.gossip.Peers(x.node.rounds.topic)) < len(n.nodes)-1 {
+				return i
+			}
+		}
+		return -1
+	}
+	for range 1500 {
+		if alone() < 0 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // dials between real hosts
+	}
+	n.t.Fatalf("node %d does not hear all others", alone())
 }
 
 // block runs one with what it must carry.
@@ -48,6 +70,8 @@ func (n *network) block(pending []ledger.VoteExtension) []ledger.VoteExtension {
 		switch {
 		case w.Reveal:
 			v.Extension = challenge.NewReveal(n.ledger.ChainID(), r.secret.BLSKey(), w.Round).Encode()
+		case w.Closer == v.Node:
+			v.Extension = challenge.NewClosing(n.ledger.ChainID(), r.secret.BLSKey(), w.Round, w.Turn).Encode()
 		case w.Attest:
 			v.Extension = challenge.NewAttest(w.Round, true, blob.Hash{}, []byte{0xff, 3}).Encode()
 		}
@@ -59,40 +83,51 @@ func (n *network) block(pending []ledger.VoteExtension) []ledger.VoteExtension {
 	return votes
 }
 
-// tallied runs until another round is over, with time for the nodes to look.
-func (n *network) tallied(after uint64) ledger.RoundState {
+// tallied runs until a round is over whose proofs all nodes have heard.
+func (n *network) tallied() ledger.RoundState {
 	n.t.Helper()
 	var votes []ledger.VoteExtension
-	slow := 0
 	for range 1000 {
 		votes = n.block(votes)
 		r, known, err := n.view().Round()
 		if err != nil {
 			n.t.Fatal(err)
 		}
-		if known && r.Drawn && !r.Over {
-			time.Sleep(50 * time.Millisecond * time.Duration(1+3*slow)) // proofs travel between real hosts
+		if known && r.Drawn && r.Over {
+			return r
 		}
-		if known && r.Over && r.Drawn && r.Ordinal > after {
-			if n.proven(r) || slow == 4 {
-				return r
-			}
-			slow++ // a busy machine: proofs came late, and the next round has them
-			after = r.Ordinal
+		if known && r.Drawn {
+			n.heard(r)
 		}
 	}
 	n.t.Fatal("no round was tallied")
 	return ledger.RoundState{}
 }
 
-// proven says that every shard passed.
-func (n *network) proven(r ledger.RoundState) bool {
-	for s := range n.genesis.Params.Shards {
-		if !r.Proven(blob.Shard(s)) {
-			return false
+// heard waits until every node has every shard's proof.
+func (n *network) heard(r ledger.RoundState) {
+	n.t.Helper()
+	missing := func() int {
+		for i, x := range n.nodes {
+			h := x.node.rounds.hearing(r.Round)
+			for s := range n.genesis.Params.Shards {
+				if h == nil {
+					return i
+				}
+				if _, ok := h.body(blob.Shard(s)); !ok {
+					return i
+				}
+			}
 		}
+		return -1
 	}
-	return true
+	for range 1500 {
+		if missing() < 0 {
+			return
+		}
+		time.Sleep(20 * time.Millisecond) // proofs travel between real hosts
+	}
+	n.t.Fatalf("node %d has not heard every proof of round %d", missing(), r.Ordinal)
 }
 
 func (n *network) view() ledger.View {
@@ -162,7 +197,7 @@ func (n *network) earned(i int) token.Amount {
 // and a holder that has forgotten what it sent proves anew.
 func TestNodesAnswerDisputesByThemselves(t *testing.T) {
 	n := judging(t)
-	r := n.tallied(0)
+	r := n.tallied()
 	first := blob.Shard(0)
 	n.disputes(r, first)
 	if d := n.decided(r, first); d.State != ledger.DisputeAnswered {
@@ -194,7 +229,7 @@ func TestNodesAnswerDisputesByThemselves(t *testing.T) {
 
 func TestOthersAnswerForAHolderThatIsAway(t *testing.T) {
 	n := judging(t)
-	r := n.tallied(0)
+	r := n.tallied()
 	const shard = 3
 	holder := n.holder(shard)
 	heard := 0
@@ -236,7 +271,7 @@ func TestOthersAnswerForAHolderThatIsAway(t *testing.T) {
 // A node that proves nothing shows nothing in a dispute either.
 func TestTheConductProvesInDisputesToo(t *testing.T) {
 	n := judging(t)
-	r := n.tallied(0)
+	r := n.tallied()
 	const shard = 3
 	holder := n.holder(shard)
 	for _, silent := range []bool{true, false} {

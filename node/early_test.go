@@ -25,7 +25,7 @@ func (n *network) early(k token.Key, r challenge.Round, s blob.Shard) challenge.
 // is: a stranger's words must neither fill the memory nor take the holder's place.
 func TestOnlyTheHoldersProofIsKeptForLater(t *testing.T) {
 	n := judging(t)
-	r := n.tallied(0)
+	r := n.tallied()
 	soon := challenge.Round{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
 	one := n.nodes[0].node.rounds
 	holder := n.nodes[n.holder(3)].secret.Key()
@@ -60,7 +60,7 @@ func TestOnlyTheHoldersProofIsKeptForLater(t *testing.T) {
 // round, and each accusation costs the blocks of all.
 func TestALiarIsAccusedOnceForARound(t *testing.T) {
 	n := judging(t)
-	r := n.tallied(0)
+	r := n.tallied()
 	one := n.nodes[0].node.rounds
 	h := one.hearing(r.Round)
 	n.stop(0)
@@ -111,7 +111,7 @@ func faults(t *testing.T, v ledger.View) (n int) {
 // is known. What cannot be judged yet is nobody's fault.
 func TestForgedProofsOfTheNextRoundAreRejected(t *testing.T) {
 	n := judging(t)
-	r := n.tallied(0)
+	r := n.tallied()
 	one := n.nodes[0].node.rounds
 	soon := challenge.Round{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
 	stranger := token.KeyFromSeed([32]byte{99})
@@ -133,7 +133,7 @@ func TestForgedProofsOfTheNextRoundAreRejected(t *testing.T) {
 // is on the ledger such a proof counts as missing, and the right one takes its place.
 func TestASpoiledPathIsMadeGood(t *testing.T) {
 	n := judging(t)
-	r := n.tallied(0)
+	r := n.tallied()
 	one := n.nodes[0].node.rounds
 	h := one.hearing(r.Round)
 	n.stop(0)

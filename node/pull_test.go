@@ -51,7 +51,7 @@ func TestSilentHoldersDoNotKeepOthersFromBeingAsked(t *testing.T) {
 // those of the epoch before too, whose proofs may still be disputed.
 func TestMembersOfTheCommitteeAreFavoured(t *testing.T) {
 	n := judging(t)
-	n.tallied(0)
+	n.tallied()
 	one := n.nodes[0].node.rounds
 	stranger := n.stranger(9)
 	for i := range n.nodes {

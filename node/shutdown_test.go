@@ -33,7 +33,7 @@ func (n *network) another(l Ledger) *rounds {
 // ends with Run, not when its own time is over.
 func TestAnAccusationEndsWithRun(t *testing.T) {
 	n := judging(t)
-	r := n.tallied(0)
+	r := n.tallied()
 	silent := &mute{Ledger: n.ledger, asked: make(chan struct{}), gave: make(chan error, 1)}
 	one := n.another(silent)
 	ctx, cancel := context.WithCancel(t.Context())
