@@ -36,11 +36,12 @@ var house = map[string]room{
 	"store":               {2, nil, "fragments on a disk: knows nothing of tokens"},
 	"p2p":                 {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr"}, "carries bytes: knows nothing of tokens, duties or blocks"},
 	"wallet":              {2, []string{"filippo.io/age"}, "a key in a file: asks nobody for a passphrase"},
+	"fetch":               {3, nil, "verified bytes from the nodes: knows no ledger, money or duty"},
 	"registry":            {3, nil, "what is promised: pure"},
 	"challenge":           {4, []string{"lukechampine.com/blake3"}, "asks for proof: pure"},
 	"ledger":              {5, nil, "the rule book: pure"},
 	"ledger/comet":        {6, []string{"github.com/cometbft"}, "translates, holds no rule"},
-	"client":              {7, nil, "stores and reads: runs no node"},
+	"client":              {7, nil, "stores, pays, submits: runs no node"},
 	"node":                {8, []string{"golang.org/x/sys"}, "keeps what it promised"},
 	"gateway":             {8, nil, "HTTP for blobs"},
 	"testnet":             {9, nil, "processes: starts nodes, is none"},
@@ -52,10 +53,15 @@ var house = map[string]room{
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
-	"github.com/libp2p/go-libp2p":      {"p2p", "client", "node", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
+	"github.com/libp2p/go-libp2p":      {"p2p", "fetch", "node", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"node", "cmd/walrus"},
 	"google.golang.org/protobuf/proto": {"kv"},
+}
+
+// only lists packages that know fewer of our packages than their floor allows.
+var only = map[string][]string{
+	"fetch": {"blob", "redstuff", "p2p"},
 }
 
 // pure packages decide what everybody must agree on.
@@ -101,6 +107,22 @@ func TestImportsRunDownOnly(t *testing.T) {
 			below, ok := strings.CutPrefix(i, module)
 			if ok && house[below].floor >= here.floor {
 				t.Errorf("%s (floor %d) imports %s (floor %d): %s", path, here.floor, below, house[below].floor, here.why)
+			}
+		}
+	}
+}
+
+func TestSomeRoomsKnowOnlyAFew(t *testing.T) {
+	packages := packagesOf(t)
+	for path, few := range only {
+		p, ok := packages[path]
+		if !ok {
+			t.Errorf("there is no package %s", path)
+			continue
+		}
+		for _, i := range p.Imports {
+			if below, ours := strings.CutPrefix(i, module); ours && !slices.Contains(few, below) {
+				t.Errorf("%s imports %s, and may import only %s: %s", path, below, strings.Join(few, ", "), house[path].why)
 			}
 		}
 	}

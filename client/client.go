@@ -7,15 +7,15 @@ import (
 	"log/slog"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/registry"
-	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
-// Ledger is what a client needs of the ledger: its records, checked as well as the
-// implementation can, and a way to send a transaction and hear what became of it.
+// Ledger gives a client the ledger's records, checked as well as the implementation
+// can, and takes its transactions: Submit returns the result of one.
 type Ledger interface {
 	View(ctx context.Context) (ledger.View, error)
 	Submit(ctx context.Context, tx []byte) (ledger.Receipt, error)
@@ -26,7 +26,7 @@ type prefetcher interface {
 	Prefetch(keys [][]byte) error
 }
 
-// Errors that callers branch on.
+// Errors of Find, on which callers branch.
 var (
 	ErrUnknownBlob = errors.New("the ledger knows no such blob")
 	ErrUncertified = errors.New("the blob is registered but was never certified: it may not be complete")
@@ -36,87 +36,39 @@ var (
 
 // Client stores and reads blobs.
 type Client struct {
-	*Fetcher
+	*fetch.Fetcher
+	host   *p2p.Host
 	ledger Ledger
 	chain  token.ChainID
 	log    *slog.Logger
 	nonces nonces
 
-	// Outbox, if not nil, keeps what is signed until it is known what became of it.
+	// Outbox, if not nil, keeps each signed transaction until its result is known.
 	Outbox *Outbox
-	// Resumed, if not nil, is told that a transaction which an interrupted process has left
-	// is followed in place of a new one.
+	// Resumed, if not nil, is called with a transaction of an interrupted process that the
+	// client follows in place of a new one.
 	Resumed func(ledger.Tx)
-	// Sent, if not nil, is told of a transaction that is sent now; what it returns is
-	// called when no more is waited for.
+	// Sent, if not nil, is called with each transaction that is sent. The function that it
+	// returns is called when the client stops waiting for the transaction.
 	Sent func(ledger.Tx) (done func())
 }
 
-// New is a client of the chain that l speaks for.
+// New makes a client of the chain that l speaks for. The host stays the caller's.
 func New(host *p2p.Host, l Ledger, chain token.ChainID, log *slog.Logger) *Client {
-	return &Client{Fetcher: NewFetcher(host, log), ledger: l, chain: chain, log: log}
+	return &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log}
 }
 
-// DirectoryOf reads who holds which shard in the present epoch.
-func DirectoryOf(v ledger.View, chain token.ChainID) (*Directory, error) {
-	head, err := v.Head()
-	if err != nil {
-		return nil, err
-	}
-	params, err := v.Params()
-	if err != nil {
-		return nil, err
-	}
-	shape, err := params.Shape()
-	if err != nil {
-		return nil, err
-	}
-	committee, err := v.Committee(head.Epoch)
-	if err != nil {
-		return nil, err
-	}
-	if r, ok := v.R.(prefetcher); ok {
-		var keys [][]byte
-		for _, m := range committee.Nodes {
-			keys = append(keys, ledger.KeyNode(m.ID))
-		}
-		if err := r.Prefetch(keys); err != nil {
-			return nil, err
-		}
-	}
-	d := &Directory{Chain: chain, Epoch: head.Epoch, Shape: shape}
-	for _, m := range committee.Nodes {
-		record, _, err := v.Node(m.ID)
-		if err != nil {
-			return nil, err
-		}
-		id, err := p2p.PeerOf(m.ID[:])
-		if err != nil {
-			return nil, err
-		}
-		d.Members = append(d.Members, Member{Peer: id, Addrs: record.Addresses, BLS: m.BLS, Shards: m.Shards})
-	}
-	index := func(id staking.NodeID) int {
-		if i, ok := committee.Index(id); ok && !id.IsZero() {
-			return i
-		}
-		return -1
-	}
-	for s := range committee.Holder {
-		d.Holder = append(d.Holder, index(committee.Holder[s]))
-		d.From = append(d.From, index(committee.From[s]))
-	}
-	return d, nil
-}
-
-// refresher is a ledger that is asked of others, whose answers may be of the past.
+// refresher is a ledger whose answers come from other nodes and may be old.
 type refresher interface {
 	Refresh(ctx context.Context) error
 }
 
-// Find reads what the ledger says of a blob that can be read. That it cannot be read is
-// said only where the newest state that any node answers with says so.
-func (c *Client) Find(ctx context.Context, id blob.ID) (registry.Entry, blob.Commitment, *Directory, error) {
+// Find reads the ledger's entry of a blob that can be read, the blob's commitment, and
+// the directory of the present epoch. It reports that a blob cannot be read only if the
+// newest state that any node answers with says so.
+//
+// Errors: ErrUnknownBlob, ErrUncertified, ErrEnded, ErrInvalid; those of the ledger.
+func (c *Client) Find(ctx context.Context, id blob.ID) (registry.Entry, blob.Commitment, *fetch.Directory, error) {
 	e, commitment, d, err := c.find(ctx, id)
 	l, remote := c.ledger.(refresher)
 	absent := errors.Is(err, ErrUnknownBlob) || errors.Is(err, ErrUncertified) || errors.Is(err, ErrEnded)
@@ -126,8 +78,8 @@ func (c *Client) Find(ctx context.Context, id blob.ID) (registry.Entry, blob.Com
 	return e, commitment, d, err
 }
 
-func (c *Client) find(ctx context.Context, id blob.ID) (registry.Entry, blob.Commitment, *Directory, error) {
-	fail := func(err error) (registry.Entry, blob.Commitment, *Directory, error) {
+func (c *Client) find(ctx context.Context, id blob.ID) (registry.Entry, blob.Commitment, *fetch.Directory, error) {
+	fail := func(err error) (registry.Entry, blob.Commitment, *fetch.Directory, error) {
 		return registry.Entry{}, blob.Commitment{}, nil, err
 	}
 	v, err := c.ledger.View(ctx)
@@ -157,6 +109,6 @@ func (c *Client) find(ctx context.Context, id blob.ID) (registry.Entry, blob.Com
 	if err != nil {
 		return fail(err)
 	}
-	d, err := DirectoryOf(v, c.chain)
+	d, err := DirectoryOf(v)
 	return e, commitment, d, err
 }

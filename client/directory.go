@@ -1,50 +1,75 @@
 package client
 
 import (
-	"github.com/libp2p/go-libp2p/core/peer"
-
-	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/fetch"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
-// Member is a node as those who fetch from it see it.
-type Member struct {
-	Peer   peer.ID
-	Addrs  []string // hints from the ledger; the DHT knows the rest
-	BLS    token.BLSPublicKey
-	Shards int
+// committee is the directory of an epoch with the keys that certify in it.
+type committee struct {
+	*fetch.Directory
+	epoch uint64
+	keys  []token.BLSPublicKey // of the members, in their order
 }
 
-// Directory says who holds which shard in an epoch. The members are the committee's,
-// in its order.
-type Directory struct {
-	Chain   token.ChainID
-	Epoch   uint64
-	Shape   blob.Shape
-	Members []Member
-	// Holder has, for each shard, the index of the member with the duty.
-	Holder []int
-	// From has, for each shard that is being handed over, the index of the member
-	// who still serves it, else -1.
-	From []int
+// DirectoryOf reads which node holds which shard in the present epoch. The members are
+// those of the epoch's committee, in its order. Errors: those of the view.
+func DirectoryOf(v ledger.View) (*fetch.Directory, error) {
+	c, err := readCommittee(v)
+	return c.Directory, err
 }
 
-// holders is whom to ask for a place of a blob, best first: while a shard is handed
-// over its old holder has everything, its new one perhaps.
-func (d *Directory) holders(id blob.ID, p blob.Place) []int {
-	shard := id.ShardOf(p, d.Shape.N)
-	if from := d.From[shard]; from >= 0 {
-		return []int{from, d.Holder[shard]}
+func readCommittee(v ledger.View) (committee, error) {
+	head, err := v.Head()
+	if err != nil {
+		return committee{}, err
 	}
-	return []int{d.Holder[shard]}
-}
-
-// placesOf is the places of a blob that each member has the duty to hold.
-func (d *Directory) placesOf(id blob.ID) [][]blob.Place {
-	out := make([][]blob.Place, len(d.Members))
-	for p := range d.Shape.N {
-		m := d.Holder[id.ShardOf(blob.Place(p), d.Shape.N)]
-		out[m] = append(out[m], blob.Place(p))
+	params, err := v.Params()
+	if err != nil {
+		return committee{}, err
 	}
-	return out
+	shape, err := params.Shape()
+	if err != nil {
+		return committee{}, err
+	}
+	of, err := v.Committee(head.Epoch)
+	if err != nil {
+		return committee{}, err
+	}
+	if r, ok := v.R.(prefetcher); ok {
+		var keys [][]byte
+		for _, m := range of.Nodes {
+			keys = append(keys, ledger.KeyNode(m.ID))
+		}
+		if err := r.Prefetch(keys); err != nil {
+			return committee{}, err
+		}
+	}
+	c := committee{Directory: &fetch.Directory{Shape: shape}, epoch: head.Epoch}
+	for _, m := range of.Nodes {
+		record, _, err := v.Node(m.ID)
+		if err != nil {
+			return committee{}, err
+		}
+		id, err := p2p.PeerOf(m.ID[:])
+		if err != nil {
+			return committee{}, err
+		}
+		c.Members = append(c.Members, fetch.Member{Peer: id, Addrs: record.Addresses, Shards: m.Shards})
+		c.keys = append(c.keys, m.BLS)
+	}
+	index := func(id staking.NodeID) int {
+		if i, ok := of.Index(id); ok && !id.IsZero() {
+			return i
+		}
+		return -1
+	}
+	for s := range of.Holder {
+		c.Holder = append(c.Holder, index(of.Holder[s]))
+		c.From = append(c.From, index(of.From[s]))
+	}
+	return c, nil
 }

@@ -1,10 +1,10 @@
-// Package client stores and reads blobs: the Go SDK, and the Fetcher with which a
-// node repairs.
+// Package client stores blobs, pays for them and submits transactions: the Go SDK. It
+// reads with the Fetcher of package fetch, which a Client embeds.
 //
-// The promise: Store returns when the ledger holds a certificate, and not before;
-// Read gives every byte verified and in order, or an error, never a short or
-// wrong one; both go on while up to f shards are silent or lie.
+// The promise: Store returns when the ledger holds a certificate, and not before, and
+// succeeds while up to f shards are silent or lie. What Read promises, package fetch
+// says.
 //
-// Left to others: what the ledger decides (package ledger), and how its answers are
-// checked from afar (package comet).
+// Left to others: the rules of the ledger (package ledger), the checks of its answers
+// (package comet), and the transfer of verified bytes (package fetch).
 package client

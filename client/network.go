@@ -192,7 +192,7 @@ func (c *Connection) reachable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := DirectoryOf(v, c.chain)
+	d, err := DirectoryOf(v)
 	if err != nil {
 		return err
 	}

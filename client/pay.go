@@ -43,22 +43,22 @@ func (s *storing) owed(v ledger.View, entry registry.Entry, kept bool) error {
 	}
 	// What strangers have paid in the owner's name shortens nothing that the owner asks for,
 	// and its terms are not the owner's.
-	_, own := entry.PaidBy(owner, owner, s.d.Epoch)
-	end, _ := entry.OwnedBy(owner, s.d.Epoch)
+	_, own := entry.PaidBy(owner, owner, s.d.epoch)
+	end, _ := entry.OwnedBy(owner, s.d.epoch)
 	if !own {
 		epochs := o.Epochs
 		if epochs == 0 {
 			epochs = params.Registry.DefaultEpochs
 		}
-		if end >= s.d.Epoch+epochs && !o.Permanent && o.Allowance == 0 {
-			s.until = s.d.Epoch + epochs
+		if end >= s.d.epoch+epochs && !o.Permanent && o.Allowance == 0 {
+			s.until = s.d.epoch + epochs
 			return s.agree() // others have paid for all of it
 		}
 		cost, err := CostOf(params, s.p.Layout.StoredKiB(), epochs, kept, o.Allowance, highest)
 		if err != nil {
 			return err
 		}
-		s.until = s.d.Epoch + epochs
+		s.until = s.d.epoch + epochs
 		add(ledger.RegisterBlob{Manifest: s.manifest, Epochs: epochs, Owner: owner, Permanent: o.Permanent, Allowance: o.Allowance, HighestPrice: highest}, cost)
 		return s.agree()
 	}
@@ -67,7 +67,7 @@ func (s *storing) owed(v ledger.View, entry registry.Entry, kept bool) error {
 	if o.Permanent && !(last.Permanent && last.Payer == owner) {
 		return fmt.Errorf("a permanent lease was asked for, and one that can be deleted is there until epoch %d: delete the blob and store it again: %w", end, ErrTerms)
 	}
-	s.until = max(s.until, s.d.Epoch+o.Epochs)
+	s.until = max(s.until, s.d.epoch+o.Epochs)
 	if o.Epochs > 0 && end < s.until {
 		cost, err := CostOf(params, entry.Units, s.until-end, true, 0, 0)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
@@ -61,9 +62,9 @@ type Holding struct {
 
 // Known is what is known of a blob's holders beside the committee.
 type Known struct {
-	Stated func(staking.NodeID) bool    // it has stated that it holds all of its shards
-	Drawn  *ledger.LastDraw             // nil: not drawn yet
-	Now    map[staking.NodeID]NodeAudit // what came of asking now; nil: nobody was asked
+	Stated func(staking.NodeID) bool          // it has stated that it holds all of its shards
+	Drawn  *ledger.LastDraw                   // nil: not drawn yet
+	Now    map[staking.NodeID]fetch.NodeAudit // what came of asking now; nil: nobody was asked
 }
 
 // SafetyOf works out how safe a certified blob is.
@@ -105,7 +106,7 @@ func SafetyOf(c ledger.Committee, shape blob.Shape, known Known) Safety {
 }
 
 // present lets what a node shows now decide, where it answers.
-func (s *Safety) present(p *Holding, now map[staking.NodeID]NodeAudit) {
+func (s *Safety) present(p *Holding, now map[staking.NodeID]fetch.NodeAudit) {
 	if now == nil {
 		return
 	}

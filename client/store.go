@@ -57,9 +57,8 @@ type Stored struct {
 // only what is missing and pays nothing twice; run again with more epochs it extends the
 // lease that is there.
 func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOptions) (Stored, error) {
-	s := storing{c: c, key: key, options: o, began: time.Now(), streams: c.streams.Load()}
+	s := storing{c: c, key: key, options: o, began: time.Now()}
 	err := s.run(ctx, src)
-	s.out.Requests += c.streams.Load() - s.streams
 	s.out.TotalTime = time.Since(s.began)
 	if err != nil && s.p != nil {
 		return s.out, fmt.Errorf("store blob %s: %w", s.p.ID, err)
@@ -72,8 +71,7 @@ type storing struct {
 	key      token.Key
 	options  StoreOptions
 	began    time.Time
-	streams  int64 // opened before
-	d        *Directory
+	d        committee
 	p        *prepared
 	manifest blob.Manifest
 	paying   []payment
@@ -109,7 +107,7 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 	if err != nil {
 		return false, err
 	}
-	if s.d, err = DirectoryOf(v, s.c.chain); err != nil {
+	if s.d, err = readCommittee(v); err != nil {
 		return false, err
 	}
 	if s.p == nil {
@@ -121,7 +119,7 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 		if v, err = s.c.ledger.View(ctx); err != nil { // the first one may be long past
 			return false, err
 		}
-		if s.d, err = DirectoryOf(v, s.c.chain); err != nil {
+		if s.d, err = readCommittee(v); err != nil {
 			return false, err
 		}
 	}
@@ -129,7 +127,7 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 	if err != nil {
 		return false, err
 	}
-	kept := known && entry.Certified() && entry.Live(s.d.Epoch)
+	kept := known && entry.Certified() && entry.Live(s.d.epoch)
 	if err = s.owed(v, entry, kept); err != nil {
 		return false, err
 	}
@@ -156,8 +154,9 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 }
 
 func (s *storing) upload(ctx context.Context) error {
-	u, err := s.c.Fetcher.open(ctx, s.d, s.p, s.manifest)
-	if err != nil {
+	u := newUpload(s.c.host, s.c.chain, s.d, s.p)
+	defer func() { s.out.Requests += u.streams.Load() }()
+	if err := u.open(ctx, s.manifest); err != nil {
 		return err // nothing was paid
 	}
 	defer u.close()

@@ -8,9 +8,11 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
@@ -33,10 +35,13 @@ const (
 
 // upload sends a prepared blob to all members at once and gathers confirmations.
 type upload struct {
-	f     *Fetcher
-	d     *Directory
+	host  *p2p.Host
+	chain token.ChainID
+	d     committee
 	p     *prepared
 	lanes []*lane
+
+	streams atomic.Int64 // opened so far
 }
 
 // lane is the upload to one member.
@@ -64,22 +69,27 @@ var errTurned = errors.New("the epoch has turned during the upload")
 // errBusy is returned where members had no place for the upload, or gave it to another.
 var errBusy = errors.New("members of the committee are busy with other uploads")
 
-// open offers the blob to every member. It fails at once where too few can be
-// reached, and does not wait long for who is silent once the others suffice.
-func (f *Fetcher) open(ctx context.Context, d *Directory, p *prepared, m blob.Manifest) (*upload, error) {
-	u := &upload{f: f, d: d, p: p}
-	for i, places := range d.placesOf(p.ID) {
+func newUpload(host *p2p.Host, chain token.ChainID, d committee, p *prepared) *upload {
+	u := &upload{host: host, chain: chain, d: d, p: p}
+	for i, places := range d.Places(p.ID) {
 		if len(places) > 0 {
 			u.lanes = append(u.lanes, &lane{member: i, places: places, stripes: make(chan *shared, 2), gone: make(chan struct{})})
 		}
 	}
+	return u
+}
+
+// open offers the blob to every member. It fails at once where too few members can be
+// reached, and waits only a short time for silent members once the others suffice.
+func (u *upload) open(ctx context.Context, m blob.Manifest) error {
+	d := u.d
 	began := time.Now()
 	offers, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	offered := make(chan *lane)
 	for _, l := range u.lanes {
 		go func() {
-			if l.err = f.offer(offers, d.Members[l.member], l, m); l.err != nil && offers.Err() != nil {
+			if l.err = u.offer(offers, d.Members[l.member], l, m); l.err != nil && offers.Err() != nil {
 				l.err = context.Cause(offers)
 			}
 			offered <- l
@@ -113,13 +123,12 @@ func (f *Fetcher) open(ctx context.Context, d *Directory, p *prepared, m blob.Ma
 	}
 	if err != nil {
 		u.close()
-		return nil, err
 	}
-	return u, nil
+	return err
 }
 
-// A member whose places for uploads are taken is asked again: strangers who hold them
-// without sending anything lose them within seconds.
+// A member whose places for uploads are taken is asked again: a stranger that holds one
+// and sends nothing loses it within seconds.
 const (
 	busyPatience = 5 * time.Second
 	busyPause    = 100 * time.Millisecond
@@ -127,10 +136,10 @@ const (
 )
 
 // offer offers a blob to a member, and again while it is busy.
-func (f *Fetcher) offer(ctx context.Context, m Member, l *lane, of blob.Manifest) error {
+func (u *upload) offer(ctx context.Context, m fetch.Member, l *lane, of blob.Manifest) error {
 	began, pause := time.Now(), busyPause
 	for {
-		err := f.offerOnce(ctx, m, l, of)
+		err := u.offerOnce(ctx, m, l, of)
 		if !p2p.IsRefusal(err, p2p.CodeBusy) || time.Since(began) > busyPatience {
 			return err
 		}
@@ -144,9 +153,9 @@ func (f *Fetcher) offer(ctx context.Context, m Member, l *lane, of blob.Manifest
 	}
 }
 
-func (f *Fetcher) offerOnce(ctx context.Context, m Member, l *lane, of blob.Manifest) (err error) {
-	f.streams.Add(1)
-	if l.link, err = f.host.Fragments(ctx, m.Peer, m.Addrs); err != nil {
+func (u *upload) offerOnce(ctx context.Context, m fetch.Member, l *lane, of blob.Manifest) (err error) {
+	u.streams.Add(1)
+	if l.link, err = u.host.Fragments(ctx, m.Peer, m.Addrs); err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, l.link.Interrupt)
@@ -269,10 +278,10 @@ func (u *upload) run(ctx context.Context) (epoch uint64, sigs map[int]token.BLSS
 				}
 				byEpoch[e][c.lane.member] = token.BLSSignature(c.Signature)
 				weights[e] += len(c.lane.places)
-				if e != u.d.Epoch {
+				if e != u.d.epoch {
 					elsewhere += len(c.lane.places)
 				}
-				if enough == nil && e == u.d.Epoch && weights[e] >= u.d.Shape.Quorum() {
+				if enough == nil && e == u.d.epoch && weights[e] >= u.d.Shape.Quorum() {
 					enough = &e
 					graceOver = time.After(max(minGrace, time.Since(began)/graceParts))
 				}
@@ -287,7 +296,7 @@ func (u *upload) run(ctx context.Context) (epoch uint64, sigs map[int]token.BLSS
 		}
 	}
 	if enough == nil {
-		return 0, nil, u.shortfall(weights[u.d.Epoch])
+		return 0, nil, u.shortfall(weights[u.d.epoch])
 	}
 	return *enough, byEpoch[*enough], nil
 }
@@ -355,9 +364,9 @@ func (u *upload) send(ctx context.Context, l *lane, confirmations chan<- confirm
 	c, err := u.sendAll(l)
 	stop()
 	if err == nil {
-		key := u.d.Members[l.member].BLS
-		if err = key.Verify(registry.ConfirmMessage(u.d.Chain, c.Epoch, u.p.ID), token.BLSSignature(c.Signature)); err != nil {
-			u.f.host.Blame(u.d.Members[l.member].Peer, err)
+		key := u.d.keys[l.member]
+		if err = key.Verify(registry.ConfirmMessage(u.chain, c.Epoch, u.p.ID), token.BLSSignature(c.Signature)); err != nil {
+			u.host.Blame(u.d.Members[l.member].Peer, err)
 		}
 	}
 	l.err = err

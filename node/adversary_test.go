@@ -12,6 +12,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/store"
 )
@@ -161,10 +162,10 @@ func (n *network) readAll(ctx context.Context, c *client.Client, id blob.ID, wan
 	}
 }
 
-func (n *network) readWithoutSource(ctx context.Context, c *client.Client, commitment blob.Commitment, d *client.Directory, want []byte) {
+func (n *network) readWithoutSource(ctx context.Context, c *client.Client, commitment blob.Commitment, d *fetch.Directory, want []byte) {
 	n.t.Helper()
 	short := *d
-	short.Members = append([]client.Member(nil), d.Members...)
+	short.Members = append([]fetch.Member(nil), d.Members...)
 	victim := d.Holder[commitment.ID.ShardOf(0, d.Shape.N)]
 	short.Members[victim].Peer, short.Members[victim].Addrs = peer.ID("nobody"), nil
 	var got bytes.Buffer

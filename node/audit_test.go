@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
-	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/p2p"
 )
 
@@ -57,7 +57,7 @@ func TestAnAuditFindsOutWhoHoldsABlob(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byPeer := map[string]client.NodeAudit{}
+	byPeer := map[string]fetch.NodeAudit{}
 	for _, one := range got.Nodes {
 		byPeer[one.Peer.String()] = one
 		if one.Asked != one.Shards*samples || one.Verified+one.Missing+one.Wrong+one.Refused != one.Asked {
@@ -65,16 +65,16 @@ func TestAnAuditFindsOutWhoHoldsABlob(t *testing.T) {
 		}
 	}
 	held := 0
-	for i, want := range map[int]func(client.NodeAudit) bool{
-		0: func(a client.NodeAudit) bool { return a.Held == a.Shards && a.Why == "" && a.Elapsed > 0 },
-		missing: func(a client.NodeAudit) bool {
+	for i, want := range map[int]func(fetch.NodeAudit) bool{
+		0: func(a fetch.NodeAudit) bool { return a.Held == a.Shards && a.Why == "" && a.Elapsed > 0 },
+		missing: func(a fetch.NodeAudit) bool {
 			return a.Held == 0 && a.Missing == a.Asked && strings.Contains(a.Why, "does not hold")
 		},
-		lying:    func(a client.NodeAudit) bool { return a.Held == 0 && a.Wrong == a.Asked },
-		refusing: func(a client.NodeAudit) bool { return a.Held == 0 && a.Refused == a.Asked && a.Why == "not today" },
-		frozen:   func(a client.NodeAudit) bool { return a.Held == a.Shards && a.Verified == a.Asked && waited.Load() > 2 },
-		half:     func(a client.NodeAudit) bool { return a.Held == a.Shards-1 && a.Missing == samples },
-		down:     func(a client.NodeAudit) bool { return a.Held == 0 && a.Refused == a.Asked && a.Why != "" },
+		lying:    func(a fetch.NodeAudit) bool { return a.Held == 0 && a.Wrong == a.Asked },
+		refusing: func(a fetch.NodeAudit) bool { return a.Held == 0 && a.Refused == a.Asked && a.Why == "not today" },
+		frozen:   func(a fetch.NodeAudit) bool { return a.Held == a.Shards && a.Verified == a.Asked && waited.Load() > 2 },
+		half:     func(a fetch.NodeAudit) bool { return a.Held == a.Shards-1 && a.Missing == samples },
+		down:     func(a fetch.NodeAudit) bool { return a.Held == 0 && a.Refused == a.Asked && a.Why != "" },
 	} {
 		id := n.genesis.Nodes[i].ID.String()
 		a, ok := byPeer[id]
@@ -83,7 +83,7 @@ func TestAnAuditFindsOutWhoHoldsABlob(t *testing.T) {
 		}
 		held += a.Held
 	}
-	if got.Held != held || got.Held != 5 || got.Shards != 14 || got.Needed != 6 || said != 1 || !errors.Is(got.Err(), client.ErrUnavailable) {
+	if got.Held != held || got.Held != 5 || got.Shards != 14 || got.Needed != 6 || said != 1 || !errors.Is(got.Err(), fetch.ErrUnavailable) {
 		t.Errorf("%+v, said %d times that it waits", got, said)
 	}
 	for i := range n.nodes {
@@ -95,13 +95,5 @@ func TestAnAuditFindsOutWhoHoldsABlob(t *testing.T) {
 	cancel()
 	if _, err := c.Audit(ended, d, commitment, samples, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("an audit that was interrupted: %v", err)
-	}
-}
-
-func TestWhatAnAuditConcludes(t *testing.T) {
-	for held, want := range map[int]error{10: nil, 9: client.ErrUnproven, 4: client.ErrUnproven, 3: client.ErrUnavailable, 0: client.ErrUnavailable} {
-		if err := (client.Audit{Shards: 10, Needed: 4, Held: held}).Err(); !errors.Is(err, want) {
-			t.Errorf("%d shards: %v, want %v", held, err, want)
-		}
 	}
 }

@@ -185,7 +185,7 @@ func (p Part) Fetch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := client.DirectoryOf(v, n.chain)
+	d, err := client.DirectoryOf(v)
 	release()
 	if err != nil {
 		return err

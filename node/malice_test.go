@@ -10,6 +10,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/redstuff"
@@ -62,7 +63,7 @@ func commit(t testing.TB, shape blob.Shape, size int, list blob.RootList, row, c
 }
 
 // upload sends a crooked blob to node i, as a client that follows the protocol.
-func (n *network) upload(host *p2p.Host, d *client.Directory, i int, b crooked) (c p2p.Confirmation, err error) {
+func (n *network) upload(host *p2p.Host, d *fetch.Directory, i int, b crooked) (c p2p.Confirmation, err error) {
 	n.t.Helper()
 	id := b.manifest.ID()
 	link, err := host.Fragments(within(n.t), n.peer(i), nil)
@@ -89,7 +90,7 @@ func (n *network) upload(host *p2p.Host, d *client.Directory, i int, b crooked) 
 	return out.Finish()
 }
 
-func (n *network) placesOf(d *client.Directory, id blob.ID, i int) (out []blob.Place) {
+func (n *network) placesOf(d *fetch.Directory, id blob.ID, i int) (out []blob.Place) {
 	for s, m := range d.Holder {
 		if d.Members[m].Peer == n.peer(i) {
 			out = append(out, id.PlaceOf(blob.Shard(s), d.Shape.N))
@@ -98,13 +99,13 @@ func (n *network) placesOf(d *client.Directory, id blob.ID, i int) (out []blob.P
 	return out
 }
 
-func (n *network) directory() *client.Directory {
+func (n *network) directory() *fetch.Directory {
 	n.t.Helper()
 	v, err := n.ledger.View(context.Background())
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	d, err := client.DirectoryOf(v, n.ledger.ChainID())
+	d, err := client.DirectoryOf(v)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -372,7 +373,7 @@ func TestOffersThatNobodyPaysForKeepNobodyOut(t *testing.T) {
 }
 
 // offerAndLeave sends all of a blob and does not wait for the confirmation.
-func (n *network) offerAndLeave(host *p2p.Host, d *client.Directory, i int, b crooked) {
+func (n *network) offerAndLeave(host *p2p.Host, d *fetch.Directory, i int, b crooked) {
 	n.t.Helper()
 	link, err := host.Fragments(within(n.t), n.peer(i), nil)
 	if err != nil {

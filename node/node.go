@@ -15,6 +15,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
@@ -59,7 +60,7 @@ type Node struct {
 	host    *p2p.Host
 	store   *store.Store
 	ledger  Ledger
-	fetcher *client.Fetcher
+	fetcher *fetch.Fetcher
 	rate    *rate.Limiter
 	log     *slog.Logger
 
@@ -80,7 +81,7 @@ func New(c Config, secret token.Secret, chain token.ChainID, host *p2p.Host, s *
 	key := secret.Key()
 	n := &Node{
 		config: c, id: staking.NodeID(key.Public()), key: key, bls: secret.BLSKey(), chain: chain,
-		host: host, store: s, ledger: l, fetcher: client.NewFetcher(host, log), rate: newRate(c.RepairRate),
+		host: host, store: s, ledger: l, fetcher: fetch.New(host), rate: newRate(c.RepairRate),
 		log: log, intake: semaphore.NewWeighted(intakeBytes), pending: newPending(),
 	}
 	n.rounds = newRounds(n)

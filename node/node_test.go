@@ -19,6 +19,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
@@ -375,7 +376,7 @@ func TestRangeReadsAreExactAndSmall(t *testing.T) {
 			t.Errorf("one byte moved %d", moved)
 		}
 	}
-	if err := c.ReadRange(ctx, d, commitment, 399_999, 2, io.Discard); !errors.Is(err, client.ErrRange) {
+	if err := c.ReadRange(ctx, d, commitment, 399_999, 2, io.Discard); !errors.Is(err, fetch.ErrRange) {
 		t.Errorf("got %v", err)
 	}
 }

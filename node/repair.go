@@ -10,6 +10,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/store"
@@ -79,7 +80,7 @@ func (n *Node) recoverOnce(ctx context.Context) (clean bool, err error) {
 			continue
 		}
 		err := n.repair(ctx, d, directory, w)
-		switch bad := (*client.BadEncodingError)(nil); {
+		switch bad := (*fetch.BadEncodingError)(nil); {
 		case err == nil:
 			delete(n.pending.blobs, w.c.ID)
 			continue
@@ -101,7 +102,7 @@ func (n *Node) recoverOnce(ctx context.Context) (clean bool, err error) {
 }
 
 // look compares duty and possession as of the newest block.
-func (n *Node) look(ctx context.Context, now time.Time) (d duty, directory *client.Directory, err error) {
+func (n *Node) look(ctx context.Context, now time.Time) (d duty, directory *fetch.Directory, err error) {
 	v, release, err := n.ledger.Hold(ctx)
 	if err != nil {
 		return d, nil, err
@@ -119,7 +120,7 @@ func (n *Node) look(ctx context.Context, now time.Time) (d duty, directory *clie
 	}
 	n.progress.backlog(d.height, n.pending)
 	if len(n.pending.blobs) > 0 {
-		directory, err = client.DirectoryOf(v, n.chain)
+		directory, err = client.DirectoryOf(v)
 	}
 	return d, directory, err
 }
@@ -158,7 +159,7 @@ func (n *Node) submitProof(ctx context.Context, id blob.ID, proof redstuff.BadEn
 
 // repair rebuilds all that is missing of a blob, some stripes at a time, columns
 // before rows: a column needs the fewest others.
-func (n *Node) repair(ctx context.Context, of duty, d *client.Directory, w *work) error {
+func (n *Node) repair(ctx context.Context, of duty, d *fetch.Directory, w *work) error {
 	kept, _ := n.conduct.keeps(w.c.ID, of.places(w.c.ID, of.shards))
 	missing, err := n.store.Missing(w.c, kept)
 	if err != nil || len(missing) == 0 {
@@ -193,7 +194,7 @@ func (n *Node) repair(ctx context.Context, of duty, d *client.Directory, w *work
 }
 
 // repairRun rebuilds what is missing of stripes [from, to).
-func (n *Node) repairRun(ctx context.Context, d *client.Directory, w *work, missing []blob.Position, from, to uint32) error {
+func (n *Node) repairRun(ctx context.Context, d *fetch.Directory, w *work, missing []blob.Position, from, to uint32) error {
 	before := n.fetcher.Received()
 	defer func() { n.progress.moved(n.fetcher.Received() - before) }()
 	lists, err := n.fetcher.Lists(ctx, d, w.c, from, to)
@@ -253,7 +254,7 @@ func lostPlaces(missing []blob.Position, axis blob.Axis, from, to uint32) []blob
 
 // keepRebuilt writes rebuilt fragments with their witnesses. The witness of a place
 // grows: the parity root of the other axis stays as it was learnt.
-func (n *Node) keepRebuilt(ctx context.Context, list client.StripeList, fragments []blob.Possession) error {
+func (n *Node) keepRebuilt(ctx context.Context, list fetch.StripeList, fragments []blob.Possession) error {
 	pieces := make([]store.Piece, len(fragments))
 	for i, f := range fragments {
 		at := f.Position()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -273,7 +274,7 @@ func TestWhatWasWrittenBeforeAnErrorIsATruePrefix(t *testing.T) {
 		n.stop(i) // now it cannot be read
 	}
 	w := &bounded{most: 1 << 30}
-	if err := n.client().ReadBlob(ctx, stored.ID, w); !errors.Is(err, client.ErrUnavailable) {
+	if err := n.client().ReadBlob(ctx, stored.ID, w); !errors.Is(err, fetch.ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	if string(w.got) != string(data[:len(w.got)]) {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/blob"
-	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 )
@@ -109,7 +109,7 @@ func (a *app) audit(ctx context.Context, id blob.ID, samples int) error {
 }
 
 // name fills in the nodes, by the names that the ledger has for them.
-func (s *session) name(out *auditShown, got client.Audit) error {
+func (s *session) name(out *auditShown, got fetch.Audit) error {
 	committee, err := s.view.Committee(s.head.Epoch)
 	if err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
@@ -61,7 +62,7 @@ func (p presence) text() string {
 const askedFor = 3 * time.Second
 
 // ask asks every holder for a random part of a blob, for a moment.
-func (s *session) ask(ctx context.Context, id blob.ID) (now map[staking.NodeID]client.NodeAudit, heldBack bool, err error) {
+func (s *session) ask(ctx context.Context, id blob.ID) (now map[staking.NodeID]fetch.NodeAudit, heldBack bool, err error) {
 	_, commitment, d, err := s.Find(ctx, id)
 	if err != nil {
 		return nil, false, err
@@ -79,7 +80,7 @@ func (s *session) ask(ctx context.Context, id blob.ID) (now map[staking.NodeID]c
 	if err != nil {
 		return nil, false, err
 	}
-	now = map[staking.NodeID]client.NodeAudit{}
+	now = map[staking.NodeID]fetch.NodeAudit{}
 	for _, m := range committee.Nodes {
 		for _, a := range got.Nodes {
 			if a.Peer.String() == m.ID.String() {

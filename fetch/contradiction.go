@@ -1,4 +1,4 @@
-package client
+package fetch
 
 import (
 	"bytes"
@@ -11,8 +11,8 @@ import (
 	"github.com/walrus-network/walrus/redstuff"
 )
 
-// BadEncodingError is returned where a blob was met that contradicts its own
-// commitments. The proof was checked; the ledger takes it.
+// BadEncodingError is returned where a blob contradicts its own commitments. Its proof
+// was checked, and the ledger accepts it.
 type BadEncodingError struct {
 	Proof redstuff.BadEncoding
 }
@@ -21,10 +21,11 @@ func (e *BadEncodingError) Error() string {
 	return fmt.Sprintf("blob %s contradicts itself in stripe %d: whoever stored it encoded it wrongly", e.Proof.Manifest.ID(), e.Proof.Stripe)
 }
 
-// Unwrap makes it a redstuff.ErrInconsistent.
+// Unwrap makes the error match redstuff.ErrInconsistent.
 func (e *BadEncodingError) Unwrap() error { return redstuff.ErrInconsistent }
 
-// accuse makes an error of a proof.
+// accuse turns a proof of bad encoding into the error that carries it. err is the
+// error of making the proof.
 func accuse(p redstuff.BadEncoding, err error) error {
 	if err != nil {
 		return fmt.Errorf("prove a bad encoding: %w", err)
@@ -32,20 +33,21 @@ func accuse(p redstuff.BadEncoding, err error) error {
 	return &BadEncodingError{Proof: p}
 }
 
-// evidence is what every proof about the stripe starts from.
+// evidence returns the part that all proofs of bad encoding of the stripe share.
 func (s StripeList) evidence() redstuff.Evidence {
 	c := s.Commitment()
 	return redstuff.Evidence{Manifest: blob.NewManifest(c.Layout, c.Root), Stripe: uint32(s.Stripe()), StripePath: s.Path,
 		List: s.Tree.List(), Coded: s.Tree.CodedRoot()}
 }
 
-// contradiction shows where a stripe contradicts itself, given that k1 of its rows do
-// not lead to the fragment of place lost: they lead to all columns, so either one of
-// those is not the committed one, or they are and contradict the lost row.
+// contradiction proves that stripe i of the run contradicts itself, given k1 of its
+// rows that do not lead to the committed fragment of place lost. The rows determine
+// all columns. If a column misses its committed root, the proof shows that column;
+// otherwise the columns' symbols contradict the lost row, and the proof shows those.
 func (r *recovery) contradiction(i int, rows []blob.Verified, lost blob.Place) (redstuff.BadEncoding, error) {
 	code, list := redstuff.For(r.d.Shape), r.lists[i]
 	seg := r.c.Layout.StripeSeg(list.Stripe())
-	var cells []blob.Opening // of the lost row, each in its column
+	var cells []blob.Opening // the symbols of the lost row, each opened in its column
 	for j := range blob.Place(r.d.Shape.N) {
 		data, err := code.RebuildFragment(list.ProvenStripe, j, blob.Column, rows)
 		if err != nil {
@@ -65,6 +67,7 @@ func (r *recovery) contradiction(i int, rows []blob.Verified, lost blob.Place) (
 	return redstuff.ProveBadFragment(list.evidence(), blob.Row, lost, cells)
 }
 
+// badColumn proves that the rows' symbols contradict a committed column.
 func (r *recovery) badColumn(i int, rows []blob.Verified, column blob.Place) (redstuff.BadEncoding, error) {
 	code, list := redstuff.For(r.d.Shape), r.lists[i]
 	seg := r.c.Layout.StripeSeg(list.Stripe())
@@ -79,10 +82,11 @@ func (r *recovery) badColumn(i int, rows []blob.Verified, column blob.Place) (re
 	return redstuff.ProveBadFragment(list.evidence(), blob.Column, column, cells)
 }
 
-// examine finds out who gave a symbol that is not in the fragments as they turned
-// out to be: each is asked to prove it. Who cannot has lied. Who can shows a cell that
-// is one thing in its row and another in its column.
-func (r *recovery) examine(ctx context.Context, i int, answers map[blob.Place]plain, truth []blob.Possession) error {
+// examine looks for the members whose symbols are not in the fragments that proven
+// symbols led to, and asks each to prove its symbol. A member that cannot prove it is
+// blamed. A proof shows a cell with one value in its row and another in its column:
+// then the blob is badly encoded, and the error says so.
+func (r *recovery) examine(ctx context.Context, i int, answers map[blob.Place]claim, truth []blob.Possession) error {
 	code, stripe := redstuff.For(r.d.Shape), r.from+uint32(i)
 	seg := r.c.Layout.StripeSeg(int(stripe))
 	for from, given := range answers {
@@ -95,9 +99,9 @@ func (r *recovery) examine(ctx context.Context, i int, answers map[blob.Place]pl
 			if bytes.Equal(is, said) {
 				continue
 			}
-			cell := r.challenge(ctx, given, from, stripe, int(r.lost[n]))
+			cell := r.demand(ctx, given, from, stripe, int(r.lost[n]))
 			if cell == nil || !bytes.Equal(cell.Bytes(), said) {
-				break // it was blamed, or could not be asked
+				break // demand blamed the member, or could not reach it
 			}
 			own, err := code.Open(r.axis, r.lost[n], fragment.Bytes(), seg, []int{int(from)})
 			if err != nil {
@@ -113,21 +117,21 @@ func (r *recovery) examine(ctx context.Context, i int, answers map[blob.Place]pl
 	return nil
 }
 
-// challenge asks a member to prove the symbol it gave, and blames it if what it says
-// now is false, or is not what it said.
-func (r *recovery) challenge(ctx context.Context, given plain, place blob.Place, stripe uint32, index int) (cell *shown) {
+// demand asks a member to prove a symbol that it gave, and blames the member if the
+// proof fails or proves another symbol. cell is nil where no valid proof came.
+func (r *recovery) demand(ctx context.Context, given claim, place blob.Place, stripe uint32, index int) (cell *symbol) {
 	for _, m := range r.d.Members {
 		if m.Peer != given.from {
 			continue
 		}
 		err := r.f.with(ctx, m, func(l *p2p.Link) error {
-			return provenSymbols(r.c, r.axis.Cross(), []int{index})(l, []blob.Place{place}, stripe, stripe+1, func(_ uint32, _ blob.Place, s []shown) error {
+			return provenSymbols(r.c, r.axis.Cross(), []int{index})(l, []blob.Place{place}, stripe, stripe+1, func(_ uint32, _ blob.Place, s []symbol) error {
 				cell = &s[0]
 				return nil
 			})
 		})
 		if err != nil && (ctx.Err() != nil || p2p.IsHangup(err)) {
-			return nil // nothing was said
+			return nil // no answer, true or false
 		}
 		if cell == nil || err != nil {
 			err = fmt.Errorf("a symbol of %s it cannot prove: %w", r.c.ID, blob.ErrMismatch)
@@ -141,7 +145,7 @@ func (r *recovery) challenge(ctx context.Context, given plain, place blob.Place,
 	return cell
 }
 
-// lostAt is which of the lost places has the index.
+// lostAt returns the position in lost of the place with the given index.
 func (r *recovery) lostAt(index int) int {
 	for n, p := range r.lost {
 		if int(p) == index {

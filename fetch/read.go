@@ -1,4 +1,4 @@
-package client
+package fetch
 
 import (
 	"context"
@@ -9,11 +9,16 @@ import (
 	"github.com/walrus-network/walrus/redstuff"
 )
 
-// readWindow bounds the user bytes that are fetched ahead of the writer.
+// readWindow bounds the user bytes, in bytes, that are fetched ahead of the writer.
 const readWindow = 24 << 20
 
-// Read writes the blob to w, in order, every byte verified. On an error what was
-// written before is a true prefix.
+// Read writes the blob to w, in order, every byte verified. On an error the bytes
+// already written are a true prefix of the blob. Memory stays bounded however large
+// the blob is.
+//
+// Errors: ErrUnavailable where fewer than k1 places of a stripe answer, with ErrFrozen
+// if a challenge still runs after ten minutes; redstuff.ErrInconsistent where the blob
+// contradicts its commitments; the error of ctx or of w.
 func (f *Fetcher) Read(ctx context.Context, d *Directory, c blob.Commitment, w io.Writer) error {
 	if c.Layout.Size == 0 {
 		return nil
@@ -24,14 +29,15 @@ func (f *Fetcher) Read(ctx context.Context, d *Directory, c blob.Commitment, w i
 	})
 }
 
+// batch is a run of decoded stripes, or the error that took their place.
 type batch struct {
 	from    uint32
 	stripes [][]byte
 	err     error
 }
 
-// readStripes gives the user bytes of stripes [from, to) to each, in order. Two
-// batches are under way at a time: one is fetched while the other is written.
+// readStripes calls each with the user bytes of stripes [from, to), in order. One
+// batch is fetched while the batch before it is written.
 func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32, each func(uint32, []byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -66,7 +72,7 @@ func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitme
 			}
 		}
 		if err != nil {
-			cancel() // and drain, so that the goroutine ends
+			cancel() // the loop goes on to drain the channel, so that the goroutine ends
 		}
 	}
 	if err == nil {
@@ -75,7 +81,7 @@ func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitme
 	return err
 }
 
-// fetchBatch reads stripes [from, to) from any k1 rows of each.
+// fetchBatch reads stripes [from, to), each from any k1 of its rows.
 func (f *Fetcher) fetchBatch(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32) ([][]byte, error) {
 	rows, err := gather(ctx, f, d, c.ID, from, to, sourceFirst(d.Shape.N), d.Shape.K1, fragmentsOf(c, blob.Row))
 	if err != nil {
@@ -90,10 +96,10 @@ func (f *Fetcher) fetchBatch(ctx context.Context, d *Directory, c blob.Commitmen
 	return out, err
 }
 
-// joinRows is the user bytes of a stripe. The source rows are the bytes; any other
-// k1 rows are decoded, and the result is checked against the source rows' roots,
-// which come from the rows' own shares of the root list.
-func joinRows(c blob.Commitment, stripe uint32, rows map[blob.Place]held) ([]byte, error) {
+// joinRows returns the user bytes of a stripe. The k1 source rows hold them as they
+// are. Other rows are decoded, and the result is checked against the roots of the
+// source rows, which come from the shares of the root list in the rows' witnesses.
+func joinRows(c blob.Commitment, stripe uint32, rows map[blob.Place]fragment) ([]byte, error) {
 	l := c.Layout
 	b := make([]byte, 0, l.K1*l.K2*l.StripeSeg(int(stripe)))
 	for p := range l.K1 {
@@ -101,17 +107,17 @@ func joinRows(c blob.Commitment, stripe uint32, rows map[blob.Place]held) ([]byt
 		if !ok {
 			return decodeRows(b[:0], c, stripe, rows)
 		}
-		b = append(b, row.fragment.Bytes()...)
+		b = append(b, row.Bytes()...)
 	}
 	return b[:l.StripeBytes(int(stripe))], nil
 }
 
-func decodeRows(dst []byte, c blob.Commitment, stripe uint32, rows map[blob.Place]held) ([]byte, error) {
+func decodeRows(dst []byte, c blob.Commitment, stripe uint32, rows map[blob.Place]fragment) ([]byte, error) {
 	witnesses := make(map[blob.Place]blob.Witness, len(rows))
 	fragments := make([]blob.Verified, 0, len(rows))
-	for p, h := range rows {
-		witnesses[p] = h.witness
-		fragments = append(fragments, h.fragment)
+	for p, row := range rows {
+		witnesses[p] = row.witness
+		fragments = append(fragments, row.Verified)
 	}
 	list, err := proveList(c, stripe, witnesses)
 	if err != nil {
@@ -120,15 +126,16 @@ func decodeRows(dst []byte, c blob.Commitment, stripe uint32, rows map[blob.Plac
 	return redstuff.For(c.Layout.Shape).Decode(dst, list.ProvenStripe, fragments)
 }
 
-// StripeList is the proven roots of a stripe, with what makes witnesses from them.
+// StripeList is the proven root list of a stripe, with its coded tree and path: all
+// that a place's witness is made from.
 type StripeList struct {
 	blob.ProvenStripe
 	Tree *blob.StripeTree
-	Path []blob.Hash // of the stripe's root among the blob's
+	Path []blob.Hash // from the stripe's root to the blob's
 }
 
-// proveList rebuilds the root list of a stripe from k1 witnesses and shows that it
-// belongs to the blob.
+// proveList rebuilds the root list of a stripe from k1 witnesses and proves that the
+// list belongs to the blob.
 func proveList(c blob.Commitment, stripe uint32, witnesses map[blob.Place]blob.Witness) (StripeList, error) {
 	code := redstuff.For(c.Layout.Shape)
 	shares := make(map[blob.Place][]byte, len(witnesses))
@@ -143,7 +150,7 @@ func proveList(c blob.Commitment, stripe uint32, witnesses map[blob.Place]blob.W
 	tree := code.EncodeList(list)
 	proven, err := tree.Prove(c, stripe, path)
 	if err != nil {
-		// Every share was proven: the list itself was coded wrongly.
+		// Every share was proven, so the uploader coded the list itself wrongly.
 		return StripeList{}, fmt.Errorf("root list of stripe %d of %s: %w", stripe, c.ID, redstuff.ErrInconsistent)
 	}
 	return StripeList{ProvenStripe: proven, Tree: tree, Path: path}, nil

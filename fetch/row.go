@@ -1,4 +1,4 @@
-package client
+package fetch
 
 import (
 	"fmt"
@@ -7,15 +7,15 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// held is a fragment that was verified, with the witness that came with it.
-type held struct {
-	fragment blob.Verified
-	witness  blob.Witness
+// fragment is a verified fragment with the witness that came with it.
+type fragment struct {
+	blob.Verified
+	witness blob.Witness
 }
 
 // fragmentsOf asks for whole fragments along axis and verifies each against the blob ID.
-func fragmentsOf(c blob.Commitment, axis blob.Axis) question[held] {
-	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, held) error) error {
+func fragmentsOf(c blob.Commitment, axis blob.Axis) query[fragment] {
+	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, fragment) error) error {
 		limit := c.Layout.FragmentBytes(0, axis)
 		return l.Pieces(c.ID, axis, places, from, to, limit, func(got p2p.Piece) error {
 			if len(got.Witness) == 0 {
@@ -29,13 +29,13 @@ func fragmentsOf(c blob.Commitment, axis blob.Axis) question[held] {
 			if err != nil {
 				return err
 			}
-			return emit(got.Stripe, got.Place, held{fragment: v, witness: w})
+			return emit(got.Stripe, got.Place, fragment{v, w})
 		})
 	}
 }
 
-// witnessesOf asks for witnesses alone: what a root list is rebuilt from.
-func witnessesOf(c blob.Commitment) question[blob.Witness] {
+// witnessesOf asks for witnesses alone. Their shares rebuild a stripe's root list.
+func witnessesOf(c blob.Commitment) query[blob.Witness] {
 	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, blob.Witness) error) error {
 		return l.Witnesses(c.ID, places, from, to, func(got p2p.Piece) error {
 			if len(got.Witness) == 0 {
@@ -50,6 +50,7 @@ func witnessesOf(c blob.Commitment) question[blob.Witness] {
 	}
 }
 
+// proveWitness decodes the witness of an answer and proves it against the blob ID.
 func proveWitness(c blob.Commitment, got p2p.Piece) (blob.Witness, blob.ProvenRoots, error) {
 	w, err := blob.DecodeWitness(got.Witness)
 	if err != nil {
@@ -59,7 +60,7 @@ func proveWitness(c blob.Commitment, got p2p.Piece) (blob.Witness, blob.ProvenRo
 	return w, roots, err
 }
 
-// sourceFirst is all places, those that hold the blob's own rows first.
+// sourceFirst lists all places, those of the source rows first.
 func sourceFirst(n int) []blob.Place {
 	order := make([]blob.Place, n)
 	for i := range order {

@@ -1,9 +1,8 @@
-package client
+package fetch
 
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -15,39 +14,37 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// Fetcher gets verified fragments and symbols from whoever answers.
+// Fetcher gets verified fragments and symbols from the members that answer. It keeps
+// streams open between calls. All methods may be called at the same time.
 type Fetcher struct {
 	host  *p2p.Host
-	log   *slog.Logger
-	hedge time.Duration // how long nothing may come before others are asked too
+	hedge time.Duration // silence after which a query goes to further members too
 
-	streams  atomic.Int64 // opened so far
 	received atomic.Int64 // bytes, framing included
 
 	mu   sync.Mutex // guards the fields below
 	idle map[peer.ID][]*p2p.Link
-	down map[peer.ID]time.Time // when a peer last did not answer
+	down map[peer.ID]time.Time // time of the peer's last failure
 }
 
 const (
 	defaultHedge = 400 * time.Millisecond
 	maxIdle      = 4                // streams kept open per peer
-	downFor      = 10 * time.Second // a peer that did not answer is asked last for so long
+	downFor      = 10 * time.Second // after a failure a peer is asked last for this long
 )
 
-// NewFetcher fetches over host.
-func NewFetcher(host *p2p.Host, log *slog.Logger) *Fetcher {
-	return &Fetcher{host: host, log: log, hedge: defaultHedge, idle: map[peer.ID][]*p2p.Link{}, down: map[peer.ID]time.Time{}}
+// New makes a Fetcher that dials through host. The host stays the caller's.
+func New(host *p2p.Host) *Fetcher {
+	return &Fetcher{host: host, hedge: defaultHedge, idle: map[peer.ID][]*p2p.Link{}, down: map[peer.ID]time.Time{}}
 }
 
-// Received is how many bytes were fetched so far, framing included.
+// Received is the number of bytes fetched since New, framing included.
 func (f *Fetcher) Received() int64 { return f.received.Load() }
 
-// Avoids says whether a peer is asked only when nobody else is left, because it sent
-// wrong bytes.
+// Avoids says whether a peer is asked last because it sent wrong bytes.
 func (f *Fetcher) Avoids(p peer.ID) bool { return f.host.Avoided(p) }
 
-// Close ends the streams that are kept open.
+// Close ends the streams that are kept open. No other method may be under way.
 func (f *Fetcher) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -59,9 +56,9 @@ func (f *Fetcher) Close() {
 	f.idle = map[peer.ID][]*p2p.Link{}
 }
 
-// with runs do over a stream to m and keeps the stream for the next call if it
-// ended well. The end of ctx interrupts it. Whoever fails is asked last for a while;
-// being interrupted says nothing of the peer.
+// with runs do over a stream to m, and keeps the stream for the next call unless do
+// fails. The end of ctx interrupts do. A member that fails is asked last for downFor;
+// an interruption does not count as a failure.
 func (f *Fetcher) with(ctx context.Context, m Member, do func(*p2p.Link) error) error {
 	for {
 		l, reused, err := f.link(ctx, m)
@@ -89,14 +86,14 @@ func (f *Fetcher) with(ctx context.Context, m Member, do func(*p2p.Link) error) 
 			return ctx.Err()
 		}
 		if reused && got == 0 && p2p.IsHangup(err) && !errors.Is(err, os.ErrDeadlineExceeded) {
-			continue // it had been closed while it lay idle: once more on a new one
+			continue // the peer had closed the idle stream: try again on a new one
 		}
 		f.mark(m.Peer, true)
 		return err
 	}
 }
 
-// judge blames a member whose answer no honest program gives.
+// judge blames a member for an answer that an honest program never gives.
 func (f *Fetcher) judge(m Member, err error) {
 	if errors.Is(err, blob.ErrMismatch) || errors.Is(err, p2p.ErrProtocol) {
 		f.host.Blame(m.Peer, err)
@@ -113,7 +110,6 @@ func (f *Fetcher) link(ctx context.Context, m Member) (l *p2p.Link, reused bool,
 	if l != nil {
 		return l, true, nil
 	}
-	f.streams.Add(1)
 	l, err = f.host.Fragments(ctx, m.Peer, m.Addrs)
 	return l, false, err
 }
@@ -140,7 +136,7 @@ func (f *Fetcher) mark(p peer.ID, down bool) {
 	}
 }
 
-// doubtful says whether p is to be asked only after others.
+// doubtful says whether p is asked after all others.
 func (f *Fetcher) doubtful(p peer.ID) bool {
 	f.mu.Lock()
 	at, down := f.down[p]

@@ -1,4 +1,4 @@
-package client
+package fetch
 
 import (
 	"context"
@@ -16,41 +16,42 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// ErrUnproven is returned where some shards did not prove that they hold a blob, but
-// enough did to bring it back.
+// ErrUnproven is returned where k1 or more shards, but not all N, were proven to hold
+// a blob.
 var ErrUnproven = errors.New("not all shards proved that they hold the blob")
 
 const (
-	auditSymbols  = 2                // asked for at once: a reader's bandwidth is paid by nobody
+	auditSymbols  = 2                // symbols in a sample: few, because nodes answer readers unpaid
 	auditPatience = 15 * time.Second // for one answer
-	auditAtOnce   = 16               // nodes
+	auditAtOnce   = 16               // members asked at the same time
 )
 
-// Audit is what came of asking every shard's holder for random parts of a blob, each
-// with its proof. Who keeps a shard that is handed over is asked for it.
+// Audit is the result of asking each shard's holder for random samples of a blob, with
+// proofs. For a shard that is handed over the old holder is asked.
 type Audit struct {
 	Shards  int // N
-	Needed  int // k1: so many bring the blob back
-	Held    int // shards that gave all they were asked for, and it was right
-	Samples int // that each was asked for
+	Needed  int // k1, the number of shards that rebuild the blob
+	Held    int // shards whose samples were all verified
+	Samples int // samples per shard
 	Nodes   []NodeAudit
 }
 
-// NodeAudit is one node's part.
+// NodeAudit is one node's part of an Audit.
 type NodeAudit struct {
 	Peer     peer.ID
-	Shards   int // that it was asked for
-	Held     int // of these, see Audit
-	Asked    int // questions; the sum of the next four
+	Shards   int // shards that it was asked for
+	Held     int // of Shards: those whose samples were all verified
+	Asked    int // samples asked for = Verified + Missing + Wrong + Refused
 	Verified int
-	Missing  int           // it says that it does not hold it
-	Wrong    int           // the answer does not match the blob: no honest program gives it
-	Refused  int           // or did not answer
-	Why      string        // the last of what went wrong
-	Elapsed  time.Duration // until its last answer, without waiting for a challenge to end
+	Missing  int           // samples that the node says it does not hold
+	Wrong    int           // answers that do not match the blob; an honest program never gives one
+	Refused  int           // samples that the node refused, or did not answer
+	Why      string        // the last failure, or empty
+	Elapsed  time.Duration // time spent on its answers, without the waits for a challenge to end
 }
 
-// Err says that not all is well.
+// Err is nil if all N shards were proven, ErrUnproven if at least k1 were, else
+// ErrUnavailable.
 func (a Audit) Err() error {
 	switch {
 	case a.Held < a.Needed:
@@ -61,9 +62,12 @@ func (a Audit) Err() error {
 	return nil
 }
 
-// Audit challenges a blob now, as a reader: it asks for samples of every shard, which
-// it draws so that nobody can know them before. While nodes keep answers back because
-// a storage challenge runs, it calls waiting, once, and asks again.
+// Audit asks now for random samples, 1 or more, of every shard of a blob. A node
+// cannot predict them. While nodes hold answers back because a storage challenge runs,
+// Audit asks again, for up to ten minutes; the first time it calls waiting, if not nil.
+//
+// Errors: a number of samples below 1, or the end of ctx. A node's failure is part of
+// the result; see Audit.Err.
 func (f *Fetcher) Audit(ctx context.Context, d *Directory, c blob.Commitment, samples int, waiting func()) (Audit, error) {
 	if samples < 1 {
 		return Audit{}, fmt.Errorf("%d samples: at least 1", samples)
@@ -83,17 +87,17 @@ func (f *Fetcher) Audit(ctx context.Context, d *Directory, c blob.Commitment, sa
 			once.Do(waiting)
 		}
 	}
-	audits := make([]*audit, 0, len(places))
+	audits := make([]*auditor, 0, len(places))
 	var running sync.WaitGroup
 	room := make(chan struct{}, auditAtOnce)
 	for m, of := range places {
 		if len(of) == 0 {
 			continue
 		}
-		one := &audit{f: f, member: d.Members[m], c: c, waiting: say, NodeAudit: NodeAudit{Peer: d.Members[m].Peer, Shards: len(of)}}
+		one := &auditor{f: f, member: d.Members[m], c: c, waiting: say, NodeAudit: NodeAudit{Peer: d.Members[m].Peer, Shards: len(of)}}
 		for _, p := range of {
 			for range samples {
-				one.questions = append(one.questions, sample(random, c, p))
+				one.samples = append(one.samples, drawSample(random, c, p))
 			}
 		}
 		audits = append(audits, one)
@@ -111,18 +115,19 @@ func (f *Fetcher) Audit(ctx context.Context, d *Directory, c blob.Commitment, sa
 	return out, ctx.Err()
 }
 
-// sampled is what a place is asked for.
-type sampled struct {
+// sample is a few symbols of one fragment of a place.
+type sample struct {
 	place   blob.Place
 	stripe  uint32
 	axis    blob.Axis
 	indices []int // ascending
 }
 
-func sample(r *rand.Rand, c blob.Commitment, p blob.Place) sampled {
-	s := sampled{place: p, stripe: uint32(r.IntN(c.Layout.Stripes)), axis: blob.Column}
+// drawSample draws the axis with the odds of a storage challenge.
+func drawSample(r *rand.Rand, c blob.Commitment, p blob.Place) sample {
+	s := sample{place: p, stripe: uint32(r.IntN(c.Layout.Stripes)), axis: blob.Column}
 	if r.IntN(c.Layout.K1+c.Layout.K2) < c.Layout.K2 {
-		s.axis = blob.Row // as a challenge asks
+		s.axis = blob.Row
 	}
 	for len(s.indices) < auditSymbols {
 		i := r.IntN(c.Layout.N)
@@ -133,20 +138,22 @@ func sample(r *rand.Rand, c blob.Commitment, p blob.Place) sampled {
 	return s
 }
 
-// audit asks one node.
-type audit struct {
-	f         *Fetcher
-	member    Member
-	c         blob.Commitment
-	questions []sampled
-	waiting   func()
+// auditor asks one member for its samples.
+type auditor struct {
+	f       *Fetcher
+	member  Member
+	c       blob.Commitment
+	samples []sample
+	waiting func()
 	NodeAudit
 }
 
-func (a *audit) run(ctx context.Context) {
+// run asks for one sample after the other, and for no further ones once the member has
+// not answered.
+func (a *auditor) run(ctx context.Context) {
 	failed := map[blob.Place]bool{}
-	gone := false // it does not answer: it is not asked for the rest
-	for _, q := range a.questions {
+	gone := false // a sample was not answered
+	for _, q := range a.samples {
 		a.Asked++
 		if gone {
 			a.Refused++
@@ -175,11 +182,11 @@ func (a *audit) run(ctx context.Context) {
 	a.Held = a.Shards - len(failed)
 }
 
-// ask puts one question, again while a challenge runs.
-func (a *audit) ask(ctx context.Context, q sampled) (held bool, err error) {
+// ask asks for one sample, and again while a challenge runs.
+func (a *auditor) ask(ctx context.Context, q sample) (held bool, err error) {
 	for frozen := time.Now(); ; {
 		began := time.Now()
-		held, err = a.askNow(ctx, q)
+		held, err = a.askOnce(ctx, q)
 		if !p2p.IsRefusal(err, p2p.CodeWait) || time.Since(frozen) > freezeLimit {
 			a.Elapsed += time.Since(began)
 			return held, err
@@ -193,11 +200,11 @@ func (a *audit) ask(ctx context.Context, q sampled) (held bool, err error) {
 	}
 }
 
-func (a *audit) askNow(ctx context.Context, q sampled) (held bool, err error) {
+func (a *auditor) askOnce(ctx context.Context, q sample) (held bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, auditPatience, fmt.Errorf("no answer within %s", auditPatience))
 	defer cancel()
 	err = a.f.with(ctx, a.member, func(l *p2p.Link) error {
-		return provenSymbols(a.c, q.axis, q.indices)(l, []blob.Place{q.place}, q.stripe, q.stripe+1, func(uint32, blob.Place, []shown) error {
+		return provenSymbols(a.c, q.axis, q.indices)(l, []blob.Place{q.place}, q.stripe, q.stripe+1, func(uint32, blob.Place, []symbol) error {
 			held = true
 			return nil
 		})

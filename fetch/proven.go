@@ -1,4 +1,4 @@
-package client
+package fetch
 
 import (
 	"fmt"
@@ -7,28 +7,27 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// shown is a symbol with the opening that showed it.
-type shown struct {
+// symbol is a verified symbol with the opening that proves it.
+type symbol struct {
 	blob.Symbol
 	opening blob.Opening
 }
 
-// openedBytes bounds the openings that one answer carries: they travel in a frame.
-const openedBytes = 192 << 10
-
-// openingOverhead is what an opening has beside its symbol, at most.
-const openingOverhead = 1024
+const (
+	openedBytes     = 192 << 10 // bytes of openings in one answer at most: an answer is one frame
+	openingOverhead = 1024      // bytes of an opening beside its symbol, at most
+)
 
 // provenSymbols asks for the symbols at indices, ascending, of fragments along axis
 // in one stripe, each with its proof.
-func provenSymbols(c blob.Commitment, axis blob.Axis, indices []int) question[[]shown] {
+func provenSymbols(c blob.Commitment, axis blob.Axis, indices []int) query[[]symbol] {
 	each := max(1, openedBytes/(c.Layout.Seg+openingOverhead))
-	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, []shown) error) error {
+	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, []symbol) error) error {
 		if to != from+1 {
 			return fmt.Errorf("proven symbols of %d stripes at once", to-from)
 		}
 		for _, p := range places {
-			var all []shown
+			var all []symbol
 			for rest := indices; len(rest) > 0; rest = rest[min(each, len(rest)):] {
 				part := rest[:min(each, len(rest))]
 				err := l.Symbols(c.ID, axis, p, part, from, to, 0, true, func(got p2p.Symbols) error {
@@ -44,7 +43,7 @@ func provenSymbols(c blob.Commitment, axis blob.Axis, indices []int) question[[]
 				}
 			}
 			if len(all) != len(indices) {
-				continue // not held, or not any more
+				continue // the member does not hold the fragment, or lost it meanwhile
 			}
 			if err := emit(from, p, all); err != nil {
 				return err
@@ -54,7 +53,8 @@ func provenSymbols(c blob.Commitment, axis blob.Axis, indices []int) question[[]
 	}
 }
 
-func openAll(c blob.Commitment, p blob.Place, axis blob.Axis, indices []int, got p2p.Symbols) ([]shown, error) {
+// openAll verifies an answer: one opening for each index, in order.
+func openAll(c blob.Commitment, p blob.Place, axis blob.Axis, indices []int, got p2p.Symbols) ([]symbol, error) {
 	_, roots, err := proveWitness(c, p2p.Piece{Stripe: got.Stripe, Place: p, Witness: got.Witness})
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func openAll(c blob.Commitment, p blob.Place, axis blob.Axis, indices []int, got
 	if len(got.Openings) != len(indices) {
 		return nil, fmt.Errorf("%d openings for %d symbols: %w", len(got.Openings), len(indices), blob.ErrMismatch)
 	}
-	out := make([]shown, len(indices))
+	out := make([]symbol, len(indices))
 	for i, b := range got.Openings {
 		o, err := blob.DecodeOpening(b)
 		if err != nil {
@@ -75,7 +75,7 @@ func openAll(c blob.Commitment, p blob.Place, axis blob.Axis, indices []int, got
 		if err != nil {
 			return nil, err
 		}
-		out[i] = shown{s, o}
+		out[i] = symbol{s, o}
 	}
 	return out, nil
 }

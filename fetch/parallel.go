@@ -1,4 +1,4 @@
-package client
+package fetch
 
 import (
 	"errors"
@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// inParallel runs do for 0..n-1 on as many goroutines as there are processors.
+// inParallel runs do(0) to do(n-1), at most GOMAXPROCS at a time, and joins the errors.
 func inParallel(n int, do func(i int) error) error {
 	var wg sync.WaitGroup
 	errs := make([]error, n)

@@ -1,4 +1,4 @@
-package client
+package fetch
 
 import (
 	"context"
@@ -9,11 +9,15 @@ import (
 	"github.com/walrus-network/walrus/blob"
 )
 
-// ErrRange is returned for a range that does not lie within the blob.
+// ErrRange is returned for a range that is not inside the blob.
 var ErrRange = errors.New("range outside the blob")
 
-// ReadRange writes length bytes of the blob from offset on. Where a range covers a
-// small part of a stripe only the symbols under it are fetched, each with its proof.
+// ReadRange writes bytes [offset, offset+length) of the blob to w, in order, every
+// byte verified. On an error the bytes already written are a true prefix of the range.
+// A range of at most half a stripe, inside one stripe, costs only the symbols that it
+// covers, each with its proof.
+//
+// Errors: ErrRange; otherwise those of Read.
 func (f *Fetcher) ReadRange(ctx context.Context, d *Directory, c blob.Commitment, offset, length int64, w io.Writer) error {
 	l := c.Layout
 	if offset < 0 || length < 0 || offset > l.Size || length > l.Size-offset {
@@ -42,8 +46,8 @@ func (f *Fetcher) ReadRange(ctx context.Context, d *Directory, c blob.Commitment
 	return f.readStripes(ctx, d, c, first, last+1, write)
 }
 
-// readPart fetches the source symbols that cover [lo, lo+length) of a stripe from
-// the rows they lie in.
+// readPart fetches the source symbols that cover bytes [lo, lo+length) of a stripe,
+// each from its row.
 func (f *Fetcher) readPart(ctx context.Context, d *Directory, c blob.Commitment, stripe uint32, lo, length int64) ([]byte, error) {
 	seg := int64(c.Layout.StripeSeg(int(stripe)))
 	width := int64(c.Layout.K2) * seg

@@ -1,4 +1,4 @@
-package client
+package fetch
 
 import (
 	"context"
@@ -14,8 +14,8 @@ import (
 	"github.com/walrus-network/walrus/redstuff"
 )
 
-// Lists fetches and proves the root lists of stripes [from, to): what a lost
-// fragment is checked against. It moves k1 shares a stripe.
+// Lists fetches and proves the root lists of stripes [from, to), against which lost
+// fragments are checked. It moves k1 shares a stripe. Errors: as for Read.
 func (f *Fetcher) Lists(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32) ([]StripeList, error) {
 	witnesses, err := gather(ctx, f, d, c.ID, from, to, sourceFirst(d.Shape.N), d.Shape.K1, witnessesOf(c))
 	if err != nil {
@@ -30,12 +30,17 @@ func (f *Fetcher) Lists(ctx context.Context, d *Directory, c blob.Commitment, fr
 	return out, err
 }
 
-// Recover rebuilds the fragments along axis of lost places, for each of the
-// consecutive stripes whose lists are given. It asks for single symbols of the
-// crossing fragments: what was lost is what moves. Where too few of those can be
-// reached and whole is set it takes k1 whole rows instead, which moves more: while
-// a stripe can be read it can be repaired. Result i has one fragment per lost
-// place, for stripe i.
+// Recover rebuilds the fragments along axis of the lost places, for each of the
+// consecutive stripes whose lists are given. Result i belongs to lists[i] and has one
+// fragment per lost place, in the order of lost.
+//
+// Recover asks for single symbols of the crossing fragments, so it moves about as many
+// bytes as were lost. If too few symbols can be reached and whole is set, it takes k1
+// whole rows of each stripe instead, which moves more: while a stripe can be read, it
+// can be repaired.
+//
+// Errors: a BadEncodingError, with its proof, where the blob contradicts its
+// commitments; otherwise as for Read.
 func (f *Fetcher) Recover(ctx context.Context, d *Directory, lists []StripeList, axis blob.Axis, lost []blob.Place, whole bool) ([][]blob.Possession, error) {
 	r := recovery{f: f, d: d, c: lists[0].Commitment(), lists: lists, axis: axis, lost: lost,
 		from: uint32(lists[0].Stripe()), to: uint32(lists[0].Stripe() + len(lists))}
@@ -46,6 +51,7 @@ func (f *Fetcher) Recover(ctx context.Context, d *Directory, lists []StripeList,
 	return out, err
 }
 
+// recovery rebuilds the lost places of a run of stripes.
 type recovery struct {
 	f        *Fetcher
 	d        *Directory
@@ -53,10 +59,10 @@ type recovery struct {
 	lists    []StripeList
 	axis     blob.Axis
 	lost     []blob.Place
-	from, to uint32
+	from, to uint32 // the run of stripes
 }
 
-// others is the places that may be asked: not the lost ones.
+// others lists the places that are not lost, which are asked.
 func (r *recovery) others() []blob.Place {
 	gone := map[blob.Place]bool{}
 	for _, p := range r.lost {
@@ -71,9 +77,10 @@ func (r *recovery) others() []blob.Place {
 	return out
 }
 
-// needed is how many symbols rebuild a fragment: k1 for a column, k2 for a row.
+// needed is the number of symbols that rebuild a fragment: k1 for a column, k2 for a row.
 func (r *recovery) needed() int { return r.d.Shape.Symbols(r.axis) }
 
+// indices lists the lost places as positions in a crossing fragment.
 func (r *recovery) indices() []int {
 	at := make([]int, len(r.lost))
 	for i, p := range r.lost {
@@ -82,8 +89,10 @@ func (r *recovery) indices() []int {
 	return at
 }
 
+// fromSymbols rebuilds from symbols without proofs. A stripe whose rebuilt fragment
+// misses its root is rebuilt from proven symbols, and then the liar is looked for.
 func (r *recovery) fromSymbols(ctx context.Context) ([][]blob.Possession, error) {
-	answers, err := gather(ctx, r.f, r.d, r.c.ID, r.from, r.to, r.others(), r.needed(), r.plainSymbols())
+	answers, err := gather(ctx, r.f, r.d, r.c.ID, r.from, r.to, r.others(), r.needed(), r.claimedSymbols())
 	if err != nil {
 		return nil, err
 	}
@@ -101,15 +110,16 @@ func (r *recovery) fromSymbols(ctx context.Context) ([][]blob.Possession, error)
 	return out, err
 }
 
-// plain is symbols without proof, and who gave them.
-type plain struct {
-	data []byte
+// claim is a peer's answer without proof.
+type claim struct {
+	data []byte // one symbol for each lost place, in their order
 	from peer.ID
 }
 
-// plainSymbols asks for the symbols in which a crossing fragment meets the lost ones.
-func (r *recovery) plainSymbols() question[plain] {
-	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, plain) error) error {
+// claimedSymbols asks for the symbols in which a crossing fragment meets the lost
+// fragments, without proofs.
+func (r *recovery) claimedSymbols() query[claim] {
+	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, claim) error) error {
 		for _, p := range places {
 			err := l.Symbols(r.c.ID, r.axis.Cross(), p, r.indices(), from, to, r.c.Layout.Seg, false, func(got p2p.Symbols) error {
 				if !got.Held() {
@@ -118,7 +128,7 @@ func (r *recovery) plainSymbols() question[plain] {
 				if len(got.Data) != len(r.lost)*r.c.Layout.StripeSeg(int(got.Stripe)) {
 					return fmt.Errorf("%d bytes of symbols: %w", len(got.Data), blob.ErrMismatch)
 				}
-				return emit(got.Stripe, p, plain{got.Data, l.Peer()})
+				return emit(got.Stripe, p, claim{got.Data, l.Peer()})
 			})
 			if err != nil {
 				return err
@@ -128,8 +138,9 @@ func (r *recovery) plainSymbols() question[plain] {
 	}
 }
 
-// rebuild computes the lost fragments of stripe i of the run and checks all N leaves of each.
-func (r *recovery) rebuild(i int, answers map[blob.Place]plain) ([]blob.Possession, error) {
+// rebuild computes the lost fragments of stripe i of the run and checks all N leaves
+// of each.
+func (r *recovery) rebuild(i int, answers map[blob.Place]claim) ([]blob.Possession, error) {
 	code, seg := redstuff.For(r.d.Shape), r.c.Layout.StripeSeg(int(r.from)+i)
 	out := make([]blob.Possession, len(r.lost))
 	for n, p := range r.lost {
@@ -149,8 +160,8 @@ func (r *recovery) rebuild(i int, answers map[blob.Place]plain) ([]blob.Possessi
 	return out, nil
 }
 
-// proven rebuilds stripe i of the run from symbols that are each proven, after plain
-// ones did not match: who sends a wrong one is found out and blamed by gather.
+// proven rebuilds stripe i of the run from proven symbols, after claimed symbols did
+// not lead to the committed roots. gather blames a member that sends a wrong one.
 func (r *recovery) proven(ctx context.Context, i int) ([]blob.Possession, error) {
 	stripe := r.from + uint32(i)
 	answers, err := gather(ctx, r.f, r.d, r.c.ID, stripe, stripe+1, r.others(), r.needed(), provenSymbols(r.c, r.axis.Cross(), r.indices()))
@@ -159,7 +170,7 @@ func (r *recovery) proven(ctx context.Context, i int) ([]blob.Possession, error)
 	}
 	out := make([]blob.Possession, len(r.lost))
 	for n, p := range r.lost {
-		// In one order: the proof of a bad encoding shows the very symbols that missed.
+		// One order for both: the proof of bad encoding shows the very symbols that missed.
 		var symbols []blob.Symbol
 		var openings []blob.Opening
 		for _, from := range slices.Sorted(maps.Keys(answers[0])) {
@@ -188,7 +199,7 @@ func (r *recovery) fromRows(ctx context.Context) ([][]blob.Possession, error) {
 	err = inParallel(len(out), func(i int) error {
 		var have []blob.Verified
 		for _, p := range slices.Sorted(maps.Keys(rows[i])) {
-			have = append(have, rows[i][p].fragment)
+			have = append(have, rows[i][p].Verified)
 		}
 		have = have[:r.d.Shape.K1]
 		for _, p := range r.lost {

@@ -1,0 +1,46 @@
+package fetch
+
+import (
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/blob"
+)
+
+// Member is a node that holds shards.
+type Member struct {
+	Peer   peer.ID
+	Addrs  []string // multiaddrs to dial first; the DHT may know more
+	Shards int      // number of shards whose Holder it is
+}
+
+// Directory says which member holds which shard.
+type Directory struct {
+	Shape   blob.Shape
+	Members []Member
+	// Holder has, for each shard, the index in Members of the node with the duty.
+	Holder []int
+	// From has, for each shard, the index in Members of the node that still serves the
+	// shard while it is handed over, or -1.
+	From []int
+}
+
+// holders lists the members to ask for a place of a blob, best first. During a
+// hand-over the old holder has every fragment, and the new holder may lack some.
+func (d *Directory) holders(id blob.ID, p blob.Place) []int {
+	shard := id.ShardOf(p, d.Shape.N)
+	if from := d.From[shard]; from >= 0 {
+		return []int{from, d.Holder[shard]}
+	}
+	return []int{d.Holder[shard]}
+}
+
+// Places lists, for each member, the places of a blob that it has the duty to hold,
+// ascending.
+func (d *Directory) Places(id blob.ID) [][]blob.Place {
+	out := make([][]blob.Place, len(d.Members))
+	for p := range d.Shape.N {
+		m := d.Holder[id.ShardOf(blob.Place(p), d.Shape.N)]
+		out[m] = append(out[m], blob.Place(p))
+	}
+	return out
+}

@@ -1,0 +1,289 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/p2p"
+)
+
+// ErrUnavailable is returned where too few places answered.
+var ErrUnavailable = errors.New("not enough of the blob's fragments can be reached")
+
+// ErrFrozen is returned, with ErrUnavailable, where nodes hold answers back during a
+// challenge. They answer once the challenge is over.
+var ErrFrozen = errors.New("a storage challenge is running")
+
+// query asks one member for its answers about places in stripes [from, to), and emits
+// each answer that the member holds, verified where the answer comes with a proof.
+// Wrong bytes are an error that wraps blob.ErrMismatch.
+type query[T any] func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(stripe uint32, p blob.Place, v T) error) error
+
+// gatherer collects, for each stripe of a run, answers from need different places. It
+// asks places in order, as many as are needed. For a member that fails, lacks a
+// fragment or stays silent too long, the next places in order are asked.
+type gatherer[T any] struct {
+	f        *Fetcher
+	d        *Directory
+	id       blob.ID
+	from, to uint32 // the run of stripes
+	need     int    // places for each stripe
+	ask      query[T]
+
+	queue    []candidate // not asked yet, best first
+	have     []map[blob.Place]T
+	complete int // stripes with need answers
+	pending  map[*request]bool
+	events   chan event[T]
+	failures []string
+	frozen   bool // a member holds an answer back
+
+	heard    time.Time     // time of the last answer of any member, or of the last hedge
+	sent     int           // requests so far
+	answered int           // requests so far that ended without an error
+	slowest  time.Duration // longest time of an answered request
+}
+
+// candidate is a place and a member that may answer for it.
+type candidate struct {
+	place  blob.Place
+	member int
+}
+
+// request is a query to one member that is under way.
+type request struct {
+	member  int
+	places  []blob.Place
+	left    map[blob.Place]int // stripes without an answer
+	began   time.Time
+	doubled bool // other members were asked for the same
+}
+
+// event is an answer to a request, or, with done, the request's end.
+type event[T any] struct {
+	request *request
+	done    bool
+	err     error
+	stripe  uint32
+	place   blob.Place
+	value   T
+}
+
+// freezeLimit bounds how long a reader waits for a challenge to end.
+const freezeLimit = 10 * time.Minute
+
+// gather returns, for each stripe of [from, to), the answers of at least need places.
+// While members hold answers back because a challenge runs, it waits and asks again.
+func gather[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask query[T]) ([]map[blob.Place]T, error) {
+	for began := time.Now(); ; {
+		have, err := gatherOnce(ctx, f, d, id, from, to, order, need, ask)
+		if !errors.Is(err, ErrFrozen) || time.Since(began) > freezeLimit {
+			return have, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(f.hedge):
+		}
+	}
+}
+
+// gatherOnce asks every candidate at most once. It returns when all its goroutines
+// have ended.
+func gatherOnce[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask query[T]) ([]map[blob.Place]T, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	g := &gatherer[T]{f: f, d: d, id: id, from: from, to: to, need: need, ask: ask,
+		have: make([]map[blob.Place]T, to-from), pending: map[*request]bool{}, events: make(chan event[T])}
+	for i := range g.have {
+		g.have[i] = make(map[blob.Place]T, need)
+	}
+	g.enqueue(order)
+	err := g.run(ctx)
+	cancel()
+	for len(g.pending) > 0 {
+		if e := <-g.events; e.done {
+			delete(g.pending, e.request)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return g.have, nil
+}
+
+// enqueue fills the queue: doubtful members after the others, and after the old holder
+// of a shard that is handed over its new one.
+func (g *gatherer[T]) enqueue(order []blob.Place) {
+	var last []candidate
+	for _, p := range order {
+		for i, m := range g.d.holders(g.id, p) {
+			c := candidate{place: p, member: m}
+			if i > 0 || g.f.doubtful(g.d.Members[m].Peer) {
+				last = append(last, c)
+			} else {
+				g.queue = append(g.queue, c)
+			}
+		}
+	}
+	g.queue = append(g.queue, last...)
+}
+
+func (g *gatherer[T]) run(ctx context.Context) error {
+	g.heard = time.Now()
+	g.send(ctx, g.need)
+	tick := time.NewTicker(g.f.hedge / 4)
+	defer tick.Stop()
+	for g.complete < len(g.have) {
+		if len(g.pending) == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if g.send(ctx, g.need); len(g.pending) == 0 {
+				return g.unavailable()
+			}
+		}
+		select {
+		case now := <-tick.C:
+			g.hedge(ctx, now)
+		case e := <-g.events:
+			g.heard = time.Now()
+			g.handle(ctx, e)
+		}
+	}
+	return nil
+}
+
+// send asks the next n candidates, one request per member. It skips a place whose
+// other holder has answered for all stripes.
+func (g *gatherer[T]) send(ctx context.Context, n int) {
+	byMember := map[int][]blob.Place{}
+	var members []int
+	for n > 0 && len(g.queue) > 0 {
+		c := g.queue[0]
+		g.queue = g.queue[1:]
+		if g.hasAll(c.place) {
+			continue
+		}
+		n--
+		if byMember[c.member] == nil {
+			members = append(members, c.member)
+		}
+		byMember[c.member] = append(byMember[c.member], c.place)
+	}
+	for _, m := range members {
+		r := &request{member: m, places: byMember[m], left: map[blob.Place]int{}, began: time.Now()}
+		for _, p := range r.places {
+			r.left[p] = len(g.have)
+		}
+		g.pending[r] = true
+		g.sent++
+		go g.perform(ctx, r)
+	}
+}
+
+// hasAll says whether a place has answered for all stripes.
+func (g *gatherer[T]) hasAll(p blob.Place) bool {
+	for _, have := range g.have {
+		if _, ok := have[p]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// perform puts a request to its member and turns the answers into events.
+func (g *gatherer[T]) perform(ctx context.Context, r *request) {
+	err := g.f.with(ctx, g.d.Members[r.member], func(l *p2p.Link) error {
+		return g.ask(l, r.places, g.from, g.to, func(stripe uint32, p blob.Place, v T) error {
+			g.events <- event[T]{request: r, stripe: stripe, place: p, value: v}
+			return ctx.Err()
+		})
+	})
+	g.events <- event[T]{request: r, done: true, err: err}
+}
+
+func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
+	if !e.done {
+		e.request.left[e.place]--
+		have := g.have[e.stripe-g.from]
+		if _, ok := have[e.place]; !ok {
+			have[e.place] = e.value
+			if len(have) == g.need {
+				g.complete++
+			}
+		}
+		return
+	}
+	delete(g.pending, e.request)
+	if e.err == nil {
+		g.answered++
+		g.slowest = max(g.slowest, time.Since(e.request.began))
+	}
+	missing := 0
+	for _, left := range e.request.left {
+		if left > 0 {
+			missing++
+		}
+	}
+	m := g.d.Members[e.request.member]
+	if e.err != nil && ctx.Err() == nil {
+		g.failures = append(g.failures, fmt.Sprintf("%s: %v", m.Peer, e.err))
+		if p2p.IsRefusal(e.err, p2p.CodeWait) {
+			g.frozen = true
+		} else {
+			g.f.judge(m, e.err)
+		}
+	} else if missing > 0 {
+		g.failures = append(g.failures, fmt.Sprintf("%s: lacks fragments of %d of its places", m.Peer, missing))
+	}
+	if missing > 0 && !e.request.doubled {
+		g.send(ctx, missing)
+	}
+}
+
+// hedge sends further requests in place of late ones. After a silence of all members
+// every pending request is late. Otherwise, once half of the requests were answered, a
+// request is late that takes longer than twice the slowest of those plus the hedge
+// time: a member may answer a byte at a time to look alive. A late member is asked
+// last for downFor.
+func (g *gatherer[T]) hedge(ctx context.Context, now time.Time) {
+	silence := now.Sub(g.heard) >= g.f.hedge
+	patience := 2*g.slowest + g.f.hedge
+	n := 0
+	for r := range g.pending {
+		late := 2*g.answered >= g.sent && now.Sub(r.began) > patience
+		if !r.doubled && (silence || late) {
+			r.doubled = true
+			n += len(r.places)
+			g.f.mark(g.d.Members[r.member].Peer, true)
+		}
+	}
+	if silence {
+		g.heard = now
+	}
+	g.send(ctx, n)
+}
+
+// unavailable names the stripe with the fewest answers, and the first failures.
+func (g *gatherer[T]) unavailable() error {
+	worst, stripe := g.need, g.from
+	for i, have := range g.have {
+		if len(have) < worst {
+			worst, stripe = len(have), g.from+uint32(i)
+		}
+	}
+	const shown = 4
+	detail := g.failures
+	if len(detail) > shown {
+		detail = append(detail[:shown:shown], fmt.Sprintf("and %d more", len(g.failures)-shown))
+	}
+	err := ErrUnavailable
+	if g.frozen {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, ErrFrozen)
+	}
+	return fmt.Errorf("stripe %d of %s: %d of %d places answered: %w (%s)", stripe, g.id, worst, g.need, err, strings.Join(detail, "; "))
+}
