@@ -42,7 +42,8 @@ var house = map[string]room{
 	"ledger":              {5, nil, "the rule book: pure"},
 	"ledger/comet":        {6, []string{"github.com/cometbft"}, "translates, holds no rule"},
 	"client":              {7, nil, "stores, pays, submits: runs no node"},
-	"node":                {8, []string{"golang.org/x/sys"}, "keeps what it promised"},
+	"node":                {8, nil, "keeps what it promised"},
+	"doctor":              {9, []string{"golang.org/x/sys"}, "examines a node: runs none"},
 	"gateway":             {8, nil, "HTTP for blobs"},
 	"testnet":             {9, nil, "processes: starts nodes, is none"},
 	"bench":               {10, nil, "measures; nothing depends on it"},
@@ -55,7 +56,7 @@ var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
 	"github.com/libp2p/go-libp2p":      {"p2p", "fetch", "node", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
-	"github.com/dustin/go-humanize":    {"node", "cmd/walrus"},
+	"github.com/dustin/go-humanize":    {"doctor", "cmd/walrus"},
 	"google.golang.org/protobuf/proto": {"kv"},
 }
 

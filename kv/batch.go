@@ -185,7 +185,7 @@ func (db *DB) explain(err error) error {
 // roomFor refuses to run into a full file system: the files are mapped, and a page
 // that cannot be given one is the end of the process.
 func (db *DB) roomFor(bytes int64) error {
-	free, err := freeBytes(db.dir)
+	free, err := FreeBytes(db.dir)
 	if err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func (db *DB) Close() error {
 func (db *DB) awaitRoom() error {
 	const pause = 200 * time.Millisecond
 	for {
-		free, err := freeBytes(db.dir)
+		free, err := FreeBytes(db.dir)
 		if err != nil || free >= CloseRoom {
 			return nil // what cannot be told is tried
 		}
@@ -165,10 +165,10 @@ func (db *DB) Verify() (err error) {
 }
 
 // DiskUsage is what the database occupies on its disk, in bytes: blocks, not sizes.
-func (db *DB) DiskUsage() (int64, error) { return diskUsage(db.dir) }
+func (db *DB) DiskUsage() (int64, error) { return DiskUsage(db.dir) }
 
 // Free is what the file system has left, in bytes.
-func (db *DB) Free() (int64, error) { return freeBytes(db.dir) }
+func (db *DB) Free() (int64, error) { return FreeBytes(db.dir) }
 
 // Get returns a copy of the value of key.
 func (db *DB) Get(key []byte) (value []byte, ok bool, err error) {

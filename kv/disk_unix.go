@@ -29,8 +29,9 @@ func lockDir(dir string) (*os.File, error) {
 	return nil, fmt.Errorf("lock: %w", err)
 }
 
-// freeBytes is what the file system of dir still has for this user.
-func freeBytes(dir string) (int64, error) {
+// FreeBytes is the free bytes of the file system of dir, for this user. Errors: those of
+// the system, as fs.ErrNotExist.
+func FreeBytes(dir string) (int64, error) {
 	var s syscall.Statfs_t
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, fmt.Errorf("free space of %s: %w", dir, err)
@@ -38,8 +39,10 @@ func freeBytes(dir string) (int64, error) {
 	return int64(s.Bavail) * int64(s.Bsize), nil
 }
 
-// diskUsage is the blocks under dir, in bytes: open logs are sparse, their sizes say nothing.
-func diskUsage(dir string) (total int64, err error) {
+// DiskUsage is the bytes of disk that the files under dir take. Their sizes do not tell,
+// since open logs are sparse. Errors: those of the system; a file that is missing, dir
+// too, takes 0 bytes.
+func DiskUsage(dir string) (total int64, err error) {
 	err = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // removed while we looked

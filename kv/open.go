@@ -60,7 +60,7 @@ func prepareDir(o Options) error {
 	case !info.IsDir():
 		return fmt.Errorf("not a directory: name another place or move the file away")
 	}
-	free, err := freeBytes(o.Dir)
+	free, err := FreeBytes(o.Dir)
 	if err != nil {
 		return err
 	}

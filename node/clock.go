@@ -6,8 +6,9 @@ import (
 )
 
 const (
-	// clockSlack is how far the machine's clock may be from the network's.
-	clockSlack = time.Minute
+	// ClockSlack is the largest difference between the machine's clock and the network's
+	// that passes without a warning.
+	ClockSlack = time.Minute
 	// clockAgain is the least time between two warnings.
 	clockAgain = time.Hour
 	// clockBlocks is how many blocks, one after the other, must say the same.
@@ -68,7 +69,7 @@ func (w *clockWatch) see(height uint64, block, now time.Time) (off time.Duration
 	}
 	// Round takes the monotonic reading away: it is the clock that people see.
 	off = last.came.Round(0).Sub(block)
-	if off.Abs() <= clockSlack || last.agree > 0 && (off > 0) != (last.off > 0) {
+	if off.Abs() <= ClockSlack || last.agree > 0 && (off > 0) != (last.off > 0) {
 		w.agree, w.off = 0, off
 		return 0, false
 	}

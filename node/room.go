@@ -42,7 +42,7 @@ func places(dir string) []string {
 // leastFree is the place with the least room, and its free bytes.
 func leastFree(dir string) (place string, free int64, err error) {
 	for _, p := range places(dir) {
-		n, err := freeBytes(p)
+		n, err := kv.FreeBytes(p)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue // made when the node opens, in dir

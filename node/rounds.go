@@ -24,7 +24,7 @@ const (
 	pullLimit    = 10 * time.Second // for one peer's answer
 	pullAtOnce   = 32               // holders
 	pullPeers    = 2                // asked beside the owner for what is lacking
-	jitterPart   = 6                // proofs are sent within this part of the time until the deadline
+	JitterPart   = 6                // proofs are sent within 1/JitterPart of the time until the deadline
 )
 
 // rounds takes part in the challenges: it proves what the node holds, checks what others
@@ -342,7 +342,7 @@ func (r *rounds) prove(ctx context.Context, h *hearing) {
 	}
 	list, promise := challenge.Messages(proofs)
 	h.sent(list, promise)
-	span := time.Duration(h.params.Challenge.Deadline*h.params.BlockMs) * time.Millisecond / jitterPart
+	span := time.Duration(h.params.Challenge.Deadline*h.params.BlockMs) * time.Millisecond / JitterPart
 	if !wait(ctx, rand.N(max(span, 1)), nil) {
 		return
 	}

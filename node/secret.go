@@ -20,7 +20,7 @@ const (
 	FragmentsDir = "fragments"
 	LedgerDir    = "ledger"
 	KeysDir      = "keys"
-	secretName   = "node.key"
+	SecretName   = "node.key" // in KeysDir
 )
 
 // ErrSecret is returned for a key file that is not one.
@@ -39,12 +39,12 @@ func CreateSecret(dir string) (token.Secret, error) {
 	if err := os.MkdirAll(keys, 0o700); err != nil {
 		return s, fmt.Errorf("node keys: %w", err)
 	}
-	path := filepath.Join(keys, secretName)
+	path := filepath.Join(keys, SecretName)
 	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
 		os.Remove(path) // its making was cut off before a key was in it
 	}
 	// It gets its name when it is whole: a crash leaves a key or none.
-	part, err := os.CreateTemp(keys, secretName+".part-")
+	part, err := os.CreateTemp(keys, SecretName+".part-")
 	if err != nil {
 		return s, fmt.Errorf("node keys: %w", err)
 	}
@@ -69,7 +69,7 @@ func CreateSecret(dir string) (token.Secret, error) {
 // EnsureSecret is the secret in dir, made if there is none: the making of the directory
 // may have been interrupted behind it.
 func EnsureSecret(dir string) (token.Secret, error) {
-	info, err := os.Stat(filepath.Join(dir, KeysDir, secretName))
+	info, err := os.Stat(filepath.Join(dir, KeysDir, SecretName))
 	if err == nil && info.Size() > 0 {
 		return LoadSecret(dir)
 	}
@@ -85,7 +85,7 @@ func LoadLooseSecret(dir string) (token.Secret, error) { return loadSecret(dir, 
 
 func loadSecret(dir string, loose bool) (s token.Secret, err error) {
 	keys := filepath.Join(dir, KeysDir)
-	path := filepath.Join(keys, secretName)
+	path := filepath.Join(keys, SecretName)
 	for _, beside := range []string{keys, filepath.Join(keys, comet.LastSignName)} {
 		if err := secretfile.Check(beside, loose); err != nil {
 			return s, fmt.Errorf("node keys: %w", err)

@@ -43,7 +43,7 @@ func (n *Node) ServeSocket(ctx context.Context, dir string) error {
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(lookAround(r.Context(), n.host, addresses))
+		json.NewEncoder(w).Encode(LookAround(r.Context(), n.host, addresses))
 	})
 	return serveSocket(ctx, dir, mux)
 }
@@ -147,9 +147,9 @@ func AskStatus(ctx context.Context, dir string) (s Status, err error) {
 	return s, err
 }
 
-// askSurroundings asks the node that runs in dir what its peers see of it at addresses,
-// or without any at those that it has.
-func askSurroundings(ctx context.Context, dir string, addresses []string) (s surroundings, err error) {
+// AskSurroundings asks the node that runs in dir to look around, see LookAround. It takes
+// up to 25 s. Errors: ErrNotRunning, ErrWaiting, ErrSilent; the end of ctx.
+func AskSurroundings(ctx context.Context, dir string, addresses []string) (s Surroundings, err error) {
 	err = askNode(ctx, lookLimit+lookMargin, dir, http.MethodPost, "/surroundings", addresses, &s)
 	return s, err
 }

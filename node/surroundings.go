@@ -13,41 +13,32 @@ import (
 )
 
 const (
-	askPeers  = 3                // that dial back
-	callPeers = 8                // that are called, at most
-	lookLimit = 20 * time.Second // for all of them
+	askPeers  = 3                // peers that are asked to dial back
+	callPeers = 8                // nodes that are called, at most
+	lookLimit = 20 * time.Second // for all of it
 )
 
-// surroundings is what a host learns from its peers about itself.
-type surroundings struct {
-	Called    int               `json:"called"`
-	Answer    int               `json:"answer"`
-	Clocks    []time.Duration   `json:"clocks_ns"` // by how much peers' clocks are ahead
-	Addresses []string          `json:"addresses"` // that were asked about
-	Seen      [][]p2p.Seen      `json:"seen"`      // of each address, by who answered
-	Errors    map[string]string `json:"errors,omitempty"`
+// Surroundings is a host's view of the network, and its peers' view of the host.
+type Surroundings struct {
+	Called    int               `json:"called"`           // nodes that were called
+	Answer    int               `json:"answer"`           // nodes of these that answered
+	Clocks    []time.Duration   `json:"clocks_ns"`        // peer's clock - this machine's, one per peer
+	Addresses []string          `json:"addresses"`        // addresses that peers were asked to dial
+	Seen      [][]p2p.Seen      `json:"seen"`             // for each address: one result per peer
+	Errors    map[string]string `json:"errors,omitempty"` // by peer
 }
 
-// sights is what was seen, by address.
-func (s surroundings) sights() (out []sight) {
-	for i, a := range s.Addresses {
-		if i < len(s.Seen) && len(s.Seen[i]) > 0 {
-			out = append(out, sight{a, s.Seen[i]})
-		}
-	}
-	return out
-}
-
-// lookAround calls nodes, and asks some of them to dial this host at addresses; without
-// any, at those where it listens as far as others can dial them.
-func lookAround(ctx context.Context, h *p2p.Host, addresses []string) surroundings {
+// LookAround calls nodes, and asks some of them to dial this host at addresses; with no
+// addresses, at those where the host listens and that others can dial. It takes up to
+// 20 s. A peer's failure is part of the result.
+func LookAround(ctx context.Context, h *p2p.Host, addresses []string) Surroundings {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
 	if len(addresses) == 0 {
 		addresses = p2p.Dialable(h.Addrs())
 	}
 	addresses = addresses[:min(len(addresses), p2p.MaxDialback)]
-	out := surroundings{Addresses: addresses, Seen: make([][]p2p.Seen, len(addresses)), Errors: map[string]string{}}
+	out := Surroundings{Addresses: addresses, Seen: make([][]p2p.Seen, len(addresses)), Errors: map[string]string{}}
 	var mu sync.Mutex // guards out
 	answer := out.call(ctx, h, &mu)
 	rand.Shuffle(len(answer), func(i, j int) { answer[i], answer[j] = answer[j], answer[i] })
@@ -55,7 +46,7 @@ func lookAround(ctx context.Context, h *p2p.Host, addresses []string) surroundin
 	for i, p := range answer {
 		ask := addresses
 		if i >= askPeers {
-			ask = nil // its clock will do
+			ask = nil // only its clock is asked for
 		}
 		all.Go(func() {
 			got, err := h.AskDialback(ctx, p, ask)
@@ -75,11 +66,11 @@ func lookAround(ctx context.Context, h *p2p.Host, addresses []string) surroundin
 	return out
 }
 
-// call makes sure of connections to some nodes, and returns who answers.
-func (s *surroundings) call(ctx context.Context, h *p2p.Host, mu *sync.Mutex) (answer []peer.ID) {
+// call connects to some nodes, and returns those that answer.
+func (s *Surroundings) call(ctx context.Context, h *p2p.Host, mu *sync.Mutex) (answer []peer.ID) {
 	var list []peer.ID
 	for p, hello := range h.Peers() {
-		if hello.Ledger != "" { // a node: clients listen to nobody
+		if hello.Ledger != "" { // a node: a client names no ledger
 			list = append(list, p)
 		}
 	}

@@ -6,12 +6,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/doctor"
 )
 
 // diagnosis is what is printed of one.
 type diagnosis struct {
-	node.Diagnosis
+	doctor.Diagnosis
 	OK   int `json:"ok"`
 	Warn int `json:"warn"`
 	Fail int `json:"fail"`
@@ -33,11 +33,11 @@ func (a *app) nodeDoctor() *cobra.Command {
 	var dir string
 	var addresses []string
 	c := &cobra.Command{Use: "doctor", Short: "Look whether a node and its machine are fit for the network", Long: doctorHelp, Args: cobra.NoArgs, RunE: func(c *cobra.Command, _ []string) error {
-		found, err := node.Examine(c.Context(), node.ExamineOptions{Dir: dir, Addresses: addresses, Version: version(), Log: a.log()})
+		found, err := doctor.Examine(c.Context(), doctor.Options{Dir: dir, Addresses: addresses, Version: version(), Log: a.log()})
 		if err != nil {
 			return err
 		}
-		out := diagnosis{Diagnosis: found, OK: found.Count(node.Healthy), Warn: found.Count(node.Doubtful), Fail: found.Count(node.Failing)}
+		out := diagnosis{Diagnosis: found, OK: found.Count(doctor.Healthy), Warn: found.Count(doctor.Doubtful), Fail: found.Count(doctor.Failing)}
 		if out.Fail > 0 {
 			out.Error = fmt.Sprintf("%d of %d checks of the node in %s fail", out.Fail, len(out.Checks), dir)
 		}

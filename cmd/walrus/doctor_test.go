@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/walrus-network/walrus/doctor"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet"
 )
 
 // check is one of a diagnosis, by name.
-func (d diagnosis) check(t *testing.T, name string) node.Check {
+func (d diagnosis) check(t *testing.T, name string) doctor.Check {
 	t.Helper()
 	for _, c := range d.Checks {
 		if c.Name == name {
@@ -22,7 +23,7 @@ func (d diagnosis) check(t *testing.T, name string) node.Check {
 		}
 	}
 	t.Errorf("no check %q in %+v", name, d.Checks)
-	return node.Check{}
+	return doctor.Check{}
 }
 
 // examined runs doctor, whatever comes of it: what a disk of this machine has free is
@@ -51,7 +52,7 @@ func TestDoctorOnANodeThatRunsAndThatDoesNot(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		for _, name := range []string{"keys", "last sign", "wallet apart", "network", "ledger", "registration", "versions", "clock", "proof time", "dial-back"} {
-			if c := got.check(t, name); c.Health != node.Healthy {
+			if c := got.check(t, name); c.Health != doctor.Healthy {
 				t.Errorf("running %v: %+v", running, c)
 			}
 		}
@@ -67,7 +68,7 @@ func TestDoctorOnANodeThatRunsAndThatDoesNot(t *testing.T) {
 		t.Errorf("for people: %s", out)
 	}
 	other := object[diagnosis](t, walrus(t, "node", "doctor", "--dir", dir, "--address", "/ip4/127.0.0.1/tcp/1,/ip4/203.0.113.7/tcp/1", "--json").out)
-	if c := other.check(t, "dial-back"); c.Health != node.Failing || !strings.Contains(c.Figure, "/tcp/1 answers none of") || !strings.Contains(c.Figure, "you come from 127.0.0.1") {
+	if c := other.check(t, "dial-back"); c.Health != doctor.Failing || !strings.Contains(c.Figure, "/tcp/1 answers none of") || !strings.Contains(c.Figure, "you come from 127.0.0.1") {
 		t.Errorf("%+v", c)
 	}
 	ok(t, "testnet", "start", "0", "--dir", d.net)
@@ -162,7 +163,7 @@ func TestWhoCannotProveInTimeIsRefused(t *testing.T) {
 	bond := []string{"pool", "bond", id, "1WAL", "--dry-run", "--dir", made.NodeDir(0)}
 	refused(t, exitFail, said, bond...)
 	ok(t, append(bond, "--force")...)
-	if c := examined(t, exitFail, dir).check(t, "proof time"); c.Health != node.Failing || !strings.Contains(c.Advice, "faster disk") {
+	if c := examined(t, exitFail, dir).check(t, "proof time"); c.Health != doctor.Failing || !strings.Contains(c.Advice, "faster disk") {
 		t.Errorf("%+v", c)
 	}
 }
@@ -174,7 +175,7 @@ func TestDoctorSaysWhatIsWrongInADirectory(t *testing.T) {
 	fails := func(dir, name, says string) {
 		t.Helper()
 		c := examined(t, exitFail, dir).check(t, name)
-		if c.Health != node.Failing || !strings.Contains(c.Figure+c.Advice, says) {
+		if c.Health != doctor.Failing || !strings.Contains(c.Figure+c.Advice, says) {
 			t.Errorf("%+v, want %q", c, says)
 		}
 	}
@@ -185,11 +186,11 @@ func TestDoctorSaysWhatIsWrongInADirectory(t *testing.T) {
 	// Nobody answers, either: that takes a while, so both are looked at in one.
 	got := examined(t, exitFail, dir)
 	for name, says := range map[string]string{"keys": "chmod 600 " + key, "network": "0 of 3", "ledger": "bootstrap"} {
-		if c := got.check(t, name); c.Health != node.Failing || !strings.Contains(c.Figure+c.Advice, says) {
+		if c := got.check(t, name); c.Health != doctor.Failing || !strings.Contains(c.Figure+c.Advice, says) {
 			t.Errorf("%+v, want %q", c, says)
 		}
 	}
-	if c := got.check(t, "dial-back"); c.Health != node.Doubtful || !strings.Contains(c.Figure, "no peer answers") {
+	if c := got.check(t, "dial-back"); c.Health != doctor.Doubtful || !strings.Contains(c.Figure, "no peer answers") {
 		t.Errorf("%+v", c)
 	}
 	secret, err := os.ReadFile(key)

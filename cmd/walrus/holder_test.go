@@ -13,8 +13,8 @@ import (
 
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/doctor"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -345,7 +345,7 @@ func sampleRequest() nodeRequest {
 	operator := holderKey(1).Address()
 	b := ledger.RegisterNode{Addresses: []string{"/ip4/1.2.3.4/tcp/5"}, Comet: "1.2.3.4:6", CapacityKiB: 7, Name: "n"}.Prove("walrus-00000000", "walrus", operator, s.Key(), s.BLSKey())
 	r := newRequest("walrus-00000000", operator, b)
-	r.Opening = &node.OpeningTime{Prove: time.Microsecond, Verify: 100}
+	r.Opening = &doctor.OpeningTime{Prove: time.Microsecond, Verify: 100}
 	return r
 }
 

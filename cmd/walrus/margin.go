@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/walrus-network/walrus/doctor"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/staking"
 )
 
@@ -24,11 +24,11 @@ const forceHelp = "; walrus node doctor on that machine tells what is slow; --fo
 // measureOpening measures what one question costs on this machine, for the node in dir.
 // It is nil where the network asks nothing, and where it cannot be measured and force
 // says to go on.
-func (a *app) measureOpening(ctx context.Context, dir string, p ledger.Params, force bool) (*node.OpeningTime, error) {
-	if _, asked := (node.OpeningTime{}).Round(p, 1).Margin(); !asked {
+func (a *app) measureOpening(ctx context.Context, dir string, p ledger.Params, force bool) (*doctor.OpeningTime, error) {
+	if _, asked := (doctor.OpeningTime{}).Round(p, 1).Margin(); !asked {
 		return nil, nil
 	}
-	o, err := node.TryProving(ctx, dir, p)
+	o, err := doctor.MeasureOpening(ctx, dir, p)
 	switch {
 	case err == nil:
 		return &o, nil
@@ -42,9 +42,9 @@ func (a *app) measureOpening(ctx context.Context, dir string, p ledger.Params, f
 // enough judges whether a machine proves in time what it may be given among so many
 // nodes: the most that one of them gets, since more stake can come at any time. It
 // refuses one that does not, unless force says to go on. note is for people.
-func enough(o *node.OpeningTime, p ledger.Params, nodes int, force bool) (note string, err error) {
-	shards := node.ShardsToExpect(p, nodes, 0)
-	if _, asked := (node.OpeningTime{}).Round(p, shards).Margin(); !asked {
+func enough(o *doctor.OpeningTime, p ledger.Params, nodes int, force bool) (note string, err error) {
+	shards := doctor.ShardsToExpect(p, nodes, 0)
+	if _, asked := (doctor.OpeningTime{}).Round(p, shards).Margin(); !asked {
 		return "", nil
 	}
 	if o == nil {

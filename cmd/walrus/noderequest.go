@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/doctor"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/p2p"
@@ -41,7 +42,7 @@ type nodeRequest struct {
 	About       string         `json:"about,omitempty"`
 	// Opening is what the node's machine was measured to need, for whoever pays the bond
 	// to judge. It is not signed: who lies here harms himself.
-	Opening *node.OpeningTime `json:"opening,omitempty"`
+	Opening *doctor.OpeningTime `json:"opening,omitempty"`
 }
 
 // Of the file of a request.

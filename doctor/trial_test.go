@@ -1,4 +1,4 @@
-package node
+package doctor
 
 import (
 	"context"
@@ -15,7 +15,7 @@ func TestATrialMeasuresAndLeavesNothing(t *testing.T) {
 		p.Shards = shards
 		dir := t.TempDir()
 		begin := time.Now()
-		o, err := TryProving(within(t), dir, p)
+		o, err := MeasureOpening(t.Context(), dir, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func TestATrialMeasuresAndLeavesNothing(t *testing.T) {
 
 func TestATrialThatIsInterruptedLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	ctx, cancel := context.WithCancel(within(t))
+	ctx, cancel := context.WithCancel(t.Context())
 	tr, err := newTrial(ctx, dir, ledger.Testnet())
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestATrialThatIsInterruptedLeavesNothing(t *testing.T) {
 	if err := tr.close(); err != nil {
 		t.Error(err)
 	}
-	if _, err := TryProving(ctx, dir, ledger.Testnet()); err == nil {
+	if _, err := MeasureOpening(ctx, dir, ledger.Testnet()); err == nil {
 		t.Error("it began")
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {

@@ -1,10 +1,9 @@
-package node
+package doctor
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,24 +12,26 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/wallet"
 )
 
-// Diagnosis is what was found out about a node and its machine.
+// Diagnosis is the result of an examination.
 type Diagnosis struct {
 	Node    *staking.NodeID `json:"node,omitempty"`
 	Running bool            `json:"running"`
 	Checks  []Check         `json:"checks"`
 	Disk    *DiskSpeed      `json:"disk,omitempty"`
-	Proof   *ProofTime      `json:"proof,omitempty"`
+	Proof   *ProofTime      `json:"proof,omitempty"` // of a round
 }
 
-// Count is how many checks came out so.
+// Count is the number of checks with this health.
 func (d Diagnosis) Count(h Health) (n int) {
 	for _, c := range d.Checks {
 		if c.Health == h {
@@ -46,44 +47,45 @@ func (d *Diagnosis) fail(name string, err error, advice string) {
 	d.add(Check{name, Failing, err.Error(), advice})
 }
 
-// ExamineOptions say which node is examined.
-type ExamineOptions struct {
-	Dir string
-	// Addresses are those that others are to dial; none: those of the ledger, or those
-	// where the node listens.
+// Options name the node to examine.
+type Options struct {
+	Dir string // of the node
+	// Addresses are the multiaddrs that peers are asked to dial. Empty: those of the
+	// ledger's record of the node, else those where the node listens.
 	Addresses []string
 	Version   string // of this program
 	Log       *slog.Logger
 }
 
-// examining is one examination of the node in a directory.
-type examining struct {
+// examination is one examination of the node in a directory.
+type examination struct {
 	Diagnosis
-	ExamineOptions
-	file    File
+	Options
+	file    node.File
+	daemon  node.DaemonConfig
 	secret  token.Secret
-	status  Status // where it runs
+	status  node.Status // if the node runs
 	network client.Network
-	ledger  *ledgerFacts // nil: nobody told
+	ledger  *ledgerFacts // nil: no node answered
 }
 
-// Examine looks at a node and at its machine. It takes some seconds, half a
-// minute where nobody answers. A node that does not run is put on the network for that
-// time, at the addresses where it will listen. An error is returned only where ctx ends:
-// what does not work is a Check.
-func Examine(ctx context.Context, o ExamineOptions) (Diagnosis, error) {
-	x := &examining{ExamineOptions: o}
-	file, err := LoadFile(o.Dir)
+// Examine examines a node and its machine. It takes some seconds, and half a minute where
+// no node of the network answers. A node that does not run is on the network for that
+// time, at the addresses where it will listen. A failure is a Check of the Diagnosis; an
+// error is returned only if ctx ends.
+func Examine(ctx context.Context, o Options) (Diagnosis, error) {
+	x := &examination{Options: o}
+	file, err := node.LoadFile(o.Dir)
 	if err != nil {
 		x.fail(checkConfig, err, "")
 		return x.Diagnosis, ctx.Err()
 	}
-	if _, err := file.Daemon(o.Dir, nil, o.Version); err != nil {
-		x.fail(checkConfig, err, "correct it in "+FileName)
+	if x.daemon, err = file.Daemon(o.Dir, nil, o.Version); err != nil {
+		x.fail(checkConfig, err, "correct it in "+node.FileName)
 		return x.Diagnosis, ctx.Err()
 	}
 	x.file = file
-	x.add(healthy(checkConfig, "%s can be used", FileName))
+	x.add(healthy(checkConfig, "%s can be used", node.FileName))
 	if !x.process(ctx) {
 		return x.Diagnosis, ctx.Err()
 	}
@@ -102,16 +104,16 @@ func Examine(ctx context.Context, o ExamineOptions) (Diagnosis, error) {
 	return x.Diagnosis, ctx.Err()
 }
 
-// process looks at the node's process. Nothing is examined beside one that runs and does
-// not answer: where the node listens, nothing else can.
-func (x *examining) process(ctx context.Context) (ok bool) {
+// process checks the node's process. ok is false if it runs and does not answer: then the
+// rest cannot be examined, since the node's addresses are taken.
+func (x *examination) process(ctx context.Context) (ok bool) {
 	var err error
-	if x.status, err = AskStatus(ctx, x.Dir); err == nil {
+	if x.status, err = node.AskStatus(ctx, x.Dir); err == nil {
 		x.Running = true
 		x.add(healthy(checkProcess, "it runs and answers"))
 		return true
 	}
-	if _, held, _ := Holder(x.Dir); !held {
+	if _, held, _ := node.Holder(x.Dir); !held {
 		x.add(healthy(checkProcess, "it does not run"))
 		return true
 	}
@@ -120,10 +122,10 @@ func (x *examining) process(ctx context.Context) (ok bool) {
 	return false
 }
 
-// keys looks at what lies in the directory; ok is false where there is no key.
-func (x *examining) keys() (ok bool) {
-	path := filepath.Join(x.Dir, KeysDir, secretName)
-	secret, err := LoadLooseSecret(x.Dir) // all that is wrong is told, not the first alone
+// keys checks the node's keys and the files beside them. ok is false where there is no key.
+func (x *examination) keys() (ok bool) {
+	path := filepath.Join(x.Dir, node.KeysDir, node.SecretName)
+	secret, err := node.LoadLooseSecret(x.Dir) // wrong rights do not end the examination
 	info, statErr := os.Stat(path)
 	if err = errors.Join(err, statErr); err != nil {
 		x.fail(checkKeys, err, "")
@@ -133,25 +135,25 @@ func (x *examining) keys() (ok bool) {
 	id := staking.NodeID(secret.Key().Public())
 	x.Node = &id
 	judged := judgeSecret(id.String(), path, info.Mode())
-	if _, err := LoadSecret(x.Dir); err != nil && judged.Health != Failing {
+	if _, err := node.LoadSecret(x.Dir); err != nil && judged.Health != Failing {
 		x.fail(checkKeys, err, "")
 	} else {
 		x.add(judged)
 	}
-	_, err = os.Stat(filepath.Join(x.Dir, LedgerDir, "db"))
+	_, err = os.Stat(filepath.Join(x.Dir, node.LedgerDir, "db"))
 	ran := err == nil
-	signed := filepath.Join(x.Dir, KeysDir, comet.LastSignName)
+	signed := filepath.Join(x.Dir, node.KeysDir, comet.LastSignName)
 	_, err = os.Stat(signed)
 	x.add(judgeSigned(signed, ran, err == nil), judgeWallet(walletsIn(x.Dir)))
 	return true
 }
 
-// walletsIn is the files in a node's directory, and beside its keys, that hold a wallet.
+// walletsIn lists the wallets in a node's directory and beside its keys.
 func walletsIn(dir string) (found []string) {
-	for _, place := range []string{dir, filepath.Join(dir, KeysDir)} {
+	for _, place := range []string{dir, filepath.Join(dir, node.KeysDir)} {
 		list, err := os.ReadDir(place)
 		if err != nil {
-			continue // what is not there holds none
+			continue // not there
 		}
 		for _, e := range list {
 			if path := filepath.Join(place, e.Name()); e.Type().IsRegular() && wallet.Is(path) {
@@ -162,8 +164,8 @@ func walletsIn(dir string) (found []string) {
 	return found
 }
 
-// outside looks at the network: who answers, what the ledger says, what time it is.
-func (x *examining) outside(ctx context.Context) (surroundings, error) {
+// outside checks the network: its nodes, its ledger and its time.
+func (x *examination) outside(ctx context.Context) (node.Surroundings, error) {
 	ledgerErr := x.look(ctx)
 	addresses := x.Addresses
 	if len(addresses) == 0 && x.ledger != nil && x.ledger.record != nil {
@@ -190,22 +192,23 @@ func (x *examining) outside(ctx context.Context) (surroundings, error) {
 	return around, err
 }
 
-// around asks the running node what its peers see of it, or looks for itself with the
-// node's key, where the node will listen.
-func (x *examining) around(ctx context.Context, addresses []string) (surroundings, error) {
+// around asks the running node to look around. For a node that does not run it looks
+// around itself, with the node's key and where the node will listen.
+func (x *examination) around(ctx context.Context, addresses []string) (node.Surroundings, error) {
 	if x.Running {
-		return askSurroundings(ctx, x.Dir, addresses)
+		return node.AskSurroundings(ctx, x.Dir, addresses)
 	}
 	h, err := p2p.New(p2p.Config{Key: x.secret.Key().Ed25519(), Listen: x.file.Listen, Bootstrap: x.network.Bootstrap, Log: x.Log,
 		Hello: p2p.Hello{Chain: string(x.network.Genesis.ChainID()), Version: x.Version}})
 	if err != nil {
-		return surroundings{}, err
+		return node.Surroundings{}, err
 	}
-	return lookAround(ctx, h, addresses), h.Close()
+	return node.LookAround(ctx, h, addresses), h.Close()
 }
 
-// params are those in force, or of the genesis where the ledger is out of reach.
-func (x *examining) params() (p ledger.Params, nodes, shards int) {
+// params returns the parameters in force, the nodes that may have shards, and the node's
+// shards; those of the genesis where the ledger cannot be reached.
+func (x *examination) params() (p ledger.Params, nodes, shards int) {
 	if x.ledger != nil {
 		return x.ledger.rules.Params, x.ledger.nodes, x.ledger.shards
 	}
@@ -213,7 +216,7 @@ func (x *examining) params() (p ledger.Params, nodes, shards int) {
 	return g.Params, len(g.Nodes), 0
 }
 
-func (x *examining) disk(ctx context.Context) {
+func (x *examination) disk(ctx context.Context) {
 	speed, err := MeasureDisk(ctx, x.Dir)
 	if err != nil {
 		x.fail(checkDisk, err, "look at the file system's messages, its free space, and who may write there")
@@ -223,9 +226,9 @@ func (x *examining) disk(ctx context.Context) {
 	x.add(judgeDisk(speed))
 }
 
-func (x *examining) proofs(ctx context.Context) {
+func (x *examination) proofs(ctx context.Context) {
 	params, nodes, has := x.params()
-	o, err := TryProving(ctx, x.Dir, params)
+	o, err := MeasureOpening(ctx, x.Dir, params)
 	if err != nil {
 		x.fail(checkProofs, err, "it needs some free space where the fragments lie")
 		return
@@ -235,32 +238,24 @@ func (x *examining) proofs(ctx context.Context) {
 	x.add(judgeProofs(t))
 }
 
-func (x *examining) capacity() {
-	place := filepath.Join(x.Dir, FragmentsDir)
-	if _, err := os.Stat(place); err != nil {
-		place = x.Dir
-	}
-	free, err := freeBytes(place)
+func (x *examination) capacity() {
+	free, err := kv.FreeBytes(fragmentsDisk(x.Dir))
 	if err != nil {
 		x.fail(checkCapacity, err, "")
 		return
 	}
-	declared, err := size("capacity", x.file.Capacity)
-	if err != nil {
-		x.fail(checkCapacity, err, "")
-		return
-	}
+	declared := x.daemon.Capacity
 	if x.ledger != nil && x.ledger.record != nil {
 		declared = int64(min(x.ledger.record.CapacityKiB, 1<<52)) << 10
 	}
 	stored := x.status.Possession.Bytes
 	if !x.Running {
-		stored = bytesUnder(filepath.Join(x.Dir, FragmentsDir))
+		stored, _ = kv.DiskUsage(filepath.Join(x.Dir, node.FragmentsDir)) // files that cannot be read take 0
 	}
 	x.add(judgeCapacity(declared, stored, free))
 }
 
-func (x *examining) dialback(around surroundings, err error) {
+func (x *examination) dialback(around node.Surroundings, err error) {
 	reason := "this machine has no address that others can dial"
 	switch {
 	case err != nil:
@@ -273,25 +268,10 @@ func (x *examining) dialback(around surroundings, err error) {
 			reason = fmt.Sprintf("no peer dialed: %.200q", why)
 		}
 	}
-	x.add(judgeDialback(around.sights(), reason))
+	x.add(judgeDialback(dialbacks(around), reason))
 }
 
-// bytesUnder is what the files under dir take of the disk: logs are sparse, and their
-// sizes say nothing.
-func bytesUnder(dir string) (sum int64) {
-	_ = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
-		if err != nil {
-			return nil // gone meanwhile, or not there: it takes nothing
-		}
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
-			sum += allocated(info)
-		}
-		return nil
-	})
-	return sum
-}
-
-// moduleVersion is the version of a dependency that this program was built with.
+// moduleVersion is the version of a dependency in this program.
 func moduleVersion(path string) string {
 	info, _ := debug.ReadBuildInfo()
 	if info != nil {

@@ -1,4 +1,4 @@
-package node
+package doctor
 
 import (
 	"context"
@@ -12,34 +12,36 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/walrus-network/walrus/node"
 )
 
-// What is measured of a disk.
+// The size of a measurement of a disk.
 const (
-	syncBytes  = 4 << 10
-	syncTimes  = 21
+	syncBytes  = 4 << 10 // written before each fsync
+	syncTimes  = 21      // fsyncs, at most
 	writeBytes = 32 << 20
 	writePiece = 1 << 20
 	readBytes  = 64 << 10
-	readTimes  = 64
-	diskTime   = 2 * time.Second // for each of the three, then it goes on
+	readTimes  = 64              // reads, at most
+	diskTime   = 2 * time.Second // for each of the three measurements, at most
 )
 
-// DiskSpeed is what a disk does.
+// DiskSpeed is the measured speed of a disk.
 type DiskSpeed struct {
 	Sync      time.Duration `json:"fsync_median_ns"`
 	WorstSync time.Duration `json:"fsync_worst_ns"`
-	Write     int64         `json:"write_bytes_per_second"` // one after the other, until it is on the disk
-	Read      time.Duration `json:"read_median_ns"`         // of 64 KiB anywhere, not from memory as far as the system lets go of it
-	Kind      string        `json:"file_system,omitempty"`  // where it is one that a node should not be on
+	Write     int64         `json:"write_bytes_per_second"` // written in order, with a final fsync
+	Read      time.Duration `json:"read_median_ns"`         // of 64 KiB at a random place, past the page cache where the system allows that
+	Kind      string        `json:"file_system,omitempty"`  // its name, if a node should not lie on it
 }
 
-// scratch is a file that is written and read to measure its disk.
+// scratch is a file whose disk is measured.
 type scratch interface {
 	io.WriterAt
 	io.ReaderAt
 	Sync() error
-	// Forget lets what was written be read from the disk.
+	// Forget drops the file from the page cache, so that reads come from the disk.
 	Forget() error
 }
 
@@ -47,17 +49,16 @@ type scratchFile struct{ *os.File }
 
 func (f scratchFile) Forget() error { return forget(f.File) }
 
-// MeasureDisk measures the disk on which a node's fragments lie, or will lie. What it
-// wrote is gone when it returns.
+// MeasureDisk measures the disk of the fragments of the node in dir. It takes up to six
+// seconds, and removes the 32 MiB that it writes. Errors: those of the system; the end
+// of ctx.
 func MeasureDisk(ctx context.Context, dir string) (d DiskSpeed, err error) {
-	if info, err := os.Stat(filepath.Join(dir, FragmentsDir)); err == nil && info.IsDir() {
-		dir = filepath.Join(dir, FragmentsDir)
-	}
+	dir = fragmentsDisk(dir)
 	f, err := os.CreateTemp(dir, trialPrefix)
 	if err != nil {
 		return d, fmt.Errorf("measure the disk: %w", err)
 	}
-	os.Remove(f.Name()) // it lives until it is closed, whatever happens
+	os.Remove(f.Name()) // the file goes when it is closed, whatever happens
 	d, err = measureDisk(ctx, scratchFile{f})
 	if err = errors.Join(err, f.Close()); err != nil {
 		return d, fmt.Errorf("measure the disk: %w", err)
@@ -71,7 +72,7 @@ func measureDisk(ctx context.Context, f scratch) (d DiskSpeed, err error) {
 	if _, err := rand.Read(piece); err != nil {
 		return d, err
 	}
-	syncs, err := repeat(ctx, syncTimes, func(i int) error {
+	syncs, err := repeat(ctx, syncTimes, diskTime, func(i int) error {
 		if _, err := f.WriteAt(piece[:syncBytes], int64(i*syncBytes)); err != nil {
 			return err
 		}
@@ -82,7 +83,7 @@ func measureDisk(ctx context.Context, f scratch) (d DiskSpeed, err error) {
 	}
 	d.Sync, d.WorstSync = median(syncs), slices.Max(syncs)
 	begin := time.Now()
-	writes, err := repeat(ctx, writeBytes/writePiece, func(i int) error {
+	writes, err := repeat(ctx, writeBytes/writePiece, diskTime, func(i int) error {
 		_, err := f.WriteAt(piece, int64(i)*writePiece)
 		return err
 	})
@@ -97,7 +98,7 @@ func measureDisk(ctx context.Context, f scratch) (d DiskSpeed, err error) {
 	if err := f.Forget(); err != nil {
 		return d, err
 	}
-	reads, err := repeat(ctx, readTimes, func(int) error {
+	reads, err := repeat(ctx, readTimes, diskTime, func(int) error {
 		_, err := f.ReadAt(piece[:readBytes], mrand.Int64N(size/readBytes)*readBytes)
 		return err
 	})
@@ -105,9 +106,20 @@ func measureDisk(ctx context.Context, f scratch) (d DiskSpeed, err error) {
 	return d, err
 }
 
-// repeat times what do does, some times, or fewer where that takes long: once at least.
-func repeat(ctx context.Context, most int, do func(int) error) (took []time.Duration, err error) {
-	for begin, i := time.Now(), 0; i < most && (i == 0 || time.Since(begin) < diskTime); i++ {
+// fragmentsDisk is the directory of a node's fragments, which may be on a disk of its own.
+// Before it exists, it is the node's directory, in which it will be made.
+func fragmentsDisk(dir string) string {
+	fragments := filepath.Join(dir, node.FragmentsDir)
+	if info, err := os.Stat(fragments); err == nil && info.IsDir() {
+		return fragments
+	}
+	return dir
+}
+
+// repeat calls do with 0, 1, 2 and so on, at most most times, and returns how long each
+// call took. After limit it makes no further call; it makes at least one.
+func repeat(ctx context.Context, most int, limit time.Duration, do func(int) error) (took []time.Duration, err error) {
+	for begin, i := time.Now(), 0; i < most && (i == 0 || time.Since(begin) < limit); i++ {
 		if err := ctx.Err(); err != nil {
 			return took, err
 		}
@@ -120,7 +132,7 @@ func repeat(ctx context.Context, most int, do func(int) error) (took []time.Dura
 	return took, nil
 }
 
-// forgetFiles makes the system read the files in dir from the disk again.
+// forgetFiles drops the files in dir from the page cache, so that reads come from the disk.
 func forgetFiles(dir string) error {
 	list, err := os.ReadDir(dir)
 	if err != nil {

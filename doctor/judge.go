@@ -1,4 +1,4 @@
-package node
+package doctor
 
 import (
 	"fmt"
@@ -10,31 +10,32 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// Health is what a check found.
+// Health is the result of a check in a word.
 type Health string
 
 const (
 	Healthy  Health = "ok"
-	Doubtful Health = "warn" // it works, and may not for long
-	Failing  Health = "fail" // it does not do
+	Doubtful Health = "warn" // the node works now, and may stop working
+	Failing  Health = "fail" // the node does not work, or is not paid
 )
 
-// Check is one thing that was looked at: what was found, against what, and what to do.
+// Check is the result of one check.
 type Check struct {
 	Name   string `json:"name"`
 	Health Health `json:"status"`
-	Figure string `json:"figure"`
-	Advice string `json:"advice,omitempty"` // where it is not ok
+	Figure string `json:"figure"`           // the finding, beside its limit
+	Advice string `json:"advice,omitempty"` // for the operator, if the check is not ok
 }
 
 func healthy(name, format string, args ...any) Check {
 	return Check{Name: name, Health: Healthy, Figure: fmt.Sprintf(format, args...)}
 }
 
-// The names of the checks, in the order in which they are told.
+// The names of the checks, in the order of a Diagnosis.
 const (
 	checkConfig   = "config"
 	checkProcess  = "process"
@@ -51,32 +52,33 @@ const (
 	checkDialback = "dial-back"
 )
 
-// Limits of what is well. That of the clock is the running node's: clockSlack.
+// Limits of a healthy node. The clock's is that of the running node, node.ClockSlack.
 const (
-	clockDoubt   = clockSlack / 6
-	syncDoubt    = 30 * time.Millisecond // each block waits for several
+	clockDoubt   = node.ClockSlack / 6
+	syncDoubt    = 30 * time.Millisecond // of an fsync; each block waits for several
 	syncFail     = 500 * time.Millisecond
-	writeDoubt   = 20 << 20 // bytes a second: below, repair takes days
-	readDoubt    = 30 * time.Millisecond
-	marginDoubt  = 2 * LeastMargin // a disk that fills grows slower
-	roomDoubt    = 10              // percent of what is declared that should be free beyond it
-	stillBlocks  = 10              // blocks after which a ledger without one stands still
-	stillSlack   = 5 * time.Second
-	peersDoubt   = 2
-	secretOthers = fs.FileMode(0o077) // rights of others than the owner
+	writeDoubt   = 20 << 20              // bytes a second; below this, repair takes days
+	readDoubt    = 30 * time.Millisecond // of 64 KiB
+	marginDoubt  = 2 * LeastMargin       // a disk gets slower as it fills
+	roomDoubt    = 10                    // 1/roomDoubt of the declared bytes should be free beyond them
+	stillBlocks  = 10                    // block times without a block: the ledger stands still
+	stillSlack   = 5 * time.Second       // added to that
+	peersDoubt   = 2                     // nodes that should answer
+	secretOthers = fs.FileMode(0o077)    // rights of users other than the owner
 )
 
-// judgeSecret looks at the rights of the file that holds the node's keys.
-func judgeSecret(node string, path string, mode fs.FileMode) Check {
-	c := healthy(checkKeys, "%s, readable by its owner alone", node)
+// judgeSecret checks the rights of the file with the node's keys.
+func judgeSecret(id string, path string, mode fs.FileMode) Check {
+	c := healthy(checkKeys, "%s, readable by its owner alone", id)
 	if mode.Perm()&secretOthers != 0 {
-		c.Health, c.Figure = Failing, fmt.Sprintf("%s, whose file has the rights %v", node, mode.Perm())
+		c.Health, c.Figure = Failing, fmt.Sprintf("%s, whose file has the rights %v", id, mode.Perm())
 		c.Advice = fmt.Sprintf("others on this machine can read what signs for your stake: chmod 600 %s; if they are not you, make a new node", path)
 	}
 	return c
 }
 
-// judgeSigned looks for the record of what was signed last: ran says that a ledger lies here.
+// judgeSigned checks that the record of the last signature is there. ran says that the
+// directory holds a ledger.
 func judgeSigned(path string, ran, there bool) Check {
 	switch {
 	case there:
@@ -88,7 +90,7 @@ func judgeSigned(path string, ran, there bool) Check {
 		"restore it from your backup; without it the node waits before it signs, and if this key runs elsewhere too, it signs twice and loses its stake"}
 }
 
-// judgeWallet looks at what wallets lie in the node's directory.
+// judgeWallet checks that no wallet lies in the node's directory.
 func judgeWallet(found []string) Check {
 	if len(found) == 0 {
 		return healthy(checkWallet, "no wallet lies in the node's directory")
@@ -97,7 +99,7 @@ func judgeWallet(found []string) Check {
 		"keep the operator's wallet on another machine: who breaks into this one gets the stake too; walrus node request needs no wallet here"}
 }
 
-// judgePeers looks at how many nodes answer.
+// judgePeers checks how many of the known nodes answer.
 func judgePeers(chain string, answer, known int) Check {
 	c := healthy(checkNetwork, "%s, %d of %d nodes that were called answer", chain, answer, known)
 	switch {
@@ -109,8 +111,8 @@ func judgePeers(chain string, answer, known int) Check {
 	return c
 }
 
-// judgeLedger looks at how old the newest block is that the network has. behind is by how
-// many blocks the ledger of a running node lacks it.
+// judgeLedger checks the age of the network's newest block. behind is the number of
+// blocks that a running node's ledger lacks.
 func judgeLedger(h ledger.Head, p ledger.Params, now time.Time, behind uint64, running bool) Check {
 	age := max(0, now.Sub(time.UnixMilli(h.TimeMs)))
 	c := healthy(checkLedger, "block %d, epoch %d, %s old", h.Height, h.Epoch, age.Round(time.Second))
@@ -123,7 +125,7 @@ func judgeLedger(h ledger.Head, p ledger.Params, now time.Time, behind uint64, r
 	return c
 }
 
-// judgeVersions looks at the rules in force and planned. What else is told is for people.
+// judgeVersions checks that this program knows the rules in force and the planned ones.
 func judgeVersions(r ledger.Rules, program, comet, golang string) Check {
 	c := healthy(checkVersions, "rules %d in force, this program (%s) knows up to %d; CometBFT %s, %s", r.Version, program, ledger.Newest, comet, golang)
 	if notice := r.Notice(); notice != "" {
@@ -135,7 +137,7 @@ func judgeVersions(r ledger.Rules, program, comet, golang string) Check {
 	return c
 }
 
-// judgeClock looks at by how much peers' clocks are ahead of this one.
+// judgeClock checks this machine's clock. peers has, for each peer, its clock - this one.
 func judgeClock(peers []time.Duration) Check {
 	if len(peers) == 0 {
 		return Check{checkClock, Doubtful, "no peer told its time", "try again when peers answer"}
@@ -143,10 +145,10 @@ func judgeClock(peers []time.Duration) Check {
 	list := slices.Clone(peers)
 	slices.Sort(list)
 	off := -list[len(list)/2]
-	c := healthy(checkClock, "%s off the clocks of %d peers (their median), at most %s", off.Abs().Round(time.Millisecond), len(list), clockSlack)
+	c := healthy(checkClock, "%s off the clocks of %d peers (their median), at most %s", off.Abs().Round(time.Millisecond), len(list), node.ClockSlack)
 	if off.Abs() > clockDoubt {
 		c.Health = Doubtful
-		if off.Abs() > clockSlack {
+		if off.Abs() > node.ClockSlack {
 			c.Health = Failing
 		}
 		way := "ahead"
@@ -158,7 +160,7 @@ func judgeClock(peers []time.Duration) Check {
 	return c
 }
 
-// judgeDisk looks at what a disk does.
+// judgeDisk checks the measured speed of a disk.
 func judgeDisk(d DiskSpeed) Check {
 	c := healthy(checkDisk, "fsync %s (worst %s), writes %s a second, reads 64 KiB in %s", short(d.Sync), short(d.WorstSync), humanize.IBytes(uint64(max(d.Write, 0))), short(d.Read))
 	switch {
@@ -176,7 +178,7 @@ func judgeDisk(d DiskSpeed) Check {
 	return c
 }
 
-// judgeProofs looks at the margin of a round.
+// judgeProofs checks the margin of a round.
 func judgeProofs(t ProofTime) Check {
 	c := healthy(checkProofs, "%s", t)
 	m, asked := t.Margin()
@@ -192,7 +194,8 @@ func judgeProofs(t ProofTime) Check {
 
 const marginAdvice = "use a faster disk or processor, leave the machine to the node alone, or take less stake, so that it gets fewer shards"
 
-// judgeCapacity looks at whether what is declared fits. Bytes; declared 0: as much as there is.
+// judgeCapacity checks that the declared bytes fit on the disk. declared 0 means as many
+// as the disk takes.
 func judgeCapacity(declared, stored, free int64) Check {
 	if declared == 0 {
 		return Check{checkCapacity, Doubtful, fmt.Sprintf("nothing is declared; the disk has %s free", humanize.IBytes(uint64(free))),
@@ -209,21 +212,32 @@ func judgeCapacity(declared, stored, free int64) Check {
 	return c
 }
 
-// sight is what peers saw at one address of the node.
-type sight struct {
-	Address string
-	Seen    []p2p.Seen // by who dialed
+// dialback is the peers' attempts to dial one address of the node.
+type dialback struct {
+	address string
+	seen    []p2p.Seen // one per peer
 }
 
-// judgeDialback looks at whether others reach the node at its addresses.
-func judgeDialback(list []sight, reason string) Check {
+// dialbacks lists the attempts by address, for the addresses that a peer was asked to dial.
+func dialbacks(s node.Surroundings) (out []dialback) {
+	for i, a := range s.Addresses {
+		if i < len(s.Seen) && len(s.Seen[i]) > 0 {
+			out = append(out, dialback{a, s.Seen[i]})
+		}
+	}
+	return out
+}
+
+// judgeDialback checks that peers reach the node at its addresses. reason says why list is
+// empty, if it is.
+func judgeDialback(list []dialback, reason string) Check {
 	if len(list) == 0 {
 		return Check{checkDialback, Doubtful, reason, "write an address that others can dial into node.toml (listen), or say reachable = true"}
 	}
 	var lines []string
 	var bad, unseen bool
-	for _, s := range list {
-		line, reached, tried := s.line()
+	for _, d := range list {
+		line, reached, tried := d.line()
 		bad, unseen = bad || tried && !reached, unseen || !tried
 		lines = append(lines, line)
 	}
@@ -237,9 +251,10 @@ func judgeDialback(list []sight, reason string) Check {
 	return c
 }
 
-func (s sight) line() (text string, reached, tried bool) {
+// line says how many peers reached the address. tried is false where no peer dialed it.
+func (d dialback) line() (text string, reached, tried bool) {
 	n, why := 0, ""
-	for _, seen := range s.Seen {
+	for _, seen := range d.seen {
 		switch seen.Reach {
 		case p2p.Reached:
 			n++
@@ -253,10 +268,10 @@ func (s sight) line() (text string, reached, tried bool) {
 		}
 	}
 	if n > 0 {
-		return fmt.Sprintf("%s answers %d of %d peers", s.Address, n, len(s.Seen)), true, true
+		return fmt.Sprintf("%s answers %d of %d peers", d.address, n, len(d.seen)), true, true
 	}
 	if !tried {
-		return fmt.Sprintf("%s was tried by nobody (%.200q)", s.Address, why), false, false
+		return fmt.Sprintf("%s was tried by nobody (%.200q)", d.address, why), false, false
 	}
-	return fmt.Sprintf("%s answers none of %d peers (%.200q)", s.Address, len(s.Seen), why), false, true
+	return fmt.Sprintf("%s answers none of %d peers (%.200q)", d.address, len(d.seen), why), false, true
 }

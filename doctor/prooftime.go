@@ -1,4 +1,4 @@
-package node
+package doctor
 
 import (
 	"errors"
@@ -6,32 +6,33 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/staking"
 )
 
-// LeastMargin is how many times over a node should be done before the deadline: disks
-// grow slower as they fill, and a day has bad hours.
+// LeastMargin is the least margin of a node that is entered on the ledger, see
+// ProofTime.Margin. Disks get slower as they fill, and a busy hour must not cost pay.
 const LeastMargin = 2
 
-// ErrMargin is returned where a node proves too slowly for its network.
+// ErrMargin is returned for a margin below LeastMargin.
 var ErrMargin = errors.New("this machine is too slow for the network's deadline")
 
-// OpeningTime is what a machine needs for one question of a round.
+// OpeningTime is a machine's time for one question of a round.
 type OpeningTime struct {
-	Prove  time.Duration `json:"prove_ns"`  // read the fragment, compute its parity, open what is asked
-	Verify time.Duration `json:"verify_ns"` // check an answer
+	Prove  time.Duration `json:"prove_ns"`  // read the fragment, compute its parity, open the symbols
+	Verify time.Duration `json:"verify_ns"` // check one answer
 }
 
-// ProofTime is what a machine needs for its part in a round, against what it has.
+// ProofTime is a machine's time for its part in a round, beside the time that it has.
 type ProofTime struct {
-	Shards   int           `json:"shards"`      // that it proves
-	Prove    time.Duration `json:"prove_ns"`    // these, one after the other
-	Verify   time.Duration `json:"verify_ns"`   // all shards of the network, its own too: that is on the way of its vote
-	Deadline time.Duration `json:"deadline_ns"` // from the draw until the vote, with blocks of nominal length; 0: nothing is asked
-	Jitter   time.Duration `json:"jitter_ns"`   // of it the node may wait before it sends
+	Shards   int           `json:"shards"`      // that the node proves
+	Prove    time.Duration `json:"prove_ns"`    // of these shards, one after the other
+	Verify   time.Duration `json:"verify_ns"`   // of all shards of the network, which the node checks before it votes
+	Deadline time.Duration `json:"deadline_ns"` // from the draw to the vote, at nominal block times; 0: the network asks no proofs
+	Jitter   time.Duration `json:"jitter_ns"`   // part of Deadline that a node may wait before it sends
 }
 
-// Round is the time for a whole round in which the node proves so many shards.
+// Round is the time for a round in which the node proves a number of shards.
 func (o OpeningTime) Round(p ledger.Params, shards int) ProofTime {
 	if !p.Challenged || p.Challenge.Draws() == 0 {
 		return ProofTime{Shards: shards}
@@ -39,11 +40,11 @@ func (o OpeningTime) Round(p ledger.Params, shards int) ProofTime {
 	draws := time.Duration(p.Challenge.Draws())
 	deadline := time.Duration(p.Challenge.Deadline*p.BlockMs) * time.Millisecond
 	return ProofTime{Shards: shards, Prove: o.Prove * draws * time.Duration(shards), Verify: o.Verify * draws * time.Duration(p.Shards),
-		Deadline: deadline, Jitter: deadline / jitterPart}
+		Deadline: deadline, Jitter: deadline / node.JitterPart}
 }
 
-// ShardsToExpect is how many shards a node must be able to prove: those that it has, and
-// for one that has none the most it may be given among so many nodes.
+// ShardsToExpect is the number of shards that a node must be able to prove: the shards
+// that it has, or for a node without any the cap per node among a number of nodes.
 func ShardsToExpect(p ledger.Params, nodes, has int) int {
 	if has > 0 {
 		return has
@@ -51,8 +52,8 @@ func ShardsToExpect(p ledger.Params, nodes, has int) int {
 	return min(p.Shards, staking.Cap(p.Shards, max(nodes, 1)))
 }
 
-// Margin is how many times the work fits into the time that is left of the deadline when
-// the jitter is taken off. ok is false where nothing is asked.
+// Margin = (Deadline - Jitter) / (Prove + Verify): how many times the work fits into the
+// time. ok is false where the network asks no proofs.
 func (t ProofTime) Margin() (margin float64, ok bool) {
 	if t.Deadline == 0 {
 		return 0, false
@@ -60,7 +61,7 @@ func (t ProofTime) Margin() (margin float64, ok bool) {
 	return float64(t.Deadline-t.Jitter) / float64(max(t.Prove+t.Verify, 1)), true
 }
 
-// String is the margin with what it rests on.
+// String is the margin with the times behind it.
 func (t ProofTime) String() string {
 	m, ok := t.Margin()
 	if !ok {
@@ -70,7 +71,7 @@ func (t ProofTime) String() string {
 		times(m), short(t.Deadline), short(t.Jitter), t.Shards, short(t.Prove), short(t.Verify))
 }
 
-// Enough refuses a margin below LeastMargin.
+// Enough returns ErrMargin for a margin below LeastMargin.
 func (t ProofTime) Enough() error {
 	if m, ok := t.Margin(); ok && m < LeastMargin {
 		return fmt.Errorf("%w: %s, at least %s is wanted", ErrMargin, t, times(LeastMargin))
@@ -78,6 +79,7 @@ func (t ProofTime) Enough() error {
 	return nil
 }
 
+// times writes a factor, as 2.0x.
 func times(m float64) string {
 	switch {
 	case m >= 1000:
@@ -88,7 +90,7 @@ func times(m float64) string {
 	return fmt.Sprintf("%.1fx", m)
 }
 
-// short is a duration with two or three digits that matter.
+// short rounds a duration to about three digits.
 func short(d time.Duration) string {
 	switch {
 	case d >= 10*time.Second:

@@ -1,18 +1,14 @@
-package node
+package doctor
 
 import (
-	"errors"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/p2p"
-	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/wallet"
 )
@@ -37,11 +33,11 @@ func TestWhatIsFoundIsJudged(t *testing.T) {
 	}
 	const gib = 1 << 30
 	seen := func(list ...p2p.Reach) Check {
-		s := sight{Address: "/ip4/203.0.113.7/tcp/1"}
+		d := dialback{address: "/ip4/203.0.113.7/tcp/1"}
 		for _, r := range list {
-			s.Seen = append(s.Seen, p2p.Seen{Reach: r, Text: "why\x1b[2J"})
+			d.seen = append(d.seen, p2p.Seen{Reach: r, Text: "why\x1b[2J"})
 		}
-		return judgeDialback([]sight{s}, "")
+		return judgeDialback([]dialback{d}, "")
 	}
 	for i, one := range []struct {
 		got  Check
@@ -108,123 +104,30 @@ func TestWhatIsFoundIsJudged(t *testing.T) {
 	}
 }
 
-func TestARoundIsReckonedForAllShards(t *testing.T) {
-	p := ledger.Default()
-	p.Challenged = true
-	o := OpeningTime{Prove: time.Millisecond, Verify: 100 * time.Microsecond}
-	draws := p.Challenge.Draws()
-	got := o.Round(p, 12)
-	deadline := time.Duration(p.Challenge.Deadline*p.BlockMs) * time.Millisecond
-	want := ProofTime{Shards: 12, Prove: time.Duration(12*draws) * time.Millisecond, Verify: time.Duration(100*p.Shards*draws) * time.Microsecond, Deadline: deadline, Jitter: deadline / 6}
-	if got != want {
-		t.Errorf("%+v, want %+v", got, want)
+func TestPeersAttemptsAreToldByAddress(t *testing.T) {
+	reached, refused := p2p.Seen{Reach: p2p.Reached}, p2p.Seen{Reach: p2p.NotReached, Text: "refused"}
+	list := dialbacks(node.Surroundings{Addresses: []string{"a", "b", "nobody dialed"}, Seen: [][]p2p.Seen{{reached, refused}, {refused}, nil}})
+	if len(list) != 2 || list[0].address != "a" || list[1].address != "b" {
+		t.Fatalf("%+v", list)
 	}
-	if err := got.Enough(); err != nil {
-		t.Error(err)
+	if c := judgeDialback(list, ""); c.Health != Failing || !strings.Contains(c.Figure, "a answers 1 of 2") || !strings.Contains(c.Figure, "b answers none of 1") {
+		t.Errorf("%+v", c)
 	}
-	p.BlockMs = 1
-	if err := o.Round(p, 12).Enough(); !errors.Is(err, ErrMargin) || !strings.Contains(err.Error(), "at least 2.0x") {
-		t.Errorf("a deadline of %d ms: %v", p.Challenge.Deadline, err)
-	}
-	p.Challenged = false
-	if err := o.Round(p, 12).Enough(); err != nil {
-		t.Errorf("where nothing is asked: %v", err)
-	}
-}
-
-func TestANodeIsToProveWhatItHasOrMayBeGiven(t *testing.T) {
-	p := ledger.Default()
-	p.Shards = 1000
-	for _, one := range []struct{ nodes, has, want int }{{100, 7, 7}, {100, 0, staking.Cap(1000, 100)}, {0, 0, 1000}} {
-		if got := ShardsToExpect(p, one.nodes, one.has); got != one.want {
-			t.Errorf("%+v: %d", one, got)
-		}
-	}
-}
-
-// slow is a disk whose every sync waits.
-type slow struct {
-	scratchFile
-	sync   time.Duration
-	syncs  int
-	forgot bool
-}
-
-func (s *slow) Sync() error {
-	s.syncs++
-	<-time.After(s.sync) // what a slow disk does
-	return s.scratchFile.Sync()
-}
-
-func (s *slow) Forget() error { s.forgot = true; return s.scratchFile.Forget() }
-
-func (s *slow) ReadAt(b []byte, at int64) (int, error) {
-	if !s.forgot {
-		return 0, errors.New("read from memory")
-	}
-	return s.scratchFile.ReadAt(b, at)
-}
-
-func TestASlowDiskIsNoticed(t *testing.T) {
-	f, err := os.CreateTemp(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	s := &slow{scratchFile: scratchFile{f}, sync: syncDoubt + time.Millisecond}
-	d, err := measureDisk(within(t), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if c := judgeDisk(d); c.Health == Healthy || d.WorstSync < d.Sync || d.Write <= 0 || d.Read <= 0 || s.syncs < 2 {
-		t.Errorf("%+v after %d syncs: %+v", d, s.syncs, c)
-	}
-}
-
-func TestADiskIsMeasuredAndLeftAsItWas(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, FragmentsDir), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if d, err := MeasureDisk(within(t), dir); err != nil || d.Sync <= 0 {
-		t.Errorf("%+v, %v", d, err)
-	}
-	if left, err := os.ReadDir(filepath.Join(dir, FragmentsDir)); err != nil || len(left) > 0 {
-		t.Errorf("it left %v, %v", left, err)
-	}
-	if _, err := MeasureDisk(within(t), filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("nothing there: %v", err)
-	}
-}
-
-func TestARunningNodeIsExaminedOverItsSocket(t *testing.T) {
-	n := startNetwork(t, 4, 4)
-	ctx := within(t)
-	mine := n.nodes[1]
-	addresses := []string{mine.listen, "/ip4/127.0.0.1/tcp/1"}
-	got := lookAround(ctx, mine.host, addresses)
-	if got.Answer == 0 || len(got.Clocks) != got.Answer || !slices.Equal(got.Addresses, addresses) {
-		t.Fatalf("%+v", got)
-	}
-	list := got.sights()
-	if len(list) != 2 || list[0].Seen[0].Reach != p2p.Reached || list[1].Seen[0].Reach != p2p.NotReached {
-		t.Errorf("%+v", list)
-	}
-	if c := judgeDialback(list, ""); c.Health != Failing {
+	if c := judgeDialback(list[:1], ""); c.Health != Healthy {
 		t.Errorf("%+v", c)
 	}
 }
 
 func TestAWalletBesideTheNodesKeysIsFound(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := CreateSecret(dir); err != nil {
+	if _, err := node.CreateSecret(dir); err != nil {
 		t.Fatal(err)
 	}
 	if found := walletsIn(dir); len(found) != 0 {
 		t.Errorf("found %v", found)
 	}
 	saveWallet(t, filepath.Join(dir, "plain"), "")
-	saveWallet(t, filepath.Join(dir, KeysDir, "locked"), "a passphrase")
+	saveWallet(t, filepath.Join(dir, node.KeysDir, "locked"), "a passphrase")
 	if found := walletsIn(dir); len(found) != 2 {
 		t.Errorf("found %v", found)
 	}

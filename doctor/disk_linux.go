@@ -1,4 +1,4 @@
-package node
+package doctor
 
 import (
 	"errors"
@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// forget drops a file's pages from memory once they are on the disk. It is advice: a
-// file system that keeps its pages is read from memory.
+// forget writes a file's pages to the disk and drops them from the page cache. The second
+// is advice to the system: a file system may keep its pages.
 func forget(f *os.File) error {
 	if err := f.Sync(); err != nil {
 		return err
@@ -19,7 +19,7 @@ func forget(f *os.File) error {
 	return nil
 }
 
-// oddFileSystem names the file system of dir if a node should not be on it.
+// oddFileSystem names the file system of dir if a node should not lie on it, else "".
 func oddFileSystem(dir string) string {
 	var s unix.Statfs_t
 	if unix.Statfs(dir, &s) != nil {

@@ -1,4 +1,4 @@
-package node
+package doctor
 
 import (
 	"bytes"
@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/store"
 	"github.com/walrus-network/walrus/token"
@@ -22,28 +23,28 @@ import (
 
 // Bounds of a trial, so that it takes a few seconds on any machine that may take part.
 const (
-	trialStripe    = 32 << 20        // bytes of the stripe that is cut, at most
-	trialKept      = 16 << 20        // bytes of its fragments that are kept, at most
-	trialOpenings  = 32              // that are proven, at most
-	trialPlaces    = 4               // that are kept, at least
-	trialTime      = 5 * time.Second // after which no further one is proven
-	trialStaleness = time.Hour       // after which what a trial left is nobody's
-	trialPrefix    = "doctor-"
+	trialStripe    = 32 << 20        // bytes of the stripe, at most
+	trialKept      = 16 << 20        // bytes of its fragments on the disk, at most
+	trialOpenings  = 32              // questions, at most
+	trialPlaces    = 4               // places on the disk, at least
+	trialTime      = 5 * time.Second // after this, no further question is asked
+	trialStaleness = time.Hour       // age at which a killed trial's files are removed
+	trialPrefix    = "doctor-"       // of their names
 )
 
-// TryProving measures what a round costs on this machine: it keeps fragments of the
-// network's shape in a store of its own beside the real ones, proves them as a round
-// would, from the disk and not from memory as far as the system lets go of it, and checks
-// the proofs. What it wrote is gone when it returns, also when ctx ends.
+// MeasureOpening measures the time for one question of a round on this machine. It keeps
+// fragments of the network's shape in a store of its own, beside the fragments of the
+// node in dir, proves them as in a round and checks the proofs. Reads go past the page
+// cache where the system allows that. The store is removed, also if ctx ends.
 //
-// A store of its own, and not the real one, also where the node runs: a new network holds
-// nothing that could be proven, and what a node holds would tell nothing of the fragments
-// it may be given. A node that runs beside it takes its part of the disk, as it will in
-// a round.
+// The trial never uses the node's own store: a new network holds no blob to prove, and
+// the fragments of a node do not tell how long later ones take. A node that runs meanwhile
+// uses its part of the disk, as in a round.
 //
-// From 257 shards on a whole stripe would not fit into the memory of a small machine: a
-// smaller one is cut, and the time grown with the bytes, which is rather too much.
-func TryProving(ctx context.Context, dir string, p ledger.Params) (OpeningTime, error) {
+// From 257 shards on, a full stripe does not fit into the memory of a small machine. The
+// trial then takes a smaller stripe and multiplies its times by the ratio of the bytes,
+// which is rather too much than too little. Errors: those of the system; the end of ctx.
+func MeasureOpening(ctx context.Context, dir string, p ledger.Params) (OpeningTime, error) {
 	t, err := newTrial(ctx, dir, p)
 	if err != nil {
 		return OpeningTime{}, fmt.Errorf("measure the proof time: %w", err)
@@ -59,14 +60,14 @@ func TryProving(ctx context.Context, dir string, p ledger.Params) (OpeningTime, 
 	return out, nil
 }
 
-// trial is a stripe of random bytes, of which some places are kept.
+// trial is a stripe of random bytes with some of its places in a store.
 type trial struct {
 	dir    string
 	params ledger.Params
 	code   *redstuff.Code
 	c      blob.Commitment
-	shards []blob.Shard // whose places are kept
-	grown  int          // a symbol of the network has so many times the bytes
+	shards []blob.Shard // whose places are in the store
+	grown  int          // bytes of a symbol of the network / bytes of the trial's, rounded up
 	store  *store.Store
 }
 
@@ -78,12 +79,8 @@ func newTrial(ctx context.Context, dir string, p ledger.Params) (t *trial, err e
 	if err := sweepTrials(dir); err != nil {
 		return nil, err
 	}
-	place := dir
-	if info, err := os.Stat(filepath.Join(dir, FragmentsDir)); err == nil && info.IsDir() {
-		place = filepath.Join(dir, FragmentsDir) // it may be another disk
-	}
 	t = &trial{params: p, code: redstuff.For(shape)}
-	if t.dir, err = os.MkdirTemp(place, trialPrefix); err != nil {
+	if t.dir, err = os.MkdirTemp(fragmentsDisk(dir), trialPrefix); err != nil {
 		return nil, err
 	}
 	if err = t.fill(ctx, shape); err != nil {
@@ -92,10 +89,10 @@ func newTrial(ctx context.Context, dir string, p ledger.Params) (t *trial, err e
 	return t, nil
 }
 
-// sweepTrials removes what a trial that was killed has left.
+// sweepTrials removes the files of killed trials.
 func sweepTrials(dir string) error {
 	var errs []error
-	for _, place := range []string{dir, filepath.Join(dir, FragmentsDir)} {
+	for _, place := range []string{dir, filepath.Join(dir, node.FragmentsDir)} {
 		list, err := os.ReadDir(place)
 		if err != nil {
 			continue // not there yet
@@ -123,10 +120,10 @@ func (t *trial) shut() (err error) {
 	return err
 }
 
-// close removes all of it. It may be called twice.
+// close removes the trial's files. It may be called twice.
 func (t *trial) close() error { return errors.Join(t.shut(), os.RemoveAll(t.dir)) }
 
-// fill cuts a stripe and keeps the fragments of some places.
+// fill encodes a stripe and stores the fragments of some places.
 func (t *trial) fill(ctx context.Context, shape blob.Shape) error {
 	cells, symbol := shape.K1*shape.K2, shape.MaxSymbol()
 	seg := min(symbol, trialStripe/cells) &^ 1
@@ -163,6 +160,7 @@ func (t *trial) fill(ctx context.Context, shape blob.Shape) error {
 	return nil
 }
 
+// keep stores the two fragments of a place.
 func (t *trial) keep(ctx context.Context, s *redstuff.Stripe, path []blob.Hash, place blob.Place) error {
 	w := s.Tree().Witness(place, s.Parity(place), path)
 	roots, err := w.Prove(t.c, 0, place)
@@ -180,35 +178,31 @@ func (t *trial) keep(ctx context.Context, s *redstuff.Stripe, path []blob.Hash, 
 	return t.store.Put(ctx, t.c.ID, pieces...)
 }
 
-// run asks each shard one question, and then again, until there are enough answers.
+// run asks the shards one question each, in turn, until trialOpenings were answered or
+// trialTime is over.
 func (t *trial) run(ctx context.Context) (out OpeningTime, err error) {
 	if err := t.cold(); err != nil {
 		return out, err
 	}
 	var proves, verifies []time.Duration
-	for begin, i := time.Now(), 0; i < trialOpenings && (i < len(t.shards) || time.Since(begin) < trialTime); i++ {
-		if err := ctx.Err(); err != nil {
-			return out, err
-		}
-		if i > 0 && i%len(t.shards) == 0 {
+	_, err = repeat(ctx, trialOpenings, trialTime, func(i int) error {
+		if i > 0 && i%len(t.shards) == 0 { // each fragment is in memory now
 			if err := t.cold(); err != nil {
-				return out, err
+				return err
 			}
 		}
 		prove, verify, err := t.answer(t.shards[i%len(t.shards)], uint64(i))
-		if err != nil {
-			return out, err
-		}
 		proves, verifies = append(proves, prove), append(verifies, verify)
-		if time.Since(begin) > trialTime {
-			break
-		}
+		return err
+	})
+	if err != nil {
+		return out, err
 	}
 	grown := time.Duration(t.grown)
 	return OpeningTime{Prove: mean(proves) * grown, Verify: mean(verifies) * grown}, nil
 }
 
-// cold makes the store read from the disk again.
+// cold opens the store again, with its files dropped from the page cache.
 func (t *trial) cold() error {
 	if err := t.shut(); err != nil {
 		return err
@@ -219,8 +213,9 @@ func (t *trial) cold() error {
 	return t.open()
 }
 
+// answer puts a question to a shard, and returns the times to prove and to check the answer.
 func (t *trial) answer(s blob.Shard, round uint64) (prove, verify time.Duration, err error) {
-	key := token.KeyFromSeed([32]byte{1}) // of nobody: it signs a trial
+	key := token.KeyFromSeed([32]byte{1}) // the proof goes nowhere
 	r, beacon := challenge.Round{Round: round}, blob.Leaf([]byte{byte(round)})
 	layout := func(blob.ID) blob.Layout { return t.c.Layout }
 	questions := challenge.Questions(t.params.Challenge, beacon, []challenge.Draw{{Blob: t.c.ID}}, s, layout)
@@ -242,7 +237,7 @@ func mean(list []time.Duration) (sum time.Duration) {
 	return sum / time.Duration(max(len(list), 1))
 }
 
-// median is the upper one of the two in the middle.
+// median is the middle value, the upper one of two.
 func median(list []time.Duration) time.Duration {
 	if len(list) == 0 {
 		return 0

@@ -1,4 +1,4 @@
-package node
+package doctor
 
 import (
 	"context"
@@ -11,21 +11,21 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// ledgerLimit is how long the network may take to say where its ledger stands.
+// ledgerLimit bounds the time that the network may take to answer.
 const ledgerLimit = 20 * time.Second
 
-// ledgerFacts is what the network's ledger says, proven.
+// ledgerFacts is the part of the ledger that concerns the node, proven.
 type ledgerFacts struct {
 	head   ledger.Head
 	rules  ledger.Rules
-	nodes  int // that may have shards
-	record *ledger.NodeRecord
+	nodes  int                // in the present committee
+	record *ledger.NodeRecord // nil: not registered
 	pool   staking.Pool
-	shards int // that the node must hold
+	shards int // of the node's duty
 }
 
-// registered says what the ledger knows of the node.
-func (x *examining) registered() Check {
+// registered checks the ledger's record of the node.
+func (x *examination) registered() Check {
 	const name = "registration"
 	r := x.ledger.record
 	switch {
@@ -41,8 +41,8 @@ func (x *examining) registered() Check {
 	return c
 }
 
-// look asks the network where its ledger stands.
-func (x *examining) look(ctx context.Context) error {
+// look reads the ledger over the network.
+func (x *examination) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, ledgerLimit)
 	defer cancel()
 	c, err := client.Connect(ctx, x.network, client.ConnectOptions{Version: x.Version, Log: x.Log})

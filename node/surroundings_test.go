@@ -1,0 +1,21 @@
+package node
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/walrus-network/walrus/p2p"
+)
+
+func TestPeersTellANodeWhereTheyReachIt(t *testing.T) {
+	n := startNetwork(t, 4, 4)
+	mine := n.nodes[1]
+	addresses := []string{mine.listen, "/ip4/127.0.0.1/tcp/1"}
+	got := LookAround(within(t), mine.host, addresses)
+	if got.Answer == 0 || len(got.Clocks) != got.Answer || !slices.Equal(got.Addresses, addresses) {
+		t.Fatalf("%+v", got)
+	}
+	if len(got.Seen) != 2 || len(got.Seen[0]) == 0 || len(got.Seen[1]) == 0 || got.Seen[0][0].Reach != p2p.Reached || got.Seen[1][0].Reach != p2p.NotReached {
+		t.Errorf("%+v", got.Seen)
+	}
+}
