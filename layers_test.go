@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,7 +41,8 @@ var house = map[string]room{
 	"registry":            {3, nil, "what is promised: pure"},
 	"challenge":           {4, []string{"lukechampine.com/blake3"}, "asks for proof: pure"},
 	"ledger":              {5, nil, "the rule book: pure"},
-	"ledger/comet":        {6, []string{"github.com/cometbft"}, "translates, holds no rule"},
+	"ledger/light":        {6, nil, "asks and checks: runs no agreement"},
+	"ledger/comet":        {7, nil, "translates, holds no rule"},
 	"client":              {7, nil, "stores, pays, submits: runs no node"},
 	"node":                {8, nil, "keeps what it promised"},
 	"doctor":              {9, []string{"golang.org/x/sys"}, "examines a node: runs none"},
@@ -54,7 +56,8 @@ var house = map[string]room{
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
-	"github.com/libp2p/go-libp2p":      {"p2p", "fetch", "node", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
+	"github.com/libp2p/go-libp2p":      {"p2p", "fetch", "node", "ledger/light", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
+	"github.com/cometbft":              {"ledger/light", "ledger/comet"},
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"doctor", "cmd/walrus"},
 	"google.golang.org/protobuf/proto": {"kv"},
@@ -166,6 +169,37 @@ func TestEveryPackageSaysWhatItPromises(t *testing.T) {
 		if p.Doc == "" {
 			t.Errorf("package %s has no doc", path)
 		}
+	}
+}
+
+// sdkComet is the part of CometBFT that the SDK may link: the light client's verification,
+// the types, keys and messages of headers, and the packages that these import themselves.
+var sdkComet = []string{"light", "types", "crypto", "proto", "abci/types", // ours
+	"libs", "version", "config", "p2p", "rpc/client", "rpc/core/types", "rpc/jsonrpc/client", "rpc/jsonrpc/types"} // theirs
+
+// A program that stores and reads runs no agreement, and must not carry one.
+func TestTheSDKLinksNoConsensusEngine(t *testing.T) {
+	const comet = "github.com/cometbft/cometbft/"
+	out, err := exec.Command("go", "list", "-deps", "./client").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := false
+	for _, path := range strings.Fields(string(out)) {
+		if path == module+"ledger/comet" {
+			t.Errorf("the SDK links %s", path)
+		}
+		part, ok := strings.CutPrefix(path, comet)
+		if !ok {
+			continue
+		}
+		seen = seen || part == "light"
+		if !slices.ContainsFunc(sdkComet, func(p string) bool { return part == p || strings.HasPrefix(part, p+"/") }) {
+			t.Errorf("the SDK links %s, which belongs to the agreement", path)
+		}
+	}
+	if !seen {
+		t.Errorf("the SDK does not link %slight: this test looks at nothing", comet)
 	}
 }
 

@@ -29,7 +29,7 @@ written with its length, a record as an array of its fields. FROST is 10⁻⁹ W
 `
 
 // recordsOf are the packages whose records are formats.
-var recordsOf = []string{"blob", "redstuff", "token", "registry", "staking", "challenge", "state", "ledger", "ledger/comet", "p2p"}
+var recordsOf = []string{"blob", "redstuff", "token", "registry", "staking", "challenge", "state", "ledger", "ledger/light", "ledger/comet", "p2p"}
 
 // cborNames are types of the program as they are written.
 var cborNames = map[string]string{

@@ -157,7 +157,7 @@ func (d *driver) submit(ctx context.Context, i int) error {
 
 // calm sends at a steady rate, whatever the answers take, and measures those.
 func (d *driver) calm(ctx context.Context, n, rate int) (p50, p99, block float64, err error) {
-	before, err := d.conn.Remote.Standing(ctx)
+	before, err := d.conn.Remote.Status(ctx)
 	if err != nil {
 		return 0, 0, 0, err
 	}
@@ -173,7 +173,7 @@ func (d *driver) calm(ctx context.Context, n, rate int) (p50, p99, block float64
 		})
 	}
 	wg.Wait()
-	after, err := d.conn.Remote.Standing(ctx)
+	after, err := d.conn.Remote.Status(ctx)
 	if err = errors.Join(append(errs, err)...); err != nil {
 		return 0, 0, 0, err
 	}

@@ -16,7 +16,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/token"
 )
@@ -27,7 +27,7 @@ type Network struct {
 	Genesis     ledger.Genesis
 	Bootstrap   []string          // multiaddrs ending in /p2p/<peer ID>; one suffices
 	TrustPeriod time.Duration     // 0: as long as those who signed can be punished
-	Checkpoint  *comet.Checkpoint // nil: the genesis
+	Checkpoint  *light.Checkpoint // nil: the genesis
 }
 
 // networkFile is the file as people see it.
@@ -136,7 +136,7 @@ func LoadNetwork(path string) (n Network, err error) {
 		if f.Checkpoint.Height < 1 {
 			return fail(fmt.Errorf("checkpoint: the height is %d: the first block is 1", f.Checkpoint.Height))
 		}
-		n.Checkpoint = &comet.Checkpoint{Height: f.Checkpoint.Height, Hash: blob.Hash(hash)}
+		n.Checkpoint = &light.Checkpoint{Height: f.Checkpoint.Height, Hash: blob.Hash(hash)}
 	}
 	return n, nil
 }
@@ -153,7 +153,7 @@ type Connection struct {
 	*Client
 	Network Network
 	Host    *p2p.Host
-	Remote  *comet.Remote
+	Remote  *light.Remote
 }
 
 // Connect joins a network as a client: it listens nowhere and keeps nothing.
@@ -167,7 +167,7 @@ func Connect(ctx context.Context, n Network, o ConnectOptions) (*Connection, err
 	if err != nil {
 		return nil, err
 	}
-	remote := comet.NewRemote(host, n.Genesis, comet.RemoteOptions{TrustNode: o.TrustNode, TrustPeriod: n.TrustPeriod, Checkpoint: n.Checkpoint})
+	remote := light.NewRemote(host, n.Genesis, light.RemoteOptions{TrustNode: o.TrustNode, TrustPeriod: n.TrustPeriod, Checkpoint: n.Checkpoint})
 	return &Connection{Client: New(host, remote, chain, o.Log), Network: n, Host: host, Remote: remote}, nil
 }
 

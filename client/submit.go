@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -82,13 +82,13 @@ func (c *Client) submit(ctx context.Context, tx []byte) (ledger.Receipt, error) 
 			}
 			return shown, nil
 		case said.Code != 0 && said.Code != ledger.ErrNonce.Code:
-			return said, comet.Unproven{Receipt: said}
+			return said, light.Unproven{Receipt: said}
 		case try == proofTries:
-			return said, comet.Pending{Why: fmt.Errorf("a node says that block %d holds it, and the ledger does not show it", said.Height)}
+			return said, light.Pending{Why: fmt.Errorf("a node says that block %d holds it, and the ledger does not show it", said.Height)}
 		}
 		select {
 		case <-ctx.Done():
-			return said, comet.Pending{Why: ctx.Err()}
+			return said, light.Pending{Why: ctx.Err()}
 		case <-time.After(proofPause):
 		}
 	}

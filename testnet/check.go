@@ -9,7 +9,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/registry"
 )
@@ -80,7 +80,7 @@ func (t *Testnet) checkHashes(ctx context.Context, c *client.Connection) error {
 		if err != nil {
 			return err
 		}
-		hash, err := comet.AppHashOf(ctx, c.Host, id, height, t.Network.Genesis.ChainID())
+		hash, err := light.AppHashOf(ctx, c.Host, id, height, t.Network.Genesis.ChainID())
 		if err != nil {
 			return fmt.Errorf("app hash of node %d at %d: %w", i, height, err)
 		}

@@ -100,7 +100,7 @@ func (r *running) until(ctx context.Context, what string, is func() error) {
 // caughtUp waits until nodes are where the ledger is and go on with it.
 func (r *running) caughtUp(ctx context.Context, list ...int) {
 	r.t.Helper()
-	at, err := r.c.Remote.Standing(ctx)
+	at, err := r.c.Remote.Status(ctx)
 	if err != nil {
 		r.t.Fatal(err)
 	}

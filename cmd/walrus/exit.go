@@ -7,7 +7,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/node"
 )
 
@@ -54,7 +54,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case is(client.ErrUnknownBlob, client.ErrEnded, client.ErrUncertified, ledger.ErrUnknownBlob):
 		return exitMissing
-	case is(client.ErrQuorum, fetch.ErrUnavailable, comet.ErrNoNode):
+	case is(client.ErrQuorum, fetch.ErrUnavailable, light.ErrNoNode):
 		return exitLater
 	case is(node.ErrFull):
 		return exitFull

@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/client"
-	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
@@ -150,7 +150,7 @@ func (w *initing) fetch(ctx context.Context, address string) (client.Network, er
 	if err != nil {
 		return client.Network{}, err
 	}
-	g, err := comet.FetchGenesis(ctx, host, infos[0].ID)
+	g, err := light.FetchGenesis(ctx, host, infos[0].ID)
 	if err = errors.Join(err, host.Close()); err != nil {
 		return client.Network{}, fmt.Errorf("fetch the genesis from %s: %w", address, err)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -79,7 +79,7 @@ func (a *app) resumes(tx ledger.Tx) {
 
 // mayStillHappen is what to say of an error that leaves a transaction undecided.
 func mayStillHappen(err error) string {
-	var p comet.Pending
+	var p light.Pending
 	if !errors.As(err, &p) {
 		return ""
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
-	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -102,14 +102,14 @@ func (a *app) receipt(ctx context.Context, id blob.ID, to string) error {
 }
 
 // showReceipt checks a receipt and says what it shows.
-func showReceipt(n client.Network, r comet.BlobReceipt, now time.Time) (out receiptShown, err error) {
+func showReceipt(n client.Network, r light.BlobReceipt, now time.Time) (out receiptShown, err error) {
 	got, err := r.Verify(n.Genesis, n.Checkpoint, now)
 	if err != nil {
 		return out, err
 	}
 	period := n.TrustPeriod
 	if period == 0 {
-		period = comet.TrustPeriod(n.Genesis.Params)
+		period = light.TrustPeriod(n.Genesis.Params)
 	}
 	return receiptShown{Chain: r.Chain, Blob: r.Blob, Size: int64(got.Entry.Manifest.Size), CertifiedEpoch: got.Entry.CertifiedEpoch, CertifiedAt: got.Entry.CertifiedHeight,
 		Nodes: got.Nodes, Shards: got.Shards, ShardsOf: n.Genesis.Params.Shards, EndEpoch: got.Entry.End(), Height: got.Height, Epoch: got.Head.Epoch, Time: got.Time,

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -29,7 +29,7 @@ message says why. FILE - reads standard input.`,
 			if err != nil {
 				return err
 			}
-			r, err := comet.DecodeBlobReceipt(raw)
+			r, err := light.DecodeBlobReceipt(raw)
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
@@ -55,5 +55,5 @@ func (a *app) readReceipt(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	defer in.Close()
-	return io.ReadAll(io.LimitReader(in, comet.MaxReceipt+1))
+	return io.ReadAll(io.LimitReader(in, light.MaxReceipt+1))
 }

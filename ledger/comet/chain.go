@@ -20,11 +20,11 @@ import (
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/proxy"
 	sm "github.com/cometbft/cometbft/state"
-	"github.com/cometbft/cometbft/types"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -200,7 +200,7 @@ func (c *Chain) config() *cfg.Config {
 	o.Mempool.MaxTxsBytes = 64 << 20
 
 	o.Consensus.WalPath = "cs.wal/wal"
-	o.Consensus.TimeoutCommit = pause(p)
+	o.Consensus.TimeoutCommit = light.BlockPause(p)
 	// Paid whenever a dead proposer's turn comes: the proposal that does not arrive,
 	// then the round that ends without a block.
 	o.Consensus.TimeoutPropose = max(block, 600*time.Millisecond)
@@ -209,21 +209,6 @@ func (c *Chain) config() *cfg.Config {
 	o.Consensus.TimeoutProposeDelta, o.Consensus.TimeoutPrevoteDelta, o.Consensus.TimeoutPrecommitDelta = block/5, block/5, block/5
 	o.Consensus.PeerGossipSleepDuration = 20 * time.Millisecond
 	return o
-}
-
-type ledgerGenesis struct{ ledger.Genesis }
-
-// doc is computed from the genesis alone, not from where the chain is now.
-func (g ledgerGenesis) doc() (*types.GenesisDoc, error) {
-	validators, err := g.Validators()
-	if err != nil {
-		return nil, err
-	}
-	doc := genesisDoc(g.Genesis, validators)
-	if err := letVotesBeExtended(doc, g.Params); err != nil {
-		return nil, err
-	}
-	return doc, doc.ValidateAndComplete()
 }
 
 // consensusFailed is told why consensus is dead: the process lives on, and must not.

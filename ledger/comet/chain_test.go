@@ -17,6 +17,7 @@ import (
 	abci "github.com/cometbft/cometbft/abci/types"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
@@ -252,7 +253,7 @@ func (c *cluster) remoteReads(ctx context.Context, from int) {
 		c.t.Fatal(err)
 	}
 	defer host.Close()
-	r := NewRemote(host, c.genesis, RemoteOptions{})
+	r := light.NewRemote(host, c.genesis, light.RemoteOptions{})
 	v, err := r.View(ctx)
 	if err != nil {
 		c.t.Fatal(err)

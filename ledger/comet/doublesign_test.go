@@ -15,6 +15,7 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/staking"
 )
 
@@ -217,7 +218,7 @@ func TestEvidenceIsTooOldByBlocksAtEveryPace(t *testing.T) {
 		g := ledger.Genesis{Name: "test", Time: 1, Params: p}
 		params := genesisDoc(g, nil).ConsensusParams.Evidence
 		nominal := time.Duration(p.BlockMs) * time.Millisecond
-		for _, between := range []time.Duration{pause(p), nominal, 3 * nominal} {
+		for _, between := range []time.Duration{light.BlockPause(p), nominal, 3 * nominal} {
 			for _, c := range []struct {
 				age  uint64
 				late bool

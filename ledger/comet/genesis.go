@@ -9,6 +9,7 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/light"
 )
 
 // genesisDoc is a genesis as CometBFT wants it. All of it follows from the ledger's.
@@ -18,7 +19,7 @@ func genesisDoc(g ledger.Genesis, validators []ledger.Validator) *types.GenesisD
 	// CometBFT drops evidence that is too old by both. The blocks decide, since epochs
 	// are counted in blocks: they never pass in less time than the trust period.
 	params.Evidence.MaxAgeNumBlocks = int64(g.Params.EvidenceBlocks())
-	params.Evidence.MaxAgeDuration = TrustPeriod(g.Params)
+	params.Evidence.MaxAgeDuration = light.TrustPeriod(g.Params)
 	params.Version.App = appVersion
 	doc := &types.GenesisDoc{
 		GenesisTime: time.UnixMilli(g.Time).UTC(), ChainID: string(g.ChainID()), InitialHeight: 1,
@@ -48,24 +49,18 @@ func letVotesBeExtended(doc *types.GenesisDoc, p ledger.Params) error {
 	return nil
 }
 
-// maxTrust bounds the trust period: beyond it numbers would overflow, and no header
-// is worth being trusted.
-const maxTrust = 10 * 365 * 24 * time.Hour
+// ledgerGenesis hands CometBFT the genesis as a document.
+type ledgerGenesis struct{ ledger.Genesis }
 
-// pause is how long a validator waits after a block before the next one: the least
-// time between blocks while more than a third of the power keeps to it. Agreement
-// takes the rest of a block's nominal time, and less where nodes are near.
-func pause(p ledger.Params) time.Duration {
-	return time.Duration(p.BlockMs) * time.Millisecond * 4 / 5
-}
-
-// TrustPeriod is how long a header may be trusted without looking again: as long
-// as those who signed it can still be punished, even if all blocks come as fast as
-// they can. It is never zero.
-func TrustPeriod(p ledger.Params) time.Duration {
-	blocks := p.EvidenceBlocks()
-	if blocks > uint64(maxTrust/pause(p)) {
-		return maxTrust
+// doc is computed from the genesis alone, not from where the chain is now.
+func (g ledgerGenesis) doc() (*types.GenesisDoc, error) {
+	validators, err := g.Validators()
+	if err != nil {
+		return nil, err
 	}
-	return time.Duration(blocks) * pause(p)
+	doc := genesisDoc(g.Genesis, validators)
+	if err := letVotesBeExtended(doc, g.Params); err != nil {
+		return nil, err
+	}
+	return doc, doc.ValidateAndComplete()
 }

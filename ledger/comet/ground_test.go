@@ -55,7 +55,7 @@ func TestClientsReadTheLedgerWhateverAccountsAreGround(t *testing.T) {
 	if err != nil {
 		t.Errorf("a client cannot read the head: %v", err)
 	}
-	answer, err := c.members[0].chain.Oracle().Answer(ctx, "", p2p.AskGet, canon.Encode(getQuestion{Keys: [][]byte{ledger.KeyHead()}}))
+	answer, err := c.members[0].chain.Oracle().Answer(ctx, "", p2p.AskGet, canon.Encode([]any{[][]byte{ledger.KeyHead()}}))
 	if err != nil || len(answer) > 4096 {
 		t.Errorf("the head with its proof has %d bytes: %v", len(answer), err)
 	}

@@ -9,12 +9,10 @@ import (
 	"github.com/cometbft/cometbft/mempool"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/light"
 )
 
-var (
-	errHalted = errors.New("no block holds the transaction yet: the ledger may stand still because more than a third of the committee is away; nothing is lost, try again")
-	errFull   = errors.New("too many transactions wait for a block on this node: try again in a moment")
-)
+var errFull = errors.New("too many transactions wait for a block on this node: try again in a moment")
 
 // Submit puts a transaction into the mempool and waits until a block holds it. The
 // same transaction may be submitted by many, and again: all get its one receipt.
@@ -29,7 +27,7 @@ func (c *Chain) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
 	case r := <-done:
 		return r, nil
 	case <-ctx.Done():
-		return ledger.Receipt{}, errors.Join(errHalted, ctx.Err())
+		return ledger.Receipt{}, errors.Join(light.ErrHalted, ctx.Err())
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/token"
 )
@@ -20,7 +21,7 @@ func (c *cluster) transfer(nonce uint64) []byte {
 }
 
 // remote is a client of some members.
-func (c *cluster) remote(seed byte, of ...int) *Remote {
+func (c *cluster) remote(seed byte, of ...int) *light.Remote {
 	c.t.Helper()
 	var bootstrap []string
 	for _, i := range of {
@@ -32,7 +33,7 @@ func (c *cluster) remote(seed byte, of ...int) *Remote {
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { host.Close() })
-	return NewRemote(host, c.genesis, RemoteOptions{})
+	return light.NewRemote(host, c.genesis, light.RemoteOptions{})
 }
 
 func TestOneTransactionSentByManyIsDoneOnceAndAllAreTold(t *testing.T) {
@@ -108,7 +109,7 @@ func TestAHaltedLedgerSaysSo(t *testing.T) {
 		short, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
 		_, err := r.Submit(short, c.transfer(1+nonce))
 		cancel()
-		if !errors.Is(err, errHalted) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "try again") {
+		if !errors.Is(err, light.ErrHalted) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "try again") {
 			t.Errorf("got %v", err)
 		}
 	}

@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"context"
@@ -13,8 +13,8 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// ErrAhead is returned where all headers are too old because this machine's clock is
-// ahead of the nodes'.
+// ErrAhead is returned where all headers seem too old because this machine's clock is ahead
+// of the nodes' clocks.
 var ErrAhead = errors.New("this machine's clock is ahead of the network's: set it right (NTP does)")
 
 // ErrStill is returned where the newest header of the network is older than headers are
@@ -28,15 +28,14 @@ const (
 	clockDiffers = 10 * time.Minute
 )
 
-// timekeeper is what asks a node for its clock; p2p.Host does.
+// timekeeper asks a node for its clock; p2p.Host does.
 type timekeeper interface {
 	AskDialback(ctx context.Context, p peer.ID, addresses []string) (p2p.Dialback, error)
 }
 
-// expired finds out why all that is trusted is too old. Either this process has not
-// looked for long, or the clock is ahead, or the network stands still: the newest header
-// of all nodes, and the nodes' own clocks, tell these apart. They are words of nodes,
-// and what is made of them is words for people.
+// expired finds out why every trusted header is too old: this process has not looked for
+// long, its clock is ahead, or the network stands still. The newest header of all nodes and
+// the nodes' clocks tell these apart. They are unproven, and serve for the message alone.
 func (r *Remote) expired(ctx context.Context, cause error) error {
 	newest, ahead := r.times(ctx)
 	now := r.follow.now()
@@ -56,12 +55,12 @@ func (r *Remote) expired(ctx context.Context, cause error) error {
 	return fmt.Errorf("%w: %s: the network stands still; the clock is right, as %d nodes have the time: ask the network's operators", ErrStill, stands, len(ahead))
 }
 
-// times is the time of the newest header that nodes have, and by how much this machine's
-// clock is ahead of each node's.
+// times is the time of the newest header of any node, and the difference by which this
+// machine's clock is ahead of each node's.
 func (r *Remote) times(ctx context.Context) (newest time.Time, ahead []time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	off := time.Until(r.follow.now()) // of a clock that a test has set
+	off := time.Until(r.follow.now()) // not zero where a test has set the clock
 	var mu sync.Mutex                 // guards newest and ahead
 	var asked sync.WaitGroup
 	list := r.candidates()

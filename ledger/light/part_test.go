@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"bytes"
@@ -216,12 +216,12 @@ func TestAGenesisOfManyAccountsIsFetched(t *testing.T) {
 		a[18], a[19] = byte(i>>8), byte(i)
 		g.Accounts = append(g.Accounts, ledger.GenesisAccount{Address: a, Amount: 1})
 	}
-	o := Oracle{&Chain{options: Options{Genesis: g}}}
+	r := Responder{Genesis: g}
 	if len(g.Encode()) <= p2p.MaxAnswer {
 		t.Fatal("the genesis fits into one answer: this shows nothing")
 	}
 	raw, err := join(t.Context(), ledger.MaxGenesis, func(_ context.Context, at uint64) ([]byte, error) {
-		b, err := o.Answer(t.Context(), "", p2p.AskGenesis, canon.Encode(partQuestion{From: at}))
+		b, err := r.Answer(p2p.AskGenesis, canon.Encode(partQuestion{From: at}))
 		if len(b) > p2p.MaxAnswer {
 			t.Errorf("an answer of %d bytes", len(b))
 		}
@@ -235,11 +235,11 @@ func TestAGenesisOfManyAccountsIsFetched(t *testing.T) {
 // A receipt holds all values, also one that a node sends in parts.
 func TestAReceiptIsMadeOfValuesThatCameInParts(t *testing.T) {
 	v := newVault(t)
-	o, asked := Oracle{&Chain{machine: v.local.Machine()}}, 0
+	node, asked := Responder{Machine: v.local.Machine()}, 0
 	parts := func(ask p2p.Ask, body []byte) ([]byte, error) {
 		if ask == p2p.AskPart {
 			asked++
-			return o.part(body)
+			return node.part(body)
 		}
 		answer, err := v.honest(ask, body)
 		if ask != p2p.AskGet || err != nil {

@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 	"github.com/walrus-network/walrus/state"
 )
 
-// View reads the ledger as of now. It is for one task: it remembers what it has
+// View reads the ledger as of now. It is for one task: it keeps the values that it has
 // read, and the end of ctx ends it.
 func (r *Remote) View(ctx context.Context) (ledger.View, error) {
 	if err := ctx.Err(); err != nil {
@@ -27,7 +27,7 @@ func (r *Remote) View(ctx context.Context) (ledger.View, error) {
 type reader struct {
 	ctx   context.Context
 	r     *Remote
-	read  map[string]value // what was asked for by name
+	read  map[string]value // by key; values of walks are not kept
 	bytes int              // of these, about
 }
 
@@ -38,11 +38,11 @@ type value struct {
 
 var _ state.Lister = (*reader)(nil)
 
-// Bounds on what a reader asks for, and keeps.
+// Bounds on a reader's questions, and on the values that it keeps.
 const (
 	askedKeys  = 256      // keys of one question
 	askedBytes = 12 << 10 // of these: a question is a small frame
-	readBytes  = 32 << 20 // of values that are remembered
+	readBytes  = 32 << 20 // of values that are kept
 )
 
 // Get reads a key, proven present or absent.
@@ -84,8 +84,8 @@ func question(keys [][]byte) [][]byte {
 	return keys
 }
 
-// accept takes what is proven, all of an answer or nothing, and says how many keys
-// it was.
+// accept keeps the values that an answer proves, all of them or none, and returns their
+// number.
 func (v *reader) accept(ctx context.Context, from peer.ID, keys [][]byte, answer []byte) (int, error) {
 	proven, err := v.r.proven(ctx, from, keys, answer)
 	if err != nil {
@@ -105,7 +105,7 @@ func (v *reader) accept(ctx context.Context, from peer.ID, keys [][]byte, answer
 	return len(proven), nil
 }
 
-// proven is what one node's answer proves of the first of keys.
+// proven is the values of the first of keys, as one node's answer proves them.
 func (r *Remote) proven(ctx context.Context, from peer.ID, keys [][]byte, answer []byte) ([]value, error) {
 	var a getAnswer
 	if err := decodeAnswer(answer, &a); err != nil {

@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"context"

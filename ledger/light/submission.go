@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"context"
@@ -15,15 +15,17 @@ import (
 
 // Limits of a submission.
 const (
-	maxHanded    = 16               // nodes that are handed a transaction
-	handNext     = 3 * time.Second  // after which, or after two blocks, one node more is handed it
-	proofBlocks  = 4                // blocks after a node's word in which the ledger must show what it says
-	provenWithin = 90 * time.Second // in which anything must come of it while blocks are made
+	maxHanded    = 16               // nodes that a transaction is sent to
+	handNext     = 3 * time.Second  // then, or after two blocks if that is longer, one more node is asked
+	proofBlocks  = 4                // blocks after a node's claim, in which the ledger must show it
+	provenWithin = 90 * time.Second // until the transaction counts as pending while blocks are made
 )
 
-// Unproven is a refusal on the word of the nodes that were asked: none of them took the
-// transaction, and the ledger does not show it. A signed one may still be done by
-// somebody who kept its bytes, until its last block.
+// ErrHalted is returned where no block has taken a transaction in time.
+var ErrHalted = errors.New("no block holds the transaction yet: the ledger may stand still because more than a third of the committee is away; nothing is lost, try again")
+
+// Unproven is a refusal without a proof: no node took the transaction, and the ledger does
+// not show it. A holder of the signed bytes can still have it done until its last block.
 type Unproven struct {
 	ledger.Receipt
 	Until uint64 // the last block that may hold it; 0: any
@@ -32,7 +34,7 @@ type Unproven struct {
 func (u Unproven) Error() string { return u.Err().Error() }
 func (u Unproven) Unwrap() error { return u.Err() }
 
-// Pending is returned where it is not known yet what becomes of a transaction.
+// Pending is returned where the fate of a transaction is not known yet.
 type Pending struct {
 	Until uint64 // the last block that may hold it; 0: any
 	Why   error
@@ -48,40 +50,39 @@ func (p Pending) Error() string {
 
 func (p Pending) Unwrap() error { return p.Why }
 
-// submission is one transaction on its way, and what nodes said of it. What they say
-// directs the search; only the records decide.
+// submission is one transaction on its way, and the nodes' unproven replies. The replies
+// direct the search; only the ledger's records decide.
 type submission struct {
-	r     *Remote
-	tx    []byte
-	until uint64
-	words chan word
-	asked sync.WaitGroup
+	r       *Remote
+	tx      []byte
+	until   uint64
+	replies chan reply
+	asked   sync.WaitGroup
 
-	to       []peer.ID // nodes not handed it yet
+	to       []peer.ID // nodes not asked yet
 	handed   int
-	open     int                 // nodes that have not answered
-	refused  []ledger.Receipt    // by nodes, unproven
-	claims   map[peer.ID]claimed // nodes that say it was done, unproven
+	open     int               // asked nodes that have not answered
+	refused  []ledger.Receipt  // refusals of nodes
+	claims   map[peer.ID]claim // nodes that say it was done
 	failures []error
 }
 
-// word is what one node says.
-type word struct {
+// reply is one node's unproven answer.
+type reply struct {
 	from    peer.ID
 	receipt ledger.Receipt
 	err     error
 }
 
-// claimed is a node's word that a block held the transaction.
-type claimed struct {
+// claim is a node's unproven receipt of a done transaction.
+type claim struct {
 	receipt ledger.Receipt
 	at      time.Time
 }
 
-// Submit hands a transaction to one node after the other, the same bytes to all, until
-// the ledger's records show what became of it: the receipt is proven. A node that says
-// what they do not show costs time. An error is Unproven where every node refused, and
-// Pending where nothing can be said.
+// Submit sends a transaction to one node after the other, the same bytes to all, until the
+// ledger's records show its fate: the receipt is proven. A false claim of a node costs time
+// only. The error is Unproven where every node refused, and Pending where the fate is open.
 func (r *Remote) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
 	decoded, _, err := ledger.DecodeTx(tx)
 	if err != nil {
@@ -90,9 +91,9 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) 
 	if r.options.TrustNode {
 		return r.submitTrusting(ctx, tx, decoded.Until)
 	}
-	s := &submission{r: r, tx: tx, until: decoded.Until, to: r.candidates(), claims: map[peer.ID]claimed{}}
+	s := &submission{r: r, tx: tx, until: decoded.Until, to: r.candidates(), claims: map[peer.ID]claim{}}
 	s.to = s.to[:min(len(s.to), maxHanded)]
-	s.words = make(chan word, len(s.to))
+	s.replies = make(chan reply, len(s.to))
 	ctx, cancel := context.WithCancel(ctx)
 	receipt, err := s.run(ctx)
 	cancel()
@@ -103,10 +104,10 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) 
 	return receipt, err
 }
 
-// Proves says that what Submit gives was shown by the ledger's records.
+// Proves says that receipts of Submit are shown by the ledger's records.
 func (r *Remote) Proves() bool { return true }
 
-// submitTrusting takes the first answer, for who said that a node's word will do.
+// submitTrusting takes the first node's receipt, unproven, as the options say.
 func (r *Remote) submitTrusting(ctx context.Context, tx []byte, until uint64) (receipt ledger.Receipt, err error) {
 	err = r.ask(ctx, p2p.AskSubmit, tx, func(_ context.Context, _ peer.ID, b []byte) (err error) {
 		receipt, err = ledger.DecodeReceipt(b)
@@ -131,7 +132,7 @@ func (s *submission) run(ctx context.Context) (ledger.Receipt, error) {
 	for {
 		prove := false
 		select {
-		case w := <-s.words:
+		case w := <-s.replies:
 			s.open--
 			s.hear(w)
 			prove = w.err == nil
@@ -159,12 +160,12 @@ func (s *submission) run(ctx context.Context) (ledger.Receipt, error) {
 			return ledger.Receipt{}, s.outcome()
 		}
 		if time.Now().After(deadline) {
-			return ledger.Receipt{}, s.pending(errHalted)
+			return ledger.Receipt{}, s.pending(ErrHalted)
 		}
 	}
 }
 
-// hand gives the transaction to one node more.
+// hand sends the transaction to one more node.
 func (s *submission) hand(ctx context.Context) {
 	if len(s.to) == 0 {
 		return
@@ -175,31 +176,31 @@ func (s *submission) hand(ctx context.Context) {
 	s.open++
 	s.asked.Go(func() {
 		answer, err := s.r.host.AskLedger(ctx, p, p2p.AskSubmit, s.tx)
-		w := word{from: p, err: err}
+		w := reply{from: p, err: err}
 		if err == nil {
 			if w.receipt, w.err = ledger.DecodeReceipt(answer); w.err != nil {
 				s.r.host.Blame(p, w.err)
 			}
 			w.receipt.Log = p2p.Clean(w.receipt.Log, p2p.MaxWords)
 		}
-		s.words <- w
+		s.replies <- w
 	})
 }
 
-// hear notes what a node says.
-func (s *submission) hear(w word) {
+// hear notes a node's reply.
+func (s *submission) hear(w reply) {
 	switch {
 	case w.err != nil:
 		s.failures = append(s.failures, fmt.Errorf("node %s: %w", w.from, w.err))
 	case w.receipt.Code == 0:
-		s.claims[w.from] = claimed{w.receipt, time.Now()}
+		s.claims[w.from] = claim{w.receipt, time.Now()}
 	default:
 		s.refused = append(s.refused, w.receipt)
 	}
 }
 
-// shown is what the records show, with the words of a node that said the same. An error is
-// that they will never show it: there is nothing to wait for.
+// shown is the proven receipt, with the log of a node that gave the same code: logs are not
+// proven. An error says that the records will never show the transaction.
 func (s *submission) shown(ctx context.Context) (ledger.Receipt, bool, error) {
 	v, err := s.r.View(ctx)
 	if err != nil {
@@ -215,7 +216,7 @@ func (s *submission) shown(ctx context.Context) (ledger.Receipt, bool, error) {
 		}
 		return r, false, nil
 	}
-	for _, said := range s.refused { // with the particulars, which are not proven
+	for _, said := range s.refused {
 		if said.Code == r.Code && r.Log == "" {
 			r.Log = said.Log
 		}
@@ -223,8 +224,8 @@ func (s *submission) shown(ctx context.Context) (ledger.Receipt, bool, error) {
 	return r, true, nil
 }
 
-// disbelieve drops the word of nodes that the records should long have shown, and hands
-// the transaction on.
+// disbelieve drops claims that the records should long have shown, blames their nodes and
+// sends the transaction on.
 func (s *submission) disbelieve(ctx context.Context) {
 	for p, c := range s.claims {
 		newest := s.r.follow.newest()
@@ -241,11 +242,11 @@ func (s *submission) disbelieve(ctx context.Context) {
 	}
 }
 
-// over says that every node has answered, and none says that it was done.
+// over says that every node has answered, and none claims that the transaction was done.
 func (s *submission) over() bool { return s.open == 0 && len(s.to) == 0 && len(s.claims) == 0 }
 
-// waitsForAnother says that another transaction with the same nonce, or one about the
-// same, is on its way: the records will show which of them was done.
+// waitsForAnother says that another transaction with the same nonce or the same effect is
+// on its way: the records will show which of the two was done.
 func (s *submission) waitsForAnother() bool {
 	code, ok := s.mostSaid()
 	return ok && (code.Code == ledger.ErrNonce.Code || code.Code == ledger.ErrKnown.Code)
@@ -263,7 +264,7 @@ func (s *submission) mostSaid() (most ledger.Receipt, ok bool) {
 	return most, ok
 }
 
-// outcome is the error where all nodes have answered and the records show nothing.
+// outcome is the error where all nodes have answered and the records show no fate.
 func (s *submission) outcome() error {
 	if most, ok := s.mostSaid(); ok {
 		return Unproven{Receipt: most, Until: s.until}
@@ -272,7 +273,7 @@ func (s *submission) outcome() error {
 	err := errors.Join(s.failures...)
 	switch {
 	case errors.As(err, &refusal) && refusal.Code == p2p.CodeWait:
-		return s.pending(errHalted)
+		return s.pending(ErrHalted)
 	case !errors.As(err, &refusal):
 		return s.pending(fmt.Errorf("%w: %w", ErrNoNode, err))
 	}
@@ -281,7 +282,7 @@ func (s *submission) outcome() error {
 
 func (s *submission) pending(why error) error {
 	if errors.Is(why, context.DeadlineExceeded) {
-		why = fmt.Errorf("%w: %w", errHalted, why)
+		why = fmt.Errorf("%w: %w", ErrHalted, why)
 	}
 	return Pending{Until: s.until, Why: why}
 }

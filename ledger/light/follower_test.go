@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"bytes"
@@ -34,7 +34,7 @@ func (w *world) edit(ask p2p.Ask, change func(body, answer []byte) []byte) oracl
 // forge changes headers, but not the first: what leads up to a lie is true.
 func (w *world) forge(change func(*types.LightBlock) *types.LightBlock) oracle {
 	return w.edit(p2p.AskLight, func(_, answer []byte) []byte {
-		b, err := decodeLightBlock(answer, string(w.genesis.ChainID()))
+		b, err := decodeBlock(answer, string(w.genesis.ChainID()))
 		if err != nil {
 			panic(err)
 		}
@@ -93,7 +93,7 @@ func TestNoLieComesThroughAndTheLiarIsBlamed(t *testing.T) {
 		"shows another state":  robbed.honest,
 		"is of another chain":  stranger.honest,
 		"forges the first header too": w.edit(p2p.AskLight, func(_, answer []byte) []byte {
-			b := must(decodeLightBlock(answer, string(w.genesis.ChainID())))
+			b := must(decodeBlock(answer, string(w.genesis.ChainID())))
 			h := *b.Header
 			robbedRoot(&h)
 			h.ValidatorsHash = ownSet.Hash()

@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"bytes"
@@ -15,12 +15,12 @@ import (
 	"github.com/walrus-network/walrus/state"
 )
 
-// Bounds on a walk over the keys with a prefix. That none is left out is not proven, so
-// it is the number of keys really there that ends a walk: each page must bring some.
+// Bounds on a walk over the keys with a prefix. No proof shows that a list is complete, so
+// a walk ends by the number of keys that are really there: each page must bring some.
 const (
 	maxWalk    = 1 << 20          // keys that a walk follows, 2,048 full pages
-	freePages  = 16               // of a node, before it is held to leastFound
-	leastFound = 8                // keys that are there, of a page on the average: no honest page with More has fewer
+	freePages  = 16               // of a node, after which leastFound applies
+	leastFound = 8                // present keys of a page, on average: an honest page with More has no fewer
 	pageBytes  = 16 << 20         // of values, at which a page is cut: twice an honest one's
 	pageLimit  = 20 * time.Second // for a question about a page's keys
 )
@@ -28,16 +28,16 @@ const (
 // ErrEndless is returned for a list with more keys than a walk follows.
 var ErrEndless = errors.New("the list has more keys than a client follows: ask for less, or run a node")
 
-// Each lists keys on the word of a node, and proves every value it hands on. That
-// none is left out is not proven.
+// Each hands on the keys that a node lists, each with its proven value. No proof shows
+// that the list is complete.
 func (v *reader) Each(prefix []byte, fn func(key, value []byte) error) error {
 	return v.EachAfter(prefix, nil, fn)
 }
 
-// EachAfter is Each from the first key above after on. It remembers no value, so that a
-// long list takes no more memory than a page of it.
+// EachAfter is Each from the first key above after on. It keeps no value: a long list takes
+// no more memory than one page.
 func (v *reader) EachAfter(prefix, after []byte, fn func(key, value []byte) error) error {
-	w := walk{v: v, from: map[peer.ID]brought{}}
+	w := walk{v: v, from: map[peer.ID]supply{}}
 	q := listQuestion{Prefix: prefix, After: after}
 	for {
 		p, err := w.next(q)
@@ -65,30 +65,30 @@ func (v *reader) EachAfter(prefix, after []byte, fn func(key, value []byte) erro
 type walk struct {
 	v      *reader
 	listed int // keys
-	from   map[peer.ID]brought
+	from   map[peer.ID]supply
 }
 
-// brought is what a node has given to a walk.
-type brought struct {
-	pages int // that had More
-	found int // keys of them that are there
+// supply counts the pages that a node has given to a walk.
+type supply struct {
+	pages int // with More
+	found int // present keys on these pages
 }
 
-// page is a list and what its keys hold.
+// page is a list of keys and their values.
 type page struct {
 	listAnswer
 	values []value
 }
 
-// next asks for a page, and the node that gave it for the proofs of its keys: a list of
-// keys that are not there is its lie, and the next node is asked.
+// next asks a node for a page, and the same node for the proofs of its keys. A list of
+// absent keys is a lie: the node is blamed and the next node is asked.
 func (w *walk) next(q listQuestion) (p page, err error) {
 	err = w.v.r.ask(w.v.ctx, p2p.AskList, canon.Encode(q), func(_ context.Context, from peer.ID, b []byte) error {
 		err := w.read(from, q, b, &p)
 		if !errors.Is(err, errGone) {
 			return err
 		}
-		// Blocks may have taken all that it listed. Then it does not list that again.
+		// New blocks may have deleted every listed key. A second list is then another one.
 		if b, err = w.v.r.askThis(w.v.ctx, from, p2p.AskList, canon.Encode(q)); err != nil {
 			return err
 		}
@@ -97,7 +97,7 @@ func (w *walk) next(q listQuestion) (p page, err error) {
 	return p, err
 }
 
-// errGone is returned for a page of keys that are not there.
+// errGone is returned for a page without a present key.
 var errGone = fmt.Errorf("none of the keys of a list is there: %w", blob.ErrMismatch)
 
 func (w *walk) read(from peer.ID, q listQuestion, answer []byte, p *page) error {
@@ -111,8 +111,8 @@ func (w *walk) read(from peer.ID, q listQuestion, answer []byte, p *page) error 
 	return w.prove(from, p)
 }
 
-// prove reads what the keys of a page hold, from the node that listed them. That takes
-// more than one question, each with its own limit of time.
+// prove reads the values of a page's keys from the node that listed them. That takes more
+// than one question, each with its own time limit.
 func (w *walk) prove(from peer.ID, p *page) error {
 	found, size := 0, 0
 	for keys := p.Keys; len(keys) > 0; {
@@ -132,13 +132,13 @@ func (w *walk) prove(from peer.ID, p *page) error {
 		}
 		p.values, keys = append(p.values, got...), keys[len(got):]
 	}
-	// A key may have gone in the block between list and proof: some, not all.
+	// A block between list and proof may delete some keys, not all.
 	if len(p.Keys) > 0 && found == 0 {
 		return errGone
 	}
 	if p.More {
 		b := w.from[from]
-		b = brought{b.pages + 1, b.found + found}
+		b = supply{b.pages + 1, b.found + found}
 		w.from[from] = b
 		if b.pages > freePages && b.found < leastFound*b.pages {
 			return fmt.Errorf("%d pages of a list with %d keys: %w", b.pages, b.found, blob.ErrMismatch)
@@ -156,12 +156,12 @@ func (w *walk) ask(from peer.ID, keys [][]byte) ([]value, error) {
 	}
 	got, err := w.v.r.proven(ctx, from, keys, answer)
 	if err != nil && ctx.Err() != nil {
-		err = unanswered{context.Cause(ctx)}
+		err = noAnswer{context.Cause(ctx)}
 	}
 	return got, err
 }
 
-// check refuses a list that makes no progress, or that holds what was not asked for.
+// check refuses a list that makes no progress, or that has keys outside the question.
 func (a listAnswer) check(q listQuestion) error {
 	if len(a.Keys) > maxListed || a.More && len(a.Keys) == 0 {
 		return fmt.Errorf("list of %d keys: %w", len(a.Keys), blob.ErrMismatch)

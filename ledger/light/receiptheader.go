@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"bytes"
@@ -11,10 +11,9 @@ import (
 	"github.com/walrus-network/walrus/canon"
 )
 
-// vouchedHeader is a light block as a receipt has it: nothing that is not signed or
-// hashed, and one string of bytes for each, so that no byte of it can be changed
-// without notice.
-type vouchedHeader struct {
+// receiptHeader is a light block in a receipt. Every byte of it is signed or hashed and has
+// one form, so that no byte can be changed without notice.
+type receiptHeader struct {
 	_         struct{} `cbor:",toarray"`
 	Header    []byte   // protobuf, as CometBFT writes it
 	Commit    []byte   // the signatures; likewise
@@ -27,8 +26,8 @@ type voter struct {
 	Power int64
 }
 
-// encodeVouched is the canonical bytes of a light block.
-func encodeVouched(b *types.LightBlock) ([]byte, error) {
+// encodeHeader is the canonical bytes of a light block.
+func encodeHeader(b *types.LightBlock) ([]byte, error) {
 	header, err := b.Header.ToProto().Marshal()
 	if err != nil {
 		return nil, err
@@ -37,7 +36,7 @@ func encodeVouched(b *types.LightBlock) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := vouchedHeader{Header: header, Commit: commit}
+	out := receiptHeader{Header: header, Commit: commit}
 	for _, v := range b.ValidatorSet.Validators {
 		out.Committee = append(out.Committee, voter{Key: v.PubKey.Bytes(), Power: v.VotingPower})
 	}
@@ -47,10 +46,10 @@ func encodeVouched(b *types.LightBlock) ([]byte, error) {
 // maxVoters bounds the committee of a header from a stranger.
 const maxVoters = 1000
 
-// decodeVouched reads a light block from a stranger, and checks that it is in form,
-// that every signature in it holds, and that these are its only bytes.
-func decodeVouched(raw []byte, chain string) (*types.LightBlock, error) {
-	var in vouchedHeader
+// decodeHeader reads a light block of a stranger's receipt. It checks that the block is
+// well formed, that every signature in it holds, and that raw is its canonical form.
+func decodeHeader(raw []byte, chain string) (*types.LightBlock, error) {
+	var in receiptHeader
 	if err := canon.Decode(raw, &in); err != nil {
 		return nil, err
 	}
@@ -78,7 +77,7 @@ func decodeVouched(raw []byte, chain string) (*types.LightBlock, error) {
 	if err := b.ValidateBasic(chain); err != nil {
 		return nil, err
 	}
-	if again, err := encodeVouched(b); err != nil || !bytes.Equal(again, raw) {
+	if again, err := encodeHeader(b); err != nil || !bytes.Equal(again, raw) {
 		return nil, fmt.Errorf("header %d is not in its canonical form", b.Height)
 	}
 	if err := committee.VerifyCommit(chain, c.BlockID, b.Height, c); err != nil {
@@ -102,6 +101,6 @@ func committeeOf(list []voter) (*types.ValidatorSet, error) {
 	if err := set.UpdateWithChangeSet(out); err != nil {
 		return nil, err
 	}
-	set.IncrementProposerPriority(1) // a set is not in form without a proposer; no header names it
+	set.IncrementProposerPriority(1) // a set without a proposer is not well formed; no header names it
 	return set, nil
 }

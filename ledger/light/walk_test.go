@@ -1,8 +1,7 @@
-package comet
+package light
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -37,8 +36,8 @@ func (c *counted) Each(prefix []byte, fn func(k, v []byte) error) error {
 // with a header that names it.
 type library struct {
 	*world
-	disk   *counted
-	oracle Oracle
+	disk    *counted
+	machine *ledger.Machine
 }
 
 // newLibrary commits the blocks' changes, and one empty block more.
@@ -70,16 +69,12 @@ func newLibrary(t testing.TB, blocks ...[]state.Change) *library {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &library{world: w, disk: disk, oracle: Oracle{&Chain{machine: m, options: Options{Genesis: w.genesis}}}}
-	return l
+	return &library{world: w, disk: disk, machine: m}
 }
 
 // honest answers as a node does.
 func (l *library) honest(ask p2p.Ask, body []byte) ([]byte, error) {
-	if ask == p2p.AskLight {
-		return l.world.honest(ask, body)
-	}
-	answer, err := l.oracle.Answer(context.Background(), "", ask, body)
+	answer, err := Responder{Genesis: l.genesis, Machine: l.machine, Chain: l.world}.Answer(ask, body)
 	if len(answer) > p2p.MaxAnswer {
 		panic(fmt.Sprintf("an answer of %d bytes to question %d", len(answer), ask))
 	}

@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cometbft/cometbft/light"
+	cmtlight "github.com/cometbft/cometbft/light"
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/walrus-network/walrus/blob"
@@ -20,29 +20,30 @@ import (
 // ErrUntrusted is returned for a header that does not lead back to what is trusted.
 var ErrUntrusted = errors.New("the answer does not lead back to the trusted genesis or checkpoint")
 
-// ErrClock is returned where a committee that is trusted signed a time to come.
+// ErrClock is returned where a trusted committee signed a time that lies ahead of this
+// machine's clock.
 var ErrClock = errors.New("this machine's clock is behind the network's: set it right (NTP does)")
 
-// ErrExpired is returned where all that is trusted is older than the trust period:
-// no answer can help, only a checkpoint.
+// ErrExpired is returned where every trusted header is older than the trust period. No
+// answer can help, only a checkpoint.
 var ErrExpired = errors.New("what is trusted is too old to lead anywhere: name a recent checkpoint (height and hash from somebody you trust) in network.toml")
 
 // maxClockDrift is how far a header may be ahead of this machine's clock.
 const maxClockDrift = 30 * time.Second
 
-// Checkpoint is a header that somebody has looked up: trusted where the genesis is
-// older than the trust period.
+// Checkpoint names a header that an operator has looked up: it is trusted where the
+// genesis is older than the trust period.
 type Checkpoint struct {
 	Height int64
 	Hash   blob.Hash
 }
 
-// source is one node that is asked for headers. Whoever's answer is checked also
-// gives the headers it is checked with: what does not fit together is then its fault.
+// source is one node's headers. The node whose answer is checked also gives the headers
+// for the check, so that a mismatch is that node's fault.
 type source func(ctx context.Context, height int64) (*types.LightBlock, error)
 
-// follower follows the chain's headers from the first or a checkpoint, skipping as
-// far as more than a third of the trusted committee signed.
+// follower follows the chain's headers from the first one or a checkpoint. It skips to a
+// header that nodes with more than a third of the trusted committee's power signed.
 type follower struct {
 	genesis ledger.Genesis
 	period  time.Duration
@@ -53,15 +54,16 @@ type follower struct {
 	trusted []*types.LightBlock
 }
 
-// trustedKept bounds the verified headers that are remembered, beside the first.
+// trustedKept is the most verified headers that are kept, the first among them.
 const trustedKept = 64
 
-// ours says whether an error is no fault of who answered, and nobody else could help.
+// ours says whether an error lies with this process or the whole network: the node that
+// answered is not at fault, and another node could not help.
 func ours(err error) bool {
 	return errors.Is(err, ErrExpired) || errors.Is(err, ErrClock) || errors.Is(err, ErrAhead) || errors.Is(err, ErrStill)
 }
 
-// header is the verified header of a height, as from has it.
+// header is the verified header of a height.
 func (f *follower) header(ctx context.Context, height int64, from source) (*types.LightBlock, error) {
 	if b, _ := f.nearest(height); b != nil && b.Height == height {
 		return b, nil
@@ -73,8 +75,8 @@ func (f *follower) header(ctx context.Context, height int64, from source) (*type
 	return f.verify(ctx, target, from)
 }
 
-// verify leads a header back to what is trusted. Nodes may be some blocks apart: one
-// before the newest is verified from the nearest one below it.
+// verify leads a header back to a trusted one. Nodes may be some blocks apart: a header
+// before the newest is verified from the nearest trusted header below it.
 func (f *follower) verify(ctx context.Context, target *types.LightBlock, from source) (*types.LightBlock, error) {
 	base, first := f.nearest(target.Height)
 	if first == 0 {
@@ -103,8 +105,8 @@ func (f *follower) verify(ctx context.Context, target *types.LightBlock, from so
 
 func byHeight(b *types.LightBlock, h int64) int { return cmp.Compare(b.Height, h) }
 
-// nearest is the newest trusted header not above height, and the first height that
-// is trusted, 0 for none.
+// nearest is the newest trusted header not above height, and the height of the first
+// trusted header, 0 for none.
 func (f *follower) nearest(height int64) (b *types.LightBlock, first int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -144,17 +146,17 @@ func (f *follower) remember(b *types.LightBlock) {
 	}
 }
 
-// advance verifies target from trusted, by way of headers between where the
-// committee changed too much. It returns the headers of the way, target the last: each
-// follows from the one before.
+// advance verifies target from trusted, through headers between them where the committee
+// changed too much. It returns these headers, target the last: each follows from the one
+// before.
 func (f *follower) advance(ctx context.Context, trusted, target *types.LightBlock, from source) (way []*types.LightBlock, err error) {
 	const maxSteps = 64 // each halves the distance
 	pending := []*types.LightBlock{target}
 	for step := 0; len(pending) > 0; step++ {
 		next := pending[len(pending)-1]
-		err := light.Verify(trusted.SignedHeader, trusted.ValidatorSet, next.SignedHeader, next.ValidatorSet,
-			f.period, f.now(), maxClockDrift, light.DefaultTrustLevel)
-		var tooFar light.ErrNewValSetCantBeTrusted
+		err := cmtlight.Verify(trusted.SignedHeader, trusted.ValidatorSet, next.SignedHeader, next.ValidatorSet,
+			f.period, f.now(), maxClockDrift, cmtlight.DefaultTrustLevel)
+		var tooFar cmtlight.ErrNewValSetCantBeTrusted
 		switch {
 		case err == nil:
 			trusted = next
@@ -173,15 +175,16 @@ func (f *follower) advance(ctx context.Context, trusted, target *types.LightBloc
 	return way, nil
 }
 
-// explain tells the fault of this process (its trust, its clock) from that of who answered.
+// explain tells a fault of this process (its trust, its clock) from one of the node that
+// answered.
 func (f *follower) explain(err error, trusted, next *types.LightBlock) error {
-	var old light.ErrOldHeaderExpired
+	var old cmtlight.ErrOldHeaderExpired
 	if errors.As(err, &old) {
 		return fmt.Errorf("%w (headers are trusted for %s)", ErrExpired, f.period)
 	}
 	now := f.now()
-	if ahead := next.Time.Sub(now); ahead > maxClockDrift && light.Verify(trusted.SignedHeader, trusted.ValidatorSet,
-		next.SignedHeader, next.ValidatorSet, f.period, next.Time, maxClockDrift, light.DefaultTrustLevel) == nil {
+	if ahead := next.Time.Sub(now); ahead > maxClockDrift && cmtlight.Verify(trusted.SignedHeader, trusted.ValidatorSet,
+		next.SignedHeader, next.ValidatorSet, f.period, next.Time, maxClockDrift, cmtlight.DefaultTrustLevel) == nil {
 		return fmt.Errorf("%w: it says %s, the network %s", ErrClock, now.UTC().Format(time.RFC3339), next.Time.UTC().Format(time.RFC3339))
 	}
 	return fmt.Errorf("%w: %w", ErrUntrusted, err)
@@ -201,7 +204,7 @@ func (f *follower) begin(ctx context.Context, from source) (*types.LightBlock, e
 	return b, f.first(b)
 }
 
-// first says whether a header may be the first that is trusted.
+// first checks that a header may be the first trusted one.
 func (f *follower) first(b *types.LightBlock) error {
 	if f.anchor != nil {
 		if b.Height != f.anchor.Height || !bytes.Equal(b.Hash(), f.anchor.Hash[:]) {
@@ -209,15 +212,10 @@ func (f *follower) first(b *types.LightBlock) error {
 		}
 		return nil
 	}
-	doc, err := ledgerGenesis{f.genesis}.doc()
+	committee, err := firstCommittee(f.genesis)
 	if err != nil {
 		return err
 	}
-	var list []*types.Validator
-	for _, v := range doc.Validators {
-		list = append(list, types.NewValidator(v.PubKey, v.Power))
-	}
-	committee := types.NewValidatorSet(list)
 	if !bytes.Equal(b.ValidatorsHash, committee.Hash()) {
 		return fmt.Errorf("block 1 names another committee than the genesis: %w", ErrUntrusted)
 	}

@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"bytes"
@@ -156,7 +156,7 @@ func TestAReceiptOfAnythingElseIsRefused(t *testing.T) {
 	forged := func(height int64) []byte {
 		h := *v.blocks[height].Header
 		h.ValidatorsHash = ownSet.Hash()
-		return must(encodeVouched(usurper.sign(h, ownSet)))
+		return must(encodeHeader(usurper.sign(h, ownSet)))
 	}
 	late := *v.blocks[v.tip()].Header
 	late.Time = time.Now().Add(time.Hour).UTC()
@@ -178,7 +178,7 @@ func TestAReceiptOfAnythingElseIsRefused(t *testing.T) {
 		"the last is signed by a stranger":  {reHeaded(func(h [][]byte) [][]byte { h[len(h)-1] = forged(v.tip()); return h }), "does not follow"},
 		"the first is signed by a stranger": {reHeaded(func(h [][]byte) [][]byte { h[0] = forged(1); return h }), "another committee than the genesis"},
 		"a header from tomorrow": {reHeaded(func(h [][]byte) [][]byte {
-			h[len(h)-1] = must(encodeVouched(v.sign(late, v.blocks[v.tip()].ValidatorSet)))
+			h[len(h)-1] = must(encodeHeader(v.sign(late, v.blocks[v.tip()].ValidatorSet)))
 			return h
 		}), "clock"},
 		"the head for the blob":           {func(r *BlobReceipt) { r.Proofs.Blob = r.Proofs.Head }, "proof of the blob"},
@@ -236,11 +236,11 @@ func TestNoBitOfAReceiptCanBeChanged(t *testing.T) {
 		if i > 1 && i < len(good.Headers)-1 {
 			continue // as the others
 		}
-		var in vouchedHeader
+		var in receiptHeader
 		if err := canon.Decode(raw, &in); err != nil {
 			t.Fatal(err)
 		}
-		put := func(h vouchedHeader) []byte {
+		put := func(h receiptHeader) []byte {
 			r := good
 			r.Headers = slices.Clone(r.Headers)
 			r.Headers[i] = canon.Encode(h)
@@ -259,7 +259,7 @@ func TestNoBitOfAReceiptCanBeChanged(t *testing.T) {
 			refused("a power", with(voter{Key: in.Committee[k].Key, Power: in.Committee[k].Power + 1}))
 		}
 		for _, committee := range [][]voter{in.Committee[1:], append(slices.Clone(in.Committee), in.Committee[0]), nil} {
-			refused("a committee", put(vouchedHeader{Header: in.Header, Commit: in.Commit, Committee: committee}))
+			refused("a committee", put(receiptHeader{Header: in.Header, Commit: in.Commit, Committee: committee}))
 		}
 	}
 	for name, field := range map[string]*[]byte{"head": &good.Proofs.Head, "blob": &good.Proofs.Blob, "certificate": &good.Proofs.Certificate, "certifiers": &good.Proofs.Certifiers} {
@@ -281,7 +281,7 @@ func TestNoBitOfAReceiptCanBeChanged(t *testing.T) {
 func TestAReceiptMayBeginAtACheckpoint(t *testing.T) {
 	v := newVault(t)
 	forgetful := oracle(func(ask p2p.Ask, body []byte) ([]byte, error) {
-		var q lightQuestion
+		var q headerQuestion
 		if ask == p2p.AskLight && decodeQuestion(body, &q) == nil && q.Height > 0 && q.Height < 50 {
 			return nil, errors.New("forgotten")
 		}
@@ -357,17 +357,17 @@ func FuzzReceiptsOfStrangers(f *testing.F) {
 
 // Whatever bytes come as a header of a receipt: an error, or the one form of a header
 // whose signatures hold.
-func FuzzVouchedHeaders(f *testing.F) {
+func FuzzHeadersOfReceipts(f *testing.F) {
 	w := newWorld(f, "test", 2)
 	chain := string(w.genesis.ChainID())
-	f.Add(must(encodeVouched(w.blocks[2])))
+	f.Add(must(encodeHeader(w.blocks[2])))
 	f.Add([]byte{0x83, 0x40, 0x40, 0x80})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l, err := decodeVouched(b, chain)
+		l, err := decodeHeader(b, chain)
 		if err != nil {
 			return
 		}
-		if again, err := encodeVouched(l); err != nil || !bytes.Equal(again, b) {
+		if again, err := encodeHeader(l); err != nil || !bytes.Equal(again, b) {
 			t.Error("two forms of one header")
 		}
 		if err := l.ValidatorSet.VerifyCommit(chain, l.Commit.BlockID, l.Height, l.Commit); err != nil {
@@ -424,7 +424,7 @@ func TestACertificateThatNobodySignedShowsNothing(t *testing.T) {
 		h.AppHash = root[:]
 		r := good
 		r.Headers = slices.Clone(r.Headers)
-		r.Headers[len(r.Headers)-1] = must(encodeVouched(v.sign(h, last.ValidatorSet)))
+		r.Headers[len(r.Headers)-1] = must(encodeHeader(v.sign(h, last.ValidatorSet)))
 		for i, to := range []*[]byte{&r.Proofs.Head, &r.Proofs.Blob, &r.Proofs.Certificate, &r.Proofs.Certifiers} {
 			*to = must(s.Prove(0, keys[i])).Encode()
 		}
@@ -439,25 +439,25 @@ func TestACertificateThatNobodySignedShowsNothing(t *testing.T) {
 func TestAHeaderOfAReceiptHasOneForm(t *testing.T) {
 	v := newVault(t)
 	chain := string(v.genesis.ChainID())
-	good := must(encodeVouched(v.blocks[v.tip()]))
-	if _, err := decodeVouched(good, chain); err != nil {
+	good := must(encodeHeader(v.blocks[v.tip()]))
+	if _, err := decodeHeader(good, chain); err != nil {
 		t.Fatal(err)
 	}
 	unknown := []byte{0xf8, 0x7f, 1} // field 2047 of a protobuf message
-	for name, change := range map[string]func(*vouchedHeader){
-		"a field more in the header": func(h *vouchedHeader) { h.Header = append(bytes.Clone(h.Header), unknown...) },
-		"a field more in the commit": func(h *vouchedHeader) { h.Commit = append(bytes.Clone(h.Commit), unknown...) },
-		"the committee in another order": func(h *vouchedHeader) {
+	for name, change := range map[string]func(*receiptHeader){
+		"a field more in the header": func(h *receiptHeader) { h.Header = append(bytes.Clone(h.Header), unknown...) },
+		"a field more in the commit": func(h *receiptHeader) { h.Commit = append(bytes.Clone(h.Commit), unknown...) },
+		"the committee in another order": func(h *receiptHeader) {
 			h.Committee = slices.Clone(h.Committee)
 			h.Committee[0], h.Committee[1] = h.Committee[1], h.Committee[0]
 		},
 	} {
-		var h vouchedHeader
+		var h receiptHeader
 		if err := canon.Decode(good, &h); err != nil {
 			t.Fatal(err)
 		}
 		change(&h)
-		if _, err := decodeVouched(canon.Encode(h), chain); err == nil || !strings.Contains(err.Error(), "canonical form") {
+		if _, err := decodeHeader(canon.Encode(h), chain); err == nil || !strings.Contains(err.Error(), "canonical form") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

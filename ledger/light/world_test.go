@@ -1,4 +1,4 @@
-package comet
+package light
 
 import (
 	"context"
@@ -82,22 +82,18 @@ func newWorldOf(t testing.TB, g ledger.Genesis, blocks int) *world {
 
 func (w *world) committee(t testing.TB) *types.ValidatorSet {
 	t.Helper()
-	doc, err := ledgerGenesis{w.genesis}.doc()
+	set, err := firstCommittee(w.genesis)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var list []*types.Validator
-	for _, v := range doc.Validators {
-		list = append(list, types.NewValidator(v.PubKey, v.Power))
-	}
-	return types.NewValidatorSet(list)
+	return set
 }
 
 func header(g ledger.Genesis, height int64, at time.Time, app []byte, now, next *types.ValidatorSet) types.Header {
 	h := types.Header{ChainID: string(g.ChainID()), Height: height, Time: at.UTC(), AppHash: app,
 		ValidatorsHash: now.Hash(), NextValidatorsHash: next.Hash(), ProposerAddress: now.Validators[0].Address,
 		ConsensusHash: make([]byte, 32), DataHash: make([]byte, 32), LastCommitHash: make([]byte, 32), EvidenceHash: make([]byte, 32), LastResultsHash: make([]byte, 32)}
-	h.Version.Block, h.Version.App = version.BlockProtocol, appVersion
+	h.Version.Block, h.Version.App = version.BlockProtocol, 1
 	return h
 }
 
@@ -141,30 +137,25 @@ func (w *world) tip() int64 { return int64(w.local.Height()) }
 
 // honest answers as a node does.
 func (w *world) honest(ask p2p.Ask, body []byte) ([]byte, error) {
-	switch ask {
-	case p2p.AskGet:
-		var q getQuestion
-		if err := decodeQuestion(body, &q); err != nil {
-			return nil, err
-		}
-		return w.get(w.tip(), q.Keys)
-	case p2p.AskLight:
-		var q lightQuestion
-		if err := decodeQuestion(body, &q); err != nil {
-			return nil, err
-		}
-		if q.Height == 0 {
-			q.Height = uint64(w.tip())
-		}
-		b := w.blocks[int64(q.Height)]
-		if b == nil {
-			return nil, p2p.Refuse(p2p.CodeNotHeld, "no block %d", q.Height)
-		}
-		return encodeLight(b), nil
-	}
-	return nil, p2p.Refuse(p2p.CodeBadRequest, "not here")
+	return Responder{Genesis: w.genesis, Machine: w.local.Machine(), Chain: w}.Answer(ask, body)
 }
 
+// LightBlock is a block that was signed here.
+func (w *world) LightBlock(height int64) (*types.LightBlock, error) {
+	if height == 0 {
+		height = w.tip()
+	}
+	b := w.blocks[height]
+	if b == nil {
+		return nil, p2p.Refuse(p2p.CodeNotHeld, "no block %d", height)
+	}
+	return b, nil
+}
+
+// AtTip says that there are no other blocks.
+func (w *world) AtTip() bool { return true }
+
+// get proves keys at a height of the past.
 func (w *world) get(height int64, keys [][]byte) ([]byte, error) {
 	a := getAnswer{Height: uint64(height)}
 	for _, k := range keys {
@@ -218,4 +209,11 @@ func (t *town) Blame(p peer.ID, err error) {
 		t.blamed = map[peer.ID]error{}
 	}
 	t.blamed[p] = err
+}
+
+func within(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	t.Cleanup(cancel)
+	return ctx
 }

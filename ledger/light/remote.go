@@ -1,0 +1,249 @@
+package light
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cometbft/cometbft/types"
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/token"
+)
+
+// RemoteOptions say which answers are trusted.
+type RemoteOptions struct {
+	TrustNode   bool          // take answers unproven, on the word of the node that gives them
+	TrustPeriod time.Duration // 0: as long as signers can be punished
+	Checkpoint  *Checkpoint   // nil: the genesis
+}
+
+// Asker puts questions of the ledger protocol to nodes; p2p.Host is one.
+type Asker interface {
+	AskLedger(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte) ([]byte, error)
+	Peers() map[peer.ID]p2p.Hello
+	Bootstrap() []peer.AddrInfo
+	Avoided(peer.ID) bool
+	Blame(peer.ID, error)
+}
+
+// Remote is the ledger as seen by a process that runs none: it asks nodes, and checks
+// their answers against headers that it follows itself.
+type Remote struct {
+	host    Asker
+	genesis ledger.Genesis
+	salt    [32]byte // of the genesis: worked out once, a genesis may be long
+	options RemoteOptions
+	follow  *follower
+	written atomic.Uint64 // highest block known to hold a transaction of this process
+	floor   atomic.Int64  // header below which no answer is taken any more: heights only rise
+
+	mu     sync.Mutex // guards looked
+	looked time.Time  // when others were last asked for a newer header
+}
+
+// NewRemote asks the nodes that host is connected to or was told of.
+func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
+	period := o.TrustPeriod
+	if period == 0 {
+		period = TrustPeriod(g.Params)
+	}
+	return &Remote{host: host, genesis: g, salt: g.Salt(), options: o,
+		follow: &follower{genesis: g, period: period, anchor: o.Checkpoint, now: time.Now}}
+}
+
+// ErrNoNode is returned where no node answers a question about the ledger.
+var ErrNoNode = errors.New("no node of the network answers: are the bootstrap addresses right, and this machine online?")
+
+// noAnswer is the error of a question that got no answer. Silence is no lie: nobody is
+// blamed for it.
+type noAnswer struct{ err error }
+
+func (u noAnswer) Error() string { return u.err.Error() }
+func (u noAnswer) Unwrap() error { return u.err }
+
+// patience is how long the process waits for one node while there are others to ask.
+const patience = 5 * time.Second
+
+// ask puts a question to one node after the other until an answer passes accept. A node
+// whose answer fails accept is blamed, and the next node is asked.
+func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(context.Context, peer.ID, []byte) error) error {
+	var failures []error
+	var strangers error // a node of another network answered
+	silent := true      // no node has said a word
+	candidates := r.candidates()
+	for i, p := range candidates {
+		err := r.askOne(ctx, p, ask, body, i < len(candidates)-1, accept)
+		var none noAnswer
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, ErrExpired):
+			return r.expired(ctx, err)
+		case ours(err):
+			return err // the best of nodes could not help
+		case !errors.As(err, &none):
+			r.host.Blame(p, err)
+		}
+		if p2p.IsRefusal(err, p2p.CodeWrongNetwork) {
+			strangers = err // to try later will not help; all say the same
+			continue
+		}
+		var refusal *p2p.Refusal
+		silent = silent && errors.As(err, &none) && !errors.As(err, &refusal)
+		failures = append(failures, err)
+	}
+	err := errors.Join(append(failures, strangers)...)
+	if silent && strangers == nil {
+		return fmt.Errorf("%w: %w", ErrNoNode, err)
+	}
+	return err
+}
+
+func (r *Remote) askOne(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte, others bool, accept func(context.Context, peer.ID, []byte) error) error {
+	if others {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, patience, fmt.Errorf("node %s did not answer within %s", p, patience))
+		defer cancel()
+	}
+	answer, err := r.host.AskLedger(ctx, p, ask, body)
+	if err == nil {
+		err = accept(ctx, p, answer)
+	} else {
+		err = noAnswer{err}
+	}
+	if err != nil && ctx.Err() != nil {
+		err = noAnswer{context.Cause(ctx)}
+	}
+	return err
+}
+
+// maxAsked is how many nodes a question goes to at most.
+const maxAsked = 32
+
+// candidates is the nodes to ask, in order, at most maxAsked: connected members of the
+// newest proven committee, then the bootstrap addresses, then other connected nodes that
+// say they run the ledger. Nodes that the host avoids come last.
+func (r *Remote) candidates() []peer.ID {
+	var members, others []peer.ID
+	known := r.members()
+	for p, hello := range r.host.Peers() {
+		switch {
+		case known[p]:
+			members = append(members, p)
+		case hello.Ledger != "":
+			others = append(others, p)
+		}
+	}
+	var good, rest []peer.ID
+	seen := map[peer.ID]bool{}
+	add := func(p peer.ID) {
+		if seen[p] {
+			return
+		}
+		seen[p] = true
+		if r.host.Avoided(p) {
+			rest = append(rest, p)
+		} else {
+			good = append(good, p)
+		}
+	}
+	for _, p := range members {
+		add(p)
+	}
+	for _, b := range r.host.Bootstrap() {
+		add(b.ID)
+	}
+	for _, p := range others {
+		add(p)
+	}
+	all := append(good, rest...)
+	return all[:min(len(all), maxAsked)]
+}
+
+// members is the nodes of the newest proven committee. A node has one key for its votes
+// and its name.
+func (r *Remote) members() map[peer.ID]bool {
+	out := map[peer.ID]bool{}
+	newest := r.follow.newest()
+	if newest == nil {
+		return out
+	}
+	for _, v := range newest.ValidatorSet.Validators {
+		if p, err := p2p.PeerOf(v.PubKey.Bytes()); err == nil {
+			out[p] = true
+		}
+	}
+	return out
+}
+
+// lightBlock is one node's light block of a height, well formed but not verified; height
+// 0 is its newest.
+func (r *Remote) lightBlock(ctx context.Context, from peer.ID, height int64) (*types.LightBlock, error) {
+	answer, err := r.host.AskLedger(ctx, from, p2p.AskLight, canon.Encode(headerQuestion{Height: uint64(height)}))
+	if err != nil {
+		return nil, noAnswer{err}
+	}
+	b, err := decodeBlock(answer, string(r.genesis.ChainID()))
+	if err == nil && height != 0 && b.Height != height {
+		err = fmt.Errorf("light block %d, asked for %d: %w", b.Height, height, blob.ErrMismatch)
+	}
+	return b, err
+}
+
+func (r *Remote) source(from peer.ID) source {
+	return func(ctx context.Context, height int64) (*types.LightBlock, error) {
+		return r.lightBlock(ctx, from, height)
+	}
+}
+
+// header is the header of a height that one node's answer leads to: verified, or unproven
+// where the options trust the node.
+func (r *Remote) header(ctx context.Context, from peer.ID, height int64) (*types.LightBlock, error) {
+	if height < 1 {
+		return nil, fmt.Errorf("header %d: %w", height, blob.ErrMismatch)
+	}
+	if lowest := r.floor.Load(); height < lowest {
+		return nil, noAnswer{fmt.Errorf("node %s is behind: it answers at height %d, another has at %d", from, height, lowest)}
+	}
+	if r.options.TrustNode {
+		return r.lightBlock(ctx, from, height)
+	}
+	b, err := r.follow.header(ctx, height, r.source(from))
+	if err == nil {
+		err = r.current(ctx, from, b)
+	}
+	if err == nil {
+		r.rise(b.Height)
+	}
+	return b, err
+}
+
+// Status is where the ledger of the node that answers stands, unproven.
+func (r *Remote) Status(ctx context.Context) (s Status, err error) {
+	err = r.ask(ctx, p2p.AskStatus, nil, func(_ context.Context, _ peer.ID, b []byte) error { return decodeAnswer(b, &s) })
+	return s, err
+}
+
+// AppHashOf is the app hash in one node's header of a height, unproven: for tools that
+// compare nodes with each other.
+func AppHashOf(ctx context.Context, host *p2p.Host, node peer.ID, height uint64, chain token.ChainID) (blob.Hash, error) {
+	b, err := host.AskLedger(ctx, node, p2p.AskLight, canon.Encode(headerQuestion{Height: height}))
+	if err != nil {
+		return blob.Hash{}, err
+	}
+	l, err := decodeBlock(b, string(chain))
+	if err != nil {
+		return blob.Hash{}, err
+	}
+	return blob.Hash(l.AppHash), nil
+}
