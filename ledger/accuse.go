@@ -3,7 +3,6 @@ package ledger
 import (
 	"fmt"
 
-	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/token"
 )
@@ -54,46 +53,4 @@ func (b Accuse) plan(x *exec, _ Tx) (plan, error) {
 		shown.Falsehood = b.Evidence
 		x.put(KeyBundle(x.epoch(), fault), shown)
 	}}, nil
-}
-
-// RoundOf is the round with an ordinal: the one under way, or one of the last few.
-func (v View) RoundOf(ordinal uint64) (r RoundState, ok bool, err error) {
-	if r, ok, err = v.Round(); err != nil || ok && r.Ordinal == ordinal {
-		return r, ok, err
-	}
-	return read[RoundState](v, "past round", KeyPastRound(ordinal))
-}
-
-// Draws is what was drawn.
-func (r RoundState) Draws() (out []challenge.Draw) {
-	for _, d := range r.Drawings {
-		out = append(out, challenge.Draw{Blob: d.Manifest.ID(), Stripe: d.Stripe})
-	}
-	return out
-}
-
-// Questions is what a shard is asked.
-func (r RoundState) Questions(p Params, shard blob.Shard) []challenge.Question {
-	return challenge.Questions(p.Challenge, r.Beacon, r.Draws(), shard, func(id blob.ID) blob.Layout { return r.Commitment(id).Layout })
-}
-
-// Commitment is that of a blob that was drawn, which was checked at registration.
-func (r RoundState) Commitment(id blob.ID) blob.Commitment {
-	for _, d := range r.Drawings {
-		if d.Manifest.ID() == id {
-			return must(d.Manifest.Commitment())
-		}
-	}
-	return blob.Commitment{}
-}
-
-// keepRound keeps a round that is over, for evidence, and forgets the one that nobody
-// can show anything of any more.
-func (x *exec) keepRound(r RoundState) {
-	r.Reveals = nil
-	x.put(KeyPastRound(r.Ordinal), r)
-	if old := x.p.Challenge.KeepRounds; r.Ordinal >= old {
-		x.o.Delete(KeyPastRound(r.Ordinal - old))
-		x.forgetDisputes(r.Ordinal - old)
-	}
 }

@@ -24,8 +24,8 @@ func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
 			r.Drawings = append(r.Drawings, Drawing{Manifest: w.manifest(i, 1000)})
 		}
 		for i := range nodes {
-			r.Reveals = append(r.Reveals, Revealed{Node: uint16(i)})
-			r.Votes = append(r.Votes, Voted{Node: uint16(i), Yes: make([]byte, (nodes+7)/8)})
+			r.Reveals = append(r.Reveals, RoundReveal{Node: uint16(i)})
+			r.Votes = append(r.Votes, RoundVote{Node: uint16(i), Yes: make([]byte, (nodes+7)/8)})
 		}
 		x.put(KeyRound(), r)
 		block, p := x.o, w.g.Params

@@ -7,15 +7,8 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// declared says that a node has declared a loss for this round.
-func (x *exec) declared(id staking.NodeID, r RoundState) bool {
-	ordinal, ever, err := read[uint64](x.view(), "declared loss", KeyDeclared(id))
-	return sure(ever, err) && ordinal == r.Ordinal
-}
-
-// Declare says that a node has lost something that it should hold: it is not asked in
-// the next round, not paid and not punished for it. It is too late for a round that is
-// under way.
+// Declare says that a node has lost fragments that it should hold. In the next round the
+// node is not asked, not paid and not punished. For a round under way it is too late.
 type Declare struct {
 	_         struct{} `cbor:",toarray"`
 	Node      staking.NodeID
@@ -23,12 +16,12 @@ type Declare struct {
 	Signature token.Signature // by the node's key, over DeclareMessage
 }
 
-// DeclareMessage is what a node signs that has lost something.
+// DeclareMessage is the message that a node signs to declare a loss.
 func DeclareMessage(chain token.ChainID, ordinal uint64) []byte {
 	return token.Message(token.PurposeDeclare, chain, ordinal)
 }
 
-// NewDeclare signs that the node of a key has lost something, for a round.
+// NewDeclare declares a loss of the key's node for a round.
 func NewDeclare(chain token.ChainID, k token.Key, ordinal uint64) Declare {
 	return Declare{Node: staking.NodeID(k.Public()), Ordinal: ordinal, Signature: k.Sign(DeclareMessage(chain, ordinal))}
 }
@@ -41,7 +34,7 @@ func (b Declare) plan(x *exec, _ Tx) (plan, error) {
 	if _, err := x.node(b.Node); err != nil {
 		return plan{}, err
 	}
-	next := sure(x.nextRound())
+	next := sure(x.view().NextRound())
 	if b.Ordinal != next {
 		return plan{}, fmt.Errorf("round %d, the next that can be declared for is %d: %w", b.Ordinal, next, ErrDeclared)
 	}
@@ -54,9 +47,6 @@ func (b Declare) plan(x *exec, _ Tx) (plan, error) {
 	}
 	return plan{subject: string(KeyDeclared(b.Node)), apply: func() { x.put(KeyDeclared(b.Node), next) }}, nil
 }
-
-// nextRound is the ordinal of the first round that was not opened yet.
-func (x *exec) nextRound() (uint64, error) { return x.view().NextRound() }
 
 // NextRound is the ordinal of the round for which a loss can still be declared.
 func (v View) NextRound() (uint64, error) {
@@ -75,4 +65,10 @@ func (v View) NextRound() (uint64, error) {
 		ordinal = r.Ordinal + 1
 	}
 	return ordinal, nil
+}
+
+// declared says that a node has declared a loss for the round with this ordinal.
+func (x *exec) declared(id staking.NodeID, ordinal uint64) bool {
+	of, ever, err := read[uint64](x.view(), "declared loss", KeyDeclared(id))
+	return sure(ever, err) && of == ordinal
 }

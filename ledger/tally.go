@@ -6,7 +6,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// Tally is how the rounds of the present epoch went so far.
+// Tally is the credit of the present epoch's rounds so far.
 type Tally struct {
 	_       struct{} `cbor:",toarray"`
 	Epoch   uint64
@@ -15,7 +15,7 @@ type Tally struct {
 	Nodes   []staking.Credit // in the order of the committee's nodes
 }
 
-// Tally is how the rounds of the present epoch went so far.
+// Tally is the credit of an epoch's rounds so far; empty once the epoch is closed.
 func (v View) Tally(epoch uint64) (Tally, error) {
 	t, _, err := read[Tally](v, "tally", KeyTally(epoch))
 	return t, err
@@ -26,9 +26,8 @@ func (x *exec) roundEnds() bool {
 	return (x.head.Height+1-x.head.EpochStart)%x.p.RoundBlocks == 0
 }
 
-// unjudged says that nobody is asked for proof, and that every shard whose holder is
-// ready counts as passed: the network does without, or it has too few nodes for one
-// of them to judge another.
+// unjudged says that no proof is asked for, and that every shard with a ready holder counts
+// as passed: the network runs without challenges, or has too few nodes to judge each other.
 func (x *exec) unjudged(c Committee) bool {
 	return !x.p.Challenged || len(c.Validators()) < staking.MinNodes
 }
@@ -57,9 +56,8 @@ func allPassed(shards int) (r staking.Round) {
 	return r
 }
 
-// tallyRound adds a round to what the nodes are credited with. A shard whose holder is
-// not ready counts for nobody, whatever was found. It returns what counted: nothing
-// of a round too many.
+// tallyRound adds a round to the nodes' credit and returns the outcomes that count: those
+// of shards without a ready holder are Unready, and a round too many has none.
 func (x *exec) tallyRound(c Committee, r staking.Round) (counted staking.Round) {
 	if len(r.Outcomes) != len(c.Holder) {
 		panic(readFailure{fmt.Errorf("a round with outcomes for %d of %d shards", len(r.Outcomes), len(c.Holder))})
@@ -89,8 +87,8 @@ func (x *exec) tallyRound(c Committee, r staking.Round) (counted staking.Round) 
 	return counted
 }
 
-// takeBack takes a shard's pass in a round of the present epoch from its holder: it is
-// unpaid for it, and not struck, as nobody knows whether it could have proven it.
+// takeBack takes a shard's pass in a round of the present epoch from its holder. The holder
+// is not paid for it and not struck: it is not known whether it could have proven it.
 func (x *exec) takeBack(c Committee, r RoundState, holder staking.NodeID) {
 	t := sure(x.view().Tally(c.Epoch))
 	i, _ := c.Index(holder)

@@ -149,7 +149,7 @@ func TestASpoiledPathIsMadeGood(t *testing.T) {
 	of := n.nodes[n.holder(shard)].node.rounds.hearing(r.Round)
 	i, _ := h.committee.Index(h.committee.Holder[shard])
 	h.mu.Lock()
-	h.votes = []ledger.Voted{{Node: uint16(i), Own: of.promise}} // as the ledger has it after the deadline
+	h.votes = []ledger.RoundVote{{Node: uint16(i), Own: of.promise}} // as the ledger has it after the deadline
 	h.mu.Unlock()
 	spoiled := right
 	spoiled.At, spoiled.Of, spoiled.Path = 0, 9, []blob.Hash{{1}, {2}, {3}, {4}}

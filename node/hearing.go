@@ -33,7 +33,7 @@ type hearing struct {
 	promise   blob.Hash               // of what this node sent
 	pulls     int                     // how often it asked for what gossip did not bring
 	closed    bool                    // the deadline is over: only what was promised counts
-	votes     []ledger.Voted
+	votes     []ledger.RoundVote
 }
 
 // heard is a proof that holds.

@@ -166,7 +166,7 @@ func TestTheLongestRecordsFit(t *testing.T) {
 		members = append(members, ledger.Member{Shards: nodes, Power: nodes})
 		certifiers.Members = append(certifiers.Members, ledger.Certifier{Shards: nodes})
 	}
-	reveals, votes := make([]ledger.Revealed, nodes), make([]ledger.Voted, nodes)
+	reveals, votes := make([]ledger.RoundReveal, nodes), make([]ledger.RoundVote, nodes)
 	for i := range nodes {
 		reveals[i].Node, votes[i].Node = nodes, nodes
 		votes[i].Yes = make([]byte, (nodes+7)/8)

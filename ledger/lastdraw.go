@@ -6,22 +6,22 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// LastDraw is how the last round went in which a blob was drawn. A shard that passed
-// has answered for everything that was drawn, this blob too; of one that did not,
-// nothing is known of this blob.
+// LastDraw is the result of the last round in which a blob was drawn. A shard that passed
+// has proven all drawn stripes, those of this blob too. A shard that did not pass may have
+// missed another blob's stripe.
 type LastDraw struct {
 	_       struct{} `cbor:",toarray"`
 	Round   challenge.Round
-	Ordinal uint64 // of all rounds of the chain
+	Ordinal uint64 // number of the round among all of the chain
 	Height  uint64 // of the draw
 	TimeMs  int64  // of that block
-	Stripes uint64 // of the blob that were asked for
-	Void    bool   // so many did not pass that nobody is blamed; who passed has passed
+	Stripes uint64 // of the blob that were drawn
+	Void    bool   // too many shards did not pass: no strikes; the passes count
 	Passed  []byte // bit s mod 8 of byte s/8: shard s
-	Failed  uint64 // shards; the other outcomes too
+	Failed  uint64 // shards, as in the next three
 	Away    uint64
 	Unclear uint64 // inconclusive
-	Unready uint64 // not asked: their holders were still taking them over
+	Unready uint64 // not asked: their holders were not ready
 }
 
 // Proved says whether a shard has passed.
@@ -35,8 +35,8 @@ func (v View) LastDraw(id blob.ID) (LastDraw, bool, error) {
 	return read[LastDraw](v, "last draw", KeyLastDraw(id))
 }
 
-// noteDrawn writes down, for each blob of a round that is over, how the round went: it
-// is asked for by whoever owns one of them. Blobs that have ended have no record.
+// noteDrawn keeps the result of a round with each blob that was drawn in it, for the blob's
+// owners. A blob that has ended has no record.
 func (x *exec) noteDrawn(r RoundState, out staking.Round) {
 	d := LastDraw{Round: r.Round, Ordinal: r.Ordinal, Height: r.T, TimeMs: r.TimeMs, Void: out.Voids(), Passed: make([]byte, (len(out.Outcomes)+7)/8)}
 	for s, o := range out.Outcomes {
@@ -66,14 +66,14 @@ func (x *exec) noteDrawn(r RoundState, out staking.Round) {
 	}
 }
 
-// takeBackDrawn says of the blobs of a round that a shard has not passed after all: it
-// is not known whether it could have proven them. Later rounds stand.
+// takeBackDrawn takes a shard's pass back from the blobs of a round: it is not known whether
+// the holder could have proven them. Later rounds stand.
 func (x *exec) takeBackDrawn(r RoundState, shard blob.Shard) {
 	for _, one := range r.Drawings {
 		id := one.Manifest.ID()
 		d, drawn, err := x.view().LastDraw(id)
 		if !sure(drawn, err) || d.Ordinal != r.Ordinal || !d.Proved(shard) {
-			continue // as where another stripe of the blob was drawn too
+			continue // also where a second stripe of the blob was drawn: taken back already
 		}
 		d.Passed[shard/8] &^= 1 << (shard % 8)
 		d.Unclear++
