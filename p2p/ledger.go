@@ -77,7 +77,7 @@ type Oracle interface {
 func (h *Host) ServeLedger(o Oracle) {
 	h.serve(LedgerProtocol, func(ctx context.Context, s *session) error {
 		ctx, cancel := context.WithCancel(ctx)
-		d := &desk{host: h, oracle: o, s: s, cancel: cancel, out: make(chan framed, 64), room: make(chan struct{}, maxWaiting), left: make(chan struct{})}
+		d := &desk{host: h, oracle: o, s: s, cancel: cancel, out: make(chan framed, 2*pendingAnswers), room: make(chan struct{}, maxWaiting), left: make(chan struct{})}
 		var writer sync.WaitGroup
 		writer.Go(func() { d.write(ctx) })
 		err := d.read(ctx)
@@ -105,8 +105,16 @@ type desk struct {
 type framed struct {
 	kind kind
 	body any
-	desk *guest // its place, moved on by what is written; nil: it has none
 	done func() // called when it was written, or never will be; nil: nothing to do
+}
+
+// size is about how many bytes the frame holds.
+func (f framed) size() int {
+	const around = 256 // what holds a frame, or a refusal's words
+	if a, ok := f.body.(answerFrame); ok {
+		return len(a.Body) + around
+	}
+	return around
 }
 
 // read takes questions until the asker is done. Where too many wait it reads no
@@ -134,12 +142,17 @@ func (d *desk) read(ctx context.Context) error {
 			d.send(ctx, refusal(0, Refuse(CodeBadRequest, "not a question [number, ask, body], with the body a byte string: %v", err)))
 			continue
 		}
-		d.s.rest()
+		if len(d.room) == 0 {
+			d.s.rest()
+		}
 		cost := 1.0
 		if q.Ask == AskSubmit {
 			cost = float64(len(q.Body)) / askBytes
 		}
 		if err := d.host.doors.paces.slow(ctx, d.s.visitor, cost); err != nil {
+			return nil
+		}
+		if err := d.host.doors.unread.below(ctx, d.s.peer(), pendingAnswers, pendingBytes); err != nil {
 			return nil
 		}
 		select {
@@ -151,10 +164,17 @@ func (d *desk) read(ctx context.Context) error {
 	}
 }
 
-// take finds a question its place and begins to answer it.
+// take finds a question its place and begins to answer it. The place is given back as
+// soon as the answer is made: until that is written it has its bytes in a budget, so that
+// an asker that does not read keeps no other from being answered.
 func (d *desk) take(ctx context.Context, q askFrame) {
 	asked, cancel := context.WithCancelCause(ctx)
-	done := func() { cancel(nil); <-d.room }
+	done := func() {
+		cancel(nil)
+		if <-d.room; len(d.room) == 0 {
+			d.s.rest()
+		}
+	}
 	var place *guest
 	var err error
 	switch hello, _ := d.host.greeted.get(d.s.peer()); {
@@ -163,22 +183,19 @@ func (d *desk) take(ctx context.Context, q askFrame) {
 	case q.Ask == AskSubmit:
 		var leave func()
 		if leave, err = d.host.doors.submits.take(d.s.peer(), len(q.Body), cancel); err == nil {
-			free, stays, busy := done, d.s.place.hold(), d.host.doors.conns.hold(d.s.stream.Conn())
-			done = func() { busy(); stays(); leave(); free() }
+			free := done
+			done = func() { leave(); free() }
 		}
 	case len(q.Body) > smallFrame:
 		err = Refuse(CodeBadRequest, "a question of %d bytes: at most %d", len(q.Body), smallFrame)
 	default:
 		waiting, stop := context.WithTimeout(ctx, serveWait)
 		var ok bool
-		place, ok = d.host.doors.desks.wait(waiting, d.s.visitor, func() { d.s.stream.Reset() })
+		place, ok = d.host.doors.desks.wait(waiting, d.s.visitor, d.leave)
 		stop()
 		if !ok {
 			err = Refuse(CodeBusy, "%d questions at once, %d of one peer: try again in a moment", maxServed, maxPeerServed)
-			break
 		}
-		free, stays, busy := done, d.s.place.hold(), d.host.doors.conns.hold(d.s.stream.Conn())
-		done = func() { busy(); stays(); place.release(); free() }
 	}
 	if err != nil {
 		f := refusal(q.Number, err)
@@ -186,15 +203,51 @@ func (d *desk) take(ctx context.Context, q askFrame) {
 		d.send(ctx, f)
 		return
 	}
+	stays, busy := d.s.place.hold(), d.host.doors.conns.hold(d.s.stream.Conn())
 	d.asked.Go(func() {
 		f := refusal(q.Number, Refuse(CodeInternal, "%v", ErrPanic))
 		_ = Guard(d.host.log, "answer a ledger question", func() error {
 			f = d.answer(asked, q)
 			return nil
 		})
-		f.desk, f.done = place, done
-		d.send(ctx, f)
+		f.done = done
+		place.release()
+		stays()
+		busy()
+		d.s.place.patient(firstPatience)
+		if q.Ask == AskSubmit { // its bytes are counted until its receipt is written
+			d.send(ctx, f)
+			return
+		}
+		d.hand(ctx, q.Number, f)
 	})
+}
+
+// hand gives an answer to the writer, with its bytes in the budget of what is not read
+// yet. Where there is no room for it a refusal goes in its place; a peer that has not
+// read even those before it is left.
+func (d *desk) hand(ctx context.Context, number uint64, f framed) {
+	gone, err := d.host.doors.unread.take(d.s.peer(), f.size(), func(error) { d.leave() })
+	if err == nil {
+		free := f.done
+		f.done = func() { gone(); free() }
+		d.send(ctx, f)
+		return
+	}
+	no := refusal(number, err)
+	no.done = f.done
+	select {
+	case d.out <- no:
+	default:
+		no.end()
+		d.leave()
+	}
+}
+
+// leave ends the stream.
+func (d *desk) leave() {
+	d.cancel()
+	d.s.stream.Reset()
 }
 
 // refusal is the answer to a question that is refused.
@@ -240,8 +293,7 @@ func (d *desk) send(ctx context.Context, f framed) {
 
 func (d *desk) write(ctx context.Context) {
 	if err := d.s.drain(ctx, d.out); err != nil {
-		d.cancel()
-		d.s.stream.Reset() // wakes the reader
+		d.leave() // wakes the reader
 	}
 	// What was handed over and not written gives its places back. The askers' goroutines
 	// end with ctx, so that this comes to an end.
@@ -273,7 +325,7 @@ func (f framed) end() {
 }
 
 // drain writes frames as they come, and flushes when none is left: what was made in
-// the meantime goes out in one write. A frame keeps its place until it is written.
+// the meantime goes out in one write.
 func (s *session) drain(ctx context.Context, out <-chan framed) error {
 	for {
 		select {
@@ -291,16 +343,12 @@ func (s *session) drain(ctx context.Context, out <-chan framed) error {
 func (s *session) drainNow(f framed, out <-chan framed) (err error) {
 	var written []framed
 	defer func() {
-		s.desks = nil
 		for _, f := range written {
 			f.end()
 		}
 	}()
 	for more := true; more && err == nil; {
 		written = append(written, f)
-		if f.desk != nil {
-			s.desks = append(s.desks, f.desk)
-		}
 		err = s.send(f.kind, f.body)
 		select {
 		case f = <-out:

@@ -2,7 +2,6 @@ package p2p
 
 import (
 	"cmp"
-	"context"
 	"math"
 	"net/netip"
 	"sync"
@@ -40,6 +39,8 @@ type places struct {
 	in    map[netip.Prefix]int
 	count [2]int // strangers and registered; members
 	taken int    // of both
+	queue []*waiter
+	tried time.Time // when the queue was last gone through
 }
 
 // guest holds one place.
@@ -83,9 +84,16 @@ const greedyPart = 8
 // take gives v a place. out is called, on a goroutine of its own, if the place is given
 // to a newcomer; it must end the guest's work. The guest is released by release.
 func (p *places) take(v visitor, out func()) (*guest, bool) {
-	g := &guest{places: p, peer: v.peer, net: v.net, standing: v.standing, out: out}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	g, _ := p.admit(v, out)
+	return g, g != nil
+}
+
+// admit is take; full says that all places of v's class are taken by guests that may not
+// be spared, so that no other visitor of the class finds room either. p.mu is held.
+func (p *places) admit(v visitor, out func()) (g *guest, full bool) {
+	g = &guest{places: p, peer: v.peer, net: v.net, standing: v.standing, out: out}
 	now := p.now()
 	// Every limit that the newcomer exceeds needs one guest to go; the same guest may
 	// satisfy several. Nobody goes before it is clear that all limits can be met.
@@ -115,7 +123,7 @@ func (p *places) take(v visitor, out func()) (*guest, bool) {
 		}
 		x := p.spare(v, now, l.match)
 		if x == nil {
-			return nil, false
+			return nil, i == len(limits)-1
 		}
 		leave = append(leave, x)
 	}
@@ -131,7 +139,7 @@ func (p *places) take(v visitor, out func()) (*guest, bool) {
 	}
 	p.count[class(g.standing)]++
 	p.taken++
-	return g, true
+	return g, false
 }
 
 // spare is the guest among those that match whose place v may have: of the lowest
@@ -177,21 +185,6 @@ func (p *places) drop(g *guest) {
 	p.taken--
 }
 
-// wait is take, again and again until ctx ends.
-func (p *places) wait(ctx context.Context, v visitor, out func()) (*guest, bool) {
-	const pause = 20 * time.Millisecond
-	for {
-		if g, ok := p.take(v, out); ok {
-			return g, true
-		}
-		select {
-		case <-ctx.Done():
-			return nil, false
-		case <-time.After(pause):
-		}
-	}
-}
-
 // release gives the place back; calling it again does nothing.
 func (g *guest) release() {
 	if g == nil {
@@ -200,6 +193,7 @@ func (g *guest) release() {
 	g.places.mu.Lock()
 	defer g.places.mu.Unlock()
 	g.places.drop(g)
+	g.places.grant()
 }
 
 // touch says that the guest has done something useful just now.

@@ -201,8 +201,8 @@ func TestWaitingTransactionsAreBounded(t *testing.T) {
 			s.take(peer.ID(fmt.Sprint(i)), body, func(err error) { cancelled <- err })
 		}
 	}
-	if s.bytes > maxSubmitBytes {
-		t.Errorf("%d bytes wait", s.bytes)
+	if s.held > maxSubmitBytes {
+		t.Errorf("%d bytes wait", s.held)
 	}
 	leave, err := s.take("honest", 300, func(error) { t.Error("the honest one gave way") })
 	if err != nil {
@@ -224,7 +224,7 @@ func TestWaitingTransactionsAreBounded(t *testing.T) {
 		sum += o.bytes
 		count += len(o.list)
 	}
-	if sum != s.bytes || count != s.count {
-		t.Errorf("%d bytes of %d, counted %d of %d", sum, count, s.bytes, s.count)
+	if sum != s.held || count != s.has {
+		t.Errorf("%d bytes of %d, counted %d of %d", sum, count, s.held, s.has)
 	}
 }

@@ -43,9 +43,10 @@ type doors struct {
 	conns         *conns
 	desks         *places // requests that are being answered
 	large         *places // large frames that are being read
-	submits       *submits
-	paces         *paces // questions to the ledger
-	opens         *paces // streams
+	submits       *budget // transactions that wait for their blocks
+	unread        *budget // answers of the ledger protocol that are not written yet
+	paces         *paces  // questions to the ledger
+	opens         *paces  // streams
 
 	mu      sync.Mutex // guards streams
 	streams map[protocol.ID]*places
@@ -55,7 +56,7 @@ func newDoors(countLoopback bool) *doors {
 	d := &doors{countLoopback: countLoopback, streams: map[protocol.ID]*places{},
 		desks:   newPlaces(maxServed, maxPeerServed, maxNetServed, servePatience),
 		large:   newPlaces(maxLarge, maxPeerLarge, maxNetLarge, largePatience),
-		submits: newSubmits(), paces: newPaces(), opens: newPaces()}
+		submits: newSubmits(), unread: newUnread(), paces: newPaces(), opens: newPaces()}
 	d.conns = newConns()
 	return d
 }

@@ -312,7 +312,7 @@ func TestWaitingTransactionsOfStrangersStopNobody(t *testing.T) {
 	time.Sleep(3 * time.Second)
 	s := server.doors.submits
 	s.mu.Lock()
-	waiting, bytes := s.count, s.bytes
+	waiting, bytes := s.has, s.held
 	s.mu.Unlock()
 	if bytes > maxSubmitBytes || waiting == 0 {
 		t.Errorf("%d transactions wait, with %d bytes", waiting, bytes)

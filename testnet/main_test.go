@@ -19,10 +19,14 @@ import (
 const nodeVariable = "WALRUS_TEST_NODE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(nodeVariable) == "" {
+	run := runNode
+	switch {
+	case os.Getenv(strangersVariable) != "":
+		run = runStrangers
+	case os.Getenv(nodeVariable) == "":
 		os.Exit(m.Run())
 	}
-	if err := runNode(os.Args[1:]); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1)
 	}

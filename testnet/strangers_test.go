@@ -7,9 +7,11 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,15 +24,34 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// The attacks of strangers are played by hosts of another implementation than ours, in
-// this process, each with an address of its own in 127/8, against a network of processes
-// that count loopback addresses. WALRUS_STRANGERS=full plays them from 200 identities
-// for 60 s each; without it they are short.
+// The attacks of strangers are played by hosts of another implementation than ours, each
+// with an address of its own in 127/8, against a network of processes that count loopback
+// addresses. The strangers have a process of their own, which runs only when the others
+// leave it time: strangers elsewhere burn their own machines, and what is measured is
+// what they cost the network. WALRUS_STRANGERS=full plays them from 200 identities for
+// 60 s each; without it they are short.
+
+// attacks are what strangers do, by their names.
+var attacks = map[string]attack{
+	"silent offers":               silentOffers,
+	"offers that hang up":         offersThatHangUp,
+	"idle ledger streams":         idleLedgerStreams,
+	"idle fragment streams":       idleFragmentStreams,
+	"answers that nobody reads":   unreadAnswers,
+	"transactions that wait":      waitingTransactions,
+	"one fragment many times":     oneFragmentManyTimes,
+	"connections that stay":       connectionsThatStay,
+	"handshakes that never end":   handshakesThatNeverEnd,
+	"fragments that nobody reads": unreadFragments,
+	"garbage":                     garbage,
+}
 
 // siege is how an attack is played.
 type siege struct {
@@ -50,37 +71,33 @@ func siegeOfTests() siege {
 
 // attacker is one identity.
 type attacker struct {
-	number int
-	host   host.Host
-	net    *running
-	nodes  []peer.AddrInfo
+	number  int
+	host    host.Host
+	genesis ledger.Genesis
+	blob    blob.ID // one that is stored
+	nodes   []peer.AddrInfo
 }
 
 // attack does its worst until ctx ends.
 type attack func(ctx context.Context, a *attacker)
 
-func newAttacker(t testing.TB, r *running, i int) *attacker {
-	t.Helper()
+func newAttacker(g ledger.Genesis, i int) (*attacker, error) {
 	seed := bytes.Repeat([]byte{byte(i), byte(i >> 8), 77, 1}, 8)
 	key, err := crypto.UnmarshalEd25519PrivateKey(ed25519.NewKeyFromSeed(seed))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	h, err := libp2p.New(libp2p.Identity(key), libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/127.%d.%d.1/tcp/0", 10+i/250, i%250)),
-		libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableRelay(), libp2p.DisableMetrics())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
-	a := &attacker{number: i, host: h, net: r}
-	for _, n := range r.Network.Genesis.Nodes {
+	a := &attacker{number: i, genesis: g}
+	for _, n := range g.Nodes {
 		info, err := p2p.ParseAddrs(n.Addresses[:1])
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		a.nodes = append(a.nodes, info[0])
 	}
-	return a
+	a.host, err = libp2p.New(libp2p.Identity(key), libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/127.%d.%d.1/tcp/0", 10+i/250, i%250)),
+		libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableRelay(), libp2p.DisableMetrics())
+	return a, err
 }
 
 // frame is bytes as the protocols frame them: a kind, a length, canonical CBOR.
@@ -103,7 +120,7 @@ func (a *attacker) hello(ctx context.Context, node peer.AddrInfo, ledger string)
 	}
 	defer s.Reset()
 	s.SetDeadline(time.Now().Add(5 * time.Second))
-	if _, err := s.Write(frame(1, p2p.Hello{Chain: string(a.net.Network.Genesis.ChainID()), Version: "x", Ledger: ledger})); err != nil {
+	if _, err := s.Write(frame(1, p2p.Hello{Chain: string(a.genesis.ChainID()), Version: "x", Ledger: ledger})); err != nil {
 		return err
 	}
 	_, err = io.ReadFull(s, make([]byte, 5))
@@ -152,6 +169,7 @@ type besieged struct {
 	siege
 	quiet     time.Duration // a store and a read
 	quietRate float64       // blocks a second
+	large     blob.ID       // a blob that is stored
 	blobs     atomic.Int64
 }
 
@@ -165,6 +183,19 @@ func besiege(ctx context.Context, t *testing.T) *besieged {
 	if _, err := b.storeAndRead(ctx); err != nil { // the first one finds nothing connected
 		t.Fatal(err)
 	}
+	path := filepath.Join(t.TempDir(), "large")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("walrus"), 2<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source, err := client.NewFileSource(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := b.c.Store(ctx, b.Wallet, source, client.StoreOptions{Epochs: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.large = stored.ID
 	for range 3 {
 		took, err := b.storeAndRead(ctx)
 		if err != nil {
@@ -232,16 +263,9 @@ func (b *besieged) staged(ctx context.Context) (most int64) {
 
 // stands plays an attack from all identities at all nodes at once, and checks what must
 // stay true meanwhile and after it.
-func (b *besieged) stands(ctx context.Context, t *testing.T, do attack) {
+func (b *besieged) stands(ctx context.Context, t *testing.T, what string) {
 	t.Helper()
-	besieging, lift := context.WithCancel(ctx)
-	var all sync.WaitGroup
-	var hosts []*attacker
-	for i := range b.identities {
-		a := newAttacker(t, b.running, i)
-		hosts = append(hosts, a)
-		all.Go(func() { do(besieging, a) })
-	}
+	lift := b.strangers(t, what)
 	began := time.Now()
 	wait(ctx, b.lasts/4) // until it has unfolded
 	var worst time.Duration
@@ -274,10 +298,6 @@ func (b *besieged) stands(ctx context.Context, t *testing.T, do attack) {
 		}
 	}
 	lift()
-	all.Wait()
-	for _, a := range hosts {
-		a.host.Close()
-	}
 	t.Logf("%d identities: a store and read took %.1f s at most, quiet %.1f s; %.2f blocks/s, quiet %.2f; memory %d MiB; staged %d KiB",
 		b.identities, worst.Seconds(), b.quiet.Seconds(), rate, b.quietRate, memory>>20, staged>>10)
 	if limit := time.Duration(b.slower*float64(b.quiet)) + b.slack; worst > limit {
@@ -303,22 +323,8 @@ func TestStrangersStopNobody(t *testing.T) {
 	}
 	ctx := within(t, time.Hour)
 	b := besiege(ctx, t)
-	for _, one := range []struct {
-		what string
-		do   attack
-	}{
-		{"silent offers", silentOffers},
-		{"offers that hang up", offersThatHangUp},
-		{"idle ledger streams", idleLedgerStreams},
-		{"idle fragment streams", idleFragmentStreams},
-		{"answers that nobody reads", unreadAnswers},
-		{"transactions that wait", waitingTransactions},
-		{"one fragment many times", oneFragmentManyTimes},
-		{"connections that stay", connectionsThatStay},
-		{"handshakes that never end", handshakesThatNeverEnd},
-		{"garbage", garbage},
-	} {
-		t.Run(one.what, func(t *testing.T) { b.stands(ctx, t, one.do) })
+	for _, what := range slices.Sorted(maps.Keys(attacks)) {
+		t.Run(what, func(t *testing.T) { b.stands(ctx, t, what) })
 	}
 	if inv, err := b.Check(ctx, b.c); err != nil {
 		t.Errorf("%+v: %v", inv, err)

@@ -99,6 +99,22 @@ func oneFragmentManyTimes(ctx context.Context, a *attacker) {
 	})
 }
 
+// unreadFragments asks for all of a blob that is there, and never reads it.
+func unreadFragments(ctx context.Context, a *attacker) {
+	q := manyFragments{Blob: a.blob, To: 1}
+	for p := range a.genesis.Params.Shards {
+		q.Places = append(q.Places, blob.Place(p))
+	}
+	ask := frame(6, q)
+	a.always(ctx, 4, 50*time.Millisecond, func(ctx context.Context, node peer.AddrInfo) error {
+		s, err := a.stream(ctx, node, p2p.FragmentProtocol, ask)
+		if err == nil {
+			hold(ctx, s)
+		}
+		return err
+	})
+}
+
 // connectionsThatStay opens connections and asks for nothing.
 func connectionsThatStay(ctx context.Context, a *attacker) {
 	for ctx.Err() == nil {
@@ -115,7 +131,7 @@ func connectionsThatStay(ctx context.Context, a *attacker) {
 func handshakesThatNeverEnd(ctx context.Context, a *attacker) {
 	from := &net.TCPAddr{IP: net.IPv4(127, byte(10+a.number/250), byte(a.number%250), 1)}
 	for ctx.Err() == nil {
-		for _, n := range a.net.Network.Genesis.Nodes {
+		for _, n := range a.genesis.Nodes {
 			for _, at := range []string{n.Comet, tcpOf(n.Addresses[0])} {
 				for range 8 {
 					d := net.Dialer{LocalAddr: from, Timeout: time.Second}

@@ -14,7 +14,7 @@ import (
 // offer is the frame that offers a blob of a few stripes for a place. Most nodes have
 // another place, and refuse; one has it, and waits for the stripes.
 func (a *attacker) offer(n byte) []byte {
-	shape, err := a.net.Network.Genesis.Params.Shape()
+	shape, err := a.genesis.Params.Shape()
 	if err != nil {
 		panic(err)
 	}
