@@ -185,10 +185,12 @@ func TestStrangersDoNotTakeTheMembersPlaces(t *testing.T) {
 	}
 }
 
-// unhurried waits so long for the next request that no test sees the end of it.
+// unhurried waits so long for the next request, and spares a guest only after so long,
+// that no test sees the end of it, however slow its machine is.
 func unhurried(held ProofSource, member func(peer.ID) bool) *pulls {
 	p := newPulls(held, member)
 	p.idle, p.life = time.Hour, time.Hour
+	p.strangers.patience, p.members.patience = time.Hour, time.Hour
 	return p
 }
 
