@@ -53,8 +53,12 @@ type Client struct {
 	Sent func(ledger.Tx) (done func())
 }
 
-// New makes a client of the chain that l speaks for. The host stays the caller's.
+// New makes a client of the chain that l speaks for. The host stays the caller's. Log may
+// be nil: then the client is silent.
 func New(host *p2p.Host, l Ledger, chain token.ChainID, log *slog.Logger) *Client {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	return &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log}
 }
 

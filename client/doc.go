@@ -5,6 +5,8 @@
 // succeeds while up to f shards are silent or lie. What Read promises, package fetch
 // says.
 //
+// Examples that run stand in package testnet, which brings the network that they need.
+//
 // Left to others: the rules of the ledger (package ledger), the checks of its answers
-// (package comet), and the transfer of verified bytes (package fetch).
+// (package light), and the transfer of verified bytes (package fetch).
 package client

@@ -145,7 +145,7 @@ func LoadNetwork(path string) (n Network, err error) {
 type ConnectOptions struct {
 	TrustNode bool // take the ledger's answers on the word of whoever is asked
 	Version   string
-	Log       *slog.Logger
+	Log       *slog.Logger // nil: silent
 }
 
 // Connection is a client process on a network.
@@ -161,6 +161,9 @@ func Connect(ctx context.Context, n Network, o ConnectOptions) (*Connection, err
 	key, err := token.NewKey(rand.Reader)
 	if err != nil {
 		return nil, err
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	chain := n.Genesis.ChainID()
 	host, err := p2p.New(p2p.Config{Key: key.Ed25519(), Bootstrap: n.Bootstrap, Log: o.Log, Hello: p2p.Hello{Chain: string(chain), Version: o.Version}})

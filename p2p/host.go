@@ -44,7 +44,7 @@ type Config struct {
 	// CountLoopback counts loopback addresses as any others where peers of one network of
 	// addresses are bounded. Off, since whoever is on this machine is no stranger to it.
 	CountLoopback bool
-	Log           *slog.Logger
+	Log           *slog.Logger // nil: silent
 }
 
 // Host is a process's place on the network.
@@ -67,6 +67,9 @@ type Host struct {
 
 // New opens the host: it listens, but looks for nobody before Run.
 func New(c Config) (*Host, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
 	key, err := crypto.UnmarshalEd25519PrivateKey(c.Key)
 	if err != nil {
 		return nil, fmt.Errorf("host key: %w", err)

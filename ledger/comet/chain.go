@@ -50,7 +50,7 @@ type Options struct {
 	// Choose lets a proposer try to steer the draw, to see that it cannot; nil: an honest
 	// one. Other validators judge its blocks as any other's.
 	Choose func(Proposing) Choice
-	Log    *slog.Logger
+	Log    *slog.Logger // nil: silent
 	// CountLoopback counts loopback addresses as any others where peers of one network of
 	// addresses are bounded.
 	CountLoopback bool
@@ -89,6 +89,9 @@ type Chain struct {
 
 // Open opens the ledger's database and prepares the node; Run starts it.
 func Open(o Options) (opened *Chain, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	c := &Chain{options: o, wrongs: wrongs{now: time.Now}, failed: make(chan struct{})}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: %w", c.explain(err))
