@@ -44,6 +44,7 @@ var house = map[string]room{
 	"ledger/light":        {6, nil, "asks and checks: runs no agreement"},
 	"ledger/comet":        {7, nil, "translates, holds no rule"},
 	"client":              {7, nil, "stores, pays, submits: runs no node"},
+	"node/rounds":         {7, nil, "a node's part in the challenges: repairs and stores nothing"},
 	"node":                {8, nil, "keeps what it promised"},
 	"doctor":              {9, []string{"golang.org/x/sys"}, "examines a node: runs none"},
 	"gateway":             {8, nil, "HTTP for blobs"},
@@ -56,7 +57,7 @@ var house = map[string]room{
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
-	"github.com/libp2p/go-libp2p":      {"p2p", "fetch", "node", "ledger/light", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
+	"github.com/libp2p/go-libp2p":      {"p2p", "fetch", "node/rounds", "node", "ledger/light", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/cometbft":              {"ledger/light", "ledger/comet"},
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"doctor", "cmd/walrus"},
@@ -65,7 +66,8 @@ var shared = map[string][]string{
 
 // only lists packages that know fewer of our packages than their floor allows.
 var only = map[string][]string{
-	"fetch": {"blob", "redstuff", "p2p"},
+	"fetch":       {"blob", "redstuff", "p2p"},
+	"node/rounds": {"blob", "token", "redstuff", "staking", "p2p", "challenge", "ledger"},
 }
 
 // pure packages decide what everybody must agree on.

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
 	"github.com/walrus-network/walrus/staking"
 )
 
@@ -40,7 +40,7 @@ func (o OpeningTime) Round(p ledger.Params, shards int) ProofTime {
 	draws := time.Duration(p.Challenge.Draws())
 	deadline := time.Duration(p.Challenge.Deadline*p.BlockMs) * time.Millisecond
 	return ProofTime{Shards: shards, Prove: o.Prove * draws * time.Duration(shards), Verify: o.Verify * draws * time.Duration(p.Shards),
-		Deadline: deadline, Jitter: deadline / node.JitterPart}
+		Deadline: deadline, Jitter: deadline / rounds.JitterPart}
 }
 
 // ShardsToExpect is the number of shards that a node must be able to prove: the shards

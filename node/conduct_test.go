@@ -4,12 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
-
 	"github.com/walrus-network/walrus/blob"
-	"github.com/walrus-network/walrus/challenge"
-	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/p2p"
 )
 
 // A node that does not keep all lets go of exactly the rest once the blob is certified,
@@ -88,64 +83,5 @@ func TestANodeLetsGoOfWhatItDoesNotKeep(t *testing.T) {
 	n.healed(ctx, 3)
 	if odd, even := missing(3); odd+even > 0 {
 		t.Errorf("honest again it lacks %d", odd+even)
-	}
-}
-
-// hearOne is a round with one proof of the node's own shard and one of another's.
-func hearOne(n *Node) *hearing {
-	other := n.id
-	other[0]++
-	h := newHearing(n.chain, ledger.RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Drawn: true}, ledger.Committee{}, ledger.Params{}, true)
-	h.committee.Holder = append(h.committee.Holder, n.id, other)
-	h.heard[0], h.heard[1] = heard{raw: []byte("own")}, heard{raw: []byte("other's")}
-	n.rounds.now = h
-	return h
-}
-
-// Whom a node does not show its own proofs still gets those that it heard.
-func TestANodeMayKeepItsOwnProofsFromSome(t *testing.T) {
-	n := startNetwork(t, 4, 7)
-	n.stop(3)
-	r := n.nodes[3].node.rounds
-	hearOne(r.n)
-	for _, tt := range []struct {
-		conduct Conduct
-		to      peer.ID
-		shard   blob.Shard
-		want    string
-	}{
-		{Conduct{}, "friend", 0, "own"},
-		{Conduct{}, "friend", 1, "other's"},
-		{Conduct{}, "friend", 2, ""},
-		{Conduct{Shows: func(p peer.ID) bool { return p == "friend" }}, "friend", 0, "own"},
-		{Conduct{Shows: func(p peer.ID) bool { return p == "friend" }}, "stranger", 0, ""},
-		{Conduct{Shows: func(p peer.ID) bool { return p == "friend" }}, "stranger", 1, "other's"},
-	} {
-		r.n.Behave(tt.conduct)
-		got, err := r.held(t.Context(), tt.to, 1, 2, tt.shard)
-		if string(got) != tt.want || (err == p2p.ErrNotHeld) != (tt.want == "") {
-			t.Errorf("%s asks for shard %d: %q, %v", tt.to, tt.shard, got, err)
-		}
-	}
-}
-
-// What a node attests is what it heard, unless its conduct says another thing.
-func TestANodeAttestsWhatItsConductSays(t *testing.T) {
-	n := startNetwork(t, 4, 7)
-	n.stop(3)
-	r := n.nodes[3].node.rounds
-	h := hearOne(r.n)
-	listened, _, yes := r.Attest(h.state.Round)
-	if !listened || len(yes) != 1 || yes[0] != 0b11 {
-		t.Errorf("honest: %v %b", listened, yes)
-	}
-	r.n.Behave(Conduct{Attest: func(a Attestation) Attestation {
-		if a.Shards != 2 || !a.Listened || a.Yes[0] != 0b11 {
-			t.Errorf("%+v", a)
-		}
-		return Attestation{Yes: []byte{0b10}}
-	}})
-	if listened, _, yes = r.Attest(h.state.Round); listened || len(yes) != 1 || yes[0] != 0b10 {
-		t.Errorf("bent: %v %b", listened, yes)
 	}
 }

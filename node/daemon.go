@@ -159,14 +159,14 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 	return nil
 }
 
-// Attest is what the node has heard of a round. The ledger asks once it runs, and then
-// the node is there.
+// Attest is the node's attestation of a round. The ledger asks once it runs, and then the
+// node is there.
 func (d *daemon) Attest(r challenge.Round) (listened bool, own blob.Hash, yes []byte) {
 	return d.node.rounds.Attest(r)
 }
 
-// urgent is what goes first into a block that this node proposes.
-func (d *daemon) urgent() [][]byte { return d.node.rounds.defences.Urgent() }
+// urgent lists the transactions that go first into a block that this node proposes.
+func (d *daemon) urgent() [][]byte { return d.node.rounds.Urgent() }
 
 // close closes what was opened. The chain closes its own database.
 func (d *daemon) close() error {

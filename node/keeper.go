@@ -319,7 +319,7 @@ func refuseFull(err error) error {
 
 // Fragment serves a stored fragment with its witness.
 func (k keeper) Fragment(_ context.Context, at blob.Position) (data, witness []byte, err error) {
-	if err := k.n.frozen.wait(at.Blob, at.Stripe, false, time.Now()); err != nil {
+	if err := k.n.freeze.Refusal(at.Blob, at.Stripe, false, time.Now()); err != nil {
 		return nil, nil, err
 	}
 	v, err := k.n.store.Fragment(at)
@@ -335,7 +335,7 @@ func (k keeper) Fragment(_ context.Context, at blob.Position) (data, witness []b
 
 // Symbols serves single symbols of a stored fragment, source or parity.
 func (k keeper) Symbols(_ context.Context, at blob.Position, indices []int, proven bool) (p2p.Symbols, error) {
-	if err := k.n.frozen.wait(at.Blob, at.Stripe, true, time.Now()); err != nil {
+	if err := k.n.freeze.Refusal(at.Blob, at.Stripe, true, time.Now()); err != nil {
 		return p2p.Symbols{}, err
 	}
 	v, err := k.n.store.Fragment(at)
@@ -377,7 +377,7 @@ func (k keeper) Symbols(_ context.Context, at blob.Position, indices []int, prov
 
 // Witness serves a witness alone.
 func (k keeper) Witness(_ context.Context, id blob.ID, stripe uint32, p blob.Place) ([]byte, error) {
-	if err := k.n.frozen.wait(id, stripe, false, time.Now()); err != nil {
+	if err := k.n.freeze.Refusal(id, stripe, false, time.Now()); err != nil {
 		return nil, err
 	}
 	w, err := k.n.store.Witness(id, stripe, p)

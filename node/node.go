@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/node/rounds"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/store"
@@ -70,8 +71,8 @@ type Node struct {
 	drops    sync.RWMutex        // who drops a blob writes, who signs for one reads
 	pending  *pending            // of the recovery loop alone
 	swept    sweep               // of the garbage loop alone
-	frozen   freeze
-	rounds   *rounds
+	freeze   rounds.Freeze
+	rounds   *rounds.Participant
 	conduct  Conduct // fixed once Run began
 }
 
@@ -84,7 +85,7 @@ func New(c Config, secret token.Secret, chain token.ChainID, host *p2p.Host, s *
 		host: host, store: s, ledger: l, fetcher: fetch.New(host), rate: newRate(c.RepairRate),
 		log: log, intake: semaphore.NewWeighted(intakeBytes), pending: newPending(),
 	}
-	n.rounds = newRounds(n)
+	n.rounds = rounds.New(rounds.Config{Chain: chain, Key: key, Host: host, Ledger: l, Fragments: s, Freeze: &n.freeze, ProofsDir: c.ProofsDir, Log: log})
 	return n
 }
 

@@ -94,18 +94,11 @@ func payout(secret token.Secret) token.Address { return token.KeyFromSeed(secret
 
 func startNetwork(t *testing.T, nodes, shards int) *network {
 	t.Helper()
-	return startNetworkOf(t, nodes, shards, func(*ledger.Params) {})
-}
-
-// startNetworkOf lets change the numbers of the ledger.
-func startNetworkOf(t *testing.T, nodes, shards int, change func(*ledger.Params)) *network {
-	t.Helper()
 	n := &network{t: t, wallet: token.KeyFromSeed([32]byte{42})}
 	n.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
 		Accounts: []ledger.GenesisAccount{{Address: n.wallet.Address(), Amount: 1_000_000 * token.WAL}}}
 	n.genesis.Params.Shards = shards
 	n.genesis.Params.Challenged = false // nobody makes blocks in time
-	change(&n.genesis.Params)
 	for i := range nodes {
 		secret := token.Secret{byte(i + 1), 77}
 		id := staking.NodeID(secret.Key().Public())
@@ -117,7 +110,7 @@ func startNetworkOf(t *testing.T, nodes, shards int, change func(*ledger.Params)
 		})
 		n.nodes = append(n.nodes, &running{secret: secret, dir: t.TempDir(), listen: listen})
 	}
-	l, err := ledger.NewLocal(n.genesis, state.NewMemory(), n.clock())
+	l, err := ledger.NewLocal(n.genesis, state.NewMemory(), func() int64 { return time.Now().UnixMilli() })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,17 +126,13 @@ func startNetworkOf(t *testing.T, nodes, shards int, change func(*ledger.Params)
 	return n
 }
 
-// clock is the wall clock; where the ledger asks, each block is one block's time later
-// than the last, so that no round is void because the machine is slow.
-func (n *network) clock() func() int64 {
-	now, p := n.genesis.Time, n.genesis.Params
-	return func() int64 {
-		if !p.Challenged {
-			return time.Now().UnixMilli()
-		}
-		now += int64(p.BlockMs)
-		return now
+func (n *network) view() ledger.View {
+	n.t.Helper()
+	v, err := n.ledger.View(context.Background())
+	if err != nil {
+		n.t.Fatal(err)
 	}
+	return v
 }
 
 func (n *network) start(i int) {

@@ -103,7 +103,7 @@ func (n *Node) check(ctx context.Context, v ledger.View, d duty) error {
 		}
 		w.missing, w.bytes = 0, 0
 		kept, rest := n.conduct.keeps(id, d.places(id, d.shards))
-		if err := n.letGo(ctx, id, rest); err != nil {
+		if err := n.LetGo(ctx, id, rest); err != nil {
 			return err
 		}
 		err = n.store.EachMissing(w.c, kept, func(at blob.Position) {
@@ -115,21 +115,6 @@ func (n *Node) check(ctx context.Context, v ledger.View, d duty) error {
 		}
 		if w.checked = true; w.missing == 0 {
 			delete(n.pending.blobs, id)
-		}
-	}
-	return nil
-}
-
-// letGo drops what the node holds at places of a blob.
-func (n *Node) letGo(ctx context.Context, id blob.ID, places []blob.Place) error {
-	if len(places) == 0 {
-		return nil
-	}
-	n.drops.Lock()
-	defer n.drops.Unlock()
-	for _, p := range places {
-		if err := n.store.DropPlace(ctx, id, p); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -16,10 +16,13 @@ import (
 )
 
 // A node's directory. Fragments, ledger and keys are apart: wiping one leaves the others.
+// Lost proofs of the last rounds cost nothing, except in a dispute that no other node can
+// answer.
 const (
 	FragmentsDir = "fragments"
 	LedgerDir    = "ledger"
 	KeysDir      = "keys"
+	ProofsDir    = "proofs"
 	SecretName   = "node.key" // in KeysDir
 )
 

@@ -1,6 +1,9 @@
 package testnet
 
-import "github.com/walrus-network/walrus/node"
+import (
+	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
+)
 
 // Accuser proves what it holds and says in every vote that it listened and heard
 // nobody: it wants others to fail. A shard fails only if more than two thirds of the
@@ -11,8 +14,8 @@ type Accuser struct{}
 
 // Conduct is how such a node acts.
 func (Accuser) Conduct() node.Conduct {
-	return node.Conduct{Attest: func(a node.Attestation) node.Attestation {
+	return node.Conduct{Rounds: rounds.Conduct{Attest: func(a rounds.Attestation) rounds.Attestation {
 		a.Listened, a.Yes = true, make([]byte, len(a.Yes))
 		return a
-	}}
+	}}}
 }

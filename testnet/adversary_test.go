@@ -63,7 +63,7 @@ func TestEveryKindOfAdversaryIsOne(t *testing.T) {
 			t.Errorf("%s: %q is read as %+v, %v", kind, a, again, err)
 		}
 		c := a.Conduct()
-		if c.Keeps == nil && c.Prove == nil && c.Send == nil && c.Shows == nil && c.Attest == nil && c.Choose == nil {
+		if c.Keeps == nil && c.Rounds.Prove == nil && c.Rounds.Send == nil && c.Rounds.Shows == nil && c.Rounds.Attest == nil && c.Choose == nil {
 			t.Errorf("%s does nothing", kind)
 		}
 		if _, shown := fates[kind]; !shown {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
 )
 
 // Flooder proves what it holds, and after that sends garbage in the same topic: it wants
@@ -16,9 +17,9 @@ type Flooder struct {
 }
 
 // Conduct is how such a node acts.
-func (f Flooder) Conduct() node.Conduct { return node.Conduct{Send: f.send} }
+func (f Flooder) Conduct() node.Conduct { return node.Conduct{Rounds: rounds.Conduct{Send: f.send}} }
 
-func (f Flooder) send(ctx context.Context, p node.Part, messages [][]byte) error {
+func (f Flooder) send(ctx context.Context, p rounds.Part, messages [][]byte) error {
 	const (
 		batch = 100
 		bytes = 1 << 10

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
 )
 
 // Forger sends proofs whose symbols are wrong, and signs them as it should. Whoever
@@ -17,8 +18,8 @@ type Forger struct{}
 
 // Conduct is how such a node acts.
 func (Forger) Conduct() node.Conduct {
-	return node.Conduct{
-		Prove: func(_ context.Context, p node.Part) ([]challenge.Proof, []blob.Shard) {
+	return node.Conduct{Rounds: rounds.Conduct{
+		Prove: func(_ context.Context, p rounds.Part) ([]challenge.Proof, []blob.Shard) {
 			proofs, _ := p.Prove()
 			for i := range proofs {
 				forge(&proofs[i])
@@ -26,7 +27,7 @@ func (Forger) Conduct() node.Conduct {
 			}
 			return proofs, nil
 		},
-	}
+	}}
 }
 
 // forge bends a bit of a proof's first symbol. A proof that answers nothing stays as it is.

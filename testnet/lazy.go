@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
 )
 
 // Lazy drops a part of its fragments once they are certified, never repairs them, and
@@ -24,10 +25,10 @@ func (l Lazy) Conduct() node.Conduct {
 		Keeps: func(id blob.ID, p blob.Place) bool {
 			return !dropped(l.Drops, binary.BigEndian.AppendUint64(id[:], uint64(p)))
 		},
-		Prove: func(_ context.Context, p node.Part) ([]challenge.Proof, []blob.Shard) {
-			proofs, _ := p.Prove() // what is lost is nobody's business
+		Rounds: rounds.Conduct{Prove: func(_ context.Context, p rounds.Part) ([]challenge.Proof, []blob.Shard) {
+			proofs, _ := p.Prove() // it declares no loss
 			return proofs, nil
-		},
+		}},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
 )
 
 // Replayer proves one round as it should. From then on it sends those proofs again,
@@ -22,9 +23,11 @@ type Replayer struct {
 }
 
 // Conduct is how such a node acts.
-func (r *Replayer) Conduct() node.Conduct { return node.Conduct{Prove: r.prove, Send: r.send} }
+func (r *Replayer) Conduct() node.Conduct {
+	return node.Conduct{Rounds: rounds.Conduct{Prove: r.prove, Send: r.send}}
+}
 
-func (r *Replayer) prove(_ context.Context, p node.Part) ([]challenge.Proof, []blob.Shard) {
+func (r *Replayer) prove(_ context.Context, p rounds.Part) ([]challenge.Proof, []blob.Shard) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.old == nil {
@@ -34,7 +37,7 @@ func (r *Replayer) prove(_ context.Context, p node.Part) ([]challenge.Proof, []b
 }
 
 // send sends what prove gave, and what it can steal until half of the time is over.
-func (r *Replayer) send(ctx context.Context, p node.Part, messages [][]byte) error {
+func (r *Replayer) send(ctx context.Context, p rounds.Part, messages [][]byte) error {
 	if err := p.Publish(ctx, messages); err != nil || len(p.Shards()) == 0 {
 		return err
 	}
@@ -44,7 +47,7 @@ func (r *Replayer) send(ctx context.Context, p node.Part, messages [][]byte) err
 	const looks = 10
 	for range looks {
 		for _, s := range p.Others() {
-			if m, heard := p.Heard(s); heard {
+			if m, heard := p.Received(s); heard {
 				m.Proof.Shard = p.Shards()[0]
 				return p.Publish(ctx, [][]byte{m.Encode()})
 			}
@@ -55,7 +58,7 @@ func (r *Replayer) send(ctx context.Context, p node.Part, messages [][]byte) err
 }
 
 // first says whether this is the round that it proved.
-func (r *Replayer) first(p node.Part) bool {
+func (r *Replayer) first(p rounds.Part) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.old) > 0 && r.old[0].Round == p.Round()

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
 )
 
 // Rubberstamp says in every vote that it heard all proofs, and looks at none: it saves
@@ -14,11 +15,11 @@ type Rubberstamp struct{}
 
 // Conduct is how such a node acts.
 func (Rubberstamp) Conduct() node.Conduct {
-	return node.Conduct{Attest: func(a node.Attestation) node.Attestation {
+	return node.Conduct{Rounds: rounds.Conduct{Attest: func(a rounds.Attestation) rounds.Attestation {
 		a.Listened, a.Yes = true, slices.Clone(a.Yes)
 		for s := range a.Shards {
 			a.Yes[s/8] |= 1 << (s % 8)
 		}
 		return a
-	}}
+	}}}
 }

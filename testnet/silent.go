@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
 )
 
 // Silent proves nothing and declares nothing, but takes part in the ledger and votes on
@@ -15,7 +16,7 @@ type Silent struct{}
 
 // Conduct is how such a node acts.
 func (Silent) Conduct() node.Conduct {
-	return node.Conduct{
-		Prove: func(context.Context, node.Part) ([]challenge.Proof, []blob.Shard) { return nil, nil },
-	}
+	return node.Conduct{Rounds: rounds.Conduct{
+		Prove: func(context.Context, rounds.Part) ([]challenge.Proof, []blob.Shard) { return nil, nil },
+	}}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
 )
 
 // Truncator keeps something of every fragment: of each, extended to the places of the
@@ -23,8 +24,8 @@ type Truncator struct {
 
 // Conduct is how such a node acts.
 func (t Truncator) Conduct() node.Conduct {
-	return node.Conduct{
-		Prove: func(_ context.Context, p node.Part) (proofs []challenge.Proof, _ []blob.Shard) {
+	return node.Conduct{Rounds: rounds.Conduct{
+		Prove: func(_ context.Context, p rounds.Part) (proofs []challenge.Proof, _ []blob.Shard) {
 			for _, s := range p.Shards() {
 				if !t.canAnswer(p.Questions(s)) {
 					continue
@@ -35,7 +36,7 @@ func (t Truncator) Conduct() node.Conduct {
 			}
 			return proofs, nil
 		},
-	}
+	}}
 }
 
 func (t Truncator) canAnswer(questions []challenge.Question) bool {

@@ -7,6 +7,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/node/rounds"
 )
 
 // Withholder makes its proofs, but gossips none, and gives them to a few of those who
@@ -23,10 +24,10 @@ type Withholder struct {
 
 // Conduct is how such a node acts.
 func (w *Withholder) Conduct() node.Conduct {
-	return node.Conduct{
-		Send:  func(context.Context, node.Part, [][]byte) error { return nil },
+	return node.Conduct{Rounds: rounds.Conduct{
+		Send:  func(context.Context, rounds.Part, [][]byte) error { return nil },
 		Shows: w.shows,
-	}
+	}}
 }
 
 // shows takes the first who ask, and stays with them.

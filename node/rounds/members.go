@@ -1,4 +1,4 @@
-package node
+package rounds
 
 import (
 	"errors"
@@ -12,29 +12,29 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// members is the peers of the nodes in the committee, of those in the one before, whose
-// proofs may still be asked for, and of those in the next one, where that is known: they
-// have places at this node that strangers cannot take.
+// members knows the peers of the nodes in the present committee, in the committee before,
+// whose proofs may still be disputed, and in the next one, if it is known. They have
+// places at this node that strangers cannot take.
 type members struct {
 	mu    sync.Mutex // guards the fields below
 	epoch uint64
-	next  bool             // the committee of the next epoch was known when the peers were listed
-	peers map[peer.ID]bool // nil: nothing is known yet
-	nodes map[peer.ID]bool // registered, in a committee or not
-	at    time.Time        // when nodes were listed
+	next  bool             // peers has the committee of the next epoch too
+	peers map[peer.ID]bool // nil before the first look
+	nodes map[peer.ID]bool // all registered nodes
+	at    time.Time        // of the list of nodes
 }
 
-// listNodes is the time between two looks for newly registered nodes.
+// listNodes is the time between two lists of the registered nodes.
 const listNodes = 30 * time.Second
 
-// has says whether a peer is one of them.
+// has says whether a peer is a member of one of the committees.
 func (m *members) has(p peer.ID) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.peers[p]
 }
 
-// standing is how much a peer has at stake here.
+// standing is the standing of a peer.
 func (m *members) standing(p peer.ID) p2p.Standing {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,7 +47,7 @@ func (m *members) standing(p peer.ID) p2p.Standing {
 	return p2p.Stranger
 }
 
-// follow looks who they are in an epoch, unless that is known.
+// follow reads the committees around an epoch, unless they are known.
 func (m *members) follow(v ledger.View, epoch uint64) error {
 	if err := m.followNodes(v); err != nil {
 		return err
@@ -84,8 +84,8 @@ func (m *members) follow(v ledger.View, epoch uint64) error {
 	return nil
 }
 
-// followNodes lists the registered nodes now and then. A ledger that cannot be listed
-// leaves them strangers.
+// followNodes lists the registered nodes every listNodes. If the ledger cannot be listed,
+// they stay strangers.
 func (m *members) followNodes(v ledger.View) error {
 	m.mu.Lock()
 	known := m.nodes != nil && time.Since(m.at) < listNodes

@@ -1,4 +1,4 @@
-package node
+package rounds
 
 import (
 	"os"
@@ -13,12 +13,12 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-const bodiesChain = token.ChainID("test-00000000")
+const testChain = token.ChainID("test-00000000")
 
 // signed is what a shard's holder says in a round; what it shows is not looked at here.
 func signed(k token.Key, r challenge.Round, s blob.Shard) []byte {
 	p := challenge.Proof{Round: r, Shard: s}
-	p.Signature = k.Sign(challenge.ProofMessage(bodiesChain, p))
+	p.Signature = k.Sign(challenge.ProofMessage(testChain, p))
 	list, _ := challenge.Messages([]challenge.Proof{p})
 	return list[0].Encode()
 }
@@ -33,18 +33,18 @@ func TestProofsOutliveARestart(t *testing.T) {
 	for _, k := range keys {
 		c.Holder = append(c.Holder, staking.NodeID(k.Public()))
 	}
-	kept := bodies{t.TempDir()}
-	hear := func() *hearing {
-		h := newHearing(bodiesChain, state, c, ledger.Params{}, false)
-		h.bodies = kept
-		return h
+	kept := archive{t.TempDir()}
+	hear := func() *inbox {
+		b := newInbox(testChain, state, c, ledger.Params{}, false)
+		b.archive = kept
+		return b
 	}
 	first := hear()
 	for s, k := range keys {
 		if err := first.keep(blob.Shard(s), signed(k, round, blob.Shard(s))); err != nil {
 			t.Fatal(err)
 		}
-		if got := first.heard[blob.Shard(s)]; got.raw != nil {
+		if got := first.entries[blob.Shard(s)]; got.raw != nil {
 			t.Error("a proof that lies on the disk is in memory too")
 		}
 	}
@@ -58,7 +58,7 @@ func TestProofsOutliveARestart(t *testing.T) {
 	if _, _, yes := again.attest(); !slices.Equal(yes, []byte{1}) {
 		t.Errorf("after a restart it votes for %b", yes)
 	}
-	if raw, ok := again.body(0); !ok || !slices.Equal(raw, signed(keys[0], round, 0)) {
+	if raw, ok := again.message(0); !ok || !slices.Equal(raw, signed(keys[0], round, 0)) {
 		t.Error("and cannot show it")
 	}
 	if list, err := filepath.Glob(filepath.Join(kept.dir, "*", "*.part")); err != nil || len(list) > 0 {
@@ -68,7 +68,7 @@ func TestProofsOutliveARestart(t *testing.T) {
 
 // Proofs go with their rounds. Where nothing can be written they are kept in memory.
 func TestProofsOfOldRoundsGo(t *testing.T) {
-	kept := bodies{t.TempDir()}
+	kept := archive{t.TempDir()}
 	for ordinal := range uint64(12) {
 		if !kept.put(ordinal, 1, []byte("proof")) {
 			t.Fatal("not kept")
@@ -88,16 +88,16 @@ func TestProofsOfOldRoundsGo(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(kept.dir, "of somebody else")); err != nil {
 		t.Error(err)
 	}
-	if err := (bodies{filepath.Join(kept.dir, "none")}).forget(3); err != nil {
+	if err := (archive{filepath.Join(kept.dir, "none")}).forget(3); err != nil {
 		t.Error(err)
 	}
-	for _, nowhere := range []bodies{{}, {filepath.Join(kept.dir, "of somebody else", "below")}} {
-		h := newHearing(bodiesChain, ledger.RoundState{}, ledger.Committee{}, ledger.Params{}, false)
-		h.bodies = nowhere
-		if err := h.keep(3, []byte("proof")); err != nil {
+	for _, nowhere := range []archive{{}, {filepath.Join(kept.dir, "of somebody else", "below")}} {
+		b := newInbox(testChain, ledger.RoundState{}, ledger.Committee{}, ledger.Params{}, false)
+		b.archive = nowhere
+		if err := b.keep(3, []byte("proof")); err != nil {
 			t.Fatal(err)
 		}
-		if raw, ok := h.body(3); !ok || string(raw) != "proof" {
+		if raw, ok := b.message(3); !ok || string(raw) != "proof" {
 			t.Error("a proof that could not be written is lost")
 		}
 	}

@@ -1,4 +1,4 @@
-package node
+package rounds
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/p2p"
 )
 
 // mute is a ledger that does not answer what is sent to it.
@@ -23,10 +24,10 @@ func (m *mute) Submit(ctx context.Context, _ []byte) (ledger.Receipt, error) {
 	return ledger.Receipt{}, ctx.Err()
 }
 
-// another is the rounds of a node that nothing has begun.
-func (n *network) another(l Ledger) *rounds {
+// another is a participant that does not run yet.
+func (n *network) another(l Ledger) *Participant {
 	n.t.Helper()
-	return New(DefaultConfig(), n.nodes[0].secret, n.ledger.ChainID(), n.stranger(9), n.nodes[0].store, l, quiet()).rounds
+	return New(n.config(0, n.stranger(9), l))
 }
 
 // An accusation that the ledger does not answer must not keep a node that shuts down: it
@@ -38,18 +39,18 @@ func TestAnAccusationEndsWithRun(t *testing.T) {
 	one := n.another(silent)
 	ctx, cancel := context.WithCancel(t.Context())
 	const shard = 3
-	h, err := one.open(n.view(), r, true)
-	if err != nil {
+	if _, err := one.open(n.view(), r, true); err != nil {
 		t.Fatal(err)
 	}
 	p := challenge.Proof{Round: r.Round, Shard: shard, Beacon: challenge.Beacon{1}}
 	p.Signature = n.nodes[n.holder(shard)].secret.Key().Sign(challenge.ProofMessage(n.ledger.ChainID(), p))
-	if err := one.hear(h, challenge.Message{Proof: p}, nil); !errors.Is(err, errFalse) {
-		t.Fatal(err)
+	message := challenge.Message{Proof: p}
+	if verdict := one.handler(ctx)(t.Context(), "", message.Encode()); verdict != p2p.Reject {
+		t.Fatal(verdict)
 	}
 	<-silent.asked
 	ran := make(chan error)
-	go func() { ran <- one.Run(ctx) }() // begun now: it would end the hearing of a round that is over
+	go func() { ran <- one.Run(ctx) }() // begun now: it would close the inbox of a round that is over
 	cancel()
 	if err := <-ran; err != nil {
 		t.Error(err)
@@ -62,11 +63,12 @@ func TestAnAccusationEndsWithRun(t *testing.T) {
 // Early proofs that nobody takes must not keep a node that shuts down either: here the
 // gossip never begins.
 func TestEarlyProofsEndWithRun(t *testing.T) {
-	n := startNetwork(t, 4, 7)
+	n := startNetwork(t, 7, func(*ledger.Params) {})
 	r := n.another(n.ledger)
-	h := newHearing(n.ledger.ChainID(), ledger.RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Drawn: true}, ledger.Committee{}, ledger.Params{}, true)
-	r.early[earlyKey{h.state.Round, 1}] = []byte("early")
-	r.hearEarly(h)
-	r.close()
+	ctx, end := context.WithCancel(t.Context())
+	b := newInbox(n.ledger.ChainID(), ledger.RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Drawn: true}, ledger.Committee{}, ledger.Params{}, true)
+	r.early[earlyKey{b.state.Round, 1}] = []byte("early")
+	r.takeEarly(ctx, b)
+	end()
 	r.tasks.Wait()
 }

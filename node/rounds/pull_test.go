@@ -1,4 +1,4 @@
-package node
+package rounds
 
 import (
 	"context"
@@ -20,14 +20,14 @@ import (
 // proofs still count: all are asked before any of them has answered.
 func TestSilentHoldersDoNotKeepOthersFromBeingAsked(t *testing.T) {
 	const silent = 5
-	n := startNetwork(t, 4, 7)
-	one := n.nodes[0].node.rounds
-	h := newHearing(n.ledger.ChainID(), ledger.RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Drawn: true, Ready: []byte{0xff}}, ledger.Committee{}, ledger.Params{}, true)
+	n := startNetwork(t, 7, func(*ledger.Params) {})
+	one := n.nodes[0].part
+	b := newInbox(n.ledger.ChainID(), ledger.RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Drawn: true, Ready: []byte{0xff}}, ledger.Committee{}, ledger.Params{}, true)
 	var asked atomic.Int64
 	all := make(chan struct{})
 	for i := range silent {
 		host := n.stranger(byte(50 + i))
-		h.committee.Holder = append(h.committee.Holder, staking.NodeID(token.KeyFromSeed([32]byte{byte(50 + i), 99}).Public()))
+		b.committee.Holder = append(b.committee.Holder, staking.NodeID(token.KeyFromSeed([32]byte{byte(50 + i), 99}).Public()))
 		host.ServeProofs(func(ctx context.Context, _ peer.ID, _, _ uint64, _ blob.Shard) ([]byte, error) {
 			if asked.Add(1) == silent {
 				close(all)
@@ -41,7 +41,7 @@ func TestSilentHoldersDoNotKeepOthersFromBeingAsked(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), pullLimit-time.Second) // before one is given up
 	defer cancel()
-	one.pull(ctx, h)
+	one.pull(ctx, b)
 	if asked.Load() != silent {
 		t.Errorf("%d of %d holders were asked", asked.Load(), silent)
 	}
@@ -52,10 +52,10 @@ func TestSilentHoldersDoNotKeepOthersFromBeingAsked(t *testing.T) {
 func TestMembersOfTheCommitteeAreFavoured(t *testing.T) {
 	n := judging(t)
 	n.tallied()
-	one := n.nodes[0].node.rounds
+	one := n.nodes[0].part
 	stranger := n.stranger(9)
 	for i := range n.nodes {
-		if !one.members.has(n.peer(i)) {
+		if !one.members.has(n.nodes[i].host.ID()) {
 			t.Errorf("node %d is no member", i)
 		}
 	}
@@ -65,7 +65,7 @@ func TestMembersOfTheCommitteeAreFavoured(t *testing.T) {
 	if err := one.members.follow(n.view(), 1); err != nil { // as if the epoch's committee were not known
 		t.Fatal(err)
 	}
-	if !one.members.has(n.peer(1)) || one.members.has(stranger.ID()) {
+	if !one.members.has(n.nodes[1].host.ID()) || one.members.has(stranger.ID()) {
 		t.Error("the members of the epoch before are forgotten")
 	}
 }

@@ -1,4 +1,4 @@
-package node
+package rounds
 
 import (
 	"bytes"
@@ -27,11 +27,11 @@ func TestOnlyTheHoldersProofIsKeptForLater(t *testing.T) {
 	n := judging(t)
 	r := n.tallied()
 	soon := challenge.Round{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
-	one := n.nodes[0].node.rounds
+	one := n.nodes[0].part
 	holder := n.nodes[n.holder(3)].secret.Key()
 	keep := func(what string, m challenge.Message, kept int) {
 		t.Helper()
-		one.judge(t.Context(), "", m.Encode())
+		one.judge(t.Context(), t.Context(), m.Encode())
 		one.mu.Lock()
 		defer one.mu.Unlock()
 		if len(one.early) != kept {
@@ -56,26 +56,43 @@ func TestOnlyTheHoldersProofIsKeptForLater(t *testing.T) {
 	keep("the holder's, after a restart", n.early(holder, soon, 3), 1)
 }
 
+// A message that comes while its round's inbox is being opened is not kept for later: it
+// would wait for a round that will not be opened again.
+func TestAMessageOfARoundThatWasJustOpenedIsTakenAtOnce(t *testing.T) {
+	n := startNetwork(t, 7, func(*ledger.Params) {})
+	one := n.another(n.ledger)
+	round := challenge.Round{Epoch: 1, Round: 2}
+	m := n.early(n.nodes[0].secret.Key(), round, 1)
+	if b := one.keepEarly(m, m.Encode()); b != nil || len(one.early) != 1 {
+		t.Errorf("before its round is open: %v, %d are kept", b, len(one.early))
+	}
+	clear(one.early)
+	one.now = newInbox(n.ledger.ChainID(), ledger.RoundState{Round: round, Drawn: true}, ledger.Committee{}, ledger.Params{}, true)
+	if b := one.keepEarly(m, m.Encode()); b != one.now || len(one.early) != 0 {
+		t.Errorf("once it is open: %v, %d are kept", b, len(one.early))
+	}
+}
+
 // One who signs many false proofs is accused once: the ledger punishes it once for a
 // round, and each accusation costs the blocks of all.
 func TestALiarIsAccusedOnceForARound(t *testing.T) {
 	n := judging(t)
 	r := n.tallied()
-	one := n.nodes[0].node.rounds
-	h := one.hearing(r.Round)
+	one := n.nodes[0].part
+	b := one.inbox(r.Round)
 	n.stop(0)
 	const shard = 3
 	holder := n.nodes[n.holder(shard)].secret.Key()
-	h.mu.Lock()
-	h.closed = false // while proofs count
-	delete(h.heard, shard)
-	h.mu.Unlock()
-	sent := &counted{Ledger: one.n.ledger}
-	one.n.ledger, one.closing = sent, t.Context() // nothing of the node runs any more
+	b.mu.Lock()
+	b.closed = false // while proofs count
+	delete(b.entries, shard)
+	b.mu.Unlock()
+	sent := &counted{Ledger: one.Ledger}
+	one.Ledger = sent // nothing of the node runs any more
 	for i := range 20 {
 		p := challenge.Proof{Round: r.Round, Shard: shard, Beacon: challenge.Beacon{byte(i)}}
 		p.Signature = holder.Sign(challenge.ProofMessage(n.ledger.ChainID(), p))
-		if one.hear(h, challenge.Message{Proof: p}, nil) == nil {
+		if one.take(t.Context(), b, challenge.Message{Proof: p}, nil) == nil {
 			t.Fatal("it holds")
 		}
 	}
@@ -112,19 +129,19 @@ func faults(t *testing.T, v ledger.View) (n int) {
 func TestForgedProofsOfTheNextRoundAreRejected(t *testing.T) {
 	n := judging(t)
 	r := n.tallied()
-	one := n.nodes[0].node.rounds
+	one := n.nodes[0].part
 	soon := challenge.Round{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
 	stranger := token.KeyFromSeed([32]byte{99})
-	if v := one.judge(t.Context(), "", n.early(stranger, soon, 3).Encode()); v != p2p.Reject {
+	if v := one.judge(t.Context(), t.Context(), n.early(stranger, soon, 3).Encode()); v != p2p.Reject {
 		t.Errorf("a stranger's: %v", v)
 	}
-	if v := one.judge(t.Context(), "", n.early(n.nodes[n.holder(3)].secret.Key(), soon, blob.MaxShards-1).Encode()); v != p2p.Reject {
+	if v := one.judge(t.Context(), t.Context(), n.early(n.nodes[n.holder(3)].secret.Key(), soon, blob.MaxShards-1).Encode()); v != p2p.Reject {
 		t.Errorf("of no shard: %v", v)
 	}
-	if v := one.judge(t.Context(), "", n.early(n.nodes[n.holder(3)].secret.Key(), soon, 3).Encode()); v != p2p.Ignore {
+	if v := one.judge(t.Context(), t.Context(), n.early(n.nodes[n.holder(3)].secret.Key(), soon, 3).Encode()); v != p2p.Ignore {
 		t.Errorf("the holder's: %v", v)
 	}
-	if v := one.judge(t.Context(), "", n.early(stranger, challenge.Round{Epoch: 1 << 40}, 3).Encode()); v != p2p.Ignore {
+	if v := one.judge(t.Context(), t.Context(), n.early(stranger, challenge.Round{Epoch: 1 << 40}, 3).Encode()); v != p2p.Ignore {
 		t.Errorf("of an epoch far off: %v", v)
 	}
 }
@@ -134,11 +151,11 @@ func TestForgedProofsOfTheNextRoundAreRejected(t *testing.T) {
 func TestASpoiledPathIsMadeGood(t *testing.T) {
 	n := judging(t)
 	r := n.tallied()
-	one := n.nodes[0].node.rounds
-	h := one.hearing(r.Round)
+	one := n.nodes[0].part
+	b := one.inbox(r.Round)
 	n.stop(0)
 	const shard = 3
-	raw, ok := h.body(shard)
+	raw, ok := b.message(shard)
 	if !ok {
 		t.Fatal("nothing was heard")
 	}
@@ -146,33 +163,33 @@ func TestASpoiledPathIsMadeGood(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	of := n.nodes[n.holder(shard)].node.rounds.hearing(r.Round)
-	i, _ := h.committee.Index(h.committee.Holder[shard])
-	h.mu.Lock()
-	h.votes = []ledger.RoundVote{{Node: uint16(i), Own: of.promise}} // as the ledger has it after the deadline
-	h.mu.Unlock()
+	of := n.nodes[n.holder(shard)].part.inbox(r.Round)
+	i, _ := b.committee.Index(b.committee.Holder[shard])
+	b.mu.Lock()
+	b.votes = []ledger.RoundVote{{Node: uint16(i), Own: of.promise}} // as the ledger has it after the deadline
+	b.mu.Unlock()
 	spoiled := right
 	spoiled.At, spoiled.Of, spoiled.Path = 0, 9, []blob.Hash{{1}, {2}, {3}, {4}}
-	h.mu.Lock()
-	delete(h.heard, shard)
-	h.closed = false // it came while proofs counted
-	h.mu.Unlock()
-	if err := h.keep(shard, spoiled.Encode()); err != nil {
+	b.mu.Lock()
+	delete(b.entries, shard)
+	b.closed = false // it came while proofs counted
+	b.mu.Unlock()
+	if err := b.keep(shard, spoiled.Encode()); err != nil {
 		t.Fatal(err)
 	}
-	h.mu.Lock()
-	h.closed = true
-	h.mu.Unlock()
-	if !slices.Contains(h.missing(), shard) {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	if !slices.Contains(b.missing(), shard) {
 		t.Error("a proof that cannot be redeemed is not asked for again")
 	}
-	if err := h.judge(right, raw); err != nil {
+	if err := b.judge(right, raw); err != nil {
 		t.Errorf("the right one is not taken: %v", err)
 	}
-	if got, _ := h.body(shard); !bytes.Equal(got, raw) || slices.Contains(h.missing(), shard) {
+	if got, _ := b.message(shard); !bytes.Equal(got, raw) || slices.Contains(b.missing(), shard) {
 		t.Error("the spoiled one is still kept")
 	}
-	if err := h.judge(spoiled, spoiled.Encode()); err == nil {
+	if err := b.judge(spoiled, spoiled.Encode()); err == nil {
 		t.Error("the spoiled one came back")
 	}
 }

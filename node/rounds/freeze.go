@@ -1,4 +1,4 @@
-package node
+package rounds
 
 import (
 	"sync"
@@ -10,26 +10,28 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// freezeTimes is how much longer than nominal a freeze lasts at most, by this node's own
-// clock: a ledger that stands still must not keep files from their readers.
+// freezeTimes bounds a freeze, in multiples of its nominal time, by this node's clock: a
+// ledger that stands still must not keep blobs from their readers.
 const freezeTimes = 3
 
-// freeze keeps answers back while a challenge runs: who has dropped a fragment must not
-// fetch it, or have it made, once it knows what it is asked. Single symbols, with which a
-// fragment is rebuilt for next to nothing, wait from some blocks before the draw on; all
-// answers wait while the beacon is being closed, as a closer knows the draw some blocks
-// before the others, and those of drawn stripes until the deadline.
-type freeze struct {
+// Freeze keeps a node's answers back while a challenge runs: a node that has dropped a
+// fragment must not fetch or rebuild it once it knows its questions. Single symbols, from
+// which a fragment is rebuilt at almost no cost, wait from some blocks before the draw.
+// All answers wait while the beacon is being closed, since a closer knows the draw some
+// blocks before the others. Answers about drawn stripes wait until the deadline.
+//
+// The zero Freeze keeps nothing back.
+type Freeze struct {
 	mu      sync.Mutex // guards the fields below
-	height  uint64     // of the last block seen
+	height  uint64     // of the last block
 	round   ledger.RoundState
 	params  ledger.Params
 	drawn   map[challenge.Draw]bool
 	expires time.Time // by this node's clock
 }
 
-// follow takes over a block.
-func (f *freeze) follow(head ledger.Head, r ledger.RoundState, p ledger.Params, now time.Time) {
+// Follow takes over the ledger's last block and its round.
+func (f *Freeze) Follow(head ledger.Head, r ledger.RoundState, p ledger.Params, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fresh := r.Ordinal != f.round.Ordinal || r.Drawn != f.round.Drawn
@@ -45,8 +47,9 @@ func (f *freeze) follow(head ledger.Head, r ledger.RoundState, p ledger.Params, 
 	}
 }
 
-// wait is nil, or the refusal that an answer about a fragment gets now.
-func (f *freeze) wait(id blob.ID, stripe uint32, symbols bool, now time.Time) error {
+// Refusal is the p2p.Refusal of a question about a stripe, for single symbols or for
+// whole fragments and witnesses; nil if the node may answer.
+func (f *Freeze) Refusal(id blob.ID, stripe uint32, symbols bool, now time.Time) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.round.T == 0 || f.round.Over || !now.Before(f.expires) {
