@@ -40,17 +40,17 @@ import (
 
 // attacks are what strangers do, by their names.
 var attacks = map[string]attack{
-	"silent offers":               silentOffers,
-	"offers that hang up":         offersThatHangUp,
-	"idle ledger streams":         idleLedgerStreams,
-	"idle fragment streams":       idleFragmentStreams,
-	"answers that nobody reads":   unreadAnswers,
-	"transactions that wait":      waitingTransactions,
-	"one fragment many times":     oneFragmentManyTimes,
-	"connections that stay":       connectionsThatStay,
-	"handshakes that never end":   handshakesThatNeverEnd,
-	"fragments that nobody reads": unreadFragments,
-	"garbage":                     garbage,
+	"silent offers":             silentOffers,
+	"offers that hang up":       offersThatHangUp,
+	"idle ledger streams":       idleLedgerStreams,
+	"idle fragment streams":     idleFragmentStreams,
+	"unread answers":            unreadAnswers,
+	"transactions that wait":    waitingTransactions,
+	"one fragment many times":   oneFragmentManyTimes,
+	"connections that stay":     connectionsThatStay,
+	"handshakes that never end": handshakesThatNeverEnd,
+	"unread fragments":          unreadFragments,
+	"garbage":                   garbage,
 }
 
 // siege is how an attack is played.
