@@ -219,7 +219,7 @@ func (x *exec) blame(c Committee, r RoundState, shard blob.Shard, d DisputeRecor
 	for _, id := range b.Voters {
 		x.note(Fault{Node: id, Kind: FalseVote, Epoch: r.Round.Epoch, Round: r.Round.Round, Shard: shard, Finder: d.Opener})
 	}
-	x.put(KeyBundle(x.epoch(), b.fault()), b)
+	x.put(KeyBundle(x.epoch(), b.Fault()), b)
 }
 
 // forgetDisputes removes what was disputed of a round that is not kept any more.

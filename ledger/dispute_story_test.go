@@ -69,7 +69,7 @@ func TestTheStoryOfARubberstamp(t *testing.T) {
 	if ok(a.world, e, err); !e.Holds || len(e.Exhibits) != 1 {
 		t.Fatalf("%+v", e)
 	}
-	again, err := e.Exhibits[0].Replay(a.l.ChainID())
+	again, err := ReplayExhibit(e.Exhibits[0], a.l.ChainID())
 	ok(a.world, again, err)
 	for _, s := range again.Steps[1:] {
 		n.row("- %s %s", named(s.Text), strings.TrimSuffix("["+s.Sum+"]", "[]"))

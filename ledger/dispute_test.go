@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"math/rand"
-	"strings"
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
@@ -485,22 +484,22 @@ func TestASlashIsReplayedFromItsEvidence(t *testing.T) {
 			}
 		}
 		for _, x := range e.Exhibits {
-			again, err := x.Replay(a.l.ChainID())
+			again, err := ReplayExhibit(x, a.l.ChainID())
 			if err != nil || !again.Holds {
 				t.Fatalf("%v %+v", err, again)
 			}
-			for name, change := range map[string]func(*Exhibit){
-				"another node":  func(x *Exhibit) { x.Node = a.idOf(a.secrets[4]); x.Node[0] ^= 1 },
-				"another round": func(x *Exhibit) { x.Round++ },
-				"another rung":  func(x *Exhibit) { x.Kind = 15 - x.Kind },
+			for name, change := range map[string]func(*ExhibitText){
+				"another node":  func(x *ExhibitText) { x.Node = a.idOf(a.secrets[4]); x.Node[0] ^= 1 },
+				"another round": func(x *ExhibitText) { x.Round++ },
+				"another rung":  func(x *ExhibitText) { x.Kind = 15 - x.Kind },
 			} {
 				wrong := x
 				change(&wrong)
-				if again, err := wrong.Replay(a.l.ChainID()); err == nil && again.Holds {
+				if again, err := ReplayExhibit(wrong, a.l.ChainID()); err == nil && again.Holds {
 					t.Errorf("rung %d: %s is taken", x.Kind, name)
 				}
 			}
-			if again, err := x.Replay("other-00000000"); err == nil && again.Holds {
+			if again, err := ReplayExhibit(x, "other-00000000"); err == nil && again.Holds {
 				t.Errorf("rung %d: evidence of another chain is taken", x.Kind)
 			}
 		}
@@ -519,7 +518,7 @@ func TestASlashIsReplayedFromItsEvidence(t *testing.T) {
 		"no evidence":                func(b *Bundle) { b.Falsehood = nil },
 	} {
 		wrong := b
-		if change(&wrong); wrong.Replay(liar).Holds {
+		if change(&wrong); ReplayBundle(wrong, liar).Holds {
 			t.Errorf("%s is taken for a lie", name)
 		}
 	}
@@ -529,15 +528,6 @@ func TestASlashIsReplayedFromItsEvidence(t *testing.T) {
 	}
 }
 
-func (e Explanation) says(words string) bool {
-	for _, s := range e.Steps {
-		if strings.Contains(s.Text+" "+s.Sum, words) {
-			return true
-		}
-	}
-	return false
-}
-
 func FuzzBundle(f *testing.F) {
 	f.Add(Bundle{Params: challenge.Default(), Kind: Lie}.Encode())
 	f.Add(Bundle{Params: challenge.Default(), Kind: FalseVote}.Encode())
@@ -545,9 +535,9 @@ func FuzzBundle(f *testing.F) {
 	drawn := Bundle{Chain: w.l.ChainID(), Params: challenge.Default(), Kind: Lie, Shard: 3, Holder: w.idOf(w.secrets[0]), Drawings: []Drawing{{Manifest: w.manifest(1, 20_000)}, {Manifest: w.manifest(2, 5000)}}}
 	lie := challenge.Proof{Shard: 3, Openings: make([]challenge.Opening, 2)}
 	lie.Signature = w.secrets[0].Key().Sign(challenge.ProofMessage(w.l.ChainID(), lie))
-	shown, _ := challenge.NewFalsehood(lie, drawn.round().Questions(w.g.Params, 3), drawn.round().Commitment)
+	shown, _ := challenge.NewFalsehood(lie, drawn.Questions(), drawn.State().Commitment)
 	drawn.Falsehood = shown.Encode()
-	if !drawn.Replay(drawn.Holder).Holds {
+	if !ReplayBundle(drawn, drawn.Holder).Holds {
 		f.Fatal("the seed shows nothing")
 	}
 	f.Add(drawn.Encode())
@@ -561,7 +551,7 @@ func FuzzBundle(f *testing.F) {
 		}
 		for _, kind := range []FaultKind{Lie, FalseVote, b.Kind} {
 			b.Kind = kind
-			b.Replay(b.Holder)
+			ReplayBundle(b, b.Holder)
 		}
 	})
 }

@@ -159,28 +159,11 @@ func (x *exec) doubleSlash(id staking.NodeID) (bps, power, taken uint64) {
 		}
 	}
 	taken = own.TakenBps
-	due := doubleDue(x.p.Staking.Ladder, int(power), x.p.Shards, taken)
+	due := x.p.Staking.Ladder.DoubleSignDue(int(power), x.p.Shards, taken)
 	if due <= taken {
 		return 0, power, taken
 	}
 	own.TakenBps = due
 	x.put(KeyDoubleSign(id), own)
-	return doubleMore(due, taken), power, taken
-}
-
-// doubleDue is what a double sign costs in all. The least is taken the first time: after
-// that only company adds to it, and no vote since.
-func doubleDue(l staking.Ladder, power, shards int, taken uint64) uint64 {
-	if taken > 0 {
-		l.DoubleSign = 0
-	}
-	return l.DoubleSignBps(power, shards)
-}
-
-// doubleMore is so much of what is left that, with what was taken, due of all is gone.
-func doubleMore(due, taken uint64) uint64 {
-	if due <= taken {
-		return 0
-	}
-	return (10000*(due-taken) + 9999 - taken) / (10000 - taken)
+	return staking.SlashMore(due, taken), power, taken
 }

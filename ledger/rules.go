@@ -100,7 +100,7 @@ func (p Params) apply(changes []ParamChange) (Params, error) {
 	for _, c := range changes {
 		v, ok := votable(c.Name)
 		if !ok {
-			return p, fmt.Errorf("no parameter %.40q can be voted: walrus params lists those that can", c.Name)
+			return p, fmt.Errorf("no parameter %.40q can be voted", c.Name)
 		}
 		v.set(&p, c.Value)
 	}

@@ -10,8 +10,8 @@ import (
 // leave none out.
 const maxEvidence = 16
 
-// Statement says what became of a node's pay and stake at the end of an epoch, with
-// all that is needed to work it out again: ExplainReward and ExplainSlash do.
+// Statement is the result of an epoch's end for one node's pay and stake, with all figures
+// that are needed to work it out again.
 type Statement struct {
 	_             struct{} `cbor:",toarray"`
 	Shards        uint64   // it had the duty for
@@ -74,7 +74,7 @@ type Terms struct {
 	Stake     token.Amount // all that was at risk, after slashes: what bounds the fund
 }
 
-// matters says that there is anything to explain.
+// matters says that the statement is worth keeping.
 func (o Statement) matters() bool {
 	return o.Shards > 0 || o.Verdict.Rung > 0 || o.Released > 0 || o.Deferred > 0 || o.Lost > 0 || o.HeldAfter > 0
 }

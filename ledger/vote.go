@@ -41,7 +41,7 @@ func (b Ballot) Empty() bool {
 	return b.Price == 0 && b.WritePrice == 0 && b.Version == 0 && len(b.Changes) == 0
 }
 
-// PriceRecord is how the prices of an epoch came about. ExplainPrice works it out again.
+// PriceRecord is how the prices of an epoch came about.
 type PriceRecord struct {
 	_                       struct{}         `cbor:",toarray"`
 	Epoch                   uint64           // from which on the prices act

@@ -72,7 +72,7 @@ func (c *Credit) TakeBack(void bool) {
 
 // Proves says whether at least a part of what was judged was proven. A node of which
 // nothing was asked has missed nothing.
-func (c Credit) Proves(bps uint64) bool { return c.Proven*whole >= c.Judged*bps }
+func (c Credit) Proves(bps uint64) bool { return c.Proven*Whole >= c.Judged*bps }
 
 // above says that n is more than a part of what was judged.
-func (c Credit) above(n, bps uint64) bool { return n*whole > c.Judged*bps }
+func (c Credit) above(n, bps uint64) bool { return n*Whole > c.Judged*bps }

@@ -11,7 +11,26 @@ func (l Ladder) DoubleSignBps(power, shards int) uint64 {
 	}
 	k, n := uint64(power), uint64(shards)
 	if 3*min(k, n) >= n { // below that, no product outgrows 10000 x N^2
-		return whole
+		return Whole
 	}
-	return max(l.DoubleSign, whole*9*k*k/(n*n))
+	return max(l.DoubleSign, Whole*9*k*k/(n*n))
+}
+
+// DoubleSignDue is the whole slash for a double sign, in bps of the original stake, of
+// which taken bps were slashed before. The floor DoubleSign applies the first time only:
+// after that, only further nodes that signed twice add to the slash, and no vote does.
+func (l Ladder) DoubleSignDue(power, shards int, taken uint64) uint64 {
+	if taken > 0 {
+		l.DoubleSign = 0
+	}
+	return l.DoubleSignBps(power, shards)
+}
+
+// SlashMore is the slash, in bps of the remaining stake and rounded up, that brings the
+// total taken to due bps of the original stake; 0 if that much was taken already.
+func SlashMore(due, taken uint64) uint64 {
+	if due <= taken {
+		return 0
+	}
+	return (Whole*(due-taken) + Whole - 1 - taken) / (Whole - taken)
 }

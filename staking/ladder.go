@@ -107,5 +107,5 @@ func (l Ladder) Lacks(c Conduct, p Past) bool {
 
 // BountyPart is what each of those who showed the proofs for a slash is paid of it.
 func (l Ladder) BountyPart(slash token.Amount, finders uint64) token.Amount {
-	return min(must(slash.MulDiv(l.BountyBps, whole)), l.BountyMost) / token.Amount(max(finders, 1))
+	return min(must(slash.MulDiv(l.BountyBps, Whole)), l.BountyMost) / token.Amount(max(finders, 1))
 }

@@ -110,7 +110,7 @@ func (p *naivePool) scale(by *big.Rat) {
 }
 
 func (p *naivePool) reward(r token.Amount) {
-	commission := times(frost(r), part(p.bps, whole))
+	commission := times(frost(r), part(p.bps, Whole))
 	rest, risk := minus(frost(r), commission), p.atRisk()
 	delegators := new(big.Rat)
 	if balance := p.balance(); balance.Sign() > 0 {
@@ -121,7 +121,7 @@ func (p *naivePool) reward(r token.Amount) {
 }
 
 func (p *naivePool) slash(bps uint64) {
-	left := times(p.atRisk(), part(bps, whole))
+	left := times(p.atRisk(), part(bps, Whole))
 	take := func(from **big.Rat) {
 		n := left
 		if n.Cmp(*from) > 0 {
@@ -207,7 +207,7 @@ func newTwins(t *testing.T, seed int64) *twins {
 	w := &twins{t: t, seed: seed, r: rand.New(rand.NewSource(seed)), params: Default(), rates: newBook(), dust: new(big.Rat)}
 	w.params.MinDelegation = 1 + token.Amount(w.r.Int63n(int64(token.WAL)))
 	bond := w.params.MinDelegation + w.amount()
-	bps := uint64(w.r.Intn(whole + 1))
+	bps := uint64(w.r.Intn(Whole + 1))
 	var err error
 	if w.pool, err = NewPool(bond, w.params.MinDelegation, bps); err != nil {
 		t.Fatal(err)
@@ -356,18 +356,18 @@ func (w *twins) reward() {
 }
 
 func (w *twins) slash(bps uint64) {
-	exact := times(frost(w.pool.AtRisk()), part(bps, whole))
+	exact := times(frost(w.pool.AtRisk()), part(bps, Whole))
 	cut := frost(w.pool.Slash(bps).Total())
 	w.naive.slash(bps)
 	if cut.Cmp(exact) < 0 || minus(cut, exact).Cmp(rat(1)) >= 0 {
 		w.t.Fatalf("seed %d: a slash took %s instead of %s", w.seed, cut.FloatString(3), exact.FloatString(3))
 	}
-	w.widen(rat(1), part(bps, whole))
+	w.widen(rat(1), part(bps, Whole))
 	w.check("slash")
 }
 
 func (w *twins) commission() {
-	bps, counted := uint64(w.r.Intn(whole+1)), w.epoch+1
+	bps, counted := uint64(w.r.Intn(Whole+1)), w.epoch+1
 	if err := w.pool.SetCommission(bps, w.epoch, counted, w.params); err != nil {
 		w.t.Fatal(err)
 	}
@@ -450,7 +450,7 @@ func (w *twins) play() {
 			w.slash(uint64(w.r.Intn(1500)))
 		case 2:
 			if w.r.Intn(20) == 0 {
-				w.slash(whole)
+				w.slash(Whole)
 			}
 		}
 		w.reward()

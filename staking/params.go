@@ -6,8 +6,8 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// whole is everything, in 1/10000.
-const whole = 10000
+// Whole is the scale of all parts: 10000 bps are everything.
+const Whole = 10000
 
 // Params are the numbers of staking. Parts are in 1/10000 (Bps).
 type Params struct {
@@ -62,7 +62,7 @@ type Ladder struct {
 // Default is for a real network.
 func Default() Params {
 	return Params{
-		MinBond: 1000 * token.WAL, BondBps: 200, MinDelegation: token.WAL, UnbondingEpochs: 2, MaxCommissionBps: whole, CommissionNotice: 4, PriceBoundBps: 2000,
+		MinBond: 1000 * token.WAL, BondBps: 200, MinDelegation: token.WAL, UnbondingEpochs: 2, MaxCommissionBps: Whole, CommissionNotice: 4, PriceBoundBps: 2000,
 		Pay: PayParams{FeeBps: 200, InsuranceBps: 200, BurnBps: 5000, HoldBps: 2000, FreshHoldBps: 5000, FreshEpochs: 4, Tranches: 8, ReleaseBps: 9000},
 		Ladder: Ladder{
 			PassBps: 9000, FailBps: [3]uint64{1000, 2500, 5000}, FailSlash: [3]uint64{50, 200, 500},
@@ -80,15 +80,15 @@ func (p Params) Validate() error {
 		return fmt.Errorf("staking: MinDelegation is zero: a pool without shares set aside can be robbed by its first depositor")
 	case p.MinBond < p.MinDelegation:
 		return fmt.Errorf("staking: MinBond %s is below MinDelegation %s", p.MinBond, p.MinDelegation)
-	case p.BondBps < 1 || p.BondBps > whole:
-		return fmt.Errorf("staking: BondBps %d: must be 1 to %d", p.BondBps, whole)
+	case p.BondBps < 1 || p.BondBps > Whole:
+		return fmt.Errorf("staking: BondBps %d: must be 1 to %d", p.BondBps, Whole)
 	case p.UnbondingEpochs < 1 || p.UnbondingEpochs > 100:
 		return fmt.Errorf("staking: UnbondingEpochs %d: must be 1 to 100", p.UnbondingEpochs)
-	case p.MaxCommissionBps > whole:
+	case p.MaxCommissionBps > Whole:
 		return fmt.Errorf("staking: MaxCommissionBps %d is more than everything", p.MaxCommissionBps)
 	case p.CommissionNotice < p.UnbondingEpochs+2 || p.CommissionNotice > 102:
 		return fmt.Errorf("staking: CommissionNotice %d: must be %d to 102: a deposit that is waiting joins an epoch later, and unbonds in %d more; its delegator must be out before a higher commission acts", p.CommissionNotice, p.UnbondingEpochs+2, p.UnbondingEpochs+1)
-	case p.PriceBoundBps > whole:
+	case p.PriceBoundBps > Whole:
 		return fmt.Errorf("staking: PriceBoundBps %d: a price cannot fall by more than all of it", p.PriceBoundBps)
 	}
 	if err := p.Pay.validate(); err != nil {
@@ -99,7 +99,7 @@ func (p Params) Validate() error {
 
 func (p PayParams) validate() error {
 	for _, bps := range []uint64{p.FeeBps, p.InsuranceBps, p.BurnBps, p.HoldBps, p.FreshHoldBps, p.ReleaseBps} {
-		if bps > whole {
+		if bps > Whole {
 			return fmt.Errorf("staking: %d/10000 is more than everything: %+v", bps, p)
 		}
 	}
@@ -113,7 +113,7 @@ func (l Ladder) validate() error {
 	parts := []uint64{l.PassBps, l.LieSlash, l.LieMost, l.VoteSlash, l.DoubleSign, l.ProveBps, l.ProveSlash, l.BountyBps, l.RepairBps, l.BountyBps + l.RepairBps}
 	parts = append(append(parts, l.FailBps[:]...), l.FailSlash[:]...)
 	for _, bps := range append(append(parts, l.AwayBps[:]...), l.AwaySlash[:]...) {
-		if bps > whole {
+		if bps > Whole {
 			return fmt.Errorf("staking: %d/10000 is more than everything: %+v", bps, l)
 		}
 	}

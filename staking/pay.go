@@ -30,8 +30,8 @@ func (b Books) gross() token.Amount { return mustAdd(mustAdd(b.Bucket, b.Subsidy
 // TakeFee takes the fee, and splits it: the insurance fund has a ceiling, a part of
 // all stake.
 func (b *Books) TakeFee(insurance, stake token.Amount, p PayParams) {
-	b.Fee = must(b.gross().MulDiv(p.FeeBps, whole))
-	ceiling := must(stake.MulDiv(p.InsuranceBps, whole))
+	b.Fee = must(b.gross().MulDiv(p.FeeBps, Whole))
+	ceiling := must(stake.MulDiv(p.InsuranceBps, Whole))
 	b.Insured = min(b.Fee, ceiling-min(ceiling, insurance))
 	b.FeeBurned = b.Fee - b.Insured
 }
@@ -54,7 +54,7 @@ func (b *Books) Close(paid token.Amount, count uint64, p PayParams) {
 	if b.Shares > 0 {
 		b.Unearned = must(b.Pool().MulDiv(b.Shares-count, b.Shares))
 	}
-	b.Burned = must(b.Unearned.MulDiv(p.BurnBps, whole))
+	b.Burned = must(b.Unearned.MulDiv(p.BurnBps, Whole))
 	b.Repair = b.Unearned - b.Burned
 	b.Dust = must(left.Sub(b.Unearned))
 }

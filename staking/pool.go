@@ -101,7 +101,7 @@ func (p Pool) Stake(epoch uint64) token.Amount {
 // them, or anybody could push it out by delegating to it.
 func (p Pool) Counted(epoch uint64, params Params) token.Amount {
 	stake := p.Stake(epoch)
-	backed, err := p.Bond.MulDiv(whole, params.BondBps)
+	backed, err := p.Bond.MulDiv(Whole, params.BondBps)
 	if err != nil {
 		return stake
 	}
@@ -151,7 +151,7 @@ type Payment struct {
 // Reward shares what the node was paid: the commission to the operator, the rest by
 // what bond and delegations weigh.
 func (p *Pool) Reward(r token.Amount) (out Payment) {
-	out.Commission = must(r.MulDiv(min(p.CommissionBps, whole), whole))
+	out.Commission = must(r.MulDiv(min(p.CommissionBps, Whole), Whole))
 	rest := r - out.Commission
 	if p.Balance > 0 && p.Shares > 0 {
 		out.Delegators = must(rest.MulDiv(uint64(p.Balance), uint64(p.AtRisk())))
@@ -175,7 +175,7 @@ func (c Cut) Total() token.Amount { return mustAdd(c.Bond, c.Balance) }
 // Slash takes a part of what is at risk, rounded up: the bond first, that which is
 // leaving included, then the balance, from all shares alike.
 func (p *Pool) Slash(bps uint64) (cut Cut) {
-	left := must(p.AtRisk().MulDivUp(min(bps, whole), whole))
+	left := must(p.AtRisk().MulDivUp(min(bps, Whole), Whole))
 	take := func(from *token.Amount) token.Amount {
 		part := min(left, *from)
 		*from -= part

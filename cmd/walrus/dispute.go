@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/explain"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
@@ -127,7 +128,7 @@ func (s *session) tallied(number *uint64) (ledger.RoundState, error) {
 	if number == nil {
 		return now, fmt.Errorf("no round of epoch %d has been tallied yet: there is nothing to dispute", s.head.Epoch)
 	}
-	return now, fmt.Errorf("round %d of epoch %d: %w: it is not tallied yet, or too long ago", *number, s.head.Epoch, ledger.ErrNoRecord)
+	return now, fmt.Errorf("round %d of epoch %d: %w: it is not tallied yet, or too long ago", *number, s.head.Epoch, explain.ErrNoRecord)
 }
 
 func (a *app) listDisputes(c *cobra.Command) error {

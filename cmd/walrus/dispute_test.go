@@ -11,6 +11,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/explain"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
@@ -93,7 +94,7 @@ func TestADisputeIsShownBeforeItIsOpenedAndItsEvidenceIsCheckedOffline(t *testin
 		t.Fatalf("a shard that is not there: %v", err)
 	}
 	two := uint64(2)
-	if _, err := s.dispute(3, &two); !errors.Is(err, ledger.ErrNoRecord) {
+	if _, err := s.dispute(3, &two); !errors.Is(err, explain.ErrNoRecord) {
 		t.Fatalf("a round to come: %v", err)
 	}
 	m, err := s.dispute(3, nil)
@@ -137,7 +138,7 @@ func (c *rubberstamps) evidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := ledger.ExplainSlash(v, 0, c.id(1))
+	e, err := explain.Slash(v, 0, c.id(1))
 	if err != nil || !e.Holds || len(e.Exhibits) != 1 {
 		t.Fatalf("%v: %+v", err, e)
 	}
@@ -168,14 +169,14 @@ func (c *rubberstamps) evidence(t *testing.T) {
 	}
 	// Nothing in a file shows that the ledger wrote it: anybody can name any voter, and any
 	// beacon. Who checks one must be told.
-	b, err := ledger.ParseBundle(e.Exhibits[0].Bundle)
+	b, err := explain.ParseBundle(e.Exhibits[0].Bundle)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.Voters = append(b.Voters, staking.NodeID{7})
 	x := e.Exhibits[0]
-	x.Node, x.Bundle = staking.NodeID{7}, b.Text()
-	made, err := json.Marshal(explained{Explanation: ledger.Explanation{Exhibits: []ledger.Exhibit{x}}})
+	x.Node, x.Bundle = staking.NodeID{7}, explain.BundleText(b)
+	made, err := json.Marshal(explained{Explanation: explain.Explanation{Exhibits: []explain.Exhibit{x}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/walrus-network/walrus/explain"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 )
@@ -19,7 +20,7 @@ func (a *app) explainCommand() *cobra.Command {
 
 // explained is an explanation and the state of the ledger it was read from.
 type explained struct {
-	ledger.Explanation
+	explain.Explanation
 	Ledger ledgerState `json:"ledger"`
 }
 
@@ -33,11 +34,11 @@ func (a *app) explainPrice() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.explain(c, nil, func(s *session, _ staking.NodeID) (ledger.Explanation, error) {
+			return a.explain(c, nil, func(s *session, _ staking.NodeID) (explain.Explanation, error) {
 				if epoch == nil {
 					epoch = &s.head.Epoch
 				}
-				return ledger.ExplainPrice(s.view, *epoch)
+				return explain.Price(s.view, *epoch)
 			})
 		},
 	}
@@ -50,7 +51,7 @@ func (a *app) explainReward() *cobra.Command {
 		Long:  "Works out again, step by step, what a node earned in an epoch (the last that has ended, unless another is named), and how it was shared by operator and delegators: from records of the ledger that are proven to you. The sum is done by your program.",
 		Args:  cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.explainNode(c, args, ledger.ExplainReward, func(s *session, _ staking.NodeID) (uint64, error) { return s.lastEnded() })
+			return a.explainNode(c, args, explain.Reward, func(s *session, _ staking.NodeID) (uint64, error) { return s.lastEnded() })
 		},
 	}
 }
@@ -74,7 +75,7 @@ was drawn and who voted is the ledger's word: that it is, a file does not prove.
 			if file != "" {
 				return a.checkEvidence(c.Context(), file)
 			}
-			return a.explainNode(c, args, ledger.ExplainSlash, (*session).lastSlash)
+			return a.explainNode(c, args, explain.Slash, (*session).lastSlash)
 		},
 	}
 	c.Flags().StringVar(&file, "check", "", "check the evidence in a file that --json wrote, offline; - is standard input")
@@ -84,7 +85,7 @@ was drawn and who voted is the ledger's word: that it is, a file does not prove.
 // lastEnded is the last epoch that is settled.
 func (s *session) lastEnded() (uint64, error) {
 	if s.head.Epoch == 0 {
-		return 0, fmt.Errorf("no epoch has ended yet: %w; the first does about %s", ledger.ErrNoRecord, timeText(s.begins(1)))
+		return 0, fmt.Errorf("no epoch has ended yet: %w; the first does about %s", explain.ErrNoRecord, timeText(s.begins(1)))
 	}
 	return s.head.Epoch - 1, nil
 }
@@ -104,7 +105,7 @@ func (s *session) lastSlash(id staking.NodeID) (uint64, error) {
 }
 
 // explainNode explains an epoch of a node: the one that was typed, or else the default.
-func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.View, uint64, staking.NodeID) (ledger.Explanation, error), standard func(*session, staking.NodeID) (uint64, error)) error {
+func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.View, uint64, staking.NodeID) (explain.Explanation, error), standard func(*session, staking.NodeID) (uint64, error)) error {
 	ref, err := parseNode(args[0])
 	if err != nil {
 		return err
@@ -113,11 +114,11 @@ func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.Vie
 	if err != nil {
 		return err
 	}
-	return a.explain(c, &ref, func(s *session, id staking.NodeID) (ledger.Explanation, error) {
+	return a.explain(c, &ref, func(s *session, id staking.NodeID) (explain.Explanation, error) {
 		if epoch == nil {
 			e, err := standard(s, id)
 			if err != nil {
-				return ledger.Explanation{}, err
+				return explain.Explanation{}, err
 			}
 			epoch = &e
 		}
@@ -138,7 +139,7 @@ func parseEpoch(text string) (*uint64, error) {
 }
 
 // explain prints an explanation. A node may be named.
-func (a *app) explain(c *cobra.Command, ref *nodeRef, about func(*session, staking.NodeID) (ledger.Explanation, error)) error {
+func (a *app) explain(c *cobra.Command, ref *nodeRef, about func(*session, staking.NodeID) (explain.Explanation, error)) error {
 	s, err := a.openWithout(c.Context())
 	if err != nil {
 		return err
@@ -175,7 +176,7 @@ func (e explained) print(w io.Writer) error {
 }
 
 // printSteps writes an explanation, and what is to be said under it.
-func printSteps(w io.Writer, e ledger.Explanation, under ...string) error {
+func printSteps(w io.Writer, e explain.Explanation, under ...string) error {
 	var out strings.Builder
 	fmt.Fprintln(&out, e.Title)
 	for i, s := range e.Steps {

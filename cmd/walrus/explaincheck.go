@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/explain"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -16,9 +16,9 @@ const maxEvidenceFile = 16 << 20
 
 // checkedEvidence is what came of checking evidence from a file.
 type checkedEvidence struct {
-	Evidence []ledger.Explanation `json:"evidence"`
-	Holds    bool                 `json:"holds"` // all of it, given that
-	Given    string               `json:"given"`
+	Evidence []explain.Explanation `json:"evidence"`
+	Holds    bool                  `json:"holds"` // all of it, given that
+	Given    string                `json:"given"`
 }
 
 // givenLedger is what no file proves: the votes, and what was drawn, are not signed in it.
@@ -55,7 +55,7 @@ func replayFile(in io.Reader, chain token.ChainID) (out checkedEvidence, err err
 		return out, fmt.Errorf("longer than %d bytes: no evidence is", maxEvidenceFile)
 	}
 	var file struct {
-		Evidence []ledger.Exhibit `json:"evidence"`
+		Evidence []explain.Exhibit `json:"evidence"`
 	}
 	if err := json.Unmarshal(raw, &file); err != nil {
 		return out, fmt.Errorf("what walrus explain slash --json writes is wanted: %w", err)

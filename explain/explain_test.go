@@ -1,4 +1,4 @@
-package ledger
+package explain
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/internal/golden"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -19,20 +20,20 @@ import (
 func wholeStory(t testing.TB) *court {
 	c := newCourt(t, judged(), 5)
 	id := func(i int) staking.NodeID { return c.g.Nodes[i].ID }
-	c.do(c.users[1], Delegate{Node: id(0), Amount: 60 * token.WAL})
-	c.do(c.users[1], Delegate{Node: id(1), Amount: 3000 * token.WAL})
+	c.do(c.users[1], ledger.Delegate{Node: id(0), Amount: 60 * token.WAL})
+	c.do(c.users[1], ledger.Delegate{Node: id(1), Amount: 3000 * token.WAL})
 	c.pay(1000 * token.WAL)
 	c.epoch()
 	c.set(id(1), staking.Failed) // all of epoch 1
 	c.pay(1000 * token.WAL)
-	c.epoch(Fault{Node: id(2), Kind: Lie, Epoch: 1, Round: 3, Finder: c.users[2].Address()}, Fault{Node: id(2), Kind: FalseVote, Epoch: 0, Round: 9})
+	c.epoch(ledger.Fault{Node: id(2), Kind: ledger.Lie, Epoch: 1, Round: 3, Finder: c.users[2].Address()}, ledger.Fault{Node: id(2), Kind: ledger.FalseVote, Epoch: 0, Round: 9})
 	delete(c.fate, id(1))
 	c.set(id(3), staking.Away)
 	c.pay(1000 * token.WAL)
 	c.epoch()
 	c.epoch()
 	delete(c.fate, id(3))
-	if _, err := c.l.Run(Block{DoubleSigns: []DoubleSign{{Node: id(4), Height: c.head().Height - 1, Power: 2}}}); err != nil {
+	if _, err := c.l.Run(ledger.Block{DoubleSigns: []ledger.DoubleSign{{Node: id(4), Height: c.head().Height - 1, Power: 2}}}); err != nil {
 		t.Fatal(err)
 	}
 	c.pay(1000 * token.WAL)
@@ -45,11 +46,11 @@ func TestTheExplanationsOfAStory(t *testing.T) {
 	c := wholeStory(t)
 	var out strings.Builder
 	for _, x := range []struct {
-		about func(View, uint64, staking.NodeID) (Explanation, error)
+		about func(ledger.View, uint64, staking.NodeID) (Explanation, error)
 		epoch uint64
 		node  int
 	}{
-		{ExplainReward, 0, 0}, {ExplainReward, 1, 0}, {ExplainReward, 1, 1}, {ExplainSlash, 0, 0}, {ExplainSlash, 1, 1}, {ExplainSlash, 1, 2}, {ExplainSlash, 3, 3}, {ExplainReward, 3, 3}, {ExplainSlash, 4, 4},
+		{Reward, 0, 0}, {Reward, 1, 0}, {Reward, 1, 1}, {Slash, 0, 0}, {Slash, 1, 1}, {Slash, 1, 2}, {Slash, 3, 3}, {Reward, 3, 3}, {Slash, 4, 4},
 	} {
 		e, err := x.about(c.view(), x.epoch, c.g.Nodes[x.node].ID)
 		if err != nil {
@@ -67,12 +68,12 @@ func TestTheExplanationsOfAStory(t *testing.T) {
 	golden.Check(t, "explain.txt", out.String())
 }
 
-// holds explains everything that is on record, and counts how much that was.
+// explains works every record out again, and returns their number.
 func (c *court) explains(t *testing.T) (n int) {
 	t.Helper()
 	for epoch := range c.head().Epoch {
 		for i, node := range c.g.Nodes {
-			for _, about := range []func(View, uint64, staking.NodeID) (Explanation, error){ExplainReward, ExplainSlash} {
+			for _, about := range []func(ledger.View, uint64, staking.NodeID) (Explanation, error){Reward, Slash} {
 				e, err := about(c.view(), epoch, node.ID)
 				if errors.Is(err, ErrNoRecord) {
 					continue
@@ -97,15 +98,15 @@ func TestEveryRecordExplainsItself(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	for range 12 {
 		c.pay(token.Amount(1+r.IntN(2000)) * token.WAL)
-		_ = c.try(c.users[1], Delegate{Node: c.g.Nodes[r.IntN(5)].ID, Amount: token.Amount(1+r.IntN(100)) * token.WAL})
-		var faults []Fault
+		_ = c.try(c.users[1], ledger.Delegate{Node: c.g.Nodes[r.IntN(5)].ID, Amount: token.Amount(1+r.IntN(100)) * token.WAL})
+		var faults []ledger.Fault
 		for i := range 5 {
 			delete(c.fate, c.g.Nodes[i].ID)
 			if r.IntN(4) == 0 {
 				c.set(c.g.Nodes[i].ID, staking.Outcome(r.IntN(5)))
 			}
 			if r.IntN(12) == 0 {
-				faults = append(faults, Fault{Node: c.g.Nodes[i].ID, Kind: Lie + FaultKind(r.IntN(2)), Epoch: c.head().Epoch, Round: uint64(r.IntN(9)), Finder: c.users[r.IntN(3)].Address()})
+				faults = append(faults, ledger.Fault{Node: c.g.Nodes[i].ID, Kind: ledger.Lie + ledger.FaultKind(r.IntN(2)), Epoch: c.head().Epoch, Round: uint64(r.IntN(9)), Finder: c.users[r.IntN(3)].Address()})
 			}
 		}
 		c.rounds(1+r.IntN(4), faults...)
@@ -136,7 +137,7 @@ func TestAFigureThatIsNotTrueIsFoundOut(t *testing.T) {
 	c := wholeStory(t)
 	told := map[string]bool{ // nothing follows from one more or less of it
 		"Shards": true, "PaidEpochs": true, "Paid": true, "Credit.Assigned": true, "Credit.Judged": true, "Credit.Proven": true, "Credit.Failed": true, "Credit.Away": true,
-		"RecentLies": true, "DoublePower": true, "DoubleTaken": true, "HoldBps": true, "Price.Shares": true, "Price.Returned": true,
+		"RecentLies": true, "DoublePower": true, "DoubleTaken": true, "Price.Shares": true, "Price.Returned": true,
 	}
 	found := map[string]bool{}
 	for _, at := range []struct {
@@ -145,16 +146,16 @@ func TestAFigureThatIsNotTrueIsFoundOut(t *testing.T) {
 	}{{1, 0}, {1, 1}, {1, 2}, {3, 3}, {4, 4}} {
 		id := c.g.Nodes[at.node].ID
 		was := c.statement(at.epoch, id)
-		each := func(name string, forge func(*Statement)) {
+		each := func(name string, forge func(*ledger.Statement)) {
 			s := was
 			forge(&s)
-			v := View{forged{c.view().R, KeyStatement(at.epoch, id), canon.Encode(s)}}
-			a, err := ExplainReward(v, at.epoch, id)
-			b, err2 := ExplainSlash(v, at.epoch, id)
+			v := ledger.View{R: forged{c.view().R, ledger.KeyStatement(at.epoch, id), canon.Encode(s)}}
+			a, err := Reward(v, at.epoch, id)
+			b, err2 := Slash(v, at.epoch, id)
 			found[name] = found[name] || err != nil || err2 != nil || !a.Holds || !b.Holds
 		}
 		eachFigure(reflect.TypeOf(was), nil, "", func(name string, path []int) {
-			each(name, func(s *Statement) { bump(reflect.ValueOf(s).Elem().FieldByIndex(path)) })
+			each(name, func(s *ledger.Statement) { bump(reflect.ValueOf(s).Elem().FieldByIndex(path)) })
 		})
 	}
 	for name, ok := range found {
@@ -200,44 +201,49 @@ func TestWhatIsNotOnRecordIsNotExplained(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	c.epoch()
 	id := c.g.Nodes[0].ID
-	if _, err := ExplainReward(c.view(), 1, id); !errors.Is(err, ErrNoRecord) || !strings.Contains(err.Error(), "now is epoch 1") {
+	if _, err := Reward(c.view(), 1, id); !errors.Is(err, ErrNoRecord) || !strings.Contains(err.Error(), "now is epoch 1") {
 		t.Error(err)
 	}
-	if _, err := ExplainSlash(c.view(), 0, staking.NodeID{7}); !errors.Is(err, ErrUnknownNode) {
+	if _, err := Slash(c.view(), 0, staking.NodeID{7}); !errors.Is(err, ledger.ErrUnknownNode) {
 		t.Error(err)
 	}
-	newcomer, body := c.newcomer(c.users[3], 7, 300*token.WAL)
-	c.do(c.users[3], body)
-	if _, err := ExplainReward(c.view(), 0, newcomer); !errors.Is(err, ErrNoRecord) || !strings.Contains(err.Error(), "no shards") {
+	op, secret := c.users[3], nodeSecret(7)
+	body := ledger.RegisterNode{Addresses: []string{"/ip4/127.0.0.1/tcp/9"}, Comet: "127.0.0.1:9", CapacityKiB: 1 << 30, Name: "new", Bond: 300 * token.WAL, CommissionBps: 500}
+	body = body.Prove(c.l.ChainID(), c.g.Name, op.Address(), secret.Key(), secret.BLSKey())
+	c.do(op, body)
+	if _, err := Reward(c.view(), 0, body.Node); !errors.Is(err, ErrNoRecord) || !strings.Contains(err.Error(), "no shards") {
 		t.Error(err)
 	}
-	broken := View{forged{c.view().R, KeyTerms(0), canon.Encode(Terms{Shards: 10, Pay: staking.PayParams{FeeBps: 20_000, Tranches: 1}})}}
-	if _, err := ExplainReward(broken, 0, id); err == nil || !strings.Contains(err.Error(), "cannot be") {
+	broken := ledger.View{R: forged{c.view().R, ledger.KeyTerms(0), canon.Encode(ledger.Terms{Shards: 10, Pay: staking.PayParams{FeeBps: 20_000, Tranches: 1}})}}
+	if _, err := Reward(broken, 0, id); err == nil || !strings.Contains(err.Error(), "cannot be") {
 		t.Error(err)
 	}
 }
 
-// What explains goes together: an epoch of which a part is forgotten explains nothing.
-func TestAllRecordsOfAnEpochAreKeptEquallyLong(t *testing.T) {
-	p := judged()
-	p.HistoryEpochs = 3
-	c := newCourt(t, p, 5)
-	for range 6 {
-		c.epoch()
+// Whatever records a stranger sends: an explanation or an error, and no overflow.
+func FuzzRecordsOfStrangers(f *testing.F) {
+	c := wholeStory(f)
+	for _, at := range []struct {
+		epoch uint64
+		node  int
+	}{{1, 0}, {1, 1}, {1, 2}, {3, 3}, {4, 4}} {
+		f.Add(uint8(0), canon.Encode(c.statement(at.epoch, c.id(at.node))))
 	}
-	for epoch := range uint64(6) {
-		_, s, err := c.view().Statement(epoch, c.g.Nodes[0].ID)
-		_, b, err2 := c.view().Books(epoch)
-		_, terms, err3 := c.view().Terms(epoch)
-		if kept := epoch+3 > 6; err != nil || err2 != nil || err3 != nil || s != kept || b != kept || terms != kept {
-			t.Errorf("epoch %d: statement %v, books %v, terms %v", epoch, s, b, terms)
+	terms, _, err := c.view().Terms(1)
+	books, _, err2 := c.view().Books(1)
+	if err := errors.Join(err, err2); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint8(1), canon.Encode(terms))
+	f.Add(uint8(2), canon.Encode(books))
+	v, id := c.view(), c.id(1)
+	f.Fuzz(func(t *testing.T, which uint8, raw []byte) {
+		key := [][]byte{ledger.KeyStatement(1, id), ledger.KeyTerms(1), ledger.KeyBooks(1)}[which%3]
+		from := ledger.View{R: forged{v.R, key, raw}}
+		a, err := Reward(from, 1, id)
+		b, err2 := Slash(from, 1, id)
+		if err == nil && len(a.Steps) == 0 || err2 == nil && len(b.Steps) == 0 {
+			t.Error("an explanation without a step")
 		}
-	}
-}
-
-func TestASharesGainIsRoundedDownAndItsLossUp(t *testing.T) {
-	s := Statement{Price: staking.Rate{Balance: 100, Shares: 3}, Payment: staking.Payment{Delegators: 10}, Cut: staking.Cut{Balance: 10}}
-	if s.GainOf(1) != 3 || s.LossOf(1) != 4 || s.GainOf(9) != 10 || (Statement{}).GainOf(1) != 0 || (Statement{}).LossOf(1) != 0 {
-		t.Errorf("%d, %d, %d", s.GainOf(1), s.LossOf(1), s.GainOf(9))
-	}
+	})
 }

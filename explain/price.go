@@ -1,40 +1,18 @@
-package ledger
+package explain
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
-// ErrNoRecord is returned for what the ledger has no record of: it was never so, or
-// is older than Params.HistoryEpochs.
-var ErrNoRecord = errors.New("the ledger has no record of it")
-
-// Explanation is a number of the ledger, worked out again from its records.
-type Explanation struct {
-	Title    string    `json:"title"`
-	Steps    []Step    `json:"steps"`
-	Holds    bool      `json:"holds"`              // what was worked out is what the ledger did
-	Exhibits []Exhibit `json:"evidence,omitempty"` // what it rests on, to be checked without the ledger
-}
-
-// Step is one step of the sum.
-type Step struct {
-	Text string `json:"text"`
-	Sum  string `json:"sum"` // the figures
-}
-
-func (e *Explanation) step(sum, format string, args ...any) {
-	e.Steps = append(e.Steps, Step{Text: fmt.Sprintf(format, args...), Sum: sum})
-}
-
-// ExplainPrice works out the prices that act from an epoch on, from the votes of
-// which the ledger has a record. ErrNoRecord where it has none.
-func ExplainPrice(v View, epoch uint64) (Explanation, error) {
+// Price works out the prices that act from an epoch on, from the votes on record. The error
+// is ErrNoRecord where the ledger has none.
+func Price(v ledger.View, epoch uint64) (Explanation, error) {
 	e := Explanation{Title: fmt.Sprintf("The prices of epoch %d", epoch), Holds: true}
 	head, err := v.Head()
 	if err != nil {
@@ -47,7 +25,7 @@ func ExplainPrice(v View, epoch uint64) (Explanation, error) {
 	if !ok {
 		return e, fmt.Errorf("prices of epoch %d: %w: those of epoch 0 are the genesis', later ones are voted and kept for a while; the present epoch is %d", epoch, ErrNoRecord, head.Epoch)
 	}
-	if err := r.check(); err != nil {
+	if err := checkPrices(r); err != nil {
 		return e, fmt.Errorf("prices of epoch %d: %w", epoch, err)
 	}
 	e.step(fmt.Sprintf("3 x %d > 2 x %d", 2*r.Shards/3+1, r.Shards), "more than two thirds of all %d shards have to accept a price: at least %d", r.Shards, 2*r.Shards/3+1)
@@ -68,16 +46,8 @@ func ExplainPrice(v View, epoch uint64) (Explanation, error) {
 	return e, nil
 }
 
-func (e *Explanation) same(what string, holds bool) {
-	if !holds {
-		what = "NOT SO: " + what
-	}
-	e.step("", "%s", what)
-	e.Holds = e.Holds && holds
-}
-
-// check bounds a record: a view may come from a stranger, and its lists go together.
-func (r PriceRecord) check() error {
+// checkPrices bounds a record: a view may come from a stranger.
+func checkPrices(r ledger.PriceRecord) error {
 	n := len(r.Nodes)
 	if len(r.Held) != n || len(r.Prices) != n || len(r.Writes) != n {
 		return fmt.Errorf("record of %d nodes with %d holdings, %d and %d votes", n, len(r.Held), len(r.Prices), len(r.Writes))
@@ -93,24 +63,24 @@ func (r PriceRecord) check() error {
 }
 
 // price adds the steps of one of the two prices.
-func (e *Explanation) price(what string, r PriceRecord, votes []token.Amount, before, after token.Amount) {
-	type voice struct {
+func (e *Explanation) price(what string, r ledger.PriceRecord, votes []token.Amount, before, after token.Amount) {
+	type vote struct {
 		who    string
 		shards int
 		price  token.Amount
 	}
 	silent := r.Shards
-	var list []voice
+	var list []vote
 	for i, id := range r.Nodes {
 		if votes[i] > 0 {
-			list = append(list, voice{fmt.Sprintf("node %s votes", id), int(r.Held[i]), votes[i]})
+			list = append(list, vote{fmt.Sprintf("node %s votes", id), int(r.Held[i]), votes[i]})
 			silent -= int(r.Held[i])
 		}
 	}
 	if silent > 0 {
-		list = append(list, voice{"who has no vote stays with", silent, before})
+		list = append(list, vote{"who has no vote stays with", silent, before})
 	}
-	slices.SortStableFunc(list, func(a, b voice) int { return cmp.Compare(a.price, b.price) })
+	slices.SortStableFunc(list, func(a, b vote) int { return cmp.Compare(a.price, b.price) })
 	sum, lowest, found := 0, before, false
 	for i, l := range list {
 		was := sum

@@ -1,29 +1,25 @@
-package ledger
+package explain
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
-// whole is everything, in 1/10000.
-const whole = 10000
-
-// closed is what the ledger has on record of one node at the end of one epoch.
-type closed struct {
+// records is the ledger's records of one node at the end of one epoch.
+type records struct {
 	epoch uint64
 	id    staking.NodeID
-	s     Statement
-	t     Terms
+	s     ledger.Statement
+	t     ledger.Terms
 	b     staking.Books
 }
 
-// closed reads the records of an epoch's end, and bounds them: a view may come from a
+// read reads the records of an epoch's end, and bounds them: a view may come from a
 // stranger.
-func (v View) closed(epoch uint64, id staking.NodeID) (c closed, err error) {
+func read(v ledger.View, epoch uint64, id staking.NodeID) (c records, err error) {
 	c.epoch, c.id = epoch, id
 	head, err := v.Head()
 	if err != nil {
@@ -34,7 +30,7 @@ func (v View) closed(epoch uint64, id staking.NodeID) (c closed, err error) {
 	}
 	if _, known, err := v.Node(id); err != nil || !known {
 		if err == nil {
-			err = fmt.Errorf("node %s: %w", id, ErrUnknownNode)
+			err = fmt.Errorf("node %s: %w", id, ledger.ErrUnknownNode)
 		}
 		return c, err
 	}
@@ -61,8 +57,8 @@ func (v View) closed(epoch uint64, id staking.NodeID) (c closed, err error) {
 	return c, nil
 }
 
-// check sees to it that nothing can overflow in what is worked out from the records.
-func (c closed) check() error {
+// check refuses records by which a sum could overflow.
+func (c records) check() error {
 	p := staking.Default()
 	p.Pay, p.Ladder = c.t.Pay, c.t.Ladder
 	if err := p.Validate(); err != nil {
@@ -71,13 +67,14 @@ func (c closed) check() error {
 	s, b := c.s, c.b
 	const most = 1 << 40 // shard-rounds
 	for _, n := range []uint64{c.t.Shards, b.Tallied, b.Judged, b.Rounds, b.Shares, s.Credit.Assigned, s.Credit.Passed, s.Credit.Judged,
-		s.Credit.Proven, s.Credit.Failed, s.Credit.Away, s.Lies, s.RecentLies, s.FalseVotes, s.Finders} {
+		s.Credit.Proven, s.Credit.Failed, s.Credit.Away, s.Past.Judged, s.Past.Proven, s.Past.Rounds, s.Past.Owed.Assigned, s.Past.Owed.Passed,
+		s.Past.Owed.Judged, s.Past.Owed.Proven, s.Past.Owed.Failed, s.Past.Owed.Away, s.DoublePower, s.Lies, s.RecentLies, s.FalseVotes, s.Finders} {
 		if n > most {
 			return fmt.Errorf("a count of %d", n)
 		}
 	}
 	for _, bps := range []uint64{s.CommissionBps, s.HoldBps, s.DoubleSlash, s.DoubleTaken, s.Verdict.Bps} {
-		if bps > whole {
+		if bps > staking.Whole {
 			return fmt.Errorf("%d/10000 is more than everything", bps)
 		}
 	}
@@ -93,46 +90,4 @@ func (c closed) check() error {
 		}
 	}
 	return nil
-}
-
-func addUp(parts ...token.Amount) (sum token.Amount, err error) {
-	for _, p := range parts {
-		if sum, err = sum.Add(p); err != nil {
-			return 0, err
-		}
-	}
-	return sum, nil
-}
-
-// got adds a step whose result the ledger has on record too.
-func (e *Explanation) got(sum string, result, recorded any, format string, args ...any) {
-	text := fmt.Sprint(result)
-	if sum != "" {
-		text = sum + " = " + text
-	}
-	e.step(text, format, args...)
-	if result != recorded {
-		e.same(fmt.Sprintf("the ledger has %v", recorded), false)
-	}
-}
-
-// percent writes a part in 1/10000 as people do.
-func percent(bps uint64) string {
-	text := fmt.Sprintf("%d.%02d", bps/100, bps%100)
-	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + "%"
-}
-
-// partOf writes n of m as percent, rounded down.
-func partOf(n, m uint64) string {
-	if m == 0 {
-		return "none were asked for"
-	}
-	return fmt.Sprintf("%d of %d = %s", n, m, percent(n*whole/m))
-}
-
-func times(n uint64, what string) string {
-	if n == 1 {
-		return "one " + what
-	}
-	return strconv.FormatUint(n, 10) + " " + what + "s"
 }
