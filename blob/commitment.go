@@ -27,6 +27,9 @@ func (m Manifest) Commitment() (Commitment, error) {
 	return Commitment{ID: m.ID(), Layout: l, Root: m.Root}, nil
 }
 
+// Manifest is the manifest of which this is the commitment.
+func (c Commitment) Manifest() Manifest { return NewManifest(c.Layout, c.Root) }
+
 // Roots are the two commitments of a place in a stripe: to its row and to its column.
 type Roots struct {
 	_      struct{} `cbor:",toarray"`

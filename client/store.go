@@ -114,7 +114,7 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 		if s.p, err = prepare(ctx, s.d.Shape, src, s.options.Progress); err != nil {
 			return false, err
 		}
-		s.manifest = blob.NewManifest(s.p.Layout, s.p.Root)
+		s.manifest = s.p.Manifest()
 		s.out = Stored{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
 		if v, err = s.c.ledger.View(ctx); err != nil { // the first one may be long past
 			return false, err

@@ -36,7 +36,7 @@ func accuse(p redstuff.BadEncoding, err error) error {
 // evidence returns the part that all proofs of bad encoding of the stripe share.
 func (s StripeList) evidence() redstuff.Evidence {
 	c := s.Commitment()
-	return redstuff.Evidence{Manifest: blob.NewManifest(c.Layout, c.Root), Stripe: uint32(s.Stripe()), StripePath: s.Path,
+	return redstuff.Evidence{Manifest: c.Manifest(), Stripe: uint32(s.Stripe()), StripePath: s.Path,
 		List: s.Tree.List(), Coded: s.Tree.CodedRoot()}
 }
 

@@ -80,7 +80,7 @@ func (n *Node) Rebuild(ctx context.Context, c blob.Commitment, at blob.Position)
 	if err != nil {
 		return err
 	}
-	if err := n.store.Keep(ctx, blob.NewManifest(c.Layout, c.Root)); err != nil {
+	if err := n.store.Keep(ctx, c.Manifest()); err != nil {
 		return err
 	}
 	return n.repairRun(ctx, d, &work{c: c}, []blob.Position{at}, at.Stripe, at.Stripe+1)

@@ -165,7 +165,7 @@ func (n *Node) repair(ctx context.Context, of duty, d *fetch.Directory, w *work)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	manifest := blob.NewManifest(w.c.Layout, w.c.Root)
+	manifest := w.c.Manifest()
 	if err := n.store.Keep(ctx, manifest); err != nil {
 		return err
 	}

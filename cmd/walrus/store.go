@@ -393,7 +393,7 @@ func (w *storing) price(ctx context.Context, file string, src client.Source) (*d
 		return nil, err
 	}
 	d.Already = known && e.Certified() && e.Live(w.s.head.Epoch)
-	return &d, d.price(w.s, blob.NewManifest(c.Layout, c.Root), w.opts)
+	return &d, d.price(w.s, c.Manifest(), w.opts)
 }
 
 // price fills in what it costs.
