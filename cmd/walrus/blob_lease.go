@@ -56,11 +56,12 @@ func (s *session) proven(ctx context.Context, id blob.ID) (registry.Entry, uint6
 	return s.own(id)
 }
 
+// extended is a lease that was made longer, or would be.
 type extended struct {
+	moved
 	Blob     blob.ID      `json:"blob"`
 	EndEpoch uint64       `json:"end_epoch"`
-	Price    token.Amount `json:"price"`
-	Height   uint64       `json:"height"`
+	Price    token.Amount `json:"price"` // of the epochs
 }
 
 func (a *app) extendCommand() *cobra.Command {
@@ -102,21 +103,21 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 	if err != nil {
 		return err
 	}
-	if a.dry() {
-		return a.move(ctx, s, move{act: "extend", text: fmt.Sprintf("extend %s by %d epochs", id, epochs), body: body,
-			acts: func(ledger.View, uint64) (acting, error) { return acting{end + epochs, "it is kept until"}, nil }})
-	}
-	cost.Fee = client.MostFee(s.Network.Genesis.ChainID(), s.params.Fees, body)
-	a.say("it costs %s", cost)
-	receipt, err := s.send(ctx, body)
+	did, err := a.do(ctx, s, move{act: "extend", text: fmt.Sprintf("extend %s by %d epochs", id, epochs), body: body,
+		acts: func(ledger.View, uint64) (acting, error) { return acting{end + epochs, "it is kept until"}, nil }})
 	if err != nil {
-		return fmt.Errorf("extend blob %s: %w", id, err)
+		return err
 	}
-	if _, end, err = s.proven(ctx, id); err != nil {
-		return fmt.Errorf("done in block %d; what it comes to could not be read: %w", receipt.Height, err)
+	out := extended{did, id, end + epochs, cost.Lease}
+	if !out.DryRun {
+		if _, out.EndEpoch, err = s.proven(ctx, id); err != nil {
+			return fmt.Errorf("done in block %d; what it comes to could not be read: %w", did.Height, err)
+		}
 	}
-	out := extended{id, end, cost.Lease, receipt.Height}
 	return a.print(out, func(w io.Writer) error {
+		if out.DryRun {
+			return did.print(w)
+		}
 		_, err := fmt.Fprintf(w, "%s is kept until epoch %d begins (about %s); paid %s\n", id, out.EndEpoch, timeText(s.begins(out.EndEpoch)), out.Price)
 		return err
 	})
@@ -127,11 +128,12 @@ type deletedBlobs struct {
 	Error   string    `json:"error,omitempty"`
 }
 
+// deleted is a blob whose leases were given up, or would be.
 type deleted struct {
+	moved
 	Blob   blob.ID      `json:"blob"`
 	Refund token.Amount `json:"refund"`
-	Others int          `json:"other_leases"` // for whose sake the network keeps it
-	Height uint64       `json:"height"`
+	Others int          `json:"other_leases"` // that keep it on the network
 }
 
 func (a *app) deleteCommand() *cobra.Command {
@@ -154,14 +156,12 @@ func (a *app) deleteCommand() *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			if a.dry() {
-				return a.wouldDelete(s, ids)
-			}
-			var out deletedBlobs
+			out := deletedBlobs{Deleted: []deleted{}}
 			var errs []error
+			on := s.view
 			for _, id := range ids {
-				one, err := s.delete(c.Context(), id)
-				if err != nil {
+				var one deleted
+				if one, on, err = a.delete(c.Context(), s, on, id); err != nil {
 					errs = append(errs, err)
 					continue
 				}
@@ -176,30 +176,16 @@ func (a *app) deleteCommand() *cobra.Command {
 	})
 }
 
-// wouldDelete shows what deleting would bring, one blob after the other.
-func (a *app) wouldDelete(s *session, ids []blob.ID) error {
-	out := movedList{Moves: []moved{}}
-	on := s.view
-	for _, id := range ids {
-		if _, _, err := s.own(id); err != nil {
-			return err
-		}
-		one, after, err := s.preview(on, move{act: "delete", text: fmt.Sprintf("give up the leases on %s", id), body: ledger.Delete{Blob: id}})
-		if err != nil {
-			return fmt.Errorf("delete blob %s: %w", id, err)
-		}
-		one.DryRun, on = true, after
-		out.Moves = append(out.Moves, one)
-	}
-	return a.print(out, out.print)
-}
-
-func (s *session) delete(ctx context.Context, id blob.ID) (deleted, error) {
+// delete gives up the leases on one blob, as the ledger is in a view, and returns the view
+// after it: what a dry run shows of the next blob follows from this one.
+func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID) (deleted, ledger.View, error) {
 	e, _, err := s.own(id)
 	if err != nil {
-		return deleted{}, err
+		return deleted{}, on, err
 	}
+	m := move{act: "delete", text: fmt.Sprintf("give up the leases on %s", id), body: ledger.Delete{Blob: id}}
 	out := deleted{Blob: id}
+	free := registry.FreeFrom(registry.Deleted, s.head.Epoch)
 	for _, l := range e.Leases {
 		if l.Owner != s.key.Address() || l.Permanent {
 			out.Others++
@@ -209,21 +195,39 @@ func (s *session) delete(ctx context.Context, id blob.ID) (deleted, error) {
 			out.Refund += l.Renewal.Left
 		}
 		if l.Payer != s.key.Address() {
-			continue // it goes back to who paid
+			continue // it goes back to the account that paid
 		}
-		back := e.Refund(l, registry.FreeFrom(registry.Deleted, s.head.Epoch))
+		back := e.Refund(l, free)
 		out.Refund += back - s.params.Registry.Fee(back)
 	}
-	receipt, err := s.send(ctx, ledger.Delete{Blob: id})
-	if err != nil {
-		return deleted{}, fmt.Errorf("delete blob %s: %w", id, err)
+	if out.Others > 0 {
+		m.notes = []string{fmt.Sprintf("%d other leases keep it", out.Others)}
+	} else {
+		m.acts = func(ledger.View, uint64) (acting, error) { return acting{free, "nodes may forget its bytes from"}, nil }
 	}
-	out.Height = receipt.Height
-	return out, nil
+	did, after, err := s.preview(on, m)
+	if err != nil {
+		return deleted{}, on, fmt.Errorf("delete blob %s: %w", id, err)
+	}
+	if a.dry() {
+		did.DryRun = true
+	} else if err := a.carryOut(ctx, s, m, &did); err != nil {
+		return deleted{}, s.view, err
+	} else {
+		after = s.view
+	}
+	out.moved = did
+	return out, after, nil
 }
 
 func (d deletedBlobs) print(w io.Writer) error {
 	for _, one := range d.Deleted {
+		if one.DryRun {
+			if err := one.moved.print(w); err != nil {
+				return err
+			}
+			continue
+		}
 		text := fmt.Sprintf("%s deleted; %s came back", one.Blob, one.Refund)
 		if one.Others > 0 {
 			text += fmt.Sprintf("; %d other leases keep it", one.Others)

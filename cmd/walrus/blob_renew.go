@@ -65,14 +65,15 @@ func positive(text string) (token.Amount, error) {
 	return n, nil
 }
 
+// renewed is a lease whose allowance was changed, or would be.
 type renewed struct {
+	moved
 	Blob        blob.ID      `json:"blob"`
 	Allowance   token.Amount `json:"allowance"`
 	Highest     token.Amount `json:"highest_price,omitempty"`
-	Back        token.Amount `json:"came_back"` // what an earlier allowance had left, to who left it
+	Back        token.Amount `json:"came_back"` // what an earlier allowance had left, to the account that left it
 	RenewsUntil uint64       `json:"renews_until_epoch,omitempty"`
 	EndEpoch    uint64       `json:"end_epoch"` // of what is paid for, before any renewal
-	Height      uint64       `json:"height"`
 }
 
 func (a *app) renewCommand() *cobra.Command {
@@ -138,21 +139,22 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 	} else if !last.Renews() {
 		return fmt.Errorf("%s does not renew itself: there is nothing to stop", body.Blob)
 	}
-	if a.dry() {
-		text := fmt.Sprintf("leave %s with %s to renew it", body.Allowance, body.Blob)
-		if body.Allowance == 0 {
-			text = fmt.Sprintf("stop renewing %s", body.Blob)
-		}
-		return a.move(ctx, s, move{act: "renew", text: text, body: body})
+	m := move{act: "renew", text: fmt.Sprintf("leave %s with %s to renew it", body.Allowance, body.Blob), body: body,
+		acts: func(ledger.View, uint64) (acting, error) {
+			return acting{out.RenewsUntil, "at today's price it is kept until"}, nil
+		}}
+	if body.Allowance == 0 {
+		m.text = fmt.Sprintf("stop renewing %s", body.Blob)
+		m.acts = func(ledger.View, uint64) (acting, error) { return acting{end, "it is kept until"}, nil }
 	}
-	a.say("it costs %s", client.Cost{Allowance: body.Allowance, Highest: body.HighestPrice, Fee: client.MostFee(s.Network.Genesis.ChainID(), s.params.Fees, body)})
-	receipt, err := s.send(ctx, body)
-	if err != nil {
-		return fmt.Errorf("renew blob %s: %w", body.Blob, err)
+	if out.moved, err = a.do(ctx, s, m); err != nil {
+		return err
 	}
-	out.Height = receipt.Height
+	if out.DryRun {
+		return a.print(out, out.moved.print)
+	}
 	if e, end, err = s.proven(ctx, body.Blob); err != nil {
-		return fmt.Errorf("done in block %d; what it comes to could not be read: %w", receipt.Height, err)
+		return fmt.Errorf("done in block %d; what it comes to could not be read: %w", out.Height, err)
 	}
 	if i, ok := e.Last(s.key.Address()); ok {
 		l := e.Leases[i]

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -252,12 +253,23 @@ func (d *developer) storeAndRead() {
 func (d *developer) leases() {
 	path, _ := d.file("leased", 5000, 3)
 	one := d.store(path, "--epochs", "2")
-	longer := okJSON[moved](d.T, "extend", one.ID.String(), "--epochs", "3", "--dry-run")
-	if out := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3"); out.EndEpoch != one.EndEpoch+3 || out.Price == 0 || longer.Cost != out.Price || *longer.Acts != out.EndEpoch {
+	longer := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3", "--dry-run")
+	out := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3")
+	if out.EndEpoch != one.EndEpoch+3 || out.Price == 0 || !longer.DryRun || out.Height == 0 {
 		d.Errorf("extended: %+v, planned %+v", out, longer)
 	}
-	if m := okJSON[moved](d.T, "renew", one.ID.String(), "2WAL", "--dry-run"); m.Cost != 2*token.WAL || !m.DryRun {
+	longer.DryRun, longer.Height, longer.About = out.DryRun, out.Height, out.About
+	if !reflect.DeepEqual(longer, out) {
+		d.Errorf("extended: %+v, planned %+v", out, longer)
+	}
+	if m := okJSON[renewed](d.T, "renew", one.ID.String(), "2WAL", "--dry-run"); m.Cost != 2*token.WAL || !m.DryRun || m.RenewsUntil <= m.EndEpoch {
 		d.Errorf("a renewal was planned: %+v", m)
+	}
+	told := walrus(d.T, "renew", one.ID.String(), "1WAL")
+	for _, w := range []string{"costs", "balance", "acts", "1WAL"} {
+		if !strings.Contains(told.err, w) {
+			d.Errorf("renew says %q before it signs, without %q", told.err, w)
+		}
 	}
 	if st := d.certified(one.ID); st.EndEpoch != one.EndEpoch+3 {
 		d.Errorf("it ends in epoch %d", st.EndEpoch)
@@ -267,10 +279,11 @@ func (d *developer) leases() {
 	two := d.store(lasting, "--permanent")
 	refused(d.T, exitFail, []string{"permanent"}, "delete", two.ID.String())
 	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
-	back := okJSON[movedList](d.T, "delete", one.ID.String(), "--dry-run").Moves[0]
+	back := okJSON[deletedBlobs](d.T, "delete", one.ID.String(), "--dry-run").Deleted[0]
 	gone := okJSON[deletedBlobs](d.T, "delete", one.ID.String()).Deleted[0]
-	if back.Gain != gone.Refund {
-		d.Errorf("%s came back, planned %+v", gone.Refund, back)
+	back.DryRun, back.Height, back.About = gone.DryRun, gone.Height, gone.About
+	if back.Gain != gone.Refund || !reflect.DeepEqual(back, gone) {
+		d.Errorf("gone: %+v, planned %+v", gone, back)
 	}
 	after := *okJSON[walletShown](d.T, "wallet", "show").Balance
 	if after > before+gone.Refund || after+token.WAL/1000 < before+gone.Refund || gone.Refund == 0 {
