@@ -15,10 +15,10 @@ func BenchmarkVerify(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := k.commitment(q[0].Blob)
+	c := k.commitment(q.Questions[0].Blob)
 	b.Run("opening", func(b *testing.B) {
 		for b.Loop() {
-			if err := p.Openings[0].check(q[0], c); err != nil {
+			if err := p.Openings[0].check(q.Questions[0], c); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -32,7 +32,7 @@ func BenchmarkVerify(b *testing.B) {
 	})
 	b.Run("proof", func(b *testing.B) {
 		for b.Loop() {
-			if err := k.verify(q, 1, p); err != nil {
+			if err := q.Verify(holder.Public(), p); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -55,23 +55,23 @@ func BenchmarkThousandShards(b *testing.B) {
 	k.add(b, 200_000_000, k.shape.MaxSymbol(), 1)
 	p := Default()
 	p.ByBytes, p.ByCount = 1, 0 // one stripe is kept; it is asked for 32 times
-	proofs, questions := make([]Proof, n), make([][]Question, n)
+	proofs, challenges := make([]Proof, n), make([]Challenge, n)
 	for s := range proofs {
 		var err error
-		if proofs[s], questions[s], err = k.round(p, 1, blob.Shard(s)); err != nil {
+		if proofs[s], challenges[s], err = k.round(p, 1, blob.Shard(s)); err != nil {
 			b.Fatal(err)
 		}
 	}
-	c := k.commitment(questions[0][0].Blob)
+	c := k.commitment(challenges[0].Questions[0].Blob)
 	b.Run("round", func(b *testing.B) {
 		for b.Loop() {
 			for s := range proofs {
 				for range draws - 1 {
-					if err := proofs[s].Openings[0].check(questions[s][0], c); err != nil {
+					if err := proofs[s].Openings[0].check(challenges[s].Questions[0], c); err != nil {
 						b.Fatal(err)
 					}
 				}
-				if err := k.verify(questions[s], 1, proofs[s]); err != nil {
+				if err := challenges[s].Verify(holder.Public(), proofs[s]); err != nil {
 					b.Fatal(err)
 				}
 			}

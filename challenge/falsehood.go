@@ -26,22 +26,6 @@ type Falsehood struct {
 // maxFalsehoodBytes bounds evidence from outside: one opening.
 const maxFalsehoodBytes = 32 << 10
 
-// NewFalsehood makes evidence of a proof that Verify has refused although its signature
-// is right; ok is false where it shows nothing false after all.
-func NewFalsehood(p Proof, questions []Question, commitments func(blob.ID) blob.Commitment) (f Falsehood, ok bool) {
-	f = Falsehood{Signed: p.Signed(), Signature: p.Signature}
-	if len(p.Openings) != len(questions) {
-		return f, true
-	}
-	for i, q := range questions {
-		if p.Openings[i].check(q, commitments(q.Blob)) != nil {
-			f.At, f.Opening, f.Path = uint64(i), p.Openings[i], blob.NewTree(p.leaves()).Path(i)
-			return f, true
-		}
-	}
-	return f, false
-}
-
 // Encode is the canonical bytes.
 func (f Falsehood) Encode() []byte { return canon.Encode(f) }
 
@@ -54,36 +38,36 @@ func DecodeFalsehood(b []byte) (f Falsehood, err error) {
 	return f, err
 }
 
-// Check is nil if the holder signed something false about a round: another beacon than
-// the round has, another number of answers than there were questions, or an answer
-// that does not hold.
-func (f Falsehood) Check(chain token.ChainID, holder token.PublicKey, r Round, beacon Beacon, questions []Question, commitments func(blob.ID) blob.Commitment) error {
-	_, err := f.Why(chain, holder, r, beacon, questions, commitments)
+// Check is nil if the holder signed a falsehood about a challenge: another beacon than the
+// round has, another number of answers than questions, or an answer that does not hold.
+func (f Falsehood) Check(c Challenge, holder token.PublicKey) error {
+	_, err := f.Why(c, holder)
 	return err
 }
 
-// Why is what does not hold of what the holder signed; err is ErrTrue where nothing false
-// is shown.
-func (f Falsehood) Why(chain token.ChainID, holder token.PublicKey, r Round, beacon Beacon, questions []Question, commitments func(blob.ID) blob.Commitment) (why, err error) {
-	if err := holder.Verify(f.Signed.Message(chain), f.Signature); err != nil {
+// Why is the fault of the signed proof; err is ErrTrue where the evidence shows none.
+func (f Falsehood) Why(c Challenge, holder token.PublicKey) (why, err error) {
+	if err := holder.Verify(f.Signed.Message(c.Chain), f.Signature); err != nil {
 		return nil, fmt.Errorf("%w: it is not signed by the shard's holder: %w", ErrTrue, err)
 	}
 	switch {
-	case f.Signed.Round != r:
+	case f.Signed.Shard != c.Shard:
+		return nil, fmt.Errorf("%w: it is about another shard", ErrTrue)
+	case f.Signed.Round != c.Round:
 		return nil, fmt.Errorf("%w: it is about another round", ErrTrue)
-	case f.Signed.Beacon != beacon:
-		return fmt.Errorf("it answers beacon %s, not %s", f.Signed.Beacon, beacon), nil
-	case f.Signed.Count != uint64(len(questions)):
-		return fmt.Errorf("%d answers to %d questions", f.Signed.Count, len(questions)), nil
+	case f.Signed.Beacon != c.Beacon:
+		return fmt.Errorf("it answers beacon %s, not %s", f.Signed.Beacon, c.Beacon), nil
+	case f.Signed.Count != uint64(len(c.Questions)):
+		return fmt.Errorf("%d answers to %d questions", f.Signed.Count, len(c.Questions)), nil
 	case f.At >= f.Signed.Count:
 		return nil, fmt.Errorf("%w: opening %d of %d", ErrTrue, f.At, f.Signed.Count)
 	}
-	root, err := blob.Climb(f.Opening.hash(), int(f.At), len(questions), f.Path)
+	root, err := blob.Climb(f.Opening.hash(), int(f.At), len(c.Questions), f.Path)
 	if err != nil || root != f.Signed.Openings {
 		return nil, fmt.Errorf("%w: the opening is not the signed one", ErrTrue)
 	}
-	q := questions[f.At]
-	if why = f.Opening.check(q, commitments(q.Blob)); why == nil {
+	q := c.Questions[f.At]
+	if why = f.Opening.check(q, c.Commitments(q.Blob)); why == nil {
 		return nil, fmt.Errorf("%w: opening %d holds", ErrTrue, f.At)
 	}
 	return why, nil

@@ -16,15 +16,14 @@ func TestAFalseProofIsShownByOneOpening(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, beacon := Round{Epoch: 1, Round: 1}, beaconOf(1)
 	check := func(f Falsehood) error {
 		back, err := DecodeFalsehood(f.Encode())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return back.Check(testChain, holder.Public(), r, beacon, q, k.commitment)
+		return back.Check(q, holder.Public())
 	}
-	if _, ok := NewFalsehood(good, q, k.commitment); ok {
+	if _, ok := q.Falsehood(good); ok {
 		t.Fatal("a true proof is false")
 	}
 	lies := map[string]func(*Proof){
@@ -42,8 +41,8 @@ func TestAFalseProofIsShownByOneOpening(t *testing.T) {
 		}
 		lie(&p)
 		p.Signature = holder.Sign(ProofMessage(testChain, p))
-		f, ok := NewFalsehood(p, q, k.commitment)
-		if p.Beacon != beacon {
+		f, ok := q.Falsehood(p)
+		if p.Beacon != q.Beacon {
 			f, ok = Falsehood{Signed: p.Signed(), Signature: p.Signature}, true
 		}
 		if err := check(f); !ok || err != nil {
@@ -58,7 +57,7 @@ func TestAFalseProofIsShownByOneOpening(t *testing.T) {
 	// Evidence against a true proof shows nothing, whatever is changed in it.
 	p, _ := DecodeProof(good.Encode())
 	p.Openings[1].Symbols[0][0] ^= 1
-	f, _ := NewFalsehood(p, q, k.commitment)
+	f, _ := q.Falsehood(p)
 	f.Signed, f.Signature = good.Signed(), good.Signature
 	if err := check(f); !errors.Is(err, ErrTrue) {
 		t.Errorf("another opening than the signed one: %v", err)
@@ -75,6 +74,12 @@ func TestAFalseProofIsShownByOneOpening(t *testing.T) {
 	if err := check(f); !errors.Is(err, ErrTrue) {
 		t.Errorf("another round: %v", err)
 	}
+	// A false proof shows nothing about another shard than its own.
+	f, _ = q.Falsehood(p)
+	q.Shard++
+	if err := check(f); !errors.Is(err, ErrTrue) {
+		t.Errorf("another shard: %v", err)
+	}
 }
 
 func FuzzFalsehood(f *testing.F) {
@@ -85,15 +90,15 @@ func FuzzFalsehood(f *testing.F) {
 		f.Fatal(err)
 	}
 	p.Openings[0].Roots.Coded[0] ^= 1
-	bad, _ := NewFalsehood(p, q, k.commitment)
+	bad, _ := q.Falsehood(p)
 	f.Add(bad.Encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		x, err := DecodeFalsehood(b)
 		if err != nil {
 			return
 		}
-		x.Signed.Round, x.Signed.Beacon = Round{Epoch: 1, Round: 1}, beaconOf(1)
+		x.Signed.Round, x.Signed.Beacon, x.Signed.Shard = q.Round, q.Beacon, q.Shard
 		x.Signature = holder.Sign(x.Signed.Message(testChain))
-		_ = x.Check(testChain, holder.Public(), x.Signed.Round, x.Signed.Beacon, q, k.commitment) // must not panic
+		_ = x.Check(q, holder.Public()) // must not panic
 	})
 }

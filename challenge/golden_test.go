@@ -35,11 +35,11 @@ func TestGoldenFormats(t *testing.T) {
 	for i, d := range draws {
 		line(fmt.Sprintf("draw %d", i), "blob %d stripe %d", k.number(d.Blob), d.Stripe)
 	}
-	questions := Questions(Default(), beacon, draws, 4, k.layout)
-	for i, q := range questions {
+	ask := New(Default(), testChain, r, beacon, draws, 4, k.commitment)
+	for i, q := range ask.Questions {
 		line(fmt.Sprintf("shard 4, question %d", i), "%s of place %d, symbols %v, chunks %v", q.Axis, q.Place, q.At, q.Chunks)
 	}
-	p, err := Prove(testChain, holder, r, beacon, 4, questions, k, k.code, k.layout)
+	p, err := ask.Prove(holder, k, k.code)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,7 @@ func TestGoldenFormats(t *testing.T) {
 	bad := p
 	bad.Openings = append([]Opening{{}}, p.Openings[1:]...)
 	bad.Signature = holder.Sign(ProofMessage(testChain, bad))
-	f, ok := NewFalsehood(bad, questions, k.commitment)
+	f, ok := ask.Falsehood(bad)
 	line("falsehood", "%v %x", ok, f.Encode())
 	golden.Check(t, "formats.txt", out.String())
 }

@@ -108,14 +108,15 @@ func beaconOf(i int) Beacon { return blob.Leaf([]byte{byte(i), byte(i >> 8), byt
 
 var holder = token.KeyFromSeed([32]byte{7})
 
-// round asks one shard and checks what it answers.
-func (k *kept) round(p Params, number int, shard blob.Shard) (Proof, []Question, error) {
-	beacon, r := beaconOf(number), Round{Epoch: 1, Round: uint64(number)}
-	q := Questions(p, beacon, DrawRound(p, beacon, k.index(), none), shard, k.layout)
-	proof, err := Prove(testChain, holder, r, beacon, shard, q, k, k.code, k.layout)
-	return proof, q, err
+// challenge is a round's challenge to a shard.
+func (k *kept) challenge(p Params, number int, shard blob.Shard) Challenge {
+	beacon := beaconOf(number)
+	return New(p, testChain, Round{Epoch: 1, Round: uint64(number)}, beacon, DrawRound(p, beacon, k.index(), none), shard, k.commitment)
 }
 
-func (k *kept) verify(q []Question, number int, p Proof) error {
-	return Verify(testChain, holder.Public(), Round{Epoch: 1, Round: uint64(number)}, beaconOf(number), q, k.commitment, p)
+// round challenges one shard; it answers.
+func (k *kept) round(p Params, number int, shard blob.Shard) (Proof, Challenge, error) {
+	c := k.challenge(p, number, shard)
+	proof, err := c.Prove(holder, k, k.code)
+	return proof, c, err
 }

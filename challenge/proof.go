@@ -99,20 +99,6 @@ type Code interface {
 	Extend(axis blob.Axis, symbols []byte, seg int) (parity []byte, err error)
 }
 
-// Prove answers a round's questions for a shard, and signs. An error names the first
-// fragment that is not there any more: then its holder declares it.
-func Prove(chain token.ChainID, key token.Key, r Round, beacon Beacon, shard blob.Shard, questions []Question, from Source, code Code, layouts Layouts) (Proof, error) {
-	p := Proof{Round: r, Shard: shard, Beacon: beacon, Openings: make([]Opening, len(questions))}
-	for i, q := range questions {
-		var err error
-		if p.Openings[i], err = open(q, from, code, layouts(q.Blob)); err != nil {
-			return Proof{}, fmt.Errorf("prove shard %d: %v: %w", shard, q.Position(), err)
-		}
-	}
-	p.Signature = key.Sign(ProofMessage(chain, p))
-	return p, nil
-}
-
 func open(q Question, from Source, code Code, l blob.Layout) (o Opening, err error) {
 	kept, err := from.Fragment(q.Position())
 	if err != nil {
@@ -144,31 +130,6 @@ func open(q Question, from Source, code Code, l blob.Layout) (o Opening, err err
 		}
 	}
 	return o, nil
-}
-
-// Verify checks a proof against the round's questions for its shard, and the
-// signature of who holds it. Commitments are those of the blobs that were drawn.
-func Verify(chain token.ChainID, holder token.PublicKey, r Round, beacon Beacon, questions []Question, commitments func(blob.ID) blob.Commitment, p Proof) error {
-	fail := func(err error) error {
-		return fmt.Errorf("shard %d, epoch %d, round %d: %w: %w", p.Shard, p.Round.Epoch, p.Round.Round, ErrProof, err)
-	}
-	switch {
-	case p.Round != r:
-		return fail(fmt.Errorf("it is of another round than %d of epoch %d", r.Round, r.Epoch))
-	case p.Beacon != beacon:
-		return fail(fmt.Errorf("it answers beacon %s, not %s", p.Beacon, beacon))
-	case len(p.Openings) != len(questions):
-		return fail(fmt.Errorf("%d answers to %d questions", len(p.Openings), len(questions)))
-	}
-	if err := holder.Verify(ProofMessage(chain, p), p.Signature); err != nil {
-		return fail(err)
-	}
-	for i, q := range questions {
-		if err := p.Openings[i].check(q, commitments(q.Blob)); err != nil {
-			return fail(fmt.Errorf("%v: %w", q.Position(), err))
-		}
-	}
-	return nil
 }
 
 // check says whether an opening answers its question.

@@ -29,7 +29,7 @@ func TestWhoHoldsAllProvesAll(t *testing.T) {
 			if err != nil || back.Hash() != p.Hash() {
 				t.Fatalf("N=%d: %v", c.n, err)
 			}
-			if err := k.verify(q, 3, back); err != nil {
+			if err := q.Verify(holder.Public(), back); err != nil {
 				t.Fatalf("N=%d, shard %d: %v", c.n, s, err)
 			}
 		}
@@ -44,7 +44,7 @@ func TestNothingInAProofCanChange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := k.verify(q, 1, good); err != nil {
+	if err := q.Verify(holder.Public(), good); err != nil {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewSource(1))
@@ -54,7 +54,7 @@ func TestNothingInAProofCanChange(t *testing.T) {
 		bad[r.Intn(len(bad))] ^= 1 << r.Intn(8)
 		p, err := DecodeProof(bad)
 		if err == nil {
-			err = k.verify(q, 1, p)
+			err = q.Verify(holder.Public(), p)
 		}
 		if err == nil {
 			t.Fatal("a changed byte was not found")
@@ -69,11 +69,12 @@ func TestNothingInAProofCanChange(t *testing.T) {
 		}
 		change(&p)
 		p.Signature = holder.Sign(ProofMessage(testChain, p))
-		if err := k.verify(q, 1, p); !errors.Is(err, ErrProof) {
+		if err := q.Verify(holder.Public(), p); !errors.Is(err, ErrProof) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	wrong("another round", func(p *Proof) { p.Round.Round++ })
+	wrong("another shard", func(p *Proof) { p.Shard++ })
 	wrong("another beacon", func(p *Proof) { p.Beacon[0]++ })
 	wrong("an opening less", func(p *Proof) { p.Openings = p.Openings[1:] })
 	wrong("two openings swapped", func(p *Proof) { p.Openings[0], p.Openings[1] = p.Openings[1], p.Openings[0] })
@@ -85,11 +86,11 @@ func TestNothingInAProofCanChange(t *testing.T) {
 	wrong("no slice", func(p *Proof) { p.Openings[1].Symbols[0] = nil })
 	wrong("another stripe's path", func(p *Proof) { p.Openings[1].Roots.Coded[5]++ })
 
-	other := Questions(Default(), beaconOf(1), DrawRound(Default(), beaconOf(1), k.index(), none), 3, k.layout)
-	if err := k.verify(other, 1, good); !errors.Is(err, ErrProof) {
+	other := k.challenge(Default(), 1, 3)
+	if err := other.Verify(holder.Public(), good); !errors.Is(err, ErrProof) {
 		t.Error("another shard's questions", err)
 	}
-	if err := Verify(testChain, token.KeyFromSeed([32]byte{8}).Public(), Round{Epoch: 1, Round: 1}, beaconOf(1), q, k.commitment, good); !errors.Is(err, ErrProof) {
+	if err := q.Verify(token.KeyFromSeed([32]byte{8}).Public(), good); !errors.Is(err, ErrProof) {
 		t.Error("another's key", err)
 	}
 }
@@ -124,7 +125,7 @@ func TestWhoDropsFragmentsCannotProve(t *testing.T) {
 		for i := range rounds {
 			_, q, err := k.round(p, i, blob.Shard(i%10))
 			miss := 1.0
-			for range q {
+			for range q.Questions {
 				miss *= 1 - drop
 			}
 			want += 1 - miss
@@ -215,7 +216,7 @@ func FuzzProof(f *testing.F) {
 		// Signed by the holder, who may be anybody: only what it shows counts.
 		p.Signature = holder.Sign(ProofMessage(testChain, p))
 		p.Round, p.Beacon = Round{Epoch: 1, Round: 1}, beaconOf(1)
-		_ = k.verify(q, 1, p) // must not panic
+		_ = q.Verify(holder.Public(), p) // must not panic
 	})
 }
 

@@ -216,17 +216,15 @@ func (t *trial) cold() error {
 // answer puts a question to a shard, and returns the times to prove and to check the answer.
 func (t *trial) answer(s blob.Shard, round uint64) (prove, verify time.Duration, err error) {
 	key := token.KeyFromSeed([32]byte{1}) // the proof goes nowhere
-	r, beacon := challenge.Round{Round: round}, blob.Leaf([]byte{byte(round)})
-	layout := func(blob.ID) blob.Layout { return t.c.Layout }
-	questions := challenge.Questions(t.params.Challenge, beacon, []challenge.Draw{{Blob: t.c.ID}}, s, layout)
+	ask := challenge.New(t.params.Challenge, "trial", challenge.Round{Round: round}, blob.Leaf([]byte{byte(round)}), []challenge.Draw{{Blob: t.c.ID}}, s, func(blob.ID) blob.Commitment { return t.c })
 	begin := time.Now()
-	proof, err := challenge.Prove("trial", key, r, beacon, s, questions, t.store, t.code, layout)
+	proof, err := ask.Prove(key, t.store, t.code)
 	if err != nil {
 		return 0, 0, err
 	}
 	prove = time.Since(begin)
 	begin = time.Now()
-	err = challenge.Verify("trial", key.Public(), r, beacon, questions, func(blob.ID) blob.Commitment { return t.c }, proof)
+	err = ask.Verify(key.Public(), proof)
 	return prove, time.Since(begin), err
 }
 

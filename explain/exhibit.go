@@ -81,17 +81,17 @@ func (e *Explanation) replayLie(b ledger.Bundle, id staking.NodeID) {
 	}
 	s := f.Signed
 	e.step("", "node %s signed a proof for shard %d, epoch %d, round %d, beacon %s: %s under the root %s", b.Holder, s.Shard, s.Round.Epoch, s.Round.Round, s.Beacon, times(s.Count, "opening"), s.Openings)
-	r, questions := b.State(), b.Questions()
-	why, err := f.Why(b.Chain, b.Holder.PublicKey(), b.Round, b.Beacon, questions, r.Commitment)
+	ask := b.Challenge()
+	why, err := f.Why(ask, b.Holder.PublicKey())
 	if err != nil {
 		e.same(fmt.Sprintf("this shows nothing false: %v", err), false)
 		return
 	}
 	e.step("it holds", "the signature, under the key that is the node's ID")
-	e.step("", "the round asks the shard %s, by the beacon and %s that were drawn", times(uint64(len(questions)), "question"), times(uint64(len(b.Drawings)), "stripe"))
-	if s.Beacon == b.Beacon && s.Count == uint64(len(questions)) {
-		q := questions[f.At]
-		e.step("", "question %d asks of blob %s, stripe %d, the %s of place %d: symbols %v of all %d, chunks %v", f.At+1, q.Blob, q.Stripe, q.Axis, q.Place, q.At, r.Commitment(q.Blob).Layout.N, q.Chunks)
+	e.step("", "the round asks the shard %s, by the beacon and %s that were drawn", times(uint64(len(ask.Questions)), "question"), times(uint64(len(b.Drawings)), "stripe"))
+	if s.Beacon == b.Beacon && s.Count == uint64(len(ask.Questions)) {
+		q := ask.Questions[f.At]
+		e.step("", "question %d asks of blob %s, stripe %d, the %s of place %d: symbols %v of all %d, chunks %v", f.At+1, q.Blob, q.Stripe, q.Axis, q.Place, q.At, ask.Commitments(q.Blob).Layout.N, q.Chunks)
 		e.step("", "opening %d, which leads to the root that was signed, answers it with %s", f.At+1, times(uint64(len(f.Opening.Symbols)), "symbol"))
 	}
 	e.step("FALSE", "it does not hold: %v", why)

@@ -44,7 +44,7 @@ func (b Accuse) plan(x *exec, _ Tx) (plan, error) {
 	if !x.counts(fault) {
 		return plan{}, fmt.Errorf("%s is expelled, or epoch %d is too long ago: nothing would come of it: %w", fault.Node, fault.Epoch, ErrEvidence)
 	}
-	if err := f.Check(x.chain, fault.Node.PublicKey(), r.Round, r.Beacon, r.Questions(x.p, f.Signed.Shard), r.Commitment); err != nil {
+	if err := f.Check(r.Challenge(x.chain, x.p.Challenge, f.Signed.Shard), fault.Node.PublicKey()); err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrEvidence, err)
 	}
 	return plan{subject: string(KeyFault(fault)), apply: func() {

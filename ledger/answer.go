@@ -86,5 +86,5 @@ func (x *exec) verifyAnswer(b Answer) error {
 		return fmt.Errorf("shard %d of %d", b.Shard, len(c.Holder))
 	}
 	holder := c.Holder[b.Shard]
-	return challenge.Verify(x.chain, holder.PublicKey(), r.Round, r.Beacon, r.Questions(x.p, b.Shard), r.Commitment, p)
+	return r.Challenge(x.chain, x.p.Challenge, b.Shard).Verify(holder.PublicKey(), p)
 }

@@ -83,12 +83,12 @@ func (b Bundle) Check() error {
 	return nil
 }
 
-// State is the bundle's round, as far as questions follow from it.
-func (b Bundle) State() RoundState {
+// state is the bundle's round, as far as questions follow from it.
+func (b Bundle) state() RoundState {
 	return RoundState{Round: b.Round, Ordinal: b.Ordinal, T: b.T, Beacon: b.Beacon, Drawings: b.Drawings}
 }
 
-// Questions is the questions that the round asked the shard.
-func (b Bundle) Questions() []challenge.Question {
-	return b.State().Questions(Params{Challenge: b.Params}, b.Shard)
+// Challenge is the round's challenge to the shard.
+func (b Bundle) Challenge() challenge.Challenge {
+	return b.state().Challenge(b.Chain, b.Params, b.Shard)
 }

@@ -72,7 +72,7 @@ func (a *arena) proof(k *archive, r RoundState, s blob.Shard) challenge.Proof {
 	ok(a.world, c, err)
 	for _, secret := range a.secrets {
 		if a.idOf(secret) == c.Holder[s] {
-			p, err := challenge.Prove(a.l.ChainID(), secret.Key(), r.Round, r.Beacon, s, r.Questions(a.g.Params, s), k, k.code, func(id blob.ID) blob.Layout { return r.Commitment(id).Layout })
+			p, err := r.Challenge(a.l.ChainID(), a.g.Params.Challenge, s).Prove(secret.Key(), k, k.code)
 			return ok(a.world, p, err)
 		}
 	}
@@ -405,7 +405,7 @@ func TestAnExcusedLieIsForgotten(t *testing.T) {
 		var last Evidence
 		for i := range liars {
 			shard := a.committee().Duty(a.idOf(a.secrets[i]))[0]
-			f, _ := challenge.NewFalsehood(a.lie(i, shard, r), r.Questions(a.g.Params, shard), r.Commitment)
+			f, _ := r.Challenge(a.l.ChainID(), a.g.Params.Challenge, shard).Falsehood(a.lie(i, shard, r))
 			if err := a.came(Unsigned(Accuse{Ordinal: r.Ordinal, Evidence: f.Encode()})); err != nil {
 				t.Fatal(err)
 			}
@@ -460,7 +460,7 @@ func TestASlashIsReplayedFromItsEvidence(t *testing.T) {
 	p.Openings[1].Symbols[0] = bytes.Clone(p.Openings[1].Symbols[0])
 	p.Openings[1].Symbols[0][0] ^= 1
 	p.Signature = a.secrets[3].Key().Sign(challenge.ProofMessage(a.l.ChainID(), p))
-	f, shown := challenge.NewFalsehood(p, r.Questions(a.g.Params, shard), r.Commitment)
+	f, shown := r.Challenge(a.l.ChainID(), a.g.Params.Challenge, shard).Falsehood(p)
 	if !shown {
 		t.Fatal("a wrong symbol holds")
 	}
@@ -535,7 +535,7 @@ func FuzzBundle(f *testing.F) {
 	drawn := Bundle{Chain: w.l.ChainID(), Params: challenge.Default(), Kind: Lie, Shard: 3, Holder: w.idOf(w.secrets[0]), Drawings: []Drawing{{Manifest: w.manifest(1, 20_000)}, {Manifest: w.manifest(2, 5000)}}}
 	lie := challenge.Proof{Shard: 3, Openings: make([]challenge.Opening, 2)}
 	lie.Signature = w.secrets[0].Key().Sign(challenge.ProofMessage(w.l.ChainID(), lie))
-	shown, _ := challenge.NewFalsehood(lie, drawn.Questions(), drawn.State().Commitment)
+	shown, _ := drawn.Challenge().Falsehood(lie)
 	drawn.Falsehood = shown.Encode()
 	if !ReplayBundle(drawn, drawn.Holder).Holds {
 		f.Fatal("the seed shows nothing")

@@ -5,6 +5,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/token"
 )
 
 // Drawing is a stripe that every shard is asked for, with the manifest of its blob: a blob
@@ -86,9 +87,9 @@ func (r RoundState) Draws() (out []challenge.Draw) {
 	return out
 }
 
-// Questions is the questions to a shard.
-func (r RoundState) Questions(p Params, shard blob.Shard) []challenge.Question {
-	return challenge.Questions(p.Challenge, r.Beacon, r.Draws(), shard, func(id blob.ID) blob.Layout { return r.Commitment(id).Layout })
+// Challenge is the challenge to a shard, on the chain whose round this is.
+func (r RoundState) Challenge(chain token.ChainID, p challenge.Params, shard blob.Shard) challenge.Challenge {
+	return challenge.New(p, chain, r.Round, r.Beacon, r.Draws(), shard, r.Commitment)
 }
 
 // Commitment is that of a drawn blob. Invariant: registration has checked the manifest.

@@ -454,7 +454,7 @@ func TestSlotsAreUsedAgain(t *testing.T) {
 // lie is a proof of a shard, signed by a node, that shows nothing.
 func (a *arena) lie(i int, shard blob.Shard, r RoundState) challenge.Proof {
 	p := challenge.Proof{Round: r.Round, Shard: shard, Beacon: r.Beacon}
-	for range r.Questions(a.g.Params, shard) {
+	for range r.Challenge(a.l.ChainID(), a.g.Params.Challenge, shard).Questions {
 		p.Openings = append(p.Openings, challenge.Opening{})
 	}
 	p.Signature = a.secrets[i].Key().Sign(challenge.ProofMessage(a.l.ChainID(), p))
@@ -470,7 +470,7 @@ func TestWhoSignsAFalseProofIsSlashedOnceByWhoeverShowsIt(t *testing.T) {
 	bad, finder := a.idOf(a.secrets[3]), userKey(9).Address()
 	shard := a.committee().Duty(bad)[0]
 	p := a.lie(3, shard, r)
-	f, shown := challenge.NewFalsehood(p, r.Questions(a.g.Params, shard), r.Commitment)
+	f, shown := r.Challenge(a.l.ChainID(), a.g.Params.Challenge, shard).Falsehood(p)
 	if !shown {
 		t.Fatal("an empty opening holds")
 	}

@@ -363,7 +363,7 @@ func (s *rounds) holds(r ledger.RoundState, shard blob.Shard) bool {
 	if s.o.Drop == 0 {
 		return true
 	}
-	for _, q := range r.Questions(s.p, shard) {
+	for _, q := range r.Challenge(s.chain, s.p.Challenge, shard).Questions {
 		name := binary.BigEndian.AppendUint64(q.Blob[:], uint64(q.Stripe)<<32|uint64(q.Place)<<1|uint64(q.Axis)&1)
 		sum := sha256.Sum256(binary.BigEndian.AppendUint64(name, s.o.Seed))
 		if float64(binary.BigEndian.Uint64(sum[:])>>11)/(1<<53) < s.o.Drop {

@@ -22,14 +22,14 @@ type inbox struct {
 	listened  bool    // open since the draw
 	archive   archive // of the messages
 
-	mu        sync.Mutex // guards the fields below
-	questions map[blob.Shard][]challenge.Question
-	entries   map[blob.Shard]entry
-	accused   map[staking.NodeID]bool // holders that the ledger is told of, or was
-	promise   blob.Hash               // of the proofs that this node sent
-	pulls     int                     // how often it asked for missing proofs
-	closed    bool                    // the deadline is over: only promised proofs count
-	votes     []ledger.RoundVote
+	mu         sync.Mutex // guards the fields below
+	challenges map[blob.Shard]challenge.Challenge
+	entries    map[blob.Shard]entry
+	accused    map[staking.NodeID]bool // holders that the ledger is told of, or was
+	promise    blob.Hash               // of the proofs that this node sent
+	pulls      int                     // how often it asked for missing proofs
+	closed     bool                    // the deadline is over: only promised proofs count
+	votes      []ledger.RoundVote
 }
 
 // entry is a proof that was checked.
@@ -51,19 +51,19 @@ var (
 
 func newInbox(chain token.ChainID, r ledger.RoundState, c ledger.Committee, p ledger.Params, listened bool) *inbox {
 	return &inbox{chain: chain, state: r, committee: c, params: p, listened: listened,
-		questions: map[blob.Shard][]challenge.Question{}, entries: map[blob.Shard]entry{}, accused: map[staking.NodeID]bool{}}
+		challenges: map[blob.Shard]challenge.Challenge{}, entries: map[blob.Shard]entry{}, accused: map[staking.NodeID]bool{}}
 }
 
-// ask lists the questions to a shard in this round.
-func (b *inbox) ask(s blob.Shard) []challenge.Question {
+// ask is the round's challenge to a shard.
+func (b *inbox) ask(s blob.Shard) challenge.Challenge {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	q, ok := b.questions[s]
+	c, ok := b.challenges[s]
 	if !ok {
-		q = b.state.Questions(b.params, s)
-		b.questions[s] = q
+		c = b.state.Challenge(b.chain, b.params.Challenge, s)
+		b.challenges[s] = c
 	}
-	return q
+	return c
 }
 
 // asked lists the shards that the round asks and that of accepts.
@@ -97,7 +97,7 @@ func (b *inbox) judge(m challenge.Message, raw []byte) error {
 	if holder.Verify(challenge.ProofMessage(b.chain, p), p.Signature) != nil {
 		return errUnsigned
 	}
-	if err := challenge.Verify(b.chain, holder, b.state.Round, b.state.Beacon, b.ask(p.Shard), b.state.Commitment, p); err != nil {
+	if err := b.ask(p.Shard).Verify(holder, p); err != nil {
 		return fmt.Errorf("%w: %w", errFalse, err)
 	}
 	return b.keep(p.Shard, raw)

@@ -149,7 +149,7 @@ func (p *Participant) takeEarly(run context.Context, b *inbox) {
 // accuse shows the ledger a false proof with its holder's signature. known says that the
 // ledger has it.
 func (p *Participant) accuse(ctx context.Context, b *inbox, proof challenge.Proof) (known bool) {
-	f, shown := challenge.NewFalsehood(proof, b.ask(proof.Shard), b.state.Commitment)
+	f, shown := b.ask(proof.Shard).Falsehood(proof)
 	if proof.Beacon != b.state.Beacon {
 		shown = true
 	}

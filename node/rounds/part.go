@@ -41,7 +41,7 @@ func (p Part) Others() []blob.Shard {
 }
 
 // Questions lists the questions to a shard.
-func (p Part) Questions(s blob.Shard) []challenge.Question { return p.b.ask(s) }
+func (p Part) Questions(s blob.Shard) []challenge.Question { return p.b.ask(s).Questions }
 
 // Commitment is the commitment of a blob that was drawn.
 func (p Part) Commitment(id blob.ID) blob.Commitment { return p.b.state.Commitment(id) }
@@ -79,11 +79,10 @@ func (p Part) ProveShard(s blob.Shard) (challenge.Proof, error) {
 	if err != nil {
 		return challenge.Proof{}, err
 	}
-	layout := func(id blob.ID) blob.Layout { return b.state.Commitment(id).Layout }
-	questions := b.ask(s)
-	proof, err := challenge.Prove(p.p.Chain, p.p.Key, b.state.Round, b.state.Beacon, s, questions, p.p.Fragments, redstuff.For(shape), layout)
+	ask := b.ask(s)
+	proof, err := ask.Prove(p.p.Key, p.p.Fragments, redstuff.For(shape))
 	if err == nil {
-		err = challenge.Verify(p.p.Chain, p.p.id.PublicKey(), b.state.Round, b.state.Beacon, questions, b.state.Commitment, proof)
+		err = ask.Verify(p.p.id.PublicKey(), proof)
 	}
 	return proof, err
 }
