@@ -65,7 +65,7 @@ func DiskUsage(dir string) (total int64, err error) {
 	return total, err
 }
 
-// mapFile is the bytes of a file that nobody changes, to be read once through.
+// mapFile is the bytes of a file that does not change, to be read once through.
 func mapFile(path string) (data []byte, unmap func(), err error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 // Badger counts the garbage of each log in one file, as compactions meet it, once. A
 // crash between the rewriting of a log and its removal, or a lost file, leaves garbage
-// that nobody counts. A collection that ends with far too much disk in use leaves a
+// that is not counted. A collection that ends with far too much disk in use leaves a
 // mark; the next opening then counts every log as garbage. That is only an order in
 // which to look: rewriting keeps whatever is live, and stops when enough is freed.
 const recountMark = "RECOUNT"

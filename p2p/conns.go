@@ -16,8 +16,8 @@ const (
 )
 
 // conns is the connections that were opened to this host. The one on which nothing was
-// asked for longest makes room for a newcomer: so connections that just stay shut
-// nobody out.
+// asked for longest makes room for a newcomer: so connections that just stay
+// shut no peer out.
 type conns struct {
 	places *places
 

@@ -106,7 +106,7 @@ func copyOut(s *session, path string, n int64) error {
 	return s.flush()
 }
 
-// openCopy opens a stream to whoever serves copies at addr, which ends in /p2p/<peer ID>.
+// openCopy opens a stream to the host that serves copies at addr, which ends in /p2p/<peer ID>.
 func (h *Host) openCopy(ctx context.Context, addr string) (*session, error) {
 	info, err := ParseAddrs([]string{addr})
 	if err != nil {

@@ -28,13 +28,13 @@ import (
 // names. The peer dials each from a process of no name, over a connection of its own,
 // and says whether the asker's key answers there.
 //
-// Whoever dials what a stranger names can be made to knock at somebody else's door. So
+// A node that dials what a stranger names can be made to knock at another's door. So
 // only IP addresses are dialed, and only the one that the asker's own connection comes
 // from: that address has shown by a handshake that it wants this traffic, and no third
 // one gets any. (To let the asker pay with bytes first, as others do, would let it name
 // any address, and would cost a third party a handshake.) The price is that a node with
 // an IPv4 and an IPv6 address learns of one at a time, and that a router which lets in
-// whoever it was let out to answers more kindly than it does to strangers.
+// the peers that were called through it answers more kindly than it does to strangers.
 const DialbackProtocol protocol.ID = "/walrus/dialback/1"
 
 const (
@@ -151,7 +151,7 @@ func (d *dialbacks) answer(ctx context.Context, s *session) error {
 func (d *dialbacks) admit(from netip.Addr) bool {
 	bits := from.BitLen()
 	if from.Is6() {
-		bits = 64 // who has one such address has all of them
+		bits = 64 // the owner of one such address has all of them
 	}
 	place, err := from.Prefix(bits)
 	if err != nil {
@@ -270,7 +270,7 @@ func ipOf(m ma.Multiaddr) (netip.Addr, error) {
 	return ip.Unmap(), nil
 }
 
-// dialFresh makes a connection from a process that nobody knows, and ends it: so it is
+// dialFresh makes a connection from a process of no name, and ends it: so it is
 // no connection that stands already, and the handshake shows whose key answers.
 func dialFresh(ctx context.Context, p peer.ID, addr ma.Multiaddr) error {
 	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.DisableIdentifyAddressDiscovery(), libp2p.ResourceManager(&network.NullResourceManager{}),

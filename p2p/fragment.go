@@ -353,7 +353,7 @@ func (h *Host) Fragments(ctx context.Context, p peer.ID, addrs []string) (*Link,
 	return &Link{s: s}, nil
 }
 
-// Peer is who is at the other end.
+// Peer is the peer at the other end.
 func (l *Link) Peer() peer.ID { return l.s.peer() }
 
 // Received is how many bytes came over the stream so far, framing included.

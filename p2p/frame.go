@@ -24,7 +24,7 @@ import (
 const (
 	maxFrame   = 256 << 10        // bytes of CBOR in a frame: the largest is a root list of 1000 places
 	smallFrame = 16 << 10         // bytes of a frame that any stream may send; a larger one needs a place
-	firstLimit = 5 * time.Second  // for a stream's first request: whoever opens one has it ready
+	firstLimit = 5 * time.Second  // for a stream's first request: the peer that opens it has it ready
 	writePiece = 64 << 10         // bytes between two looks at whether a write moves
 	idleLimit  = 30 * time.Second // a peer that neither sends nor takes a byte for so long is gone
 	writerSize = 256 << 10        // small writes cost twice the CPU on the wire
@@ -216,7 +216,7 @@ func (s *session) flush() error {
 }
 
 // writers lends large buffers to what has a place, and to what this host asks: the
-// refusals to a stream that has none must not take much when nobody reads them.
+// refusals to a stream that has none must not take much when they are not read.
 func (s *session) writers() *sync.Pool {
 	if s.place != nil && len(s.desks) == 0 {
 		return &smallWriters

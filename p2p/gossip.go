@@ -14,8 +14,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
-// gossipProtocol is gossipsub 1.2, and no older one: whoever claims to speak those
-// is sent every message by everybody, and cannot say what it has already.
+// gossipProtocol is gossipsub 1.2, and no older one: a peer that claims to speak those
+// is sent every message by all others, and cannot say what it has already.
 const gossipProtocol = pubsub.GossipSubID_v12
 
 // MaxMessage bounds the bytes of a gossiped message.
@@ -35,21 +35,21 @@ type Verdict uint8
 
 const (
 	Accept Verdict = iota // it goes on to other peers
-	Ignore                // it goes no further, nobody is blamed, and the same bytes may come again
-	Reject                // it is provably false: it goes no further, and whoever sent it is blamed
+	Ignore                // it goes no further, no peer is blamed, and the same bytes may come again
+	Reject                // it is provably false: it goes no further, and the peer that sent it is blamed
 )
 
 // Handler judges a message of a topic. Several run at the same time. The context ends
 // after some seconds, and a handler must end then: others wait for its place. The bytes
-// are the handler's to keep and not to change. from is who passed the message on, not
-// who made it.
+// are the handler's to keep and not to change. from is the peer that passed the message
+// on, not its maker.
 type Handler func(ctx context.Context, from peer.ID, msg []byte) Verdict
 
 // Gossip spreads messages among all peers that are connected, directly or not, through
 // gossipsub: each passes a message on to about six peers, its mesh.
 //
 // A message's ID is the hash of its topic and its bytes, and it carries no signature of
-// pubsub's: who made it is written in it, if anywhere.
+// pubsub's: its maker is written in it, if anywhere.
 type Gossip struct {
 	host     *Host
 	handlers map[string]Handler // of each topic; fixed once Run began
@@ -92,8 +92,8 @@ func NewGossip(h *Host, topics ...string) (*Gossip, error) {
 // ProofTopic is where the proofs of a chain's shards are gossiped.
 func ProofTopic(chain string) string { return "/walrus/" + chain + "/proof/1" }
 
-// Handle sets who judges the messages of a topic: one handler for each, before Run.
-// The host's own messages are not judged: who publishes them has checked them.
+// Handle sets the handler that judges the messages of a topic: one for each, before Run.
+// The host's own messages are not judged: the publisher has checked them.
 func (g *Gossip) Handle(topic string, judge Handler) {
 	if old, known := g.handlers[topic]; !known || old != nil {
 		panic(fmt.Sprintf("gossip topic %q is unknown or handled already", topic))
@@ -125,7 +125,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 }
 
 // join takes part in a topic. Messages are for its handler alone, so that nothing is
-// kept for a reader who may be slow.
+// kept for a reader that may be slow.
 func (g *Gossip) join(name string, judge Handler) error {
 	// Inline: the messages that wait stand in one bounded queue. What waits behind a
 	// validator of its own is marked as seen, and lost where that has no room.
@@ -150,7 +150,7 @@ func (g *Gossip) stop(cancel func()) {
 	g.mu.Lock()
 	g.closing = true
 	g.mu.Unlock()
-	g.publishing.Wait() // before pubsub ends: it would leave who publishes waiting for ever
+	g.publishing.Wait() // before pubsub ends: it would leave publishers waiting for ever
 	g.host.libp2p.RemoveStreamHandler(gossipProtocol)
 	cancel()
 	for _, c := range g.host.libp2p.Network().Conns() {
@@ -241,9 +241,10 @@ func (g *Gossip) blame(p peer.ID, what error) {
 }
 
 // Publish spreads messages, each to one peer before any goes to a second one. It waits
-// for Run to begin, and some seconds for somebody to send to. What this host took in and ignored is spread as well if it is
-// published: that is how a message that came too early is passed on, once its time has
-// come. What was accepted or published in the last two minutes is not spread again.
+// for Run to begin, and some seconds for a peer to send to. A message that this host
+// ignored is spread as well if it is published: that is how one that came too early is
+// passed on, once its time has come. One that was accepted or published in the last two
+// minutes is not spread again.
 func (g *Gossip) Publish(ctx context.Context, topic string, msgs [][]byte) error {
 	if _, known := g.handlers[topic]; !known {
 		return fmt.Errorf("publish in gossip topic %q: it was not named when gossip began", topic)
@@ -279,7 +280,7 @@ func (g *Gossip) Publish(ctx context.Context, topic string, msgs [][]byte) error
 	return nil
 }
 
-// Peers is who of the connected peers takes part in a topic.
+// Peers is the connected peers that take part in a topic.
 func (g *Gossip) Peers(topic string) []peer.ID {
 	select {
 	case <-g.down:

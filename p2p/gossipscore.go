@@ -12,7 +12,7 @@ import (
 // far from it.
 const (
 	rejectWeight  = -10 // times the square of the rejected messages that are remembered
-	avoidedScore  = -20 // of who sent a wrong byte in any protocol and is avoided for it
+	avoidedScore  = -20 // of a peer that sent a wrong byte in any protocol and is avoided for it
 	earlyWeight   = 0.1 // for each message that a peer was the first to bring
 	maxEarly      = 50  // of those: what a peer earns must not outweigh one rejected message
 	patternWeight = -0.1
@@ -25,7 +25,7 @@ const (
 
 	rememberRejects = time.Hour
 	rememberRest    = 10 * time.Minute
-	retainScores    = 10 * time.Minute // of who hung up: names cost nothing, so this is bounded; Blame remembers longer
+	retainScores    = 10 * time.Minute // of a peer that hung up: names cost nothing, so this is bounded; Blame remembers longer
 	iwantPatience   = 10 * time.Second // for a message that was asked for: a burst's tail takes some seconds
 )
 

@@ -14,7 +14,7 @@ var ErrPanic = errors.New("this program has a fault: a handler panicked")
 
 const (
 	maxStack     = 8 << 10 // bytes of a stack in a log
-	panicsLogged = 10      // in panicSpan: whoever found a way to make a handler panic must not fill the log
+	panicsLogged = 10      // in panicSpan: a peer with a way to make a handler panic must not fill the log
 	panicSpan    = time.Minute
 )
 

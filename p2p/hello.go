@@ -10,7 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 )
 
-// HelloProtocol is spoken once per connection, by whoever first opens another stream.
+// HelloProtocol is spoken once per connection, by the peer that first opens another stream.
 const HelloProtocol protocol.ID = "/walrus/hello/1"
 
 const kindHello kind = 1
@@ -46,7 +46,7 @@ func (h Hello) check(mine string) error {
 	return nil
 }
 
-// greetings remembers who said hello on a connection that still stands.
+// greetings remembers the peers that said hello on a connection that still stands.
 type greetings struct {
 	mu    sync.Mutex // guards peers
 	peers map[peer.ID]Hello
@@ -91,7 +91,7 @@ func (h *Host) Greet(ctx context.Context, p peer.ID) (Hello, error) {
 		return Hello{}, fmt.Errorf("say hello to %s: %w", p, err)
 	}
 	s := newSession(stream)
-	stop := context.AfterFunc(ctx, func() { stream.Reset() }) // who is silent holds nobody up
+	stop := context.AfterFunc(ctx, func() { stream.Reset() }) // a silent peer holds up no other
 	answer, err := h.sayHello(s)
 	if !stop() && err != nil {
 		err = ctx.Err()

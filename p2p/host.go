@@ -32,7 +32,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// Config says who a host is and where it may be reached.
+// Config is a host's key, the addresses where it may be reached, and its first peers.
 type Config struct {
 	Key       ed25519.PrivateKey // the process's name on the network
 	Listen    []string           // multiaddrs; none: a client that only dials
@@ -42,7 +42,7 @@ type Config struct {
 	// punching, the relay client, UPnP. Off in testnets, whose traffic stays local.
 	Reachable bool
 	// CountLoopback counts loopback addresses as any others where peers of one network of
-	// addresses are bounded. Off, since whoever is on this machine is no stranger to it.
+	// addresses are bounded. Off, since a peer on this machine is no stranger to it.
 	CountLoopback bool
 	Log           *slog.Logger // nil: silent
 }
@@ -65,7 +65,7 @@ type Host struct {
 	close    context.CancelFunc
 }
 
-// New opens the host: it listens, but looks for nobody before Run.
+// New opens the host: it listens, but looks for no peer before Run.
 func New(c Config) (*Host, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -97,7 +97,7 @@ func New(c Config) (*Host, error) {
 		libp2p.Transport(quic.NewTransport),
 		libp2p.SwarmOpts(swarm.WithDialRanker(tcpFirst)),
 		libp2p.ResourceManager(limits),
-		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // conns decides who stays
+		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // conns decides which stay
 		libp2p.ConnectionGater(proven),
 		libp2p.DisableMetrics(),
 	}
@@ -238,7 +238,7 @@ func (h *Host) Addrs() []string {
 	return out
 }
 
-// Peers is who this host is connected to and what they said of themselves.
+// Peers is the connected peers, and what each said of itself.
 func (h *Host) Peers() map[peer.ID]Hello { return h.greeted.all() }
 
 // RemoteIPs is the IP addresses that a peer's connections come from or go to.
@@ -289,7 +289,7 @@ func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
 		}
 	}
 	h.libp2p.Peerstore().AddAddrs(p, named, peerstore.TempAddrTTL)
-	// Whether to wait before a peer is tried again is decided by who asks: it knows
+	// Whether to wait before a peer is tried again is decided by the caller: it knows
 	// whether others will do.
 	if s, ok := h.libp2p.Network().(*swarm.Swarm); ok {
 		s.Backoff().Clear(p)

@@ -18,7 +18,7 @@ const (
 	maxPeerBytes       = 64 << 20
 )
 
-// intake bounds what waits for handlers, in all and of one peer, so that nobody keeps
+// intake bounds what waits for handlers, in all and of one peer, so that no peer keeps
 // others' messages out. What finds no room is left as if it had never come: it is not
 // "seen", and another peer may bring it.
 //

@@ -12,7 +12,7 @@ import (
 	"github.com/walrus-network/walrus/canon"
 )
 
-// LedgerProtocol is how whoever runs no ledger speaks to one who does: any number of
+// LedgerProtocol is how a client without a ledger speaks to a node with one: any number of
 // numbered questions on one standing stream, answered in whatever order the answers
 // come. A transaction waits for its block; what is asked after it does not.
 const LedgerProtocol protocol.ID = "/walrus/ledger/1"
@@ -135,7 +135,7 @@ func (d *desk) read(ctx context.Context) error {
 			return errors.New("not a ledger question")
 		}
 		if err := canon.Decode(body, &q); err != nil {
-			// A mistake of whoever wrote the asking program: it is told, and costs patience.
+			// A mistake in the asking program: it is told, and costs patience.
 			if err := d.host.doors.paces.slow(ctx, d.s.visitor, malformedCost); err != nil {
 				return nil
 			}
@@ -282,7 +282,7 @@ func (d *desk) answer(ctx context.Context, q askFrame) framed {
 	return framed{kind: kindAnswer, body: answerFrame{Number: q.Number, Body: answer}}
 }
 
-// send hands a frame to the writer, who ends it.
+// send hands a frame to the writer, which ends it.
 func (d *desk) send(ctx context.Context, f framed) {
 	select {
 	case d.out <- f:

@@ -14,7 +14,7 @@ import (
 var allProtocols = []protocol.ID{HelloProtocol, FragmentProtocol, LedgerProtocol, ProofProtocol, DialbackProtocol}
 
 // Connections by address, and what has not ended its handshake yet. These are libp2p's
-// own limits: they refuse, while places find out who makes room.
+// own limits: they refuse, while places find out which guest makes room.
 const (
 	maxIPv4Conns   = 64   // of one IPv4 address: a router may have many clients behind it
 	maxIPv4Net     = 512  // of 24 bits: a committee may stand in one house
@@ -25,7 +25,7 @@ const (
 )
 
 // newLimits sets the resource limits for this use. The defaults are made for chatter,
-// and refuse whoever comes last: a few strangers shut everybody else out. Here they
+// and refuse the newest: a few strangers shut all others out. Here they
 // stand above what places allow, so that places decide.
 func newLimits(countLoopback bool) (network.ResourceManager, error) {
 	defaults := rcmgr.DefaultLimits

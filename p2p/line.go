@@ -40,7 +40,7 @@ type answer struct {
 type lines struct {
 	mu     sync.Mutex // guards the fields below
 	peers  map[peer.ID]*line
-	opens  map[peer.ID]chan struct{} // held by who is opening one
+	opens  map[peer.ID]chan struct{} // held by the caller that opens one
 	closed bool
 	run    sync.WaitGroup // two goroutines a line
 }
@@ -68,7 +68,7 @@ func (h *Host) AskLedger(ctx context.Context, p peer.ID, ask Ask, body []byte) (
 			continue
 		}
 		if errors.Is(err, silent) {
-			l.end(err) // whoever asks next finds out whether the peer is there at all
+			l.end(err) // the next question finds out whether the peer is there at all
 		}
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", p, err)
@@ -203,7 +203,7 @@ func (l *line) ask(ctx context.Context, ask Ask, body []byte) ([]byte, error) {
 	}
 }
 
-// read hands answers to whoever asked. Answers to who no longer waits are dropped.
+// read hands answers to the callers that asked. Answers that no caller awaits are dropped.
 func (l *line) read() error {
 	for {
 		k, body, err := l.s.receive(lineIdle)

@@ -7,7 +7,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// listenForm is the right form of a listen address, for whoever typed another.
+// listenForm is the right form of a listen address, for an operator that typed another.
 const listenForm = "write it as a multiaddr, like /ip4/0.0.0.0/tcp/4001 or /ip4/0.0.0.0/udp/4001/quic-v1"
 
 // CheckListen says whether a host can listen on addresses, as far as their form tells:

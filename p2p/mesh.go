@@ -9,10 +9,10 @@ import (
 )
 
 // meshPatience is how long a message waits for a mesh: one forms at the second
-// heartbeat after the first peer is there, and what is published before reaches nobody.
+// heartbeat after the first peer is there, and a message that is published before reaches no peer.
 const meshPatience = 3 * time.Second
 
-// mesh is who gossip passes messages on to, by topic.
+// mesh is the peers that gossip passes messages on to, by topic.
 type mesh struct {
 	mu    sync.Mutex // guards the fields below
 	peers map[string]map[peer.ID]bool

@@ -11,7 +11,7 @@ import (
 // its bytes. Pubsub looks at an ID once: what has it is then "seen" for two minutes,
 // whatever the handler said of it. A message that was ignored may be right a moment
 // later (a proof that came before its round), so here it goes by another ID when it
-// comes again, which nobody else gets to know, and reaches its handler again.
+// comes again, which no other peer gets to know, and reaches its handler again.
 type messageIDs struct {
 	mu sync.Mutex // guards the fields below
 	// How often a message was ignored, by its ID. Strangers fill this: when young has its

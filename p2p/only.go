@@ -62,7 +62,7 @@ func (o *only) InterceptAddrDial(p peer.ID, a ma.Multiaddr) bool {
 // InterceptPeerDial lets all pass.
 func (*only) InterceptPeerDial(peer.ID) bool { return true }
 
-// InterceptAccept lets all pass: conns decides who stays.
+// InterceptAccept lets all pass: conns decides which stay.
 func (*only) InterceptAccept(network.ConnMultiaddrs) bool { return true }
 
 // InterceptSecured lets all pass.

@@ -96,7 +96,7 @@ func (p *places) admit(v visitor, out func()) (g *guest, full bool) {
 	g = &guest{places: p, peer: v.peer, net: v.net, standing: v.standing, out: out}
 	now := p.now()
 	// Every limit that the newcomer exceeds needs one guest to go; the same guest may
-	// satisfy several. Nobody goes before it is clear that all limits can be met.
+	// satisfy several. None goes before it is clear that all limits can be met.
 	var leave []*guest
 	left := func(match func(*guest) bool) (n int) {
 		for _, x := range leave {
@@ -252,8 +252,8 @@ func (g *guest) patient(wait time.Duration) {
 }
 
 // networkOf is the network that an address is counted with: 24 bits of an IPv4 address
-// and 56 of an IPv6 address, since who has one such address mostly has its neighbours
-// too. A relayed connection has none, and neither has loopback unless it is counted.
+// and 56 of an IPv6 address, since the owner of one such address mostly has its
+// neighbours too. A relayed connection has none, and neither has loopback unless it is counted.
 func networkOf(m ma.Multiaddr, countLoopback bool) netip.Prefix {
 	ip, err := ipOf(m)
 	if err != nil || ip.IsLoopback() && !countLoopback {

@@ -14,7 +14,7 @@ import (
 )
 
 // ProofProtocol fetches proofs that gossip did not bring, from their maker or from
-// whoever has them: request after request on one stream.
+// another peer that has them: request after request on one stream.
 const ProofProtocol protocol.ID = "/walrus/proof/1"
 
 const (
@@ -23,7 +23,7 @@ const (
 
 	maxAskedProofs = 64 // in one request: a small question must not have an answer of a gigabyte
 	maxPulls       = 32 // streams of strangers answered at once
-	maxPeerPulls   = 2  // streams of one peer answered at once, whoever it is
+	maxPeerPulls   = 2  // streams of one peer answered at once, member or not
 	// maxPullRequests on one stream suffice for all shards.
 	maxPullRequests = (blob.MaxShards + maxAskedProofs - 1) / maxAskedProofs
 	// maxMemberPulls suffice for a committee of which each member holds one shard: so
@@ -33,7 +33,7 @@ const (
 	maxNetPulls  = 8               // streams of one network of addresses
 	pullPatience = 2 * time.Second // an asker that neither asks nor takes; then a newcomer may have the place
 
-	pullIdle = 5 * time.Second  // for the next request: who asks has it ready
+	pullIdle = 5 * time.Second  // for the next request: the asker has it ready
 	pullLife = 30 * time.Second // for all of a stream, however slowly its bytes move
 )
 
@@ -58,12 +58,12 @@ type ProofSource func(ctx context.Context, from peer.ID, epoch, round uint64, sh
 
 // ServeProofs answers the proof protocol with what held returns. Members are peers that
 // have places of their own: identities are free, and strangers could else take all the
-// places and keep those who vote on the proofs from asking. It is called for each stream.
+// places and keep the nodes that vote on the proofs from asking. It is called for each stream.
 func (h *Host) ServeProofs(held ProofSource, member func(peer.ID) bool) {
 	h.serve(ProofProtocol, newPulls(held, member).answer)
 }
 
-// pulls is who is answered by the proof protocol, with what, and for how long.
+// pulls is the side of the proof protocol that answers: from what, whom, and how long.
 type pulls struct {
 	held       ProofSource
 	member     func(peer.ID) bool

@@ -42,7 +42,7 @@ func (h *Host) Blame(p peer.ID, what error) {
 	h.log.Warn("peer sent wrong bytes", "peer", p, "err", what, "avoided_for", wait)
 }
 
-// makeRoom forgets who may be asked again anyway, or else the one who may be soonest.
+// makeRoom forgets peers that may be asked again anyway, or else the one that may be soonest.
 func (s *scores) makeRoom() {
 	if len(s.peers) < maxScores {
 		return
@@ -60,7 +60,7 @@ func (s *scores) makeRoom() {
 	}
 }
 
-// Avoided says whether a peer is to be asked only when nobody else is left.
+// Avoided says whether a peer is to be asked only when no other is left.
 func (h *Host) Avoided(p peer.ID) bool {
 	h.scores.mu.Lock()
 	defer h.scores.mu.Unlock()

@@ -36,7 +36,7 @@ const (
 	refuseLimit = 2 * time.Second // for the words to a stream that finds no place
 )
 
-// doors is who has a place at this host.
+// doors is all places of this host: of connections, streams, requests, frames and bytes.
 type doors struct {
 	countLoopback bool
 	standing      atomic.Pointer[func(peer.ID) Standing]

@@ -6,7 +6,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// slots bounds how much is done at once, in all and for one peer, so that nobody
+// slots bounds how much is done at once, in all and for one peer, so that no peer
 // takes the whole of it.
 type slots struct {
 	most, each int

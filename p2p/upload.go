@@ -73,7 +73,7 @@ func (s IncomingStripe) Bytes() (n int64) {
 	return n
 }
 
-// uploads is who may send blobs, and how many wait to be paid for.
+// uploads bounds the blobs that come, and those that wait to be paid for.
 type uploads struct {
 	coming *places // an upload whose stripes come
 	unpaid *places // one that is here and waits for its registration
@@ -85,7 +85,7 @@ func newUploads() *uploads {
 		unpaid: newPlaces(maxUnpaid, maxPeerUnpaid, maxNetUnpaid, unpaidPatience), offers: newPaces()}
 }
 
-// payments is what a Keeper may know of who has paid.
+// payments is what a Keeper may know of payments.
 type payments interface {
 	// Paid says whether the ledger shows a live registration of the blob.
 	Paid(ctx context.Context, id blob.ID) bool

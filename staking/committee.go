@@ -12,7 +12,7 @@ import (
 // of them can stop or rule the ledger.
 const MinNodes = 4
 
-// ErrNoNodes is returned when nobody can hold the shards.
+// ErrNoNodes is returned when no node can hold the shards.
 var ErrNoNodes = errors.New("no node has stake: a network needs at least one")
 
 // Candidate is a node that may be given shards.
@@ -23,12 +23,12 @@ type Candidate struct {
 	NoNew    bool // keeps what it has and gets no more
 }
 
-// Assignment says who holds which shard.
+// Assignment says which node holds which shard.
 //
 // Invariant: len(Holder) = len(From) = N; From[s] != Holder[s].
 type Assignment struct {
-	Holder []NodeID // shard -> who has the duty
-	From   []NodeID // shard -> who still keeps it while the holder is not ready; zero when ready
+	Holder []NodeID // shard -> the node that has the duty
+	From   []NodeID // shard -> the node that still keeps it while the holder is not ready; zero when ready
 }
 
 // Clone is a copy that shares nothing.
@@ -78,11 +78,11 @@ func First(shards int, candidates []Candidate) (Assignment, error) {
 	return a, nil
 }
 
-// Next is the assignment of the next epoch: from now towards what Seats gives, by
-// the fewest moves, and with no more shards on the move than MoveBound, those of
-// now that are not ready included. Shards leave first those who are no candidates, the
-// worst of them first, then those with the most too many; they go to those with the
-// most too few. A shard that goes back to who still keeps it is ready at once.
+// Next is the assignment of the next epoch: from now towards what Seats gives, by the
+// fewest moves, with at most MoveBound shards on the move, those of now that are not
+// ready included. Shards leave nodes that are no candidates first, the worst of them
+// before the others, then the nodes with the most too many; they go to the nodes with
+// the most too few. A shard that goes back to the node that still keeps it is ready at once.
 // Fewer than MinNodes candidates change nothing, unless there were fewer before.
 func Next(now Assignment, candidates []Candidate, badness func(NodeID) uint64) (Assignment, error) {
 	shards := len(now.Holder)
@@ -121,20 +121,20 @@ func Next(now Assignment, candidates []Candidate, badness func(NodeID) uint64) (
 		case back.IsZero():
 			next.From[s] = giver
 			room--
-		} // else it was on the move already, and still comes from who keeps it
+		} // else it was on the move already, and still comes from the node that keeps it
 		next.Holder[s] = taker
 		has[giver]--
 		has[taker]++
 	}
 }
 
-// pick is who gives a shard next and who takes it.
+// pick is the node that gives a shard next, and the node that takes it.
 func pick(seats, has map[NodeID]int, badness func(NodeID) uint64) (giver, taker NodeID, ok bool) {
 	over, under := uint64(0), 0
 	for _, id := range sorted(has) {
 		surplus := uint64(max(0, has[id]-seats[id]))
 		if seats[id] == 0 && has[id] > 0 {
-			surplus += (1 + badness(id)) << 20 // whoever is out comes first
+			surplus += (1 + badness(id)) << 20 // a node that is out comes first
 		}
 		if surplus > over {
 			over, giver = surplus, id
@@ -172,7 +172,7 @@ func shardToMove(a Assignment, giver, taker NodeID, room int) int {
 }
 
 // Activate makes next the assignment in force after now: whatever became ready or
-// not since next was worked out, each shard comes from who keeps it.
+// not since next was worked out, each shard comes from the node that keeps it.
 func Activate(now, next Assignment) Assignment {
 	out := next.Clone()
 	for s := range out.Holder {

@@ -7,7 +7,7 @@ type Outcome uint8
 const (
 	Unready      Outcome = iota // its holder is still taking it over: not paid, and no strike
 	Passed                      // proven
-	Failed                      // not proven, by a holder who was there and had declared nothing
+	Failed                      // not proven, by a holder that was there and had declared nothing
 	Away                        // its holder was offline, or had declared a loss
 	Inconclusive                // too few saw the proof, too few missed it: not paid, and no strike
 )

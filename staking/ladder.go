@@ -92,8 +92,8 @@ func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung f
 	}
 }
 
-// Lacks is rung 10: who proves less than a part of what it was asked, ProveBps, in two
-// epochs in a row is of no use, by whatever mixture of failures and absence it keeps below
+// Lacks is rung 10: a node that proves less than the part ProveBps of its shard-rounds in
+// two epochs in a row is of no use, by whatever mixture of failures and absence it keeps below
 // the other rungs. Nor is a node that proves less than four fifths of that part in both
 // taken together. An outage of one whole epoch leaves about half of two: a node that rests
 // in every second epoch and proves all in the others is not found by this rung, and is
@@ -105,7 +105,7 @@ func (l Ladder) Lacks(c Conduct, p Past) bool {
 	return p.Judged > 0 && c.Judged > 0 && (each || !both.Proves(l.ProveBps/5*4))
 }
 
-// BountyPart is what each of those who showed the proofs for a slash is paid of it.
+// BountyPart is what each finder of a slash is paid of it.
 func (l Ladder) BountyPart(slash token.Amount, finders uint64) token.Amount {
 	return min(must(slash.MulDiv(l.BountyBps, Whole)), l.BountyMost) / token.Amount(max(finders, 1))
 }

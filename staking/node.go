@@ -48,7 +48,7 @@ func (id *NodeID) UnmarshalText(b []byte) (err error) {
 // PublicKey is the key that the ID is.
 func (id NodeID) PublicKey() token.PublicKey { return token.PublicKey(id) }
 
-// IsZero says that the ID names nobody.
+// IsZero says that the ID names no node.
 func (id NodeID) IsZero() bool { return id == NodeID{} }
 
 // Compare orders IDs by their bytes.

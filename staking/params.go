@@ -28,7 +28,7 @@ type PayParams struct {
 	_            struct{} `cbor:",toarray"`
 	FeeBps       uint64   // of an epoch's pool, before it is shared
 	InsuranceBps uint64   // of all stake: how much the insurance fund takes in; beyond it the fee is burned
-	BurnBps      uint64   // of what nobody earned; the rest goes to the repair fund
+	BurnBps      uint64   // of what no node earned; the rest goes to the repair fund
 	HoldBps      uint64   // of a reward: held back
 	FreshHoldBps uint64   // the same, in a node's first epochs
 	FreshEpochs  uint64   // how many these are
@@ -53,7 +53,7 @@ type Ladder struct {
 	DoubleSign uint64       // rung 9: at least; see DoubleSignBps
 	ProveBps   uint64       // rung 10: proven less than this part of the shard-rounds, two epochs in a row
 	ProveSlash uint64       //
-	BountyBps  uint64       // of a slash, to who showed the proof
+	BountyBps  uint64       // of a slash, to the finder that showed the proof
 	BountyMost token.Amount // and at most so much
 	RepairBps  uint64       // of a slash, to the repair fund; what is left is burned
 	JailEpochs uint64       // how long a node in jail earns nothing

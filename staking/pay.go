@@ -16,7 +16,7 @@ type Books struct {
 	Rounds    uint64       // that the epoch had
 	Shares    uint64       // N times the tallied rounds: what the pool is divided by
 	Earned    uint64       // of these: paid to nodes
-	Unearned  token.Amount // nobody's
+	Unearned  token.Amount // earned by no node
 	Repair    token.Amount // of that, to the repair fund
 	Burned    token.Amount // of that
 	Dust      token.Amount // what rounding left: carried
@@ -46,7 +46,7 @@ func (b Books) Reward(c Credit) (r token.Amount, count uint64) {
 	return must(b.Pool().MulDiv(c.Passed, b.Shares)), c.Passed
 }
 
-// Close splits what nobody earned, after rewards for count shard-rounds came to paid.
+// Close splits what no node earned, after rewards for count shard-rounds came to paid.
 // Where nothing was tallied all of it is carried.
 func (b *Books) Close(paid token.Amount, count uint64, p PayParams) {
 	b.Earned = count

@@ -20,8 +20,8 @@ type Shares uint64
 
 // Pool is the stake behind one node.
 //
-// Deposits and withdrawals are worked out once an epoch, at one rate for all who
-// wait, so that nobody gains by the order of transactions; each delegator's part
+// Deposits and withdrawals are worked out once an epoch, at one rate for all that
+// wait, so that no delegator gains by the order of transactions; each delegator's part
 // follows later from the Rate of that epoch.
 //
 // Invariant: what delegators could draw never exceeds Balance + Joining + Owed,
@@ -32,7 +32,7 @@ type Pool struct {
 	Bond           token.Amount // the operator's own, without what is leaving
 	BondLeaving    []Deposit    // still slashable, until the epoch in which it is the operator's
 	Balance        token.Amount // what Shares stand for
-	Shares         Shares       // some belong to nobody: see NewPool
+	Shares         Shares       // some are dead: see NewPool
 	Dead           token.Amount // of the first bond: what these stood for at first
 	Joining        []Deposit    // of all delegators, by the epoch at whose start they become shares
 	Leaving        []ShareExit  // shares that become money; still in Shares until then
@@ -57,8 +57,8 @@ type ShareExit struct {
 	Epoch  uint64 // at whose start they become money, at the earliest
 }
 
-// NewPool is the pool of a new node. Out of bond, dead goes into shares that belong
-// to nobody, so that the price of a share cannot be driven up from nothing.
+// NewPool is the pool of a new node. Out of bond, dead goes into shares without
+// an owner, so that the price of a share cannot be driven up from nothing.
 func NewPool(bond, dead token.Amount, commissionBps uint64) (Pool, error) {
 	rest, err := bond.Sub(dead)
 	if err != nil {
@@ -190,7 +190,7 @@ func (p *Pool) Slash(bps uint64) (cut Cut) {
 	return cut
 }
 
-// Turned is what the turn into an epoch made of those who waited.
+// Turned is what the turn into an epoch made of the deposits and withdrawals that waited.
 type Turned struct {
 	Rate    Rate        // at which In became shares and Out money
 	In      []Deposit   // by the epoch they waited for
@@ -237,7 +237,7 @@ func (p *Pool) letOut(epoch uint64, rate Rate) (gone []ShareExit) {
 }
 
 // letIn makes shares of deposits. Where the shares that are there stand for nothing,
-// whoever came in would pay for them: everybody gets his money back instead.
+// newcomers would pay for them: they get their money back instead.
 func (p *Pool) letIn(in token.Amount, rate Rate) bool {
 	shares, err := rate.Buys(in)
 	if sum := p.Shares + shares; err != nil || sum < p.Shares {

@@ -58,7 +58,7 @@ func Seats(shards int, candidates []Candidate, limit func(Candidate) int) (map[N
 		case level < len(levels)-1:
 			level++ // nothing that a shard changes makes an earlier level possible again
 		default:
-			return nil, ErrNoNodes // never: the last level refuses nobody
+			return nil, ErrNoNodes // never: the last level refuses no node
 		}
 	}
 	seats := make(map[NodeID]int, len(list))
@@ -92,7 +92,7 @@ func bounds(shards int, list []Candidate) []int {
 	return out
 }
 
-// levels are who may have one more shard, in the order in which they are tried.
+// levels say which node may have one more shard, in the order in which they are tried.
 var levels = []func(d *dHondt, i int) bool{
 	func(d *dHondt, i int) bool { return d.has[i] < min(d.bound[i], d.room[i], d.most) },
 	func(d *dHondt, i int) bool { return d.has[i] < min(d.bound[i], d.room[i]) },
@@ -102,7 +102,7 @@ var levels = []func(d *dHondt, i int) bool{
 	func(d *dHondt, i int) bool { return true },
 }
 
-// next is who gets the next shard at a level, -1 for nobody. A spread is for nodes
+// next is the node that gets the next shard at a level, -1 for none. A spread is for nodes
 // without any.
 func (d *dHondt) next(level int, spread bool) int {
 	best := -1

@@ -112,7 +112,7 @@ func (s *Standing) punish(v Verdict, l Ladder, epoch uint64) {
 	if v.Jail {
 		if s.JailUntil < epoch+2 {
 			s.JailFrom = epoch + 2
-		} // else it goes on: who offends again must not put off what he was sentenced to
+		} // else it goes on: a new offence must not put off the sentence
 		s.JailUntil = max(s.JailUntil, epoch+2+l.JailEpochs) // nor shorten it, where a vote made jail shorter
 		s.NoNewUntil = max(s.NoNewUntil, epoch+2+l.JailEpochs)
 	}

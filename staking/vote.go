@@ -21,8 +21,8 @@ type PriceVote struct {
 // are in no vote included, accept every price at or above now.
 //
 // What holds, f = floor((shards-1)/3):
-//   - The result is a price that somebody voted, or now, or the bound.
-//   - Whoever raises a vote never lowers the result.
+//   - The result is a price that a node voted, or now, or the bound.
+//   - A vote that is raised never lowers the result.
 //   - Votes of up to f shards raise the price above now only if one of the rest votes
 //     above now, and then not above the highest of the rest's votes: the rest is more
 //     than two thirds.

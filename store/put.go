@@ -17,7 +17,7 @@ type Piece struct {
 	Witness  blob.Witness
 }
 
-// A group of puts is committed together: whoever comes while a commit is under way
+// A group of puts is committed together: a put that comes while a commit is under way
 // waits for the next one, up to these bounds, so that one fsync serves them all.
 const (
 	groupBytes  = 8 << 20
@@ -93,8 +93,8 @@ func prepare(id blob.ID, piece Piece) (prepared, error) {
 	return prepared{at: at, address: blob.AddressOf(f.Bytes()), data: f.Bytes(), witness: w}, nil
 }
 
-// submit joins the next group. Who opens a group commits it, as soon as the commit
-// before it is through: a lone put waits for nobody.
+// submit joins the next group. The put that opens a group commits it, as soon as
+// the commit before it is through: a lone put waits for no other.
 func (s *Store) submit(ctx context.Context, p *put) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -128,7 +128,7 @@ func (s *Store) commit(g *group) {
 	defer s.change.Unlock()
 	s.mu.Lock()
 	if s.pending == g {
-		s.pending = nil // closed: who comes now opens the next one
+		s.pending = nil // closed: the next put opens a new one
 	}
 	s.mu.Unlock()
 	err := s.update(s.db.Batch(), func(c *change) error {

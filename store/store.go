@@ -51,7 +51,7 @@ type Store struct {
 	kick chan struct{} // asks Run to look after rot and garbage
 
 	// change is held while the store is changed: one writer at a time makes counts
-	// and bytes exact. Who deletes has waited for kv.Deletes before taking it.
+	// and bytes exact. A deletion has waited for kv.Deletes before taking it.
 	change  sync.Mutex
 	freed   atomic.Int64 // bytes that became garbage since the last collection
 	rotten  atomic.Int64 // fragments lost to rot since opening
