@@ -176,12 +176,24 @@ func publish(t testing.TB, g *gossiper, msgs ...[]byte) {
 	}
 }
 
+// A round's messages come at once. As many as in a round of a thousand shards reach all
+// of twenty hosts over several hops; and so do messages as large as a round's, fewer of
+// them. BenchmarkBurst publishes as many of that size.
 func TestABurstReachesAll(t *testing.T) {
-	hosts, each, size := 20, 50, 200<<10
-	if testing.Short() || raceEnabled {
-		size = 20 << 10
+	for name, b := range map[string]struct{ hosts, neighbours, each, size int }{
+		"many":  {20, 4, 50, 20 << 10},
+		"large": {8, 2, 25, 200 << 10},
+	} {
+		t.Run(name, func(t *testing.T) { burst(t, b.hosts, b.neighbours, b.each, b.size) })
 	}
-	all := gossipers(t, hosts, 4)
+}
+
+// burst has each of the hosts publish messages, all at the same time.
+func burst(t *testing.T, hosts, neighbours, each, size int) {
+	if raceEnabled {
+		size = min(size, 20<<10)
+	}
+	all := gossipers(t, hosts, neighbours)
 	var publishing sync.WaitGroup
 	for i, g := range all {
 		publishing.Go(func() {
@@ -418,6 +430,7 @@ func TestASlowHandlerDoesNotBlockForEver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.patience = 300 * time.Millisecond
 	var mu sync.Mutex
 	judged := 0
 	g.Handle(testTopic, func(ctx context.Context, _ peer.ID, msg []byte) Verdict {
