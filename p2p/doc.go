@@ -1,12 +1,20 @@
-// Package p2p is the network: one libp2p host per process, a Kademlia DHT under
-// the network's own prefix, one file per stream protocol (hello, fragment, ledger,
-// proof, dial-back), and gossip in fixed topics.
+// Package p2p is the network: one libp2p host per process, a Kademlia DHT under the
+// network's own prefix, one file per stream protocol, and gossip in fixed topics.
 //
-// The promise: whatever a stranger sends is bounded in size, count and time before
-// it is acted on; a peer that sends a wrong byte is remembered and avoided; one of
-// another network is refused in words.
+// The stream protocols, each /walrus/NAME/1:
 //
-// Left to others: what the bytes mean. This package knows nothing of tokens,
-// duties or blocks: it carries fragments that others verify and ledger messages
-// that others read.
+//	hello     hello.go     who a peer is: its chain, its program, where its ledger listens
+//	fragment  fragment.go  offer, send and read fragments, witnesses and symbols
+//	ledger    ledger.go    submit transactions, read records with proofs, blocks, genesis
+//	proof     pull.go      ask for proofs of a round that gossip has not brought
+//	dialback  dialback.go  ask a peer to dial this host, and for the peer's clock
+//	copy      copy.go      move meaningless bytes: a measurement, which no node serves
+//
+// The promise: whatever a stranger sends is bounded in size, count and time before it
+// acts; a peer that sends a wrong byte is remembered and avoided; a peer of another
+// network is refused in words.
+//
+// Left to others: the meaning of the bytes. This package knows nothing of tokens, duties
+// or blocks: it carries fragments that others verify and ledger messages that others
+// read.
 package p2p
