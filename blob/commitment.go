@@ -47,9 +47,9 @@ func (r Roots) Of(axis Axis) Hash {
 
 func (r Roots) leaf() Hash { return Node(r.Row, r.Column) }
 
-// FragmentRoot commits to a fragment: the source leaves (stored) and the parity
-// leaves (computed) have a tree each, so that who holds the source needs one hash
-// of the parity.
+// FragmentRoot commits to a fragment: the source leaves (stored) and the parity leaves
+// (computed) have a tree each, so that the holder of the source needs one hash of the
+// parity.
 func FragmentRoot(source, parity []Hash) Hash { return Node(Root(source), Root(parity)) }
 
 // RootList is the roots of all N places of a stripe, in order.
@@ -86,9 +86,9 @@ func (l RootList) tree() *Tree {
 	return NewTree(leaves)
 }
 
-// Prove shows that a root list belongs to the blob, given the root over the coded
-// shares (coded): the stripe root over both leads to c.Root along path. It says
-// nothing about the shares; who keeps one uses StripeTree.Prove.
+// Prove shows that a root list belongs to the blob, given the root over the coded shares
+// (coded): the stripe root over both leads to c.Root along path. It says nothing about
+// the shares; a holder that keeps one uses StripeTree.Prove.
 func (l RootList) Prove(c Commitment, stripe uint32, coded Hash, path []Hash) (ProvenStripe, error) {
 	if len(l) != c.Layout.N {
 		return ProvenStripe{}, fmt.Errorf("list of %d places, want %d: %w", len(l), c.Layout.N, ErrMismatch)

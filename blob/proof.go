@@ -76,8 +76,8 @@ func (s Symbol) IndexIn(at Position) (i int, ok bool) {
 	return int(s.of.Place), s.of == crossing && s.index == int(at.Place)
 }
 
-// Prove checks the opening against the proven roots of its place. A failure is the
-// fault of whoever sent it.
+// Prove checks the opening against the proven roots of its place. A failure is the fault
+// of the sender.
 func (o Opening) Prove(r ProvenRoots) (Symbol, error) {
 	l := r.of.Layout
 	fail := func(err error) (Symbol, error) {

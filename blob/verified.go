@@ -17,9 +17,9 @@ func (v Verified) Position() Position { return v.at }
 // Bytes is the stored symbols, in order. The caller must not change them.
 func (v Verified) Bytes() []byte { return v.data }
 
-// Possession is a fragment all N leaves of which were checked, parity included. It
-// is what a store takes: whoever keeps a fragment must be able to answer for every
-// one of its N symbols, and a client may have committed to false parity.
+// Possession is a fragment all N leaves of which were checked, parity included. It is
+// what a store takes: the node that keeps a fragment must be able to answer for every one
+// of its N symbols, and a client may have committed to false parity.
 type Possession struct {
 	Verified
 	parity Hash

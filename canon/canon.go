@@ -58,8 +58,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// Encode returns the bytes of v. It panics on a type that has none (a channel,
-// a function): that is a mistake in our own code, never in somebody's input.
+// Encode returns the bytes of v. It panics on a type that has none (a channel, a
+// function): that is a mistake in our own code, never in a peer's input.
 func Encode(v any) []byte {
 	b, err := encoder.Marshal(v)
 	if err != nil {
@@ -85,7 +85,7 @@ func Decode(b []byte, v any) error {
 }
 
 // plain says what is wrong with bytes in the words of CBOR, not of this program's types:
-// whoever sent them may read it.
+// their sender may read it.
 func plain(err error) error {
 	var kind *cbor.UnmarshalTypeError
 	if errors.As(err, &kind) {

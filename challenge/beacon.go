@@ -22,7 +22,7 @@ func RevealMessage(chain token.ChainID, r Round) []byte {
 }
 
 // LastMessage is what the proposer signs of the block that closes the reveals: its own
-// part of the beacon, which nobody else knows before that block is proposed.
+// part of the beacon, which no other node knows before that block is proposed.
 func LastMessage(chain token.ChainID, r Round) []byte {
 	return token.Message(token.PurposeLast, chain, r.Epoch, r.Round)
 }
@@ -53,8 +53,8 @@ func Offset(before Beacon, r Round, offsets uint64) uint64 {
 }
 
 // CloserShards is the first n shards of an endless list: the holders of the first of them
-// close the beacon of a round, in this order. Whoever holds the more shards is a closer
-// the more often, wherever its turn to propose is.
+// close the beacon of a round, in this order. The more shards a node holds, the more
+// often it is a closer, wherever its turn to propose is.
 func CloserShards(before Beacon, r Round, n, shards int) []int {
 	s := newStream("walrus 2026 closers v1", before, r.Epoch, r.Round)
 	out := make([]int, n)

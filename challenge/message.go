@@ -8,7 +8,7 @@ import (
 )
 
 // Message is a proof as it travels among the nodes: with the path that leads it to the
-// promise of its sender, so that one who hears it late can tell that it is not new.
+// promise of its sender, so that a node that hears it late can tell that it is not new.
 type Message struct {
 	_     struct{} `cbor:",toarray"`
 	Proof Proof

@@ -26,8 +26,8 @@ type Params struct {
 	DisputeRounds  uint64       // after a round in which it can still be disputed
 	AnswerParts    uint64       // of a round: one of them is the time in which a dispute is answered
 	MaxOpenDispute uint64       // of one account
-	DisputeBond    token.Amount // of whoever opens one: lost if it is answered
-	AnswerBps      uint64       // of that bond, to who answers; the rest is burned
+	DisputeBond    token.Amount // of the opener of a dispute: lost if it is answered
+	AnswerBps      uint64       // of that bond, to the account that the answer names; the rest is burned
 }
 
 // Default is for a real network: rounds of 1200 blocks.
@@ -96,10 +96,10 @@ func (p Params) MostMoves() uint64 {
 }
 
 // silentPart of the network's shards is the price of a silent closer: it is away for so
-// many rounds that it loses as many shard-rounds as a fifth of all shards has in one. Who
-// sees that the draw is bad for its friends saves less for them by silence than it pays,
-// while they hold a tenth or less and have dropped little enough to pass half of their
-// rounds.
+// many rounds that it loses as many shard-rounds as a fifth of all shards has in one. A
+// closer that finds the draw bad for its friends saves less for them by silence than it
+// pays, as long as they hold a tenth of the shards or less and have dropped little enough
+// to pass half of their rounds.
 const silentPart = 5
 
 // SilentFor is for how many rounds a closer with some of the network's shards is away
@@ -185,8 +185,8 @@ func (p Params) Validate(roundBlocks uint64) error {
 }
 
 // ValidateEpoch refuses numbers under which a round is kept for longer than the ledger
-// knows who held its shards: a committee is forgotten when the second epoch after its own
-// begins.
+// knows the holders of its shards: a committee is forgotten when the second epoch after
+// its own begins.
 func (p Params) ValidateEpoch(rounds uint64) error {
 	if p.KeepRounds > rounds {
 		return fmt.Errorf("challenge: KeepRounds %d, in epochs of %d rounds: at most as many, as committees are kept for the present epoch and the last", p.KeepRounds, rounds)

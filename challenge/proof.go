@@ -16,7 +16,7 @@ const MaxProofBytes = 240 << 10
 var ErrProof = errors.New("proof does not hold")
 
 // Proof is what a shard's holder answers in a round: an opening for each question, in
-// their order. What was asked is worked out by whoever checks, and never sent.
+// their order. The questions are never sent: the checker works them out.
 type Proof struct {
 	_         struct{} `cbor:",toarray"`
 	Round     Round
@@ -94,7 +94,7 @@ type Source interface {
 	Witness(id blob.ID, stripe uint32, p blob.Place) (blob.Witness, error)
 }
 
-// Code computes the parity that nobody stores.
+// Code computes the parity, which no node stores.
 type Code interface {
 	Extend(axis blob.Axis, symbols []byte, seg int) (parity []byte, err error)
 }

@@ -10,7 +10,8 @@ import (
 const ChunkBytes = 1024
 
 // Question is what a shard is asked of one draw: some symbols of one fragment, counted
-// over all N, so that who misses one of the stored cannot compute the parity either.
+// over all N, so that a holder that misses a stored symbol cannot compute the parity
+// either.
 type Question struct {
 	Draw
 	Place  blob.Place

@@ -21,12 +21,12 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Network is all a process must know to reach a network: what it started from and
-// where somebody of it listens. Its file is network.toml.
+// Network is all a process must know to reach a network: its genesis and where some of
+// its nodes listen. Its file is network.toml.
 type Network struct {
 	Genesis     ledger.Genesis
 	Bootstrap   []string          // multiaddrs ending in /p2p/<peer ID>; one suffices
-	TrustPeriod time.Duration     // 0: as long as those who signed can be punished
+	TrustPeriod time.Duration     // 0: as long as the signers can be punished
 	Checkpoint  *light.Checkpoint // nil: the genesis
 }
 
@@ -143,7 +143,7 @@ func LoadNetwork(path string) (n Network, err error) {
 
 // ConnectOptions say how a client joins.
 type ConnectOptions struct {
-	TrustNode bool // take the ledger's answers on the word of whoever is asked
+	TrustNode bool // take the ledger's answers on the word of the node that is asked
 	Version   string
 	Log       *slog.Logger // nil: silent
 }
@@ -211,8 +211,8 @@ func (c *Connection) reachable(ctx context.Context) error {
 	return nil
 }
 
-// Close leaves the network. It waits, for a few blocks at most, until what was
-// written here can be read by whoever comes next.
+// Close leaves the network. It waits, for a few blocks at most, until the next connection
+// can read what this one wrote.
 func (c *Connection) Close() error {
 	_ = c.Remote.Settle(context.Background()) // bounded; a ledger that stands still is left as it is
 	c.Client.Close()

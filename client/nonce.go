@@ -17,18 +17,18 @@ const seenAfter = 100 * time.Millisecond
 // it: a node may have refused it that was behind.
 const spentFor = 10 * time.Second
 
-// nonces is which nonces this process is using, so that those who send from one
-// wallet at the same time do not take each other's.
+// nonces is which nonces this process is using, so that senders from one wallet do not
+// take each other's at the same time.
 type nonces struct {
 	mu    sync.Mutex                             // guards the fields below
 	held  map[token.Address]map[uint64]time.Time // zero: in use; else spent, and held until then or seen as used
 	freed chan struct{}                          // closed when one is given back
 }
 
-// take finds an unused nonce that nobody here holds, and holds it. The first try
-// takes the lowest; later ones, after another process was quicker, any: processes
-// that began alike must not stay alike. Where all in the window are held it waits,
-// and asks for the account again.
+// take finds an unused nonce that this process does not hold yet, and holds it. The first
+// try takes the lowest; later ones, after another process was quicker, any: processes
+// that began alike must not stay alike. Where all in the window are held it waits, and
+// asks for the account again.
 func (n *nonces) take(ctx context.Context, a token.Address, account func() (ledger.Account, error), try int) (uint64, error) {
 	for {
 		acc, err := account()
@@ -79,9 +79,8 @@ func (n *nonces) hold(a token.Address, acc ledger.Account, any bool) (nonce uint
 	return nonce, true, nil
 }
 
-// give says that a nonce was spent, by us or somebody else, or that it is free again.
-// A spent one is held until the account shows it: what is read is a block or more
-// behind.
+// give says that a nonce was spent, by this process or another, or that it is free again.
+// A spent one is held until the account shows it: what is read is a block or more behind.
 func (n *nonces) give(a token.Address, nonce uint64, spent bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -27,8 +27,8 @@ var ErrOutboxFull = errors.New("too many transactions are pending: walrus wallet
 
 // Outbox keeps the signed transactions of a wallet in a directory, one file each, until
 // it is known what became of them. A process that is interrupted leaves its transaction
-// there, which may still be done: whoever wants the same sends that one again, the same
-// bytes, instead of a second one.
+// there, which may still be done: a later process that wants the same sends the same
+// bytes again, and no second transaction.
 //
 // While a process waits for a transaction it holds the lock of its file. The lock ends
 // with the process, however it ends.
@@ -109,7 +109,7 @@ func (k *kept) drop() {
 	k.file.Close()
 }
 
-// leave keeps it for whoever comes next.
+// leave keeps it for the next process.
 func (k *kept) leave() { k.file.Close() }
 
 func (o *Outbox) names() (out []string, err error) {
@@ -151,7 +151,7 @@ func (k *kept) lock() bool {
 	if err != nil {
 		return false
 	}
-	const tries, pause = 5, 20 * time.Millisecond // somebody may only look
+	const tries, pause = 5, 20 * time.Millisecond // another process may hold it just to look
 	for try := 1; syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil; try++ {
 		if try == tries {
 			f.Close()

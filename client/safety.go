@@ -64,7 +64,7 @@ type Holding struct {
 type Known struct {
 	Stated func(staking.NodeID) bool          // it has stated that it holds all of its shards
 	Drawn  *ledger.LastDraw                   // nil: not drawn yet
-	Now    map[staking.NodeID]fetch.NodeAudit // what came of asking now; nil: nobody was asked
+	Now    map[staking.NodeID]fetch.NodeAudit // what came of asking now; nil: no node was asked
 }
 
 // SafetyOf works out how safe a certified blob is.
@@ -178,9 +178,10 @@ func (s Safety) String() string {
 	return text
 }
 
-// StatedBy says who has stated that it holds all of its shards of a certified blob: who
-// signed its certificate, and who has shards only since then, as it reported each ready.
-// A member of the certificate's committee that did not sign has stated nothing.
+// StatedBy says whether a node has stated that it holds all of its shards of a certified
+// blob: by a signature in the certificate or, if it has shards only since then, by
+// reporting each ready. A member of the certificate's committee that did not sign has
+// stated nothing.
 func StatedBy(v ledger.View, id blob.ID, c ledger.Committee) (func(staking.NodeID) bool, error) {
 	certificate, known, err := v.Certificate(id)
 	if err != nil {

@@ -136,8 +136,8 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 		s.out.Already = true
 		err = s.pay(ctx)
 	case s.busy:
-		// Members prefer what the ledger shows to be paid: then nobody who pays nothing keeps
-		// this blob out.
+		// Members prefer what the ledger shows to be paid: then no stranger that pays
+		// nothing keeps this blob out.
 		if err = s.pay(ctx); err == nil {
 			s.paying = nil
 			err = s.upload(ctx)
@@ -175,7 +175,7 @@ func (s *storing) upload(ctx context.Context) error {
 		s.out.SentBytes += l.sent
 	}
 	if err == nil {
-		err = s.certify(ctx, epoch, sigs) // who signed has seen the payment in a block
+		err = s.certify(ctx, epoch, sigs) // the signers have seen the payment in a block
 	}
 	if refused := <-paid; refused != nil {
 		return refused

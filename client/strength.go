@@ -26,8 +26,8 @@ type Strength struct {
 	kib     float64 // stored, of what can be drawn
 }
 
-// StrengthOf works it out. ok is false where nobody is asked for proof, or nothing can
-// be drawn yet.
+// StrengthOf works it out. ok is false in a network without challenges, and where nothing
+// can be drawn yet.
 func StrengthOf(p ledger.Params, u ledger.Usage) (s Strength, ok bool) {
 	shape, err := p.Shape()
 	if err != nil || !p.Challenged || p.Challenge.Draws() == 0 || u.Drawable == 0 {
@@ -51,9 +51,9 @@ func stripeKiB(shape blob.Shape) float64 {
 	return float64(l.StoredKiB()) / float64(l.Stripes)
 }
 
-// Caught is how likely a shard that lost a part of its fragments, at least one, is
-// asked for one of them within some rounds, at least once. Who holds several shards is
-// caught the sooner.
+// Caught is how likely a shard that lost a part of its fragments, at least one, is asked
+// for one of them within some rounds, at least once. A node with several shards is caught
+// the sooner.
 func (s Strength) Caught(lost float64, rounds float64) float64 {
 	fragments := 2 * s.Stripes
 	gone := max(1, lost*fragments)

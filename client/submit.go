@@ -26,8 +26,8 @@ const (
 // Any number of goroutines and processes may spend from one wallet at the same time.
 //
 // It is signed anew only once the records show that it can never be done, because its
-// nonce was used by another or its last block has passed: what somebody who kept the bytes
-// could still send is never paid twice.
+// nonce was used by another or its last block has passed: a stranger that kept the bytes
+// cannot make the signer pay twice.
 //
 // With an Outbox, a transaction that does the same and that an interrupted process has
 // left is sent again, the same bytes, in place of a second one.

@@ -6,6 +6,6 @@
 // a short wait, and a lying member is asked last from then on. A blob that
 // contradicts its own commitments ends in a BadEncodingError, which carries a proof.
 //
-// Left to others: a Directory, which says who holds which shard, is the caller's, and
+// Left to others: a Directory, which names the holder of each shard, is the caller's, and
 // so is the Commitment of the blob. This package knows no ledger, money or duty.
 package fetch

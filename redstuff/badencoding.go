@@ -24,10 +24,9 @@ const (
 	BadShare    BadKind = 3 // a committed share is not the one of the committed list
 )
 
-// BadEncoding proves to anyone who knows a blob's manifest that its commitments
-// contradict each other: that whoever encoded it did not follow the code. Every kind
-// starts from the stripe's whole root list, which is shorter than the paths of k
-// places.
+// BadEncoding proves to any reader of a blob's manifest that the blob's commitments
+// contradict each other: its encoder did not follow the code. Every kind starts from the
+// stripe's whole root list, which is shorter than the paths of k places.
 type BadEncoding struct {
 	_          struct{} `cbor:",toarray"`
 	Manifest   blob.Manifest

@@ -71,8 +71,8 @@ func (c *Code) Commit(ctx context.Context, l blob.Layout, r io.Reader, workers i
 	return blob.NewCommitment(l, tree.Root()), tree, nil
 }
 
-// encoding is one call of Encode: a reader, some lanes that encode a stripe each,
-// and the caller, who takes them in order.
+// encoding is one call of Encode: a reader, some lanes that encode a stripe each, and the
+// caller, which takes them in order.
 type encoding struct {
 	code    *Code
 	layout  blob.Layout

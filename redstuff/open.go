@@ -27,10 +27,10 @@ func (c *Code) Open(axis blob.Axis, place blob.Place, fragment []byte, seg int, 
 	return out, nil
 }
 
-// RecoverProven rebuilds the fragment of target along axis from k or more symbols
-// that were proven, each in a crossing fragment or in the fragment itself. If what
-// comes out misses the committed root nobody who answered has lied: the blob is
-// badly encoded (ErrInconsistent), and ProveBadFragment shows it to the ledger.
+// RecoverProven rebuilds the fragment of target along axis from k or more symbols that
+// were proven, each in a crossing fragment or in the fragment itself. If the result
+// misses the committed root, no node that answered has lied: the blob is badly encoded
+// (ErrInconsistent), and ProveBadFragment shows it to the ledger.
 func (c *Code) RecoverProven(target blob.ProvenRoots, axis blob.Axis, symbols []blob.Symbol) (blob.Possession, error) {
 	fragment, err := c.fromProven(target.Position(axis), symbols)
 	if err != nil {

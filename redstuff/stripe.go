@@ -7,8 +7,8 @@ import (
 	"github.com/walrus-network/walrus/blob"
 )
 
-// Stripe is one encoded stripe: the stored symbols of all rows and columns, and
-// their commitments. It belongs to whoever was handed it, for as long as that one
+// Stripe is one encoded stripe: the stored symbols of all rows and columns, and their
+// commitments. It belongs to the function that it is handed to, for as long as that one
 // likes; its methods may be called from many goroutines.
 type Stripe struct {
 	code  *Code
@@ -25,8 +25,8 @@ type frame struct {
 	// rows holds the N rows of k2 stored symbols, one after the other. The first
 	// k1*k2 symbols are the blob's bytes, in their order.
 	rows []byte
-	// wing holds the f parity columns of k1 stored symbols, one after the other.
-	// The remaining 2f x f corner of the matrix is hashed and belongs to nobody.
+	// wing holds the f parity columns of k1 stored symbols, one after the other. The
+	// remaining 2f x f corner of the matrix is hashed and no place stores it.
 	wing []byte
 	// leaves are the hashes of all N*N symbols, row by row.
 	leaves []blob.Hash

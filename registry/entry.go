@@ -44,7 +44,7 @@ func (e Entry) ID() blob.ID { return e.Manifest.ID() }
 // Certified says that the network has promised to keep the blob.
 func (e Entry) Certified() bool { return e.CertifiedHeight > 0 }
 
-// End is the first epoch in which nobody has a claim.
+// End is the first epoch in which no owner has a claim.
 func (e Entry) End() uint64 {
 	end := uint64(0)
 	for _, l := range e.Leases {
@@ -53,8 +53,8 @@ func (e Entry) End() uint64 {
 	return end
 }
 
-// Live says that somebody has a claim in the present epoch, or that it is not settled
-// yet whether a lease was renewed for it: what is not stated to have ended is kept.
+// Live says that an owner has a claim in the present epoch, or that it is not settled yet
+// whether a lease was renewed for it: what is not stated to have ended is kept.
 func (e Entry) Live(epoch uint64) bool {
 	return !e.Invalid && slices.ContainsFunc(e.Leases, func(l Lease) bool {
 		return l.End > epoch || e.Certified() && l.Renews()
@@ -107,7 +107,7 @@ func (e Entry) LastOf(owner, payer token.Address) (i int, ok bool) {
 
 // Rivals is how many leases there are of the sort of a new one: those that their owners
 // pay, or those that others pay for them. Each sort has its own places, so that leases
-// for owners who never asked for one keep no owner out.
+// which strangers pay for an owner keep no owner out.
 func (e Entry) Rivals(own bool) (n uint64) {
 	for _, l := range e.Leases {
 		if (l.Owner == l.Payer) == own {

@@ -14,7 +14,7 @@ import (
 type Lease struct {
 	_         struct{} `cbor:",toarray"`
 	Owner     token.Address
-	Payer     token.Address // who gets a refund
+	Payer     token.Address // gets a refund
 	Start     uint64
 	End       uint64
 	Price     token.Amount // paid for each epoch
@@ -27,7 +27,7 @@ type Lease struct {
 // the price is one that it accepts. The zero value renews nothing.
 type Renewal struct {
 	_       struct{}      `cbor:",toarray"`
-	Payer   token.Address // who gets back what is left
+	Payer   token.Address // gets back what is left
 	Left    token.Amount
 	Highest token.Amount // price of a stored KiB and epoch that it accepts
 }

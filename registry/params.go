@@ -10,13 +10,13 @@ import (
 type Params struct {
 	_               struct{}     `cbor:",toarray"`
 	Price           token.Amount // of a stored KiB, for an epoch
-	WritePrice      token.Amount // of a stored KiB, once, for whoever registers what is not certified yet
+	WritePrice      token.Amount // of a stored KiB, once, at a registration before the certificate
 	MaxEpochs       uint64       // longest lease, from the epoch it is paid in
 	DefaultEpochs   uint64       // what a client asks for when told nothing
 	MaxLeases       uint64       // of one blob
 	RefundFeeBps    uint64       // kept of what is refunded, in 1/10000: reserving room for nothing has a price
 	TombstoneEpochs uint64       // how long an ended blob is remembered after its bytes may go
-	FinderBps       uint64       // of what a badly encoded blob loses, in 1/10000, for who shows it; the rest is burned
+	FinderBps       uint64       // bps of what a badly encoded blob loses, for the finder; the rest is burned
 }
 
 // Default is for a real network.

@@ -53,8 +53,8 @@ func (e Entry) renew(l Lease, now Half, p Params) (leases, bought []Lease) {
 	return []Lease{l, next}, bought
 }
 
-// renewals is by how many epochs a lease is renewed at now: one in the second half of
-// its last epoch, more only if nobody looked for so long.
+// renewals is by how many epochs a lease is renewed at now: one in the second half of its
+// last epoch, more than one only if the sweep is late by as many.
 func (e Entry) renewals(l Lease, now Half, p Params) uint64 {
 	if !e.Certified() || e.Invalid || !l.Renews() || now < l.RenewsAt() || p.Price > l.Renewal.Highest {
 		return 0

@@ -23,8 +23,8 @@ type KV interface {
 	Batch() Batch
 }
 
-// Batch is a set of writes that happen together or not at all. It keeps the slices
-// it is given; nobody changes them.
+// Batch is a set of writes that happen together or not at all. It keeps the slices it is
+// given: the caller must not change them.
 type Batch interface {
 	Set(key, value []byte)
 	Delete(key []byte)

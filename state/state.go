@@ -86,7 +86,7 @@ type State struct {
 	height uint64
 	tree   tree
 	deltas []*delta       // newest first; the newest may be of a commit under way, height+1
-	holds  map[uint64]int // heights that somebody still reads
+	holds  map[uint64]int // readers of each height that is still read
 	broken error          // a commit failed half-way: only opening again mends it
 }
 
@@ -272,7 +272,7 @@ func (s *State) has(height uint64) error {
 	return nil
 }
 
-// forget drops the oldest deltas that nobody needs. It needs mu held for writing.
+// forget drops the oldest deltas that no reader needs. It needs mu held for writing.
 func (s *State) forget() {
 	oldest := s.height - min(s.height, kept)
 	for h := range s.holds {

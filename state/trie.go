@@ -20,8 +20,8 @@ import (
 //	             b being the first bit in which two of them differ
 //
 // so that the hash follows from the set alone, and a path is as long as the number
-// of branches that keys really make: log2(keys) and a few, or as many as somebody has
-// ground, at twice the work for each.
+// of branches that keys really make: log2(keys) and a few, or as many as a stranger
+// has ground, at twice the work for each.
 //
 // Leaves, branches and the nodes above the buckets are hashed in three contexts: none
 // of them can be shown as another.

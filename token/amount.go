@@ -86,8 +86,8 @@ func (a *Amount) UnmarshalText(b []byte) (err error) {
 	return err
 }
 
-// ParseAmount reads 1.5WAL or 1500000000FROST. A bare number is refused: nobody
-// shall lose money to a unit that was guessed.
+// ParseAmount reads 1.5WAL or 1500000000FROST. A bare number is refused: no owner shall
+// lose money to a unit that was guessed.
 func ParseAmount(s string) (Amount, error) {
 	fail := func(why string) (Amount, error) {
 		return 0, fmt.Errorf("amount %q: %s (write it as 1.5WAL or 1500000000FROST)", s, why)

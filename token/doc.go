@@ -4,5 +4,5 @@
 // The promise: arithmetic on amounts never wraps; a signature is always over a
 // purpose and a chain, so that none can be shown for another.
 //
-// Left to others: who may spend, what is owed, where keys are kept.
+// Left to others: the right to spend, debts, and where keys are kept.
 package token

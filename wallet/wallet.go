@@ -111,7 +111,7 @@ func Load(path string, loose bool, passphrase func() (string, error)) (token.Key
 	return key, nil
 }
 
-// Text is the plain form of a key: whoever has it has the money.
+// Text is the plain form of a key: its holder has the money.
 func Text(key token.Key) string {
 	seed := key.Seed()
 	return header + hex.EncodeToString(seed[:]) + "\n"

@@ -1,10 +1,10 @@
 // Package secretfile reads files that hold secrets, and refuses those that others may
 // read or write.
 //
-// The promise: what Read returns without an error came from a file whose mode lets
-// nobody but its owner read or write it, and whose owner is the user that runs the
-// program, or root. What is no regular file (a pipe, /dev/stdin) has no mode that means
-// anything, and is read.
+// The promise: what Read returns without an error came from a file whose mode lets only
+// its owner read or write it, and whose owner is the user that runs the program, or root.
+// What is no regular file (a pipe, /dev/stdin) has no mode that means anything, and is
+// read.
 //
 // Left to others: whether a user said that it shall be read all the same, and what is
 // in it.
