@@ -162,7 +162,7 @@ func (t *trial) fill(ctx context.Context, shape blob.Shape) error {
 
 // keep stores the two fragments of a place.
 func (t *trial) keep(ctx context.Context, s *redstuff.Stripe, path []blob.Hash, place blob.Place) error {
-	w := s.Tree().Witness(place, s.Parity(place), path)
+	w := s.Tree().Witness(place, blob.Roots{}, path)
 	roots, err := w.Prove(t.c, 0, place)
 	if err != nil {
 		return err

@@ -231,7 +231,7 @@ func (k keeper) keep(ctx context.Context, c blob.Commitment, places []blob.Place
 		if err != nil {
 			return err
 		}
-		w := tree.Witness(p, blob.Roots{Row: row.Parity(), Column: column.Parity()}, in.Path)
+		w := tree.Witness(p, blob.Roots{}, in.Path)
 		pieces = append(pieces, store.Piece{Fragment: row, Witness: w}, store.Piece{Fragment: column, Witness: w})
 	}
 	err = k.n.store.Put(ctx, c.ID, pieces...)

@@ -252,25 +252,12 @@ func lostPlaces(missing []blob.Position, axis blob.Axis, from, to uint32) []blob
 	return out
 }
 
-// keepRebuilt writes rebuilt fragments with their witnesses. The witness of a place
-// grows: the parity root of the other axis stays as it was learnt.
+// keepRebuilt writes rebuilt fragments with their witnesses.
 func (n *Node) keepRebuilt(ctx context.Context, list fetch.StripeList, fragments []blob.Possession) error {
 	pieces := make([]store.Piece, len(fragments))
 	for i, f := range fragments {
 		at := f.Position()
-		var parity blob.Roots
-		old, err := n.store.Witness(at.Blob, at.Stripe, at.Place)
-		if err == nil {
-			parity = old.Parity
-		} else if !errors.Is(err, store.ErrMissing) {
-			return err
-		}
-		if at.Axis == blob.Row {
-			parity.Row = f.Parity()
-		} else {
-			parity.Column = f.Parity()
-		}
-		pieces[i] = store.Piece{Fragment: f, Witness: list.Tree.Witness(at.Place, parity, list.Path)}
+		pieces[i] = store.Piece{Fragment: f, Witness: list.Tree.Witness(at.Place, blob.Roots{}, list.Path)}
 	}
 	if err := n.store.Put(ctx, list.Commitment().ID, pieces...); err != nil {
 		return err

@@ -9,9 +9,10 @@ import (
 	"github.com/walrus-network/walrus/kv"
 )
 
-// Piece is a fragment to be kept, with the witness of its place in its stripe. The
-// witness must have been proven (it is how the fragment could be checked at all);
-// both fragments of a place carry the same, and it is kept once.
+// Piece is a fragment to be kept, with the witness of its place in its stripe. The witness
+// must have been proven, since the fragment was checked with it. Both fragments of a place
+// have the same witness, which is kept once. Its parity roots are filled in by Put, each
+// from the fragment of its axis: a caller leaves them empty.
 type Piece struct {
 	Fragment blob.Possession
 	Witness  blob.Witness
