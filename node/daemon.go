@@ -27,7 +27,7 @@ import (
 // what the kernel counts beside the heap it runs in 512 MB.
 const memoryLimit = 320 << 20
 
-// stagedCapacity bounds what strangers who have paid nothing may fill of a node that
+// stagedCapacity bounds what strangers that have paid nothing may fill of a node that
 // keeps as much as its disk takes.
 const stagedCapacity = 4 << 30
 

@@ -6,8 +6,8 @@
 // verified and is durable, and the ledger shows a live registration; nothing is
 // deleted that the ledger does not state has ended.
 //
-// Recovery is one loop: duty minus possession is work, after a crash, a new shard,
-// a straggler's upload or a rotten sector alike. Nobody sends "repair".
+// Recovery is one loop: duty minus possession is work, after a crash, a new shard, a
+// straggler's upload or a rotten sector alike. No message asks for a repair.
 //
 // Left to others: what the ledger decides (package ledger), how it agrees (comet).
 package node

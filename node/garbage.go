@@ -109,8 +109,8 @@ func (n *Node) ending(v ledger.View, d duty, id blob.ID, m blob.Manifest, moved 
 	return doomed{id: id}, err == nil && buried && t.MayGo(d.epoch), err
 }
 
-// drop asks the ledger once more, for it may have moved on since the list was made,
-// and drops while nobody signs: what was stored anew meanwhile stays.
+// drop asks the ledger once more, for it may have moved on since the list was made, and
+// drops while no confirmation is signed: what was stored anew meanwhile stays.
 func (n *Node) drop(ctx context.Context, x doomed) error {
 	n.drops.Lock()
 	defer n.drops.Unlock()
@@ -163,7 +163,7 @@ func (n *Node) handedOver(d duty, id blob.ID, m blob.Manifest) ([]blob.Place, er
 	return slices.DeleteFunc(others, func(p blob.Place) bool { return missing[p] == 2*c.Layout.Stripes }), nil
 }
 
-// dropStaged ends uploads that nobody registered in time. A staged blob was never
+// dropStaged ends uploads that were not registered in time. A staged blob was never
 // promised: no confirmation was signed for it.
 func (n *Node) dropStaged(ctx context.Context, now time.Time) error {
 	staged, err := n.store.Staged()
@@ -187,8 +187,8 @@ func (n *Node) endStaged(ctx context.Context, id blob.ID) error {
 	return err
 }
 
-// dropIfUnpaid drops a staged blob that nobody is sending and nobody has paid for;
-// one that was paid for is kept. drops must be held.
+// dropIfUnpaid drops a staged blob that no client is sending or has paid for; one that
+// was paid for is kept. drops must be held.
 func (n *Node) dropIfUnpaid(ctx context.Context, id blob.ID) (dropped bool, err error) {
 	if n.incoming.any(id) {
 		return false, nil

@@ -32,8 +32,8 @@ const maxStaged = 4096
 // keeper answers the fragment protocol for a node.
 type keeper struct{ n *Node }
 
-// Receive takes a blob: it asks for what it lacks, verifies every leaf of every
-// fragment, writes them, and signs when the ledger shows that somebody pays.
+// Receive takes a blob: it asks for what it lacks, verifies every leaf of every fragment,
+// writes them, and signs when the ledger shows a live registration.
 func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.Confirmation, error) {
 	c, err := in.Manifest().Commitment()
 	if err != nil {
@@ -90,7 +90,7 @@ func (k keeper) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.
 const abandonLimit = 10 * time.Second
 
 // abandon drops what an upload left in the corner, unless another client sends the same
-// blob or somebody has paid for it.
+// blob or it is paid for.
 func (k keeper) abandon(id blob.ID) {
 	ctx, cancel := context.WithTimeout(context.Background(), abandonLimit) // the upload's own has ended
 	defer cancel()
@@ -118,8 +118,8 @@ func (k keeper) Paid(ctx context.Context, id blob.ID) bool {
 }
 
 // admit makes a place for a blob: what is paid for among what is kept, else in the
-// corner. There whoever came first and is not being sent any more makes room: nothing
-// was promised for it, and a stranger must not fill the corner for an hour.
+// corner. There the oldest blob that is not being sent any more makes room: nothing was
+// promised for it, and a stranger must not fill the corner for an hour.
 func (k keeper) admit(ctx context.Context, c blob.Commitment, m blob.Manifest) error {
 	d, entry, known, err := k.registration(ctx, c.ID)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // whole life. It holds the process's number.
 //
 // The lock belongs to the file itself: whichever way its directory is spelled, linked,
-// mounted or moved, whoever asks for the lock learns whether the node runs.
+// mounted or moved, a process that asks for the lock learns whether the node runs.
 const LockName = "node.lock"
 
 // lockVariable hands a lock that is held already to the process that is started: its
@@ -76,7 +76,7 @@ func heldBy(dir string, pid int) error {
 	return fmt.Errorf("%s: %w (pid %d): stop it first", dir, ErrRunning, pid)
 }
 
-// inherited is the lock that whoever started this process handed on.
+// inherited is the lock that the parent of this process handed on.
 func inherited(path string) *Lock {
 	text, ok := os.LookupEnv(lockVariable)
 	if !ok {
@@ -158,8 +158,8 @@ func Holder(dir string) (pid int, held bool, err error) {
 	return 0, true, nil
 }
 
-// databaseHeld says whether a process has a database of the node open. It does where
-// somebody has removed the lock's file below a node that runs.
+// databaseHeld says whether a process has a database of the node open. It does where the
+// lock's file was removed below a node that runs.
 func databaseHeld(dir string) bool {
 	for _, name := range []string{FragmentsDir, filepath.Join(LedgerDir, "db")} {
 		f, err := os.Open(filepath.Join(dir, name))

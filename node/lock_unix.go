@@ -22,7 +22,7 @@ func lockFile(f *os.File) error {
 	return err
 }
 
-// isLocked says whether somebody holds the lock on a file. Two that ask at once do not
+// isLocked says whether a process holds the lock on a file. Two that ask at once do not
 // take each other for a node.
 func isLocked(f *os.File) (bool, error) {
 	err := syscall.Flock(int(f.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)

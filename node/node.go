@@ -68,7 +68,7 @@ type Node struct {
 	progress progress
 	incoming incoming
 	intake   *semaphore.Weighted // bytes of stripes that uploads have brought
-	drops    sync.RWMutex        // who drops a blob writes, who signs for one reads
+	drops    sync.RWMutex        // held for writing to drop a blob, for reading to sign for one
 	pending  *pending            // of the recovery loop alone
 	swept    sweep               // of the garbage loop alone
 	freeze   rounds.Freeze
@@ -76,8 +76,8 @@ type Node struct {
 	conduct  Conduct // fixed once Run began
 }
 
-// New wires a node from its parts; it serves from Run on. The parts belong to the
-// caller, who closes them after Run has returned.
+// New wires a node from its parts; it serves from Run on. The parts belong to the caller,
+// which closes them after Run has returned.
 func New(c Config, secret token.Secret, chain token.ChainID, host *p2p.Host, s *store.Store, l Ledger, log *slog.Logger) *Node {
 	key := secret.Key()
 	n := &Node{

@@ -139,7 +139,7 @@ func (p *pending) due(now time.Time) []*work {
 // part is how much of the node's fragments of the blob is missing, in thousandths of a stripe.
 func (w *work) part() int { return 1000 * w.missing / w.c.Layout.Stripes }
 
-// failed notes that a repair failed: at first it is tried again soon, since those who
+// failed notes that a repair failed: at first it is tried again soon, since nodes that
 // restart together are back in a moment.
 func (w *work) failed(now time.Time) {
 	w.tries++

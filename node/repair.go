@@ -27,7 +27,7 @@ const (
 	// accuseLimit is how long the report of a bad encoding waits for a block.
 	accuseLimit = 30 * time.Second
 	// patientTries is how often a row waits for k2 columns to be reachable before it is
-	// rebuilt from whole rows, which moves several times more: those who restart
+	// rebuilt from whole rows, which moves several times more: nodes that restart
 	// together are back in a moment.
 	patientTries = 4
 	// repairBatch bounds the fragment bytes that are rebuilt at a time.
@@ -74,7 +74,7 @@ func (n *Node) recoverOnce(ctx context.Context) (clean bool, err error) {
 	}
 	for _, w := range n.pending.due(looked) {
 		if ctx.Err() != nil || time.Since(looked) > lookWhileBusy {
-			return false, nil // who holds what may have changed
+			return false, nil // the holders may have changed
 		}
 		if n.incoming.underWay(w.c.ID) {
 			continue
@@ -125,8 +125,8 @@ func (n *Node) look(ctx context.Context, now time.Time) (d duty, directory *fetc
 	return d, directory, err
 }
 
-// accuse shows the ledger that a blob is badly encoded: it then ends for good, and
-// nobody tries to repair it any more.
+// accuse shows the ledger that a blob is badly encoded: it then ends for good, and no
+// node tries to repair it any more.
 func (n *Node) accuse(ctx context.Context, id blob.ID, proof redstuff.BadEncoding) {
 	ctx, cancel := context.WithTimeout(ctx, accuseLimit)
 	defer cancel()

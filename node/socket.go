@@ -76,7 +76,7 @@ func serveSocket(ctx context.Context, dir string, handler http.Handler) error {
 }
 
 // listenPrivately listens on a unix socket that only its owner may use. The socket comes
-// to be in a directory of its own that nobody else may enter, and is moved from there
+// to be in a directory of its own that only the owner may enter, and is moved from there
 // once it has its rights: at no moment does it stand open with those of the umask.
 func listenPrivately(path string) (net.Listener, error) {
 	dir := filepath.Join(filepath.Dir(path), ".s") // short: the system bounds a socket's path

@@ -68,7 +68,7 @@ type cause struct {
 	words []string
 	// advice is what an operator can do about it. None of it loses anything.
 	advice func(c *Chain) string
-	as     error // what the cause is for whoever called; may be nil
+	as     error // the cause as callers match it; may be nil
 }
 
 func causes() []cause {

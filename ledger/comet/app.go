@@ -20,7 +20,7 @@ import (
 // are in the state.
 const appVersion = 1
 
-// receiptsKept is how many receipts are remembered for those who ask after their
+// receiptsKept is how many receipts are remembered for callers that ask after their
 // transaction was committed: some minutes' worth of full blocks.
 const receiptsKept = 1 << 16
 
@@ -39,8 +39,8 @@ type app struct {
 	execute func(ledger.Block) (ledger.Result, error)
 	// catchingUp says that blocks come from CometBFT's block sync. Set by Chain.
 	catchingUp func() bool
-	// hadTheTurn says whether a proposed block is by who had the turn to propose. It is
-	// called from ProcessProposal alone. Set by Chain.
+	// hadTheTurn says whether a block's proposer had the turn to propose it. It is called
+	// from ProcessProposal alone. Set by Chain.
 	hadTheTurn func(block, proposer []byte) bool
 	urgent     func() [][]byte // see Options
 	// knocks judges a connection to CometBFT's port before its handshake. Set by Chain.
@@ -131,7 +131,7 @@ func (a *app) CheckTx(_ context.Context, r *abci.RequestCheckTx) (*abci.Response
 	return &abci.ResponseCheckTx{Code: uint32(ledger.CodeOf(err)), Log: err.Error()}, nil
 }
 
-// FinalizeBlock works out an agreed block. Logs are kept for those who asked and
+// FinalizeBlock works out an agreed block. Logs are kept for the callers of this node and
 // not handed on: they are no part of what is agreed.
 func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
 	b, err := a.agreed(r)
@@ -142,8 +142,9 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	if err != nil {
 		err = a.broken(fmt.Errorf("block %d: %w", r.Height, err))
 		if errors.Is(err, ledger.ErrRules) && a.catchingUp() {
-			// CometBFT would end the process with a trace, in a goroutine that nobody can
-			// guard. It ends alone; Chain.Run, which was told, ends the rest.
+			// CometBFT would end the process with a trace, in a goroutine that no caller
+			// can guard. So this goroutine alone ends here; Chain.Run was told, and ends
+			// the rest.
 			runtime.Goexit()
 		}
 		return nil, err
@@ -208,7 +209,7 @@ func (a *app) doubleSigns(evidence []abci.Misbehavior) (out []ledger.DoubleSign,
 	return out, nil
 }
 
-// Commit makes the block durable and tells whoever waits.
+// Commit makes the block durable and tells the callers that wait.
 func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit, error) {
 	if err := a.machine.Commit(); err != nil {
 		return nil, a.broken(fmt.Errorf("commit: %w", err))
@@ -229,7 +230,7 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	a.block, a.settled = nil, height
 	close(a.changed)
 	a.changed = make(chan struct{})
-	return &abci.ResponseCommit{}, nil // all blocks are kept: who joins late starts from the first
+	return &abci.ResponseCommit{}, nil // all blocks are kept: a node that joins late starts from the first
 }
 
 // settle needs mu held. A transaction may be in several blocks: the last time that

@@ -32,7 +32,7 @@ import (
 // ErrFailed is returned where a node cannot take part in the ledger any more.
 var ErrFailed = errors.New("the ledger cannot go on here")
 
-// Options say who a chain's node is.
+// Options are the settings of a chain's node.
 type Options struct {
 	Dir     string // of the ledger; wiping it loses nothing that others do not have
 	KeyDir  string // of what was signed last
@@ -40,7 +40,7 @@ type Options struct {
 	Key     token.Key
 	BLS     token.BLSKey // signs this node's part of each round's draw
 	Listen  string       // host:port of CometBFT's transport
-	// Peers gives who else is to be connected to, now: called every second or so.
+	// Peers gives the peers to be connected to now: called every second or so.
 	Peers    func() []Peer
 	Waiting  int      // transactions that may wait for a block; 0: 10,000
 	Attester Attester // nil: this node listens to no challenge
@@ -189,7 +189,7 @@ func (c *Chain) config() *cfg.Config {
 	o.P2P.AddrBookStrict = false
 	o.P2P.AddrBook = "addrbook.json"
 	o.P2P.AllowDuplicateIP = true // several nodes behind one router, or on one machine
-	// Who of them has a place is decided by peers: before the handshake by address, and
+	// peers decides which of them have a place: before the handshake by address, and
 	// after it by name.
 	o.FilterPeers = true
 	o.P2P.MaxNumInboundPeers, o.P2P.MaxNumOutboundPeers = maxConnections, maxConnections
@@ -248,8 +248,8 @@ func (c *Chain) outdated() error {
 	return nil
 }
 
-// lingering is how many blocks' time a node that stops for newer rules still hands on
-// the parts of its last block and the votes for it: who lacks them would wait in vain
+// lingering is how many blocks' time a node that stops for newer rules still hands on the
+// parts of its last block and the votes for it: a node that lacks them would wait in vain
 // among nodes that have stopped.
 const lingering = 10
 

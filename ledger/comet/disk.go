@@ -150,7 +150,7 @@ func (d *cometDisk) iterate(start, end []byte, reverse bool) (dbm.Iterator, erro
 	return &cometIterator{d.db.Iterate(from, to, reverse), len(d.prefix), start, end}, nil
 }
 
-// Close does nothing: the database belongs to whoever opened it.
+// Close does nothing: the database belongs to the caller that opened it.
 func (d *cometDisk) Close() error { return nil }
 
 func (d *cometDisk) NewBatch() dbm.Batch { return &cometBatch{d, d.db.Batch()} }

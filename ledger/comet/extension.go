@@ -37,8 +37,8 @@ type voice struct {
 	work   sync.WaitGroup
 }
 
-// prepare begins to sign the reveal of a round: a signature takes a millisecond, and
-// those who vote wait for each other. What it returns waits for the signature.
+// prepare begins to sign the reveal of a round: a signature takes a millisecond, and the
+// voters wait for each other. What it returns waits for the signature.
 func (v *voice) prepare(r challenge.Round) (reveal func() []byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -88,8 +88,8 @@ func (a *app) wanted(height int64) (w ledger.Wants, known bool, err error) {
 }
 
 // checkExtension says whether an extension may stand in a vote on a block, by its form
-// and by what the state before that block wants: all who vote on it judge alike. What it
-// says is for the block that carries it.
+// and by what the state before that block wants: all its voters judge alike. The block
+// that carries the extension judges what it says.
 func checkExtension(extension []byte, w ledger.Wants, known bool, shards int) error {
 	e, err := challenge.DecodeExtension(extension, shards)
 	switch {

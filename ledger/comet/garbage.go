@@ -17,8 +17,8 @@ const (
 	wrongPeers    = 4096        // peers that are remembered
 )
 
-// wrongs remembers who has sent transactions that no honest program signs: with wrong
-// signatures, certificates or proofs. To see that costs a pairing each time.
+// wrongs remembers the peers that have sent transactions which no honest program signs:
+// with wrong signatures, certificates or proofs. To see that costs a pairing each time.
 type wrongs struct {
 	now func() time.Time
 
@@ -65,7 +65,8 @@ func (w *wrongs) note(p peer.ID, code ledger.Code) {
 	}
 }
 
-// forget drops those whose time is over, and all where nobody's is: mu is held.
+// forget drops the peers whose time is over, and all if wrongPeers or more would be left:
+// mu is held.
 func (w *wrongs) forget() {
 	kept := map[peer.ID]*wrongdoer{}
 	for p, d := range w.peers {

@@ -191,8 +191,8 @@ func (r blocksGate) RemovePeer(p p2p.Peer, reason any) {
 	r.Reactor.RemovePeer(p, reason)
 }
 
-// FilterMsgBytes refuses blocks and heights of peers that nobody here asked: a stranger
-// must not make a node believe that it is behind, or at the tip.
+// FilterMsgBytes refuses blocks and heights of peers that this node did not ask: a
+// stranger must not make a node believe that it is behind, or at the tip.
 func (r blocksGate) FilterMsgBytes(channel byte, src p2p.Peer, b []byte) error {
 	return r.Reactor.FilterMsgBytes(channel, src, b)
 }
@@ -217,7 +217,8 @@ func (r blocksGate) Receive(e p2p.Envelope) {
 	}
 }
 
-// evidenceGate takes evidence of members only. Who else has some shows it to the ledger.
+// evidenceGate takes evidence from members only. Any other peer that has some shows it to
+// the ledger, in a transaction.
 type evidenceGate struct {
 	*evidence.Reactor
 	g *gate

@@ -53,8 +53,9 @@ func newGuard(key token.Key, dir string, newLedger bool) (*guard, error) {
 	case errors.Is(err, fs.ErrNotExist) && !newLedger:
 		return &guard{FilePV: pv, blank: true}, nil
 	case errors.Is(err, fs.ErrNotExist):
-		// An empty record says: never signed. Whoever is stopped before its first vote
-		// may come back and give it; a network that all waited in would never begin.
+		// An empty record says: never signed. A node that is stopped before its first
+		// vote may come back and give it; a network in which all nodes waited would never
+		// begin.
 		b, err := cmtjson.Marshal(pv.LastSignState)
 		if err == nil {
 			err = os.WriteFile(path, b, 0o600)
@@ -83,10 +84,10 @@ func (g *guard) may(height int64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.blank && g.from == 0 {
-		// Nobody is asked to sign before the node has caught up: this is the tip.
+		// CometBFT asks for no signature before the node has caught up: this is the tip.
 		g.from = height + quietBlocks
 		if height == 1 && g.unborn {
-			g.from = 1 // at the genesis nobody has signed anything
+			g.from = 1 // at the genesis no node has signed anything
 		}
 	}
 	if height < g.from {

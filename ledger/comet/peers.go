@@ -13,12 +13,12 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 )
 
-// Who is connected to the agreement's port beside the committee. A member of the
-// committee, of the one before or of the next always has a place.
+// How many peers beside the committee are connected to the agreement's port. A member of
+// the committee, of the one before or of the next always has a place.
 const (
 	maxRegistered    = 32 // nodes on the ledger that are in no committee: they follow the chain
 	maxNetRegistered = 8  // of them from one network of addresses
-	maxStrangers     = 8  // anybody: a node that has yet to register
+	maxStrangers     = 8  // any other peer: a node that has yet to register
 	maxNetStrangers  = 2
 	strangerStays    = 30 * time.Second // then it makes room for another
 
@@ -30,7 +30,7 @@ const (
 
 	maxConnections = 1500 // in all: a thousand members, and the others
 
-	lookAgain = time.Second // for who is a member
+	lookAgain = time.Second // for changes of the members
 )
 
 // rank is what a peer of the agreement may do.
@@ -47,7 +47,7 @@ var (
 	errHalfOpen = errors.New("too many connections from there have not ended their handshake")
 )
 
-// peers decides who may be connected to the agreement's port.
+// peers decides which peers may be connected to the agreement's port.
 type peers struct {
 	machine       func() *ledger.Machine
 	countLoopback bool
@@ -81,7 +81,8 @@ func (s *peers) of(id p2p.ID) rank {
 	return rankStranger
 }
 
-// look reads who is in the committees; mu is held. What cannot be read leaves it as it is.
+// look reads the members of the committees; mu is held. A failure to read changes
+// nothing.
 func (s *peers) look() {
 	now := s.now()
 	if s.members != nil && now.Sub(s.looked) < lookAgain {

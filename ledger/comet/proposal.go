@@ -206,8 +206,9 @@ func (a *app) judgeVotes(w ledger.Wants, r *abci.RequestProcessProposal) (refuse
 }
 
 // judgeLast judges the proposer's own signature. CometBFT lets a proposer write any
-// validator's name on its block: a few who work together could choose among their
-// signatures, and so among draws. So the name must be that of who had the turn.
+// validator's name on its block: a few validators that work together could choose among
+// their signatures, and so among draws. So the name must be that of the validator that
+// had the turn.
 func (a *app) judgeLast(w ledger.Wants, last []byte, r *abci.RequestProcessProposal) (refused, err error) {
 	if !w.Last {
 		if len(last) > 0 {
@@ -237,8 +238,8 @@ func (a *app) judgeLast(w ledger.Wants, last []byte, r *abci.RequestProcessPropo
 }
 
 // carried is what an agreed block's transaction 0 says, and the block's transactions
-// without it. Its bytes were judged before; whoever replays the block comes to the same,
-// whatever they are: what is no transaction 0 is left for the ledger to refuse.
+// without it. Its bytes were judged before; every node that replays the block comes to
+// the same, whatever they are: what is no transaction 0 is left for the ledger to refuse.
 func (a *app) carried(w ledger.Wants, r *abci.RequestFinalizeBlock) (out []ledger.VoteExtension, last token.BLSSignature, txs [][]byte, err error) {
 	if !w.Carry || len(r.Txs) == 0 {
 		return nil, last, r.Txs, nil

@@ -23,7 +23,8 @@ func agreementOf(n *node.Node) (*consensus.State, error) {
 
 // hadTheTurn says whether a proposed block is by the validator whose turn to propose it
 // is, or was when more than two thirds of the power found it good. It reads what the
-// agreement holds under its own lock: only for who is called by it, as the app is.
+// agreement holds under its own lock: only a function that the agreement calls, like
+// those of the app, may use it.
 func (c *Chain) hadTheTurn(block, proposer []byte) bool {
 	now := &c.agreement.RoundState
 	rounds := []int32{now.Round}

@@ -38,10 +38,9 @@ func maxVotesBytes(validators int) int64 {
 // errVotes is returned for a transaction 0 that does not hold.
 var errVotes = errors.New("not the votes on the last block")
 
-// votes is transaction 0: what the validators added to their votes on the last block.
-// Which vote an entry belongs to is said by its place; who gave that vote, with what
-// power and in which round, is known from the last commit. So nobody is named twice
-// and no power can be made up.
+// votes is transaction 0: what the validators added to their votes on the last block. An
+// entry's place says which vote it belongs to; the last commit gives that vote's
+// validator, power and round. So no validator is named twice and no power can be made up.
 type votes struct {
 	_          struct{} `cbor:",toarray"`
 	Kind       string
@@ -62,8 +61,8 @@ func (v votes) encode() []byte {
 	return canon.Encode(v)
 }
 
-// isVotes says whether bytes begin as transaction 0 does: nobody but a proposer may
-// bring such, whatever follows.
+// isVotes says whether bytes begin as transaction 0 does: only a proposer may bring such
+// bytes, whatever follows.
 func isVotes(tx []byte) bool { return bytes.HasPrefix(tx, votesPrefix) }
 
 // decodeVotes reads transaction 0 of a block whose last commit has so many votes. It
@@ -97,7 +96,7 @@ type lastVotes struct {
 	shards int
 }
 
-// fit says whether an extension of vote i can be carried: it is signed by who voted, and
+// fit says whether an extension of vote i can be carried: it is signed by its voter, and
 // of a form that blocks take. Late votes come in without being looked at.
 func (l lastVotes) fit(i int, e signedExtension) error {
 	if l.votes[i].BlockIdFlag != cmtproto.BlockIDFlagCommit {

@@ -62,7 +62,7 @@ func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
 // ErrNoNode is returned where no node answers a question about the ledger.
 var ErrNoNode = errors.New("no node of the network answers: are the bootstrap addresses right, and this machine online?")
 
-// noAnswer is the error of a question that got no answer. Silence is no lie: nobody is
+// noAnswer is the error of a question that got no answer. Silence is no lie: no node is
 // blamed for it.
 type noAnswer struct{ err error }
 
