@@ -94,6 +94,9 @@ func times(n, stripes int) (out []int) {
 // What is told of a network is what happens when it is run: many seeded networks, the
 // real draw and the real questions.
 func TestTheStrengthToldIsThatOfTheDraw(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	const runs, rounds, bias = 400, 24, 0.03
 	for name, d := range map[string]*drawn{
 		"600 blobs of a stripe": newDrawn(t, 10, times(600, 1)...), "40 blobs of a stripe": newDrawn(t, 10, times(40, 1)...),

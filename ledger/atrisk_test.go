@@ -60,6 +60,9 @@ func free(unbonding uint64) Params {
 // asks for it back, in whatever block from the epoch before to the one after, and
 // whenever the proof comes while it may come, the slash takes the same.
 func TestStakeThatCountedIsSlashedWhateverTheOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	const fault = 2 // the epoch
 	for _, unbonding := range []uint64{1, 2, 3} {
 		p := free(unbonding)

@@ -324,6 +324,9 @@ func (c *chaos) unjudgedNow() bool {
 //
 //	go test ./ledger -run Histories -invariant.steps 1000000 -invariant.seed 77
 func TestRandomHistoriesKeepTheInvariants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	const each = 3000
 	histories := (*chaosSteps + each - 1) / each
 	done := make(chan *chaos, histories)

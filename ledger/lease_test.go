@@ -246,6 +246,9 @@ func (k *keeping) check() {
 }
 
 func TestEveryFrostOfALeaseIsWhereItBelongs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	seen := map[string]int{}
 	for seed := int64(1); seed <= 4; seed++ {
 		p := small()

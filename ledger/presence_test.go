@@ -10,6 +10,9 @@ import (
 // A node that proves nothing loses stake and shards, however it mixes failing with being
 // away: missing a reveal in every third round is no pardon.
 func TestWhoProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	for name, silent := range map[string]func(round uint64) bool{
 		"never silent":             func(uint64) bool { return false },
 		"silent in every third":    func(r uint64) bool { return r%3 == 0 && r < 8 },

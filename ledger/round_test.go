@@ -399,6 +399,9 @@ func TestEndingABlobAfterTheRevealsDoesNotSteerTheDraw(t *testing.T) {
 
 // A machine that is opened anew in any block of a round goes on alike.
 func TestARoundGoesOnAfterARestart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	a := newArena(t, 5)
 	for i := range 5 {
 		a.stored(i)

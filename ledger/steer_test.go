@@ -97,6 +97,9 @@ func (a *arena) untilDrawn(txs func() [][]byte) RoundState {
 // Between the opening of a round and its draw anybody may do anything to any blob: the
 // beacon draws the same stripes, and those are asked for whose blobs have not ended.
 func TestNothingDoneToBlobsMovesADraw(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	ended := 0
 	for seed := range int64(12) {
 		random := rand.New(rand.NewSource(seed))

@@ -265,6 +265,9 @@ func (p *player) drawable(v View, id staking.NodeID, epoch uint64) {
 }
 
 func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	voted := 0 // seeds in which votes changed a rule
 	for seed := range int64(4) {
 		params := small()

@@ -424,6 +424,9 @@ func TestRunWaitsForItsHandlers(t *testing.T) {
 
 // A handler that hangs is told to end; others do not wait for it for ever.
 func TestASlowHandlerDoesNotBlockForEver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	all := gossipers(t, 2, 1)
 	slow := newHost(t, 3, "net")
 	g, err := NewGossip(slow, testTopic)

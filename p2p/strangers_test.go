@@ -56,6 +56,9 @@ func (r *rig) read(t *testing.T) error {
 
 // Streams on which nothing is asked, or a byte only, keep nobody from reading.
 func TestSilentStrangersDoNotStopReads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	r := wariRig(t, 2)
 	if _, _, err := r.upload(t); err != nil {
 		t.Fatal(err)
@@ -294,6 +297,9 @@ func (halted) Answer(ctx context.Context, _ peer.ID, ask Ask, _ []byte) ([]byte,
 
 // Transactions that wait for ever are bounded in bytes, and others find room.
 func TestWaitingTransactionsOfStrangersStopNobody(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	server := wary(t)
 	server.ServeLedger(halted{})
 	var all sync.WaitGroup
@@ -338,6 +344,9 @@ func TestWaitingTransactionsOfStrangersStopNobody(t *testing.T) {
 
 // Connections that just stay make room for a newcomer.
 func TestConnectionsThatStayShutNobodyOut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	r := wariRig(t, 1)
 	if _, _, err := r.upload(t); err != nil {
 		t.Fatal(err)

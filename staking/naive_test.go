@@ -461,6 +461,9 @@ func (w *twins) play() {
 // TestPoolsDoWhatTheNaivePoolDoes plays the same against both. The bound on dust is
 // worked out beside, see twins; it must stay small as well, or it would show nothing.
 func TestPoolsDoWhatTheNaivePoolDoes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	const perOperation = 16 // FROST
 	played, worst, most := 0, 0.0, 0.0
 	for seed := *naiveSeed; played < *naiveOps; seed++ {

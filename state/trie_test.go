@@ -153,6 +153,9 @@ func grind(buckets, bucket, n int) [][]byte {
 const proofBound = 4096
 
 func TestAProofStaysShortInABucketThatManyKeysWereGroundInto(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	for _, x := range []struct{ buckets, ground, plain int }{
 		{4096, 2000, 0}, {1 << 4, 100_000, 0},
 		{1 << 10, 1000, 25_000}, // as full as 2^20 buckets of 2.5 * 10^7 keys

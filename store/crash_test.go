@@ -85,6 +85,9 @@ type crashState struct {
 }
 
 func TestWhatWasAcknowledgedSurvivesKilling(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	dir := t.TempDir()
 	st := crashState{put: map[blob.Position]int{}, dropped: map[int]bool{}, dropping: map[int]bool{}}
 	blobs := map[int]*encoded{}

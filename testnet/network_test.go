@@ -33,6 +33,9 @@ func startNet(ctx context.Context, t testing.TB, o Options) *running {
 // startNetOf is startNet with another program than the test's.
 func startNetOf(ctx context.Context, t testing.TB, o Options, program Command) *running {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a network of nodes: run it without -short")
+	}
 	o.Dir = filepath.Join(t.TempDir(), "net")
 	net, err := Create(o, program)
 	if err != nil {

@@ -14,6 +14,10 @@ import (
 
 // launchAsked starts a testnet whose nodes are asked for proof in short rounds.
 func launchAsked(t *testing.T) *developer {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a network of nodes: run it without -short")
+	}
 	home(t)
 	d := &developer{t, t.TempDir(), filepath.Join(t.TempDir(), "net")}
 	o := testnet.Default()

@@ -32,6 +32,10 @@ func startTestnet(t *testing.T) *developer {
 
 // launch starts a testnet of some shape.
 func launch(t *testing.T, shape ...string) *developer {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a network of nodes: run it without -short")
+	}
 	home(t)
 	d := &developer{t, t.TempDir(), filepath.Join(t.TempDir(), "net")}
 	t.Cleanup(func() { // also when up failed half way

@@ -81,6 +81,10 @@ func freeAddr(t testing.TB) string {
 
 func newCluster(t testing.TB, members int) *cluster {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a network of nodes: run it without -short")
+	}
+	t.Helper()
 	c := &cluster{t: t, wallet: token.KeyFromSeed([32]byte{7})}
 	c.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
 		Accounts: []ledger.GenesisAccount{{Address: c.wallet.Address(), Amount: 1000 * token.WAL}}}

@@ -236,6 +236,9 @@ func (p *parade) steer(rounds int, detection, worth float64) (out steered) {
 // what it would pay. Its gain is the part of the shard-rounds that it would lose by being
 // found out, less what it pays; the test's log is the table of doc/threat-model.md.
 func TestTheBestCoalitionGainsLessThanAHundredth(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of processor time: run it without -short")
+	}
 	const rounds = 336 * 40
 	coalitions := map[string][]int64{
 		"8 nodes of a shard, side by side": {1, 1, 1, 1, 1, 1, 1, 1}, "4 nodes of two": {2, 2, 2, 2}, "2 nodes of four": {4, 4}, "one node of eight": {8},
