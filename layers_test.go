@@ -49,16 +49,18 @@ var house = map[string]room{
 	"node":                {8, nil, "keeps what it promised"},
 	"doctor":              {9, []string{"golang.org/x/sys"}, "examines a node: runs none"},
 	"gateway":             {8, nil, "HTTP for blobs"},
-	"testnet":             {9, nil, "processes: starts nodes, is none"},
-	"bench":               {10, nil, "measures; nothing depends on it"},
-	"sim":                 {10, nil, "drives the real ledger; knows no network"},
-	"cmd/walrus":          {11, []string{"github.com/spf13", "github.com/schollz/progressbar", "golang.org/x/term"}, "words typed by people"},
+	"testnet/adversary":   {9, nil, "breaks the rules as a conduct: starts nothing"},
+	"testnet":             {10, nil, "processes: starts nodes, is none"},
+	"testnet/demo":        {11, nil, "a story on a testnet: holds no fault of its own"},
+	"bench":               {11, nil, "measures; nothing depends on it"},
+	"sim":                 {11, nil, "drives the real ledger; knows no network"},
+	"cmd/walrus":          {12, []string{"github.com/spf13", "github.com/schollz/progressbar", "golang.org/x/term"}, "words typed by people"},
 }
 
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
-	"github.com/libp2p/go-libp2p":      {"p2p", "fetch", "node/rounds", "node", "ledger/light", "ledger/comet", "testnet", "bench"}, // beside p2p: the type of a peer's name
+	"github.com/libp2p/go-libp2p":      {"p2p", "fetch", "node/rounds", "node", "ledger/light", "ledger/comet", "testnet", "testnet/adversary", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/cometbft":              {"ledger/light", "ledger/comet"},
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"doctor", "cmd/walrus"},
@@ -249,7 +251,7 @@ func TestPeoplesNumbersAreReadInOnePlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	descriptor := filepath.Join("cmd", "walrus", "outfile.go") // the system's numbers, in names of descriptors
-	for _, path := range append(files, "node/file.go", "testnet/adversary.go", "token/amount.go") {
+	for _, path := range append(files, "node/file.go", "testnet/adversary/adversary.go", "token/amount.go") {
 		if strings.HasSuffix(path, "_test.go") || path == descriptor {
 			continue
 		}

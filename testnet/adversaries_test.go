@@ -17,12 +17,13 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/testnet/adversary"
 )
 
 // arena is a network in which some nodes are adversaries, with blobs to be asked for.
 type arena struct {
 	*running
-	adversaries map[int]Adversary
+	adversaries map[int]adversary.Adversary
 }
 
 const (
@@ -30,7 +31,7 @@ const (
 	arenaBlobs = 24
 )
 
-func startArena(ctx context.Context, t *testing.T, adversaries map[int]Adversary) *arena {
+func startArena(ctx context.Context, t *testing.T, adversaries map[int]adversary.Adversary) *arena {
 	t.Helper()
 	o := challenged(arenaNodes)
 	o.Adversaries = adversaries
@@ -266,7 +267,7 @@ func (a *arena) avoided(i int) (n int) {
 func meet(t *testing.T, epochs uint64, words ...string) *arena {
 	t.Helper()
 	t.Parallel() // they wait for blocks, most of the time
-	all, err := ParseAdversaries(words, arenaNodes)
+	all, err := adversary.ParseList(words, arenaNodes)
 	if err != nil {
 		t.Fatal(err)
 	}

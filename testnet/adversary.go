@@ -4,159 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
-	"math"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/walrus-network/walrus/internal/number"
-	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/testnet/adversary"
 )
 
-// adversaryName is the file in a node's directory that says which adversary it is, in
-// the words of ParseAdversary. An honest node has none.
+// adversaryName is the file in a node's directory that names the node's adversary, as
+// adversary.Parse reads it. The directory of an honest node has none.
 const adversaryName = "adversary"
 
-// ErrAdversary is returned for words that name no adversary.
-var ErrAdversary = errors.New("no such adversary")
-
-// Adversary is a node that does not keep to the rules.
-type Adversary struct {
-	Kind   string  `json:"kind"`
-	Number float64 `json:"number"` // how far it goes; 0 for a kind that takes none
-}
-
-// strategy is a kind of adversary.
-type strategy struct {
-	what    string        // it does, for people
-	number  func() bounds // it takes; nil: none
-	conduct func(n float64) node.Conduct
-}
-
-// bounds is what an adversary's number may be.
-type bounds struct {
-	usual, least, most float64
-	whole              bool
-	of                 string // its meaning, for people
-}
-
-func part(usual float64, of string) func() bounds {
-	return func() bounds { return bounds{usual: usual, most: 1, of: of} }
-}
-
-func count(usual float64, of string) func() bounds {
-	return func() bounds { return bounds{usual: usual, most: 100_000, whole: true, of: of} }
-}
-
-// strategies is all kinds of adversaries.
-func strategies() map[string]strategy {
-	return map[string]strategy{
-		"lazy":        {"drops a part of its fragments, and neither repairs nor declares them", part(0.1, "the part of its fragments that it drops"), func(n float64) node.Conduct { return Lazy{Drops: n}.Conduct() }},
-		"truncator":   {"drops a part of the symbols inside every fragment", part(0.1, "the part of each fragment's symbols that it drops"), func(n float64) node.Conduct { return Truncator{Drops: n}.Conduct() }},
-		"outsourcer":  {"keeps nothing, and fetches what it is asked for", nil, func(float64) node.Conduct { return Outsourcer{}.Conduct() }},
-		"forger":      {"signs proofs that are false", nil, func(float64) node.Conduct { return Forger{}.Conduct() }},
-		"replayer":    {"sends its old proofs again, and others' as its own", nil, func(float64) node.Conduct { return new(Replayer).Conduct() }},
-		"silent":      {"proves nothing, but votes", nil, func(float64) node.Conduct { return Silent{}.Conduct() }},
-		"withholder":  {"shows its proofs to a few only", count(1, "how many nodes it shows them to"), func(n float64) node.Conduct { return (&Withholder{Shown: int(n)}).Conduct() }},
-		"accuser":     {"says that it heard nobody's proof", nil, func(float64) node.Conduct { return Accuser{}.Conduct() }},
-		"rubberstamp": {"says that it heard every proof, without a look", nil, func(float64) node.Conduct { return Rubberstamp{}.Conduct() }},
-		"grinder":     {"is lazy, and uses its turns to propose so as not to be asked for what it dropped", part(0.1, "the part of its fragments that it drops"), func(n float64) node.Conduct { return Grinder{Lazy{Drops: n}}.Conduct() }},
-		"flooder":     {"floods the topic of the proofs with garbage", count(2000, "how many messages it sends in a round"), func(n float64) node.Conduct { return Flooder{Messages: int(n)}.Conduct() }},
-	}
-}
-
-// AdversaryKinds lists the kinds for people: a line each.
-func AdversaryKinds() (lines []string) {
-	all := strategies()
-	for _, k := range slices.Sorted(maps.Keys(all)) {
-		line := fmt.Sprintf("%-12s %s", k, all[k].what)
-		if all[k].number != nil {
-			n := all[k].number()
-			line += fmt.Sprintf(" (%s=%v: %s)", k, n.usual, n.of)
-		}
-		lines = append(lines, line)
-	}
-	return lines
-}
-
-func kindsText() string { return strings.Join(slices.Sorted(maps.Keys(strategies())), ", ") }
-
-// ParseAdversary reads `kind` or `kind=number`.
-func ParseAdversary(words string) (a Adversary, err error) {
-	kind, text, given := strings.Cut(words, "=")
-	s, ok := strategies()[kind]
-	if !ok {
-		return a, fmt.Errorf("%q: %w: they are %s", kind, ErrAdversary, kindsText())
-	}
-	a.Kind = kind
-	if s.number == nil {
-		if given {
-			return a, fmt.Errorf("%q: %w: %s takes no number", words, ErrAdversary, kind)
-		}
-		return a, nil
-	}
-	n := s.number()
-	if a.Number = n.usual; !given {
-		return a, nil
-	}
-	a.Number, err = number.Decimal(text)
-	if err != nil || !(a.Number >= n.least && a.Number <= n.most) || n.whole && a.Number != math.Trunc(a.Number) {
-		sort := "a number"
-		if n.whole {
-			sort = "a whole number"
-		}
-		return a, fmt.Errorf("%q: %w: %s of %s is %s from %v to %v, as %s=%v", words, ErrAdversary, n.of, kind, sort, n.least, n.most, kind, n.usual)
-	}
-	return a, nil
-}
-
-// ParseAdversaries reads a list of `kind[=number]@node[,node...]`: which nodes of so many
-// are adversaries.
-func ParseAdversaries(list []string, nodes int) (map[int]Adversary, error) {
-	out := map[int]Adversary{}
-	for _, words := range list {
-		name, where, ok := strings.Cut(words, "@")
-		if !ok {
-			return nil, fmt.Errorf("%q: %w: say which node it is, as lazy=0.05@3 or silent@3,5", words, ErrAdversary)
-		}
-		a, err := ParseAdversary(name)
-		if err != nil {
-			return nil, err
-		}
-		for _, w := range strings.Split(where, ",") {
-			n, err := number.Count(w)
-			if err != nil || n >= uint64(nodes) {
-				return nil, fmt.Errorf("%q: %w: node %q: they are 0 to %d", words, ErrAdversary, w, nodes-1)
-			}
-			i := int(n)
-			if old, twice := out[i]; twice {
-				return nil, fmt.Errorf("%q: %w: node %d is to be %s already: a node is one", words, ErrAdversary, i, old)
-			}
-			out[i] = a
-		}
-	}
-	return out, nil
-}
-
-// String is the adversary in the words of ParseAdversary.
-func (a Adversary) String() string {
-	if s := strategies()[a.Kind]; s.number == nil {
-		return a.Kind
-	}
-	return a.Kind + "=" + strconv.FormatFloat(a.Number, 'f', -1, 64)
-}
-
-// What says what the adversary does, for people.
-func (a Adversary) What() string { return strategies()[a.Kind].what }
-
-// Conduct is how a node acts that is this adversary.
-func (a Adversary) Conduct() node.Conduct { return strategies()[a.Kind].conduct(a.Number) }
-
-// Adversary says which adversary node i is; ok is false for an honest one.
-func (t *Testnet) Adversary(i int) (a Adversary, ok bool, err error) {
+// Adversary returns the adversary that node i is; ok is false for an honest node.
+func (t *Testnet) Adversary(i int) (a adversary.Adversary, ok bool, err error) {
 	b, err := os.ReadFile(filepath.Join(t.NodeDir(i), adversaryName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return a, false, nil
@@ -164,16 +24,16 @@ func (t *Testnet) Adversary(i int) (a Adversary, ok bool, err error) {
 	if err != nil {
 		return a, false, err
 	}
-	a, err = ParseAdversary(strings.TrimSpace(string(b)))
+	a, err = adversary.Parse(strings.TrimSpace(string(b)))
 	return a, err == nil, err
 }
 
-// layAdversaries writes down which nodes are adversaries, so that they are whenever they
-// are started.
-func (t *Testnet) layAdversaries(all map[int]Adversary) error {
+// layAdversaries writes each adversary into its node's directory: a node stays one over
+// every start.
+func (t *Testnet) layAdversaries(all map[int]adversary.Adversary) error {
 	for i, a := range all {
 		if i < 0 || i >= t.Nodes {
-			return fmt.Errorf("%s: %w: node %d: they are 0 to %d", a, ErrAdversary, i, t.Nodes-1)
+			return fmt.Errorf("%s: %w: node %d: they are 0 to %d", a, adversary.ErrUnknown, i, t.Nodes-1)
 		}
 		if err := os.WriteFile(filepath.Join(t.NodeDir(i), adversaryName), []byte(a.String()+"\n"), 0o600); err != nil {
 			return err

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/walrus-network/walrus/testnet/adversary"
 )
 
 // What an adversary is called it is read by, and its node is it whoever opens the network.
@@ -14,7 +16,7 @@ func TestAnAdversaryIsRememberedByItsWords(t *testing.T) {
 	o := Default()
 	o.Dir = filepath.Join(t.TempDir(), "net")
 	var err error
-	if o.Adversaries, err = ParseAdversaries([]string{"lazy=0.05@3,5", "silent@0", "withholder@1", "flooder=7@2"}, o.Nodes); err != nil {
+	if o.Adversaries, err = adversary.ParseList([]string{"lazy=0.05@3,5", "silent@0", "withholder@1", "flooder=7@2"}, o.Nodes); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Create(o, testProgram()); err != nil {
@@ -34,7 +36,7 @@ func TestAnAdversaryIsRememberedByItsWords(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(net.NodeDir(4), adversaryName), []byte("thief"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := net.Start(4, false); !errors.Is(err, ErrAdversary) {
+	if _, err := net.Start(4, false); !errors.Is(err, adversary.ErrUnknown) {
 		t.Errorf("a node that is to be nobody knows what starts: %v", err)
 	}
 }
@@ -46,49 +48,21 @@ func TestAdversariesNeedChallenges(t *testing.T) {
 	if _, err := o.params(); err != nil {
 		t.Fatal(err)
 	}
-	o.Adversaries = map[int]Adversary{3: {Kind: "silent"}}
+	o.Adversaries = map[int]adversary.Adversary{3: {Kind: "silent"}}
 	if _, err := Create(o, testProgram()); err == nil || !strings.Contains(err.Error(), "make the epochs longer") {
 		t.Errorf("epochs of %s: %v", o.Epoch, err)
 	}
 }
 
-// Each kind has its words, and a conduct that is not an honest node's.
-func TestEveryKindOfAdversaryIsOne(t *testing.T) {
-	for kind, s := range strategies() {
-		a, err := ParseAdversary(kind)
-		if err != nil || a.Kind != kind || a.What() != s.what || s.what == "" {
-			t.Errorf("%s: %+v, %v", kind, a, err)
-		}
-		if again, err := ParseAdversary(a.String()); err != nil || again != a {
-			t.Errorf("%s: %q is read as %+v, %v", kind, a, again, err)
-		}
-		c := a.Conduct()
-		if c.Keeps == nil && c.Rounds.Prove == nil && c.Rounds.Send == nil && c.Rounds.Shows == nil && c.Rounds.Attest == nil && c.Choose == nil {
-			t.Errorf("%s does nothing", kind)
-		}
+// Each kind of adversary stands in a scenario.
+func TestEveryKindOfAdversaryHasAScenario(t *testing.T) {
+	kinds := adversary.Kinds()
+	if len(kinds) != len(fates) {
+		t.Errorf("%d kinds and %d scenarios", len(kinds), len(fates))
+	}
+	for _, kind := range kinds {
 		if _, shown := fates[kind]; !shown {
 			t.Errorf("no scenario says what becomes of a %s", kind)
-		}
-	}
-}
-
-// As much is dropped as was said, and what goes first goes always.
-func TestAsMuchIsDroppedAsWasSaid(t *testing.T) {
-	const names = 10_000
-	before := map[int]bool{}
-	for _, part := range []float64{0, 0.05, 0.5, 1} {
-		n := 0
-		for i := range names {
-			name := []byte{byte(i), byte(i >> 8)}
-			if dropped(part, name) {
-				n++
-				before[i] = true
-			} else if before[i] {
-				t.Errorf("%d is dropped by who drops less than %v, and not then", i, part)
-			}
-		}
-		if want := int(part * names); n < want-want/5 || n > want+want/5 {
-			t.Errorf("%v: %d of %d", part, n, names)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/testnet/adversary"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -30,6 +31,7 @@ func TestAGrinderForeseesTheBeacon(t *testing.T) {
 		}
 		secrets = append(secrets, s)
 	}
+	choose := adversary.Grinder{Lazy: adversary.Lazy{Drops: 0.5}}.Conduct().Choose
 	id := func(i int) staking.NodeID { return staking.NodeID(secrets[i].Key().Public()) }
 	for _, silent := range []bool{false, true} {
 		l, err := ledger.NewLocal(net.Network.Genesis, state.NewMemory(), func() int64 { return time.Now().UnixMilli() })
@@ -70,7 +72,7 @@ func TestAGrinderForeseesTheBeacon(t *testing.T) {
 					e := challenge.NewClosing(chain, secrets[i].BLSKey(), w.Round, w.Turn)
 					last := w.Turn+1 == uint64(len(state.Closers))
 					p := comet.Proposing{Self: id(i), Height: h, Wants: w, Last: e.Closing.Signature, Closes: true, Before: before}
-					if c := (Grinder{Lazy{Drops: 0.5}}).choose(p); c.Pass { // nothing is stored, and nothing drawn that it dropped
+					if c := choose(p); c.Pass { // nothing is stored, and nothing drawn that it dropped
 						t.Error("it is silent for nothing")
 					}
 					if foreseen = challenge.Close(state.Beacon, w.Turn, e.Closing.Signature); last && silent {
@@ -99,28 +101,5 @@ func TestAGrinderForeseesTheBeacon(t *testing.T) {
 				t.Fatal("nothing is drawn")
 			}
 		}
-	}
-}
-
-// What a grinder leaves out, a block can do without.
-func TestAGrinderLeavesTwoThirdsInItsBlock(t *testing.T) {
-	var c ledger.Committee
-	var p comet.Proposing
-	seen := map[staking.NodeID]bool{}
-	for i := range 10 {
-		id := staking.NodeID{byte(i + 1)}
-		var n = c.Nodes
-		n = append(n, ledger.Member{ID: id, Power: 1})
-		c.Nodes = n
-		seen[id] = true
-		p.Seen = append(p.Seen, ledger.VoteExtension{Node: id, Power: 1})
-	}
-	p.Self = c.Nodes[0].ID
-	if got := spare(p, c, seen); len(got) != 3 || got[0] == p.Self {
-		t.Errorf("leaves out %v", got)
-	}
-	p.Seen = p.Seen[:8]
-	if got := spare(p, c, seen); len(got) != 1 {
-		t.Errorf("of eight it leaves out %v", got)
 	}
 }

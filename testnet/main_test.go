@@ -12,6 +12,7 @@ import (
 
 	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/testnet/adversary"
 )
 
 // nodeVariable makes the test binary a node: the tests start real processes, and
@@ -38,7 +39,7 @@ func runNode(args []string) error {
 	switch {
 	case len(args) >= 4 && args[0] == "node" && args[1] == "run" && args[2] == "--dir":
 	case len(args) >= 6 && args[0] == "testnet" && args[1] == "node" && args[2] == "--dir" && args[4] == "--adversary":
-		a, err := ParseAdversary(args[5])
+		a, err := adversary.Parse(args[5])
 		if err != nil {
 			return err
 		}

@@ -48,14 +48,14 @@ func startNetOf(ctx context.Context, t testing.TB, o Options, program Command) *
 		}
 		if t.Failed() {
 			for i := range net.Nodes {
-				t.Logf("node %d: %s", i, lastLine(net.LogFile(i)))
+				t.Logf("node %d: %s", i, net.LastLine(i))
 			}
 		}
 		if err := net.Down(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})
-	r.start(all(o.Nodes)...)
+	r.start(r.all()...)
 	if r.c, err = client.Connect(ctx, net.Network, client.ConnectOptions{Version: "test", Log: slog.New(slog.DiscardHandler)}); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func (r *running) caughtUp(ctx context.Context, list ...int) {
 				err = fmt.Errorf("height %d of %d, at tip %v", s.Height, at.Height, s.AtTip)
 			}
 			if err != nil && !r.Running(i) {
-				r.t.Fatalf("node %d ended: %s", i, lastLine(r.LogFile(i)))
+				r.t.Fatalf("node %d ended: %s", i, r.LastLine(i))
 			}
 			return err
 		})
@@ -195,10 +195,10 @@ func TestKilledNodesComeBackWithTheSameState(t *testing.T) {
 		}
 		return nil
 	})
-	r.kill(ctx, all(o.Nodes)...)
-	r.start(all(o.Nodes)...)
+	r.kill(ctx, r.all()...)
+	r.start(r.all()...)
 	r.until(ctx, "a transfer after all were killed", func() error { return r.pay(ctx, 1) })
-	r.caughtUp(ctx, all(o.Nodes)...)
+	r.caughtUp(ctx, r.all()...)
 	if inv, err := r.Check(ctx, r.c); err != nil {
 		t.Errorf("%+v: %v", inv, err)
 	}
@@ -242,9 +242,9 @@ func TestManySpendFromOneWalletAtOnce(t *testing.T) {
 		}
 		<-r.processes[i].Exited()
 		if err := r.processes[i].err; err != nil {
-			t.Errorf("node %d was asked to end: %v: %s", i, err, lastLine(r.LogFile(i)))
+			t.Errorf("node %d was asked to end: %v: %s", i, err, r.LastLine(i))
 		}
-		if last := lastLine(r.LogFile(i)); !strings.Contains(last, "node stops") {
+		if last := r.LastLine(i); !strings.Contains(last, "node stops") {
 			t.Errorf("node %d: its last words are %s", i, last)
 		}
 		t.Logf("node %d ended %v after it was asked to", i, time.Since(began))

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/testnet/adversary"
 )
 
 // soon bounds a test.
@@ -172,7 +173,7 @@ func TestAnInterruptedCreationIsFinished(t *testing.T) {
 		}},
 	} {
 		o := small(filepath.Join(t.TempDir(), "net"))
-		o.Adversaries = map[int]Adversary{3: {Kind: "silent"}}
+		o.Adversaries = map[int]adversary.Adversary{3: {Kind: "silent"}}
 		net, err := Create(o, testProgram())
 		if err != nil {
 			t.Fatal(err)

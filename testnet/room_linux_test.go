@@ -52,7 +52,7 @@ func TestAFullDiskStopsNodesInOrderAndRoomLetsThemGoOn(t *testing.T) {
 				return nil
 			}
 			if !net.Running(i) {
-				t.Fatalf("node %d has ended: %s", i, lastLine(net.LogFile(i)))
+				t.Fatalf("node %d has ended: %s", i, net.LastLine(i))
 			}
 			return fmt.Errorf("it says %v", err)
 		})
@@ -67,7 +67,7 @@ func TestAFullDiskStopsNodesInOrderAndRoomLetsThemGoOn(t *testing.T) {
 				err = fmt.Errorf("block %d", s.Height)
 			}
 			if err != nil && !net.Running(i) {
-				t.Fatalf("node %d has ended: %s", i, lastLine(net.LogFile(i)))
+				t.Fatalf("node %d has ended: %s", i, net.LastLine(i))
 			}
 			return err
 		})

@@ -57,7 +57,7 @@ func (r *running) stopped(ctx context.Context, i int) {
 	select {
 	case <-r.processes[i].Exited():
 	case <-ctx.Done():
-		r.t.Fatalf("node %d does not stop: %s", i, lastLine(r.LogFile(i)))
+		r.t.Fatalf("node %d does not stop: %s", i, r.LastLine(i))
 	}
 	if r.processes[i].err == nil {
 		r.t.Errorf("node %d exited with 0", i)
@@ -66,8 +66,8 @@ func (r *running) stopped(ctx context.Context, i int) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if !strings.Contains(lastLine(r.LogFile(i)), "install a release that knows rules 2, then start again; nothing is lost") {
-		r.t.Errorf("node %d: its last words are %s", i, lastLine(r.LogFile(i)))
+	if !strings.Contains(r.LastLine(i), "install a release that knows rules 2, then start again; nothing is lost") {
+		r.t.Errorf("node %d: its last words are %s", i, r.LastLine(i))
 	}
 	if bytes.Contains(log, []byte("goroutine ")) || bytes.Contains(log, []byte("CONSENSUS FAILURE")) {
 		r.t.Errorf("node %d ended with a trace:\n%s", i, log)

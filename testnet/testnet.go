@@ -5,7 +5,7 @@
 // The promise: children end with whoever started them, unless they were told to
 // stay; ports are chosen once and kept, so that a node comes back where it was.
 //
-// Nodes can be made adversaries, of a kind each (see Adversary): then the testnet
+// Nodes can be made adversaries, of a kind each (package adversary): then the testnet
 // starts the same node with another conduct.
 //
 // Left to others: everything an honest node does; a testnet only starts `node run`.
@@ -26,6 +26,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/testnet/adversary"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -54,7 +55,7 @@ type Options struct {
 	Epoch    time.Duration
 	Accounts []ledger.GenesisAccount // beside the wallet's
 	// Adversaries says which nodes do not keep to the rules; all others are honest.
-	Adversaries map[int]Adversary
+	Adversaries map[int]adversary.Adversary
 	Difference  func(*ledger.Params) // last word on the parameters; may be nil
 }
 

@@ -36,7 +36,7 @@ func (t *Testnet) Up(ctx context.Context, log *slog.Logger) (err error) {
 		go func() { // until the process ends, or this one; it only looks
 			select {
 			case <-p.Exited():
-				cancel(fmt.Errorf("node %d ended; its last words: %s", i, lastLine(t.LogFile(i))))
+				cancel(fmt.Errorf("node %d ended; its last words: %s", i, t.LastLine(i)))
 			case <-ctx.Done():
 			}
 		}()
@@ -65,7 +65,7 @@ func (t *Testnet) Answers(ctx context.Context, i int) (node.Status, error) {
 			return s, nil
 		}
 		if !t.Running(i) {
-			return s, fmt.Errorf("node %d ended; its last words: %s", i, lastLine(t.LogFile(i)))
+			return s, fmt.Errorf("node %d ended; its last words: %s", i, t.LastLine(i))
 		}
 		if ctx.Err() != nil {
 			return s, fmt.Errorf("node %d does not answer: %w", i, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/testnet"
+	"github.com/walrus-network/walrus/testnet/adversary"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -46,7 +47,7 @@ type testnetUp struct {
 	Shards  int     `json:"shards"`
 	Ready   float64 `json:"ready_seconds"`
 	// Adversaries are the nodes that do not keep to the rules, by their number.
-	Adversaries map[int]testnet.Adversary `json:"adversaries,omitempty"`
+	Adversaries map[int]adversary.Adversary `json:"adversaries,omitempty"`
 }
 
 func (a *app) testnetUp() *cobra.Command {
@@ -66,7 +67,7 @@ the shell; after it every command of walrus works on this network:
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			o.Dir = a.testnetDir()
-			if o.Adversaries, err = testnet.ParseAdversaries(adversaries, o.Nodes); err != nil {
+			if o.Adversaries, err = adversary.ParseList(adversaries, o.Nodes); err != nil {
 				return errUsage{err}
 			}
 			return a.up(c.Context(), o)

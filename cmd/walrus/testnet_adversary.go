@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/testnet"
+	"github.com/walrus-network/walrus/testnet/adversary"
 )
 
 const adversaryFlag = "adversary"
@@ -17,7 +18,7 @@ func adversaryHelp() string {
 KIND[=NUMBER]@NODE[,NODE...] may be given several times; a node stays one when it is
 killed and started again. The kinds:
 
-  ` + strings.Join(testnet.AdversaryKinds(), "\n  ")
+  ` + strings.Join(adversary.Help(), "\n  ")
 }
 
 // testnetNode runs a node of a testnet that is an adversary: the testnet starts it.
@@ -26,29 +27,29 @@ func (a *app) testnetNode() *cobra.Command {
 	c := &cobra.Command{Use: "node", Short: "Run a node that is an adversary", Hidden: true, Args: cobra.NoArgs}
 	c.Flags().StringVar(&words, adversaryFlag, "", "which one, as lazy=0.05")
 	a.untilStdin(c, func(ctx context.Context) error {
-		adversary, err := testnet.ParseAdversary(words)
+		which, err := adversary.Parse(words)
 		if err != nil {
 			return errUsage{err}
 		}
-		return a.runNode(ctx, a.testnetDir(), false, adversary.Conduct())
+		return a.runNode(ctx, a.testnetDir(), false, which.Conduct())
 	})
 	return c
 }
 
 // sayAdversaries tells which nodes are adversaries, and where to watch them.
-func (a *app) sayAdversaries(t *testnet.Testnet) (map[int]testnet.Adversary, error) {
-	out := map[int]testnet.Adversary{}
+func (a *app) sayAdversaries(t *testnet.Testnet) (map[int]adversary.Adversary, error) {
+	out := map[int]adversary.Adversary{}
 	for i := range t.Nodes {
-		adversary, ok, err := t.Adversary(i)
+		which, ok, err := t.Adversary(i)
 		if err != nil {
 			return nil, err
 		}
 		if !ok {
 			continue
 		}
-		out[i] = adversary
+		out[i] = which
 		id := t.Network.Genesis.Nodes[i].ID.String()
-		a.say("node %d is an adversary, %s: it %s; on the ledger it is …%s", i, adversary, adversary.What(), id[len(id)-8:])
+		a.say("node %d is an adversary, %s: it %s; on the ledger it is …%s", i, which, which.What(), id[len(id)-8:])
 	}
 	if len(out) > 0 {
 		a.say("watch it: walrus nodes shows credit, pay and slashes; at an epoch's end walrus explain reward NODE and walrus explain slash NODE say why")

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/testnet"
+	"github.com/walrus-network/walrus/testnet/demo"
 )
 
 func (a *app) testnetDemo() *cobra.Command {
@@ -33,14 +34,14 @@ func (a *app) testnetDemo() *cobra.Command {
 			if err != nil {
 				return errors.Join(err, os.RemoveAll(dir))
 			}
-			story := testnet.DemoOptions{Began: a.began, Out: a.out, Log: a.log()}
+			story := demo.Options{Began: a.began, Out: a.out, Log: a.log()}
 			if a.json {
 				story.Out = io.Discard
 			}
 			if len(args) == 1 {
 				story.File = args[0]
 			}
-			result, err := t.Demo(cmd.Context(), story)
+			result, err := demo.Run(cmd.Context(), t, story)
 			if err == nil {
 				err = os.Remove(dir)
 			}
@@ -49,7 +50,7 @@ func (a *app) testnetDemo() *cobra.Command {
 	}
 }
 
-func printDemo(w io.Writer, r testnet.DemoResult) error {
+func printDemo(w io.Writer, r demo.Result) error {
 	row := func(what string, format string, args ...any) {
 		fmt.Fprintf(w, "  %-28s %s\n", what, fmt.Sprintf(format, args...))
 	}

@@ -1,4 +1,4 @@
-package testnet
+package adversary
 
 import (
 	"context"
@@ -52,7 +52,7 @@ func (r *Replayer) send(ctx context.Context, p rounds.Part, messages [][]byte) e
 				return p.Publish(ctx, [][]byte{m.Encode()})
 			}
 		}
-		wait(ctx, p.Span()/(2*looks)+time.Millisecond)
+		pause(ctx, p.Span()/(2*looks)+time.Millisecond)
 	}
 	return nil
 }

@@ -1,4 +1,12 @@
-package testnet
+// Package demo shows on the processes of a testnet that a blob survives: nodes are killed,
+// blobs are stored and read meanwhile, a disk is wiped, and the network heals.
+//
+// The promise: the demo does what any client and operator can do, and each step is checked.
+// The nodes end in every case.
+//
+// Left to others: processes and invariants (testnet), and printing of the result
+// (cmd/walrus).
+package demo
 
 import (
 	"bytes"
@@ -15,24 +23,25 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/testnet"
 )
 
-// DemoResult is what the demo did and measured.
-type DemoResult struct {
-	Nodes        int         `json:"nodes"`
-	Shards       int         `json:"shards"`
-	ReadySeconds float64     `json:"ready_seconds"` // from the start of the program to the first store being possible
-	Store        *DemoStore  `json:"store,omitempty"`
-	Killed       []int       `json:"killed,omitempty"`
-	Degraded     *DemoStore  `json:"store_degraded,omitempty"`
-	Read         *DemoRead   `json:"read,omitempty"`
-	Heal         *DemoHeal   `json:"heal,omitempty"`
-	Check        *Invariants `json:"check,omitempty"`
-	Failed       *DemoFailed `json:"failed,omitempty"`
+// Result is what the demo did and measured.
+type Result struct {
+	Nodes        int                 `json:"nodes"`
+	Shards       int                 `json:"shards"`
+	ReadySeconds float64             `json:"ready_seconds"` // from the start of the program to the first store being possible
+	Store        *Store              `json:"store,omitempty"`
+	Killed       []int               `json:"killed,omitempty"`
+	Degraded     *Store              `json:"store_degraded,omitempty"`
+	Read         *Read               `json:"read,omitempty"`
+	Heal         *Heal               `json:"heal,omitempty"`
+	Check        *testnet.Invariants `json:"check,omitempty"`
+	Failed       *Failed             `json:"failed,omitempty"`
 }
 
-// DemoStore is one blob that was stored.
-type DemoStore struct {
+// Store is one blob that was stored.
+type Store struct {
 	Blob         blob.ID `json:"blob"`
 	Bytes        int64   `json:"bytes"`
 	EncodedBytes int64   `json:"encoded_bytes,omitempty"`
@@ -40,29 +49,29 @@ type DemoStore struct {
 	Requests     int64   `json:"requests,omitempty"` // streams opened and transactions sent
 }
 
-// DemoRead is the first blob read back.
-type DemoRead struct {
+// Read is the first blob read back.
+type Read struct {
 	OK      bool    `json:"ok"`
 	Seconds float64 `json:"seconds"`
 	NodesUp int     `json:"nodes_up"`
 }
 
-// DemoHeal is what the network repaired by itself.
-type DemoHeal struct {
+// Heal is what the network repaired by itself.
+type Heal struct {
 	OK         bool    `json:"ok"`
 	LostBytes  int64   `json:"lost_bytes"`  // fragments that duty named and possession lacked
 	MovedBytes int64   `json:"moved_bytes"` // received by repair, framing included
 	Seconds    float64 `json:"seconds"`
 }
 
-// DemoFailed is the first step that was not true.
-type DemoFailed struct {
+// Failed is the first step that was not true.
+type Failed struct {
 	Step int    `json:"step"`
 	Why  string `json:"why"`
 }
 
-// DemoOptions say what is shown and to whom.
-type DemoOptions struct {
+// Options say what is shown and to whom.
+type Options struct {
 	File  string // what is stored; empty: 64 MiB of the demo's own making
 	Began time.Time
 	Out   io.Writer // the story, for people
@@ -70,37 +79,37 @@ type DemoOptions struct {
 }
 
 const (
-	demoFileBytes  = 64 << 20
-	demoLaterBytes = 8 << 20
+	fileBytes  = 64 << 20
+	laterBytes = 8 << 20
 )
 
 // The nodes that die first, and those that die after them; the last one also loses
 // its disk.
 var (
-	demoFirst  = []int{2, 5}
-	demoSecond = []int{1, 6}
+	firstKilled  = []int{2, 5}
+	secondKilled = []int{1, 6}
 )
 
-const demoWiped = 5
+const wiped = 5
 
 type demo struct {
-	t      *Testnet
-	o      DemoOptions
+	t      *testnet.Testnet
+	o      Options
 	c      *client.Connection
-	result DemoResult
+	result Result
 	source client.Source
 	first  client.Stored
 }
 
-// Demo shows on real processes that a blob survives. Children end in every case;
+// Run shows on real processes that a blob survives. Children end in every case;
 // the directory stays when a step failed.
-func (t *Testnet) Demo(ctx context.Context, o DemoOptions) (DemoResult, error) {
-	d := &demo{t: t, o: o, result: DemoResult{Nodes: t.Nodes, Shards: t.Network.Genesis.Params.Shards}}
+func Run(ctx context.Context, t *testnet.Testnet, o Options) (Result, error) {
+	d := &demo{t: t, o: o, result: Result{Nodes: t.Nodes, Shards: t.Network.Genesis.Params.Shards}}
 	steps := []func(context.Context) error{d.start, d.store, d.degrade, d.readBack, d.heal, d.check}
 	var err error
 	for i, step := range steps {
 		if err = step(ctx); err != nil {
-			d.result.Failed = &DemoFailed{Step: i + 1, Why: err.Error()}
+			d.result.Failed = &Failed{Step: i + 1, Why: err.Error()}
 			err = fmt.Errorf("step %d is not true: %w", i+1, err)
 			break
 		}
@@ -152,12 +161,15 @@ func (d *demo) startNodes(ctx context.Context, list []int) error {
 				break
 			}
 			if !d.t.Running(i) {
-				return fmt.Errorf("node %d ended; its last words: %s", i, lastLine(d.t.LogFile(i)))
+				return fmt.Errorf("node %d ended; its last words: %s", i, d.t.LastLine(i))
 			}
 			if ctx.Err() != nil {
 				return fmt.Errorf("node %d does not answer", i)
 			}
-			wait(ctx, 20*time.Millisecond)
+			select {
+			case <-ctx.Done():
+			case <-time.After(20 * time.Millisecond):
+			}
 		}
 	}
 	return nil
@@ -170,16 +182,6 @@ func all(n int) (list []int) {
 	return list
 }
 
-// lastLine is the end of a log, for an error.
-func lastLine(path string) string {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	b = bytes.TrimSpace(b)
-	return string(b[bytes.LastIndexByte(b, '\n')+1:])
-}
-
 func seconds(since time.Time) float64 { return float64(time.Since(since).Milliseconds()) / 1000 }
 
 // store: the first blob, and where its fragments went.
@@ -187,7 +189,7 @@ func (d *demo) store(ctx context.Context) (err error) {
 	path := d.o.File
 	if path == "" {
 		path = filepath.Join(d.t.Dir, "demo.bin")
-		if err := writeRandom(path, demoFileBytes, 1); err != nil {
+		if err := writeRandom(path, fileBytes, 1); err != nil {
 			return err
 		}
 	}
@@ -199,7 +201,7 @@ func (d *demo) store(ctx context.Context) (err error) {
 	if d.first, err = d.c.Store(ctx, d.t.Wallet, d.source, client.StoreOptions{}); err != nil {
 		return err
 	}
-	d.result.Store = &DemoStore{Blob: d.first.ID, Bytes: d.first.Size, EncodedBytes: d.first.EncodedBytes, Seconds: seconds(began), Requests: d.first.Requests}
+	d.result.Store = &Store{Blob: d.first.ID, Bytes: d.first.Size, EncodedBytes: d.first.EncodedBytes, Seconds: seconds(began), Requests: d.first.Requests}
 	d.say("   %s", d.first.ID)
 	d.say("   certified after %.1f s: %s became %s on %d nodes, %d requests", d.result.Store.Seconds, mib(d.first.Size), mib(d.first.EncodedBytes), d.t.Nodes, d.first.Requests)
 	for i := range d.t.Nodes {
@@ -214,12 +216,12 @@ func (d *demo) store(ctx context.Context) (err error) {
 
 // degrade: two nodes die, and the network takes another blob.
 func (d *demo) degrade(ctx context.Context) error {
-	d.say("3  kill nodes %v (SIGKILL), store %s while they are down", demoFirst, mib(demoLaterBytes))
-	if err := d.kill(ctx, demoFirst); err != nil {
+	d.say("3  kill nodes %v (SIGKILL), store %s while they are down", firstKilled, mib(laterBytes))
+	if err := d.kill(ctx, firstKilled); err != nil {
 		return err
 	}
 	path := filepath.Join(d.t.Dir, "later.bin")
-	if err := writeRandom(path, demoLaterBytes, 2); err != nil {
+	if err := writeRandom(path, laterBytes, 2); err != nil {
 		return err
 	}
 	source, err := client.NewFileSource(path)
@@ -231,8 +233,8 @@ func (d *demo) degrade(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.result.Degraded = &DemoStore{Blob: stored.ID, Bytes: stored.Size, Seconds: seconds(began)}
-	d.say("   certified after %.1f s with the shards of %d nodes", d.result.Degraded.Seconds, d.t.Nodes-len(demoFirst))
+	d.result.Degraded = &Store{Blob: stored.ID, Bytes: stored.Size, Seconds: seconds(began)}
+	d.say("   certified after %.1f s with the shards of %d nodes", d.result.Degraded.Seconds, d.t.Nodes-len(firstKilled))
 	return nil
 }
 
@@ -248,8 +250,8 @@ func (d *demo) kill(ctx context.Context, list []int) error {
 
 // readBack: two more die, the ledger stands still, and the first blob is read.
 func (d *demo) readBack(ctx context.Context) error {
-	d.say("4  kill nodes %v too, read the first blob from the %d that are left", demoSecond, d.t.Nodes-len(d.result.Killed)-len(demoSecond))
-	if err := d.kill(ctx, demoSecond); err != nil {
+	d.say("4  kill nodes %v too, read the first blob from the %d that are left", secondKilled, d.t.Nodes-len(d.result.Killed)-len(secondKilled))
+	if err := d.kill(ctx, secondKilled); err != nil {
 		return err
 	}
 	want, err := d.source.Open(0)
@@ -264,7 +266,7 @@ func (d *demo) readBack(ctx context.Context) error {
 	if n, _ := want.Read(make([]byte, 1)); n != 0 {
 		return errors.New("the blob that came back is shorter than the file")
 	}
-	d.result.Read = &DemoRead{OK: true, Seconds: seconds(began), NodesUp: d.t.Nodes - len(d.result.Killed)}
+	d.result.Read = &Read{OK: true, Seconds: seconds(began), NodesUp: d.t.Nodes - len(d.result.Killed)}
 	d.say("   %s came back byte for byte in %.1f s, while the ledger stood still", mib(d.first.Size), d.result.Read.Seconds)
 	return nil
 }
@@ -285,7 +287,7 @@ func (c *comparer) Write(b []byte) (int, error) {
 
 // heal: the four come back, one of them without its fragments; nobody asks for repair.
 func (d *demo) heal(ctx context.Context) error {
-	d.say("5  start nodes %v again, node %d with its fragments wiped", d.result.Killed, demoWiped)
+	d.say("5  start nodes %v again, node %d with its fragments wiped", d.result.Killed, wiped)
 	before := make([]node.Recovery, d.t.Nodes)
 	for i := range d.t.Nodes {
 		if d.t.Running(i) {
@@ -296,7 +298,7 @@ func (d *demo) heal(ctx context.Context) error {
 			before[i] = s.Recovery
 		}
 	}
-	if err := d.t.Wipe(demoWiped); err != nil {
+	if err := d.t.Wipe(wiped); err != nil {
 		return err
 	}
 	began := time.Now()
@@ -309,7 +311,7 @@ func (d *demo) heal(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.result.Heal = &DemoHeal{OK: true, Seconds: seconds(began)}
+	d.result.Heal = &Heal{OK: true, Seconds: seconds(began)}
 	for i := range after {
 		lost, moved := after[i].Recovery.HealedBytes-before[i].HealedBytes, after[i].Recovery.MovedBytes-before[i].MovedBytes
 		d.result.Heal.LostBytes += lost
@@ -320,44 +322,6 @@ func (d *demo) heal(ctx context.Context) error {
 	}
 	d.say("   healed after %.1f s: %s were lost, %s moved", d.result.Heal.Seconds, mib(d.result.Heal.LostBytes), mib(d.result.Heal.MovedBytes))
 	return nil
-}
-
-// Healed waits until every node runs at the ledger's tip and lacks nothing of its
-// duty there.
-func (t *Testnet) Healed(ctx context.Context) ([]node.Status, error) {
-	target := uint64(0) // a height that was reached when all were up: all blobs are known there
-	list := make([]node.Status, t.Nodes)
-	for {
-		up, whole, tip := true, true, uint64(0)
-		for i := range list {
-			s, err := t.Status(ctx, i)
-			if err != nil {
-				up = false
-				continue
-			}
-			list[i], tip = s, max(tip, s.Height)
-			up = up && s.AtTip
-			whole = whole && target > 0 && s.Recovery.LookedAt >= target && s.Recovery.BacklogBlobs == 0 && len(s.Moving) == 0
-		}
-		if up && whole {
-			return list, nil
-		}
-		if up && target == 0 {
-			target = tip
-		}
-		if ctx.Err() != nil {
-			return list, fmt.Errorf("not healed in time: %s", backlogs(list))
-		}
-		wait(ctx, 50*time.Millisecond)
-	}
-}
-
-func backlogs(list []node.Status) string {
-	var b bytes.Buffer
-	for i, s := range list {
-		fmt.Fprintf(&b, "node %d at height %d lacks %d bytes of %d blobs; ", i, s.Height, s.Recovery.BacklogBytes, s.Recovery.BacklogBlobs)
-	}
-	return b.String()
 }
 
 // check: what must hold, holds.

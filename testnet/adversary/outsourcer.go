@@ -1,4 +1,4 @@
-package testnet
+package adversary
 
 import (
 	"context"
@@ -39,7 +39,7 @@ func (Outsourcer) prove(ctx context.Context, n *node.Node, p rounds.Part) ([]cha
 		if rebuild(ctx, n, p) == nil {
 			break
 		}
-		wait(ctx, p.Span()/tries+time.Millisecond)
+		pause(ctx, p.Span()/tries+time.Millisecond)
 	}
 	proofs, _ := p.Prove()
 	return proofs, nil
