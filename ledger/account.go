@@ -11,7 +11,7 @@ import (
 // NonceWindow is how far above the lowest unused nonce a transaction may be.
 const NonceWindow = 64
 
-// Account is somebody's money and which nonces they have used.
+// Account is an owner's money and the nonces that its key has used.
 //
 // A transaction may use any unused nonce from Nonce to Nonce+64, so that several
 // processes can spend from one wallet and the order of a mempool does not matter.

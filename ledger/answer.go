@@ -9,10 +9,10 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Answer shows the proof that a dispute says nobody has. Anybody who has it may send it;
-// any proof by the shard's holder that holds for the round will do, as that is what was
-// voted for. Of the bond that is lost AnswerBps go to To, for the trouble; the rest is
-// burned, so that it costs the more the more one disputes, also who answers himself.
+// Answer shows the proof that a dispute says no node has. Any account may send it; any
+// proof by the shard's holder that holds for the round will do, as that is what was voted
+// for. Of the bond that is lost AnswerBps go to To, for the trouble; the rest is burned,
+// so that each dispute costs its opener, even one that answers itself.
 //
 // An answer that waits for a block can be read, and sent again for another To: the pay
 // is thanks, and not worth waiting for.
@@ -46,7 +46,7 @@ func (b Answer) plan(x *exec, _ Tx) (plan, error) {
 	case x.head.Height > d.AnswerBy:
 		return plan{}, fmt.Errorf("shard %d, round %d: an answer counted until block %d: %w", b.Shard, b.Ordinal, d.AnswerBy, ErrNoDispute)
 	}
-	// A proof that held once holds for good, whoever is paid for it.
+	// A proof that held once holds for good, whichever account is paid for it.
 	if hash := TxHash(Unsigned(Answer{Ordinal: b.Ordinal, Shard: b.Shard, Proof: b.Proof})); !x.seen.has(hash) {
 		if err := x.verifyAnswer(b); err != nil {
 			return plan{}, fmt.Errorf("shard %d, round %d: %w: %w", b.Shard, b.Ordinal, ErrAnswer, err)
@@ -65,7 +65,7 @@ func (b Answer) plan(x *exec, _ Tx) (plan, error) {
 	}}, nil
 }
 
-// verifyAnswer checks a proof as those did who voted for it.
+// verifyAnswer checks a proof as its voters did.
 func (x *exec) verifyAnswer(b Answer) error {
 	r, known, err := x.view().RoundOf(b.Ordinal)
 	if !sure(known, err) {

@@ -9,11 +9,11 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// RegisterBlob asks the network to keep a blob, and pays for it in advance. The
-// money waits until the blob is certified; if it never is, what was paid for writing and
-// for the epochs after its room is free comes back. An allowance may be left with it,
-// which renews the lease when it would end. Whoever pays for another owner has a lease
-// of their own beside the owner's.
+// RegisterBlob asks the network to keep a blob, and pays for it in advance. The money
+// waits until the blob is certified; if it never is, what was paid for writing and for
+// the epochs after its room is free comes back. An allowance may be left with it, which
+// renews the lease when it would end. An account that pays for another owner gets a lease
+// of its own beside the owner's.
 type RegisterBlob struct {
 	_            struct{} `cbor:",toarray"`
 	Manifest     blob.Manifest
@@ -233,9 +233,9 @@ func (b Extend) plan(x *exec, tx Tx) (plan, error) {
 	}}, nil
 }
 
-// Delete gives up all one's own leases on a blob that are not permanent. What they
-// have paid for whole epochs after the bytes may go goes back to who paid, less a fee;
-// all of what is left to renew them goes back.
+// Delete gives up all the signer's leases on a blob that are not permanent. What was paid
+// for whole epochs after the bytes may go is refunded to its payer, less a fee;
+// allowances are refunded whole.
 type Delete struct {
 	_    struct{} `cbor:",toarray"`
 	Blob blob.ID

@@ -28,7 +28,7 @@ type Bundle struct {
 	Height    uint64           // of the block that brought the proof, or decided the dispute
 	Falsehood []byte           // of a lie: a challenge.Falsehood
 	Dispute   DisputeRecord    // of a false vote
-	Voters    []staking.NodeID // of a false vote: all who voted for the shard
+	Voters    []staking.NodeID // of a false vote: all nodes that voted for the shard
 }
 
 // MaxBundle bounds the bytes of a bundle from outside: a falsehood, the draws, and a

@@ -6,9 +6,9 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// The ledger keeps each blob's certificate as long as the blob, and who could sign it
-// as long as any blob of that epoch: whoever has the state's root can check the nodes'
-// own signatures, years after their committee is forgotten.
+// The ledger keeps each blob's certificate as long as the blob, and its certifiers as
+// long as any blob of that epoch: a reader with the state's root can check the nodes' own
+// signatures, years after their committee is forgotten.
 
 // Certifiers are the committee of an epoch as its certificates are checked against, in
 // the order of the bits of a certificate.
@@ -39,14 +39,14 @@ func (v View) Certificate(id blob.ID) (registry.Certificate, bool, error) {
 	return read[registry.Certificate](v, "certificate", KeyCertificate(id))
 }
 
-// Certifiers are who could sign the certificates of an epoch, while a blob that they
-// certified is kept.
+// Certifiers are the nodes that could sign the certificates of an epoch; they are kept as
+// long as a blob that they certified.
 func (v View) Certifiers(epoch uint64) (Certifiers, bool, error) {
 	return read[Certifiers](v, "certifiers", KeyCertifiers(epoch))
 }
 
-// keepCertificate keeps a certificate that was checked against a committee, and who
-// signed it.
+// keepCertificate keeps a certificate that was checked against a committee, and the nodes
+// that could sign it.
 func (x *exec) keepCertificate(id blob.ID, c registry.Certificate, by Committee) {
 	x.put(KeyCertificate(id), c)
 	blobs := x.vouched(c.Epoch)
@@ -60,8 +60,8 @@ func (x *exec) keepCertificate(id blob.ID, c registry.Certificate, by Committee)
 	x.put(keyVouched(c.Epoch), blobs+1)
 }
 
-// dropCertificate forgets that of a blob that has ended, and with the last blob of an
-// epoch who certified in it.
+// dropCertificate forgets the certificate of a blob that has ended, and with the last
+// blob of an epoch the certifiers of that epoch.
 func (x *exec) dropCertificate(id blob.ID) {
 	c, certified, err := x.view().Certificate(id)
 	if !sure(certified, err) {

@@ -15,7 +15,7 @@ import (
 
 // Committee is the nodes of an epoch and what they hold.
 //
-// Invariant: Nodes are in the order of their IDs, and are all who hold a shard or
+// Invariant: Nodes are in the order of their IDs, and are all nodes that hold a shard or
 // still keep one for a holder that is not ready; a certificate's bitmap counts them.
 type Committee struct {
 	Epoch uint64
@@ -98,7 +98,7 @@ type storedCommittee struct {
 	Epoch  uint64
 	Nodes  []Member
 	Holder []uint16
-	From   []uint16 // 0: ready; else 1 + the place of who keeps it
+	From   []uint16 // 0: ready; else 1 + the index of the node that keeps it
 }
 
 // Committee reads the committee of an epoch.

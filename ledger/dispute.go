@@ -9,10 +9,10 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Dispute says that a shard was tallied as proven although there is no proof of it. Who
-// opens it puts up a bond. Whoever has the proof answers within AnswerBlocks, with an
-// Answer: then the bond is lost. If nobody does, the bond comes back, the shard's pass
-// is taken back, and who voted for it is slashed at the epoch's end.
+// Dispute says that a shard was tallied as proven although there is no proof of it. Its
+// opener puts up a bond. A node that has the proof answers within AnswerBlocks, with an
+// Answer: then the bond is lost. Without an answer the bond comes back, the shard's pass
+// is taken back, and the nodes that voted for it are slashed at the epoch's end.
 //
 // A round can be disputed from its tally on until so long before the end of the
 // DisputeRounds rounds after it, and of the epoch, that the answer has its time: all is
@@ -30,7 +30,7 @@ type DisputeState uint8
 const (
 	DisputeOpen     DisputeState = 1 // it waits for an answer
 	DisputeAnswered DisputeState = 2 // the proof was shown
-	DisputeUpheld   DisputeState = 3 // nobody has shown it
+	DisputeUpheld   DisputeState = 3 // no node has shown it
 )
 
 // String is the name.
@@ -189,7 +189,7 @@ func (x *exec) decide(at disputeAt, d *DisputeRecord, s DisputeState) (bond toke
 	return bond
 }
 
-// uphold decides a dispute that nobody has answered.
+// uphold decides a dispute that had no answer.
 func (x *exec) uphold(at disputeAt) {
 	d, there, err := x.view().Dispute(at.ordinal, at.shard)
 	r, kept, err2 := x.view().RoundOf(at.ordinal)
@@ -206,7 +206,7 @@ func (x *exec) uphold(at disputeAt) {
 	x.blame(c, r, at.shard, d)
 }
 
-// blame notes the false votes of all who voted for a shard that nobody can prove, its
+// blame notes the false votes of all nodes that voted for a shard without a proof, its
 // holder too.
 func (x *exec) blame(c Committee, r RoundState, shard blob.Shard, d DisputeRecord) {
 	b := x.bundle(c, r, FalseVote, shard)

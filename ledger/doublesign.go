@@ -16,10 +16,10 @@ type DoubleSign struct {
 	Power  int64  // of the node at the fault, in shards
 }
 
-// DoubleSignRecord is what the ledger keeps of a node's first proven double sign:
-// what its stake is slashed by. Of several that are found before the end of the epoch
-// the one with most power counts, so that nobody can hide it behind a lighter one;
-// later ones of the same node change nothing.
+// DoubleSignRecord is what the ledger keeps of a node's first proven double sign: what
+// its stake is slashed by. Of several that are found before the end of the epoch the one
+// with most power counts, so that no node can hide it behind a lighter one; later ones of
+// the same node change nothing.
 type DoubleSignRecord struct {
 	_        struct{} `cbor:",toarray"`
 	Height   uint64   // of the fault
@@ -94,8 +94,8 @@ func (x *exec) reweigh() {
 	}
 }
 
-// expelled are the nodes whose power is to go: who signed twice, in the order in which
-// they were found, since that strikes at the agreement itself; then who is out for
+// expelled are the nodes whose power is to go: double signers in the order in which they
+// were found, since they strike at the agreement itself; then the nodes that are out for
 // anything else, in the order of their IDs.
 func (x *exec) expelled() (out []staking.NodeID) {
 	for _, d := range x.doubleSigners() {
@@ -117,11 +117,11 @@ func (x *exec) convene(epoch uint64, a staking.Assignment) Committee {
 	return c
 }
 
-// weigh gives every member its power: its shards, and none to those who are out. In
-// their order they lose it while what stays is more than two thirds of all shards,
-// so that who is honest can go on without them and nothing is agreed on by few, and
-// MinNodes keep a voice. From the first who cannot be spared on, power stays until
-// the shards have moved: then only stake is at risk.
+// weigh gives every member its shards as power, and takes it from the nodes of out, in
+// their order. A node loses it if more than 2/3 of all shards and at least MinNodes voices
+// are left then: so the honest nodes can go on without it, and no small group agrees for
+// all. The first node that cannot be spared and all after it keep their power until the
+// shards have moved: until then they risk only stake.
 func (c *Committee) weigh(out []staking.NodeID) {
 	power, voices := 0, 0
 	for i := range c.Nodes {
@@ -145,9 +145,9 @@ func (c *Committee) weigh(out []staking.NodeID) {
 }
 
 // doubleSlash is what a node pays at this epoch's end for a double sign of this or the
-// last epoch, in 1/10000: by all the power that did so within the two, less what it
-// has paid before. Who strikes just before the turn pays for company that came after.
-// It also returns that power, and what was paid before.
+// last epoch, in 1/10000: by all the power that did so within the two, less what it has
+// paid before. A node that double-signed just before the turn pays also for nodes that
+// did so after it. It also returns that power, and what was paid before.
 func (x *exec) doubleSlash(id staking.NodeID) (bps, power, taken uint64) {
 	own, ok, err := x.view().DoubleSign(id)
 	if !sure(ok, err) || own.Epoch+1 < x.epoch() {

@@ -11,8 +11,8 @@ import (
 var errEnough = errors.New("enough")
 
 // begin does what a block does before its transactions: the turn of an epoch, the
-// punishment of who signed twice, the choice of the next committee, and what is due.
-// It returns changes of validators, one for each at most.
+// punishment of double signers, the choice of the next committee, and what is due. It
+// returns changes of validators, one for each at most.
 func (x *exec) begin(b Block) (updates []Validator) {
 	x.head.Height, x.head.TimeMs = b.Height, b.TimeMs
 	if turn := b.Height > x.head.EpochEnd; turn || len(b.DoubleSigns) > 0 {
@@ -39,8 +39,8 @@ func (x *exec) begin(b Block) (updates []Validator) {
 	return updates
 }
 
-// turn ends an epoch and begins the next. The order is a rule: who is slashed is
-// slashed before anybody leaves, and who joins earns nothing of what was.
+// turn ends an epoch and begins the next. The order is a rule: slashes come before stake
+// leaves, and stake that joins earns nothing of the epoch that ended.
 func (x *exec) turn() {
 	before := x.committee()
 	s := x.openBooks(before)
@@ -98,8 +98,8 @@ func (x *exec) candidates() (out []staking.Candidate) {
 	return out
 }
 
-// badness orders those whose shards are moved away: who is out for good comes first,
-// then who was slashed most.
+// badness orders the nodes whose shards are moved away: nodes that are out come first,
+// then those that were slashed most.
 func (x *exec) badness(id staking.NodeID) uint64 {
 	n, err := x.node(id)
 	if sure(n, err).Out {
@@ -126,11 +126,11 @@ func (x *exec) perShard() uint64 {
 	return (sure(x.view().Usage()).ReservedKiB + shards - 1) / shards
 }
 
-// weighRoom works out how much may be promised for each shard, so that not more
-// than f shards outgrow their holders' capacity. The k-th shard of a node has room
-// while a shard weighs no more than capacity/k; of all shards in the order of that
-// weight, the one after the first f sets the limit. Who declared less than they
-// hold is taken to have room for what they hold.
+// weighRoom works out how much may be promised for each shard, so that not more than f
+// shards outgrow their holders' capacity. The k-th shard of a node has room while a shard
+// weighs no more than capacity/k; of all shards in the order of that weight, the one
+// after the first f sets the limit. A node that declared less than it holds is taken to
+// have room for what it holds.
 func (x *exec) weighRoom() {
 	now := x.perShard()
 	var most []uint64

@@ -8,7 +8,7 @@ import (
 )
 
 // VoteExtension is what a validator added to its vote on the last block. The agreement
-// has checked who signed it and its form (challenge.DecodeExtension takes it), and
+// has checked its signature and its form (challenge.DecodeExtension takes it), and
 // nothing of what it says: kind, round and signatures in it are for the block to judge.
 type VoteExtension struct {
 	Node      staking.NodeID
@@ -21,15 +21,15 @@ type Wants struct {
 	Round  challenge.Round // that the rest is about
 	Reveal bool            // votes on this block carry a reveal for Round
 	Attest bool            // votes on this block carry an attestation for Round
-	Closer staking.NodeID  // whose vote on this block carries its part of the beacon; zero: nobody's
+	Closer staking.NodeID  // whose vote on this block carries its part of the beacon; zero: no node's
 	Turn   uint64          // of Closer
 	Carry  bool            // this block begins with the extensions of the votes on the last block
 	Last   bool            // and its proposer signs challenge.LastMessage for Round
 }
 
 // Wants is what the block of a height is to carry, by the committed state of the height
-// before: all who can vote on it know the same. It answers state.ErrHeight where that
-// state is not there yet, or not any more.
+// before: all its voters know the same. It answers state.ErrHeight where that state is
+// not there yet, or not any more.
 func (m *Machine) Wants(height uint64) (w Wants, err error) {
 	v, err := m.ViewAt(height - 1)
 	if err != nil {

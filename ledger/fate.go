@@ -17,7 +17,7 @@ var ErrForgotten = errors.New("the account has used the transaction's nonce, and
 // Fate is what the records show of a transaction: the receipt of one that a block held,
 // or the refusal of one that no block can hold any more. Known is false while it may
 // still be done. A signed transaction is found in its signer's account; one that carries
-// its own proof by its effect, whoever brought it about.
+// its own proof by its effect, which another sender may have caused.
 //
 // Of a receipt that a refusal gives Height is 0 where no block held the transaction.
 func (v View) Fate(raw []byte) (r Receipt, known bool, err error) {

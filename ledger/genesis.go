@@ -29,7 +29,7 @@ type Genesis struct {
 	Nodes    []GenesisNode
 }
 
-// GenesisAccount is money somebody has from the start.
+// GenesisAccount is money that an owner has from the start.
 type GenesisAccount struct {
 	_       struct{} `cbor:",toarray"`
 	Address token.Address

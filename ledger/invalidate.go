@@ -9,12 +9,12 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Invalidate shows that a blob contradicts its own commitments. Anybody may send it,
-// from the registration on and also after the blob has ended: it is refused for good
-// then. Nothing goes back to those who paid: what the leases have paid for epochs in
-// which nobody keeps the blob any more, and what would have renewed them, is lost. A
-// small part goes to the finder, who had the work; the rest is burned, so that a network
-// has nothing to gain from taking a bad blob and finding it out later.
+// Invalidate shows that a blob contradicts its own commitments. Anybody may send it, from
+// the registration on and also after the blob has ended: it is refused for good then.
+// Nothing goes back to the payers: what the leases have paid for epochs in which no node
+// keeps the blob any more, and their allowances, are lost. A small part goes to the
+// finder for the work; the rest is burned, so that a network has nothing to gain from
+// taking a bad blob and finding it out later.
 //
 // A proof that waits for a block can be read, and sent again for another finder: the fee
 // is thanks, and not worth waiting for.
@@ -46,7 +46,7 @@ func (b Invalidate) plan(x *exec, _ Tx) (plan, error) {
 	case !registered && !buried:
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrUnknownBlob)
 	}
-	// A proof that held for this blob once holds for good, whoever found it.
+	// A proof that held for this blob once holds for good, whichever finder it names.
 	if err := x.seen.once(TxHash(Unsigned(Invalidate{Blob: b.Blob, Proof: b.Proof})), b.verify); err != nil {
 		return plan{}, err
 	}

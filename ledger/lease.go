@@ -19,10 +19,10 @@ func (x *exec) tombstone(id blob.ID) (registry.Tombstone, bool) {
 	return t, sure(ok, err)
 }
 
-// live is an entry on which somebody has a claim now, as it stands once what is due
-// was settled: who changes it settles it first. One that has ended and that no sweep
-// has come to yet is as good as gone; one that renews itself has not ended, however
-// late the sweep comes.
+// live is an entry on which an owner has a claim now, as it stands once what is due was
+// settled: a change settles it first. One that has ended and that no sweep has come to
+// yet is as good as gone; one that renews itself has not ended, however late the sweep
+// comes.
 func (x *exec) live(id blob.ID) (registry.Entry, bool) {
 	e, ok := x.entry(id)
 	if !ok || e.Invalid {

@@ -71,9 +71,9 @@ func (l *Local) Advance(blocks int) error {
 	return nil
 }
 
-// Run runs a block with what it holds beside its height and time, which are the
-// ledger's own: transactions, and what else was found, for those who drive a ledger
-// without a network.
+// Run runs a block with what it holds beside its height and time, which are the ledger's
+// own: transactions, and what else was found, for callers that drive a ledger without a
+// network.
 func (l *Local) Run(b Block) (Result, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

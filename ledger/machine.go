@@ -22,7 +22,7 @@ type Block struct {
 	DoubleSigns []DoubleSign       // evidence that the block carries
 	Rounds      []staking.Round    // that this block closes, in a network that is challenged
 	Faults      []Fault            // proven
-	Proposer    staking.NodeID     // who made the block; zero where nobody did
+	Proposer    staking.NodeID     // of the block; zero in a ledger without a network
 	Extensions  []VoteExtension    // in the order of the last commit; only where Wants says Carry
 	Last        token.BLSSignature // of Proposer, over challenge.LastMessage; only where Wants says Last
 }
@@ -204,7 +204,7 @@ func (m *Machine) Commit() error {
 	u, changed := m.pending, m.changed
 	m.pending, m.changed = nil, nil
 	m.mu.Lock()
-	// First: who sees the new height must find what it wrote.
+	// First: a reader that sees the new height must find what it wrote.
 	m.touched.add(m.state.Height()+1, changed)
 	m.mu.Unlock()
 	if err := m.state.Commit(u); err != nil {
@@ -228,8 +228,8 @@ func (m *Machine) Rules() Rules {
 	return m.rules
 }
 
-// BlobsSince is the blobs whose entries blocks after height wrote. ok is false where
-// that is not known any more, or not yet: then whoever asks has to look at all.
+// BlobsSince is the blobs whose entries blocks after height wrote. ok is false where that
+// is not known any more, or not yet: then the caller has to look at all.
 func (m *Machine) BlobsSince(height uint64) (ids []blob.ID, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

@@ -84,7 +84,8 @@ func NodeMessage(chain token.ChainID, id staking.NodeID, operator token.Address,
 	return token.Message(token.PurposeNode, chain, id, operator, bls)
 }
 
-// Prove fills in what the node's keys say, for the operator who will sign the transaction.
+// Prove fills in what the node's keys say, for the operator that will sign the
+// transaction.
 func (b RegisterNode) Prove(chain token.ChainID, chainName string, operator token.Address, id token.Key, bls token.BLSKey) RegisterNode {
 	b.Node, b.BLS = staking.NodeID(id.Public()), bls.Public()
 	b.NodeSignature = id.Sign(NodeMessage(chain, b.Node, operator, b.BLS))

@@ -24,7 +24,7 @@ type Params struct {
 	TxBytes        uint64           // of one transaction; a proof of bad encoding may be larger
 	SweepBlobs     uint64           // ended blobs and leases that one block works off
 	Challenged     bool             // shards are paid for what challenges find; else for being ready
-	Challenge      challenge.Params // of no draws: rounds are entered by who drives the ledger
+	Challenge      challenge.Params // of no draws: rounds are entered by the driver of the ledger
 	Subsidy        token.Amount     // added to each epoch's pay while the genesis' fund lasts
 	HistoryEpochs  uint64           // for which records of pay, slashes and prices are kept
 	Fees           Fees

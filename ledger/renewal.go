@@ -10,9 +10,9 @@ import (
 )
 
 // SetRenewal leaves an allowance with one's own lease on a blob, from which the ledger
-// extends it by an epoch whenever its last one is half over, until the price is too
-// high or the allowance too small. It replaces the renewal that is there: what that had
-// left goes back to who paid it.
+// extends it by an epoch whenever its last one is half over, until the price is too high
+// or the allowance too small. It replaces the renewal that is there: what that had left
+// goes back to its payer.
 type SetRenewal struct {
 	_            struct{} `cbor:",toarray"`
 	Blob         blob.ID
@@ -70,7 +70,7 @@ func (x *exec) allow(r registry.Renewal) {
 	}
 }
 
-// release gives what a renewal has left back to who paid it.
+// release gives what a renewal has left back to its payer.
 func (x *exec) release(r registry.Renewal) {
 	if r.Left > 0 {
 		x.supply(func(s *Supply) { s.Allowances = must(s.Allowances.Sub(r.Left)) })

@@ -115,10 +115,10 @@ func (x *exec) putRules(r Rules) {
 	x.p, x.head.RuleVersion = r.Params, r.Version
 }
 
-// adopt puts in force what was planned for the epoch that begins, and says what
-// became of it. Changes that do not fit what is in force are dropped, all of them:
-// those who voted them saw them together. The version acts all the same, as who does
-// not know it has stopped.
+// adopt puts in force what was planned for the epoch that begins, and says what became of
+// it. Changes that do not fit what is in force are dropped, all of them: their voters saw
+// them together. The version acts all the same, as nodes that do not know it have
+// stopped.
 func (x *exec) adopt(r *Rules) {
 	var later []Planned
 	for _, p := range r.Planned {

@@ -93,8 +93,8 @@ func (s *settlement) judge(b *closing, faults []foundFault) {
 		Lies: o.Lies, RecentLies: o.RecentLies, FalseVotes: o.FalseVotes, DoubleSlash: o.DoubleSlash}, b.standing, s.c.Epoch)
 }
 
-// slash takes a part of the stake: a bounty for who showed a proof, a part for the
-// repair fund, the rest is burned. Nothing goes to those who judged.
+// slash takes a part of the stake: a bounty for the finders, a part for the repair fund,
+// the rest is burned. Nothing goes to the judges.
 func (s *settlement) slash(b *closing, faults []foundFault) {
 	o, ladder := &b.out, s.p.Staking.Ladder
 	o.AtRisk = staking.Cut{Bond: b.pool.OwnBond(), Balance: b.pool.Balance}
@@ -109,7 +109,7 @@ func (s *settlement) slash(b *closing, faults []foundFault) {
 	})
 }
 
-// bounty pays those who showed the faults that a slash is for, in equal parts.
+// bounty pays the finders of the faults that a slash is for, in equal parts.
 func (s *settlement) bounty(total token.Amount, rung uint8, faults []foundFault) (paid token.Amount, found uint64) {
 	var finders []token.Address
 	for _, f := range faults {
@@ -231,8 +231,8 @@ func (s *settlement) close() {
 	s.o.Delete(KeyTally(s.c.Epoch))
 }
 
-// OpenRate is a Rate and how much of what waited for it has not been settled: money
-// for those who joined, shares for those who left. It goes with the last of them.
+// OpenRate is a Rate and how much of what waited for it has not been settled: money for
+// delegators that joined, shares for delegators that left. It goes with the last of them.
 type OpenRate struct {
 	_    struct{} `cbor:",toarray"`
 	Rate staking.Rate

@@ -198,7 +198,8 @@ func (x *exec) putStake(s stake) {
 	x.credit(s.owner, s.Out)
 }
 
-// claim notes that somebody has what waited at a rate; the last one takes it away.
+// claim notes that a delegator has been given what waited at a rate; the last one takes
+// the rate away.
 func (x *exec) claim(key []byte, n uint64) {
 	r := sure(one[OpenRate](x.view(), "rate", key))
 	if r.Open -= n; r.Open == 0 {

@@ -25,7 +25,7 @@ type Statement struct {
 	RecentLies    uint64
 	FalseVotes    uint64
 	Evidence      []Evidence      // the first of these faults, by epoch and round
-	Finders       uint64          // who share the bounty
+	Finders       uint64          // that share the bounty
 	DoubleSlash   uint64          // bps that double signing cost it in this epoch
 	DoublePower   uint64          // shards that double-signed within two epochs, its own among them
 	DoubleTaken   uint64          // bps that it had paid before for that

@@ -12,7 +12,7 @@ const (
 	touchedBlobs  = 1 << 16 // and how many blobs of them at most
 )
 
-// touched remembers which blobs the last blocks wrote, so that who follows the ledger
+// touched remembers which blobs the last blocks wrote, so that a follower of the ledger
 // need not read all of it for every block. It is no part of the state.
 //
 // Invariant: the blocks are consecutive, the last is the newest committed or the one

@@ -12,8 +12,8 @@ import (
 // nothing needs to be signed. It is for telling people what they are about to do;
 // other transactions may come before theirs.
 //
-// It fails as the ledger would refuse: with a *Refusal. The genesis is that of the
-// view's chain. A body whose kind carries its own proof costs nobody anything.
+// It fails as the ledger would refuse: with a *Refusal. The genesis is that of the view's
+// chain. A body whose kind carries its own proof costs the signer nothing.
 func (v View) Try(g Genesis, signer token.PublicKey, fee token.Amount, body Body) (after View, err error) {
 	defer guard(&err)
 	base, ok := v.R.(state.Lister)

@@ -36,7 +36,7 @@ func (h Head) Middle() uint64 { return h.EpochStart + (h.EpochEnd-h.EpochStart+1
 // Half is the present half epoch.
 func (h Head) Half() registry.Half { return registry.HalfOf(h.Epoch, h.Height >= h.Middle()) }
 
-// Supply is the money that is nobody's account, pool or bucket.
+// Supply is all money, and the part of it that is in no account, pool or bucket.
 type Supply struct {
 	_          struct{}     `cbor:",toarray"`
 	Total      token.Amount // all there is, since genesis
@@ -46,7 +46,7 @@ type Supply struct {
 	Allowances token.Amount // left with leases to renew them
 	Subsidy    token.Amount // not yet handed out
 	Insurance  token.Amount // fund, fed by fees up to a part of all stake
-	Repair     token.Amount // fund, fed by slashes and by what nobody earned
+	Repair     token.Amount // fund, fed by slashes and by what no node earned
 }
 
 // Usage is how full the network is.
@@ -117,7 +117,7 @@ func (v View) Params() (Params, error) {
 	return r.Params, err
 }
 
-// Supply is the money that is nobody's.
+// Supply is all money, and the part of it that has no owner.
 func (v View) Supply() (Supply, error) { return one[Supply](v, "supply", KeySupply()) }
 
 // Usage is how full the network is.
@@ -145,13 +145,13 @@ func (v View) Delegation(a token.Address, id staking.NodeID) (staking.Delegation
 }
 
 // Joined is the rate at which a pool let in what waited for an epoch; it is kept until
-// everybody has his shares.
+// every delegator has its shares.
 func (v View) Joined(id staking.NodeID, epoch uint64) (OpenRate, bool, error) {
 	return read[OpenRate](v, "rate", KeyJoined(id, epoch))
 }
 
 // Left is the rate at which a pool let out what was due for an epoch; it is kept until
-// everybody has his money.
+// every delegator has its money.
 func (v View) Left(id staking.NodeID, epoch uint64) (OpenRate, bool, error) {
 	return read[OpenRate](v, "rate", KeyLeft(id, epoch))
 }
