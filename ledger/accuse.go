@@ -7,7 +7,7 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Accuse shows that the holder of a shard signed a proof that does not hold. Anybody
+// Accuse shows that the holder of a shard signed a proof that does not hold. Any peer
 // may send it, while the round is kept. It is punished at the epoch's end, once for a
 // node and round.
 type Accuse struct {

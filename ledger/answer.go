@@ -9,7 +9,7 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Answer shows the proof that a dispute says no node has. Any account may send it; any
+// Answer shows the proof that a dispute says no node has. Any peer may send it; any
 // proof by the shard's holder that holds for the round will do, as that is what was voted
 // for. Of the bond that is lost AnswerBps go to To, for the trouble; the rest is burned,
 // so that each dispute costs its opener, even one that answers itself.

@@ -113,8 +113,8 @@ func (x *exec) newLease(b RegisterBlob, payer token.Address, e registry.Entry) (
 	return l, nil
 }
 
-// Certify shows that more than two thirds of the shards hold a blob. Anybody may
-// send it; the registration paid for it.
+// Certify shows that more than two thirds of the shards hold a blob. Any peer may send
+// it; the registration paid for it.
 type Certify struct {
 	_           struct{} `cbor:",toarray"`
 	Blob        blob.ID

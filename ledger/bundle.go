@@ -10,9 +10,10 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Bundle is the evidence of a fault: with it anybody can check the fault again, and asks no
-// node. The draws and the voters in it are unsigned: the root of the ledger's state proves
-// them, the bundle does not. The ledger keeps it as long as the record of its slash.
+// Bundle is the evidence of a fault: with it a stranger can check the fault again, and
+// asks no node. The draws and the voters in it are unsigned: the root of the ledger's
+// state proves them, the bundle does not. The ledger keeps it as long as the record of
+// its slash.
 type Bundle struct {
 	_         struct{} `cbor:",toarray"`
 	Chain     token.ChainID

@@ -9,10 +9,10 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Invalidate shows that a blob contradicts its own commitments. Anybody may send it, from
-// the registration on and also after the blob has ended: it is refused for good then.
-// Nothing goes back to the payers: what the leases have paid for epochs in which no node
-// keeps the blob any more, and their allowances, are lost. A small part goes to the
+// Invalidate shows that a blob contradicts its own commitments. Any peer may send it,
+// from the registration on and also after the blob has ended: it is refused for good
+// then. Nothing goes back to the payers: what the leases have paid for epochs in which no
+// node keeps the blob any more, and their allowances, are lost. A small part goes to the
 // finder for the work; the rest is burned, so that a network has nothing to gain from
 // taking a bad blob and finding it out later.
 //

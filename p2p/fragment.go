@@ -24,7 +24,7 @@ const (
 	kindStored       kind = 4
 	kindConfirmation kind = 5
 
-	kindGetFragments kind = 6 // read: anyone -> node
+	kindGetFragments kind = 6 // read: any peer -> node
 	kindFragment     kind = 7
 	kindGetSymbols   kind = 8
 	kindSymbols      kind = 9

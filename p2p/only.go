@@ -10,9 +10,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// only keeps dials to a peer to addresses that are proven, while these are tried. Anybody
-// may tell the DHT any number of addresses of a peer; without this, a few dozen silent
-// ones would use up the time and the places of every dial to it.
+// only keeps dials to a peer to addresses that are proven, while these are tried. Any
+// peer may tell the DHT any number of addresses of a peer; without this, a few dozen
+// silent ones would use up the time and the places of every dial to it.
 type only struct {
 	mu    sync.Mutex // guards peers
 	peers map[peer.ID]*proven

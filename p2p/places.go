@@ -16,7 +16,7 @@ import (
 type Standing uint8
 
 const (
-	Stranger   Standing = iota // anybody: a peer ID costs nothing
+	Stranger   Standing = iota // any peer: a peer ID costs nothing
 	Registered                 // a node on the ledger, or an upload that the ledger shows to be paid
 	Member                     // of the committee, the one before or the next
 )

@@ -128,8 +128,8 @@ func (e Entry) Segments(owner token.Address) (n uint64) {
 }
 
 // Last is the place among Leases of the owner's lease that a renewal of the owner's is
-// left with: the last that the owner pays, else the last that anybody pays for the
-// owner; ok is false where there is none.
+// left with: the last that the owner pays, else the last that another account pays for
+// the owner; ok is false where there is none.
 func (e Entry) Last(owner token.Address) (i int, ok bool) {
 	if i, ok = e.LastOf(owner, owner); ok {
 		return i, true

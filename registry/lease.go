@@ -6,8 +6,8 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Lease is one owner's paid claim, for the epochs Start to End-1. Anybody may pay one for
-// an owner; only those that the owner pays are in the way of a registration of the
+// Lease is one owner's paid claim, for the epochs Start to End-1. Any account may pay one
+// for an owner; only those that the owner pays are in the way of a registration of the
 // owner's, and none hands its terms on to a lease of another payer.
 //
 // Invariant: of the leases that an owner pays, only the last may have a Renewal.

@@ -96,9 +96,9 @@ func (p Pool) Stake(epoch uint64) token.Amount {
 	return sum
 }
 
-// Counted is the stake that counts when shards are given for an epoch: delegations
-// beyond what the bond backs do not. A node is not left out for having too many of
-// them, or anybody could push it out by delegating to it.
+// Counted is the stake that counts when shards are given for an epoch: delegations beyond
+// what the bond backs do not. A node is not left out for having too many of them, or a
+// stranger could push it out by delegating to it.
 func (p Pool) Counted(epoch uint64, params Params) token.Amount {
 	stake := p.Stake(epoch)
 	backed, err := p.Bond.MulDiv(Whole, params.BondBps)

@@ -31,7 +31,7 @@ func (s *session) own(id blob.ID) (registry.Entry, uint64, error) {
 	return e, end, nil
 }
 
-// missing says why nobody has a lease on a blob: it has ended, or never was.
+// missing says why a blob has no lease: it has ended, or never was.
 func (s *session) missing(id blob.ID, registered bool) error {
 	t, buried, err := s.view.Tombstone(id)
 	switch {

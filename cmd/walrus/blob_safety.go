@@ -109,7 +109,7 @@ type lastDraw struct {
 	Away         uint64    `json:"away_shards"`
 	Inconclusive uint64    `json:"inconclusive_shards"`
 	Unready      uint64    `json:"unready_shards"`
-	Void         bool      `json:"void"` // nobody was blamed; who passed has passed
+	Void         bool      `json:"void"` // no node was blamed; passes count all the same
 }
 
 type challengeRound struct {

@@ -151,7 +151,7 @@ func (s *session) statusOf(id blob.ID) (blobStatus, error) {
 	return st, err
 }
 
-// keepers says who keeps a certified blob: every shard has a place in every blob.
+// keepers says which nodes keep a certified blob: every shard has a place in every blob.
 func (s *session) keepers(ctx context.Context, st *blobStatus, ask bool) error {
 	e, _, err := s.view.Blob(st.Blob)
 	if err != nil {

@@ -58,7 +58,7 @@ type dryRun struct {
 	Highest      token.Amount `json:"highest_price,omitempty"`
 	RenewsUntil  uint64       `json:"renews_until_epoch,omitempty"` // about, at today's price
 	MostFee      token.Amount `json:"most_fee"`
-	Already      bool         `json:"already"` // the network keeps it for somebody: nothing would be sent
+	Already      bool         `json:"already"` // the network keeps it already: nothing would be sent
 }
 
 func (a *app) storeCommand() *cobra.Command {

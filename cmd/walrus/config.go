@@ -54,8 +54,8 @@ type held struct {
 	Source string `json:"source"`
 }
 
-// noDefault is the source of a setting that nobody named, where there is no place for a
-// default.
+// noDefault is the source of a setting that the user did not name, where there is no
+// place for a default.
 const noDefault = "no default"
 
 // configDir is where a user's config, and by default the wallet and the network, lie.
@@ -67,7 +67,7 @@ func configDir() (string, error) {
 	return filepath.Join(dir, "walrus"), nil
 }
 
-// configPath is the config file and whether somebody named it.
+// configPath is the config file and whether the user named it.
 func (a *app) configPath() (path string, named bool, err error) {
 	if f := a.flags.Lookup(configFlag); f != nil && f.Changed {
 		return f.Value.String(), true, nil
@@ -77,12 +77,12 @@ func (a *app) configPath() (path string, named bool, err error) {
 	}
 	dir, err := configDir()
 	if err != nil {
-		return "", false, nil // nobody named one, and there is no place for one
+		return "", false, nil // the user named none, and there is no place for one
 	}
 	return filepath.Join(dir, filepath.Base(configName)), false, nil
 }
 
-// readConfig reads the config file. One that nobody named may be missing.
+// readConfig reads the config file. One that the user did not name may be missing.
 func (a *app) readConfig() (map[string]any, string, error) {
 	path, named, err := a.configPath()
 	if err != nil || path == "" {

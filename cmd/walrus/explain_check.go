@@ -24,7 +24,7 @@ type checkedEvidence struct {
 // givenLedger is what no file proves: the votes, and what was drawn, are not signed in it.
 const givenLedger = "that the ledger keeps this evidence: a file does not prove it, walrus explain slash NODE asks the ledger"
 
-// checkEvidence checks what explain slash --json wrote, asking nobody: all that it
+// checkEvidence checks what explain slash --json wrote, and asks no node: all that it
 // needs beside the file is which chain this is.
 func (a *app) checkEvidence(ctx context.Context, file string) error {
 	n, err := a.network()

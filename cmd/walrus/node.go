@@ -39,8 +39,8 @@ When its disk has less than 128 MiB free the node closes all it has open, and op
 again by itself when 192 MiB are free: nothing need restart it. With --exit-when-full
 it ends with code 5 instead, for a supervisor that is to know.`
 
-// untilStdin lets a command run, and gives it the flag by which it ends with whoever
-// started it.
+// untilStdin lets a command run, and gives it the flag by which it ends with the process
+// that started it.
 func (a *app) untilStdin(c *cobra.Command, run func(context.Context) error) {
 	const name = "until-stdin-closes"
 	ends := c.Flags().Bool(name, false, "end when standard input does")

@@ -27,7 +27,7 @@ const networkCopy = "network.toml"
 type initing struct {
 	a       *app
 	dir     string
-	genesis string // the hash that whoever typed it has seen
+	genesis string // the genesis hash that the operator typed
 	file    node.File
 }
 

@@ -71,7 +71,7 @@ func (s *session) seats() (int, error) {
 // bonding says where the node is whose bond grows.
 type bonding struct {
 	dir   string
-	named bool // somebody typed dir
+	named bool // the user typed dir
 	force bool
 }
 

@@ -23,9 +23,9 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// nodeRequest is what a node asks its operator to enter on the ledger: who it is, with
-// its keys' signatures that it wants this operator. There is no secret in it; whoever
-// changes the operator, the node or its BLS key breaks the signatures.
+// nodeRequest is what a node asks its operator to enter on the ledger: its keys and
+// addresses, with its keys' signatures that it wants this operator. There is no secret in
+// it; a change of the operator, the node or its BLS key breaks the signatures.
 type nodeRequest struct {
 	Format      int            `json:"walrus_node_request"` // requestFormat
 	Chain       token.ChainID  `json:"chain"`
@@ -40,8 +40,8 @@ type nodeRequest struct {
 	Name        string         `json:"name,omitempty"`
 	URL         string         `json:"url,omitempty"`
 	About       string         `json:"about,omitempty"`
-	// Opening is what the node's machine was measured to need, for whoever pays the bond
-	// to judge. It is not signed: who lies here harms himself.
+	// Opening is what the node's machine was measured to need, for the payer of the bond
+	// to judge. It is not signed: an operator that lies here harms itself.
 	Opening *doctor.OpeningTime `json:"opening,omitempty"`
 }
 
@@ -74,7 +74,7 @@ func (r nodeRequest) body() (b ledger.RegisterNode, err error) {
 	return b, nil
 }
 
-// decodeRequest reads a request from whoever sent it.
+// decodeRequest reads a request from a sender that is not trusted.
 func decodeRequest(in io.Reader) (r nodeRequest, err error) {
 	raw, err := io.ReadAll(io.LimitReader(in, requestBytes+1))
 	if err != nil {

@@ -110,7 +110,7 @@ func writeWhole(ctx context.Context, path string, perm fs.FileMode, fill func(io
 		}
 		return fillAndClose(f, fill)
 	}
-	old, err := os.OpenFile(t.path, os.O_WRONLY, 0) // who may not write it may not replace it
+	old, err := os.OpenFile(t.path, os.O_WRONLY, 0) // a user that may not write it may not replace it
 	if err != nil {
 		return err
 	}

@@ -158,7 +158,7 @@ func (a *app) print(v any, text func(io.Writer) error) error {
 	return encodeJSON(a.out, v)
 }
 
-// say tells a person what goes on. With --json nobody reads along.
+// say tells a person what goes on. With --json no person reads along.
 func (a *app) say(format string, args ...any) {
 	if !a.json {
 		fmt.Fprintln(a.err, lines(fmt.Sprintf(format, args...)))

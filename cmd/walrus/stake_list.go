@@ -119,7 +119,7 @@ func (s *session) positions(owner token.Address) (stakeShown, error) {
 	return out, err
 }
 
-// operatedBy are the nodes whose operator or payout address somebody is.
+// operatedBy lists the nodes that have owner as their operator or payout address.
 func (s *session) operatedBy(owner token.Address) (out []ledger.NodeRecord, err error) {
 	err = s.view.EachNode(func(n ledger.NodeRecord) error {
 		if n.Operator == owner || n.Payout == owner {
