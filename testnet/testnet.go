@@ -54,7 +54,7 @@ type Options struct {
 	Block    time.Duration
 	Epoch    time.Duration
 	Accounts []ledger.GenesisAccount // beside the wallet's
-	// Adversaries says which nodes do not keep to the rules; all others are honest.
+	// Adversaries are the nodes that break the rules, by number; all others are honest.
 	Adversaries map[int]adversary.Adversary
 	Difference  func(*ledger.Params) // last word on the parameters; may be nil
 }

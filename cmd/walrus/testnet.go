@@ -46,7 +46,7 @@ type testnetUp struct {
 	Nodes   int     `json:"nodes"`
 	Shards  int     `json:"shards"`
 	Ready   float64 `json:"ready_seconds"`
-	// Adversaries are the nodes that do not keep to the rules, by their number.
+	// Adversaries are the nodes that break the rules, by number.
 	Adversaries map[int]adversary.Adversary `json:"adversaries,omitempty"`
 }
 

@@ -12,7 +12,7 @@ import (
 
 const adversaryFlag = "adversary"
 
-// adversaryHelp is how `walrus testnet up` tells of adversaries.
+// adversaryHelp is the part about adversaries of the help of `walrus testnet up`.
 func adversaryHelp() string {
 	return `Nodes can be made adversaries, to see what the rules do to them. --adversary
 KIND[=NUMBER]@NODE[,NODE...] may be given several times; a node stays one when it is
@@ -21,7 +21,8 @@ killed and started again. The kinds:
   ` + strings.Join(adversary.Help(), "\n  ")
 }
 
-// testnetNode runs a node of a testnet that is an adversary: the testnet starts it.
+// testnetNode is the command that a testnet starts an adversary with: the only way from
+// the command line to a conduct that breaks the rules.
 func (a *app) testnetNode() *cobra.Command {
 	var words string
 	c := &cobra.Command{Use: "node", Short: "Run a node that is an adversary", Hidden: true, Args: cobra.NoArgs}
@@ -36,7 +37,7 @@ func (a *app) testnetNode() *cobra.Command {
 	return c
 }
 
-// sayAdversaries tells which nodes are adversaries, and where to watch them.
+// sayAdversaries names the nodes that are adversaries, and the commands that show them.
 func (a *app) sayAdversaries(t *testnet.Testnet) (map[int]adversary.Adversary, error) {
 	out := map[int]adversary.Adversary{}
 	for i := range t.Nodes {

@@ -16,35 +16,37 @@ import (
 // ErrUnknown is returned for words that name no adversary.
 var ErrUnknown = errors.New("no such adversary")
 
-// Adversary is a node that does not keep to the rules.
+// Adversary is a kind of adversary with its number: all that makes a node one.
 type Adversary struct {
 	Kind   string  `json:"kind"`
-	Number float64 `json:"number"` // how far it goes; 0 for a kind that takes none
+	Number float64 `json:"number"` // in the unit of the kind; 0 for a kind without a number
 }
 
-// strategy is a kind of adversary.
+// strategy is one kind in the table of kinds.
 type strategy struct {
-	what    string        // it does, for people
-	number  func() bounds // it takes; nil: none
+	what    string        // the end of a sentence about a node of the kind
+	number  func() bounds // the number that the kind takes; nil: none
 	conduct func(n float64) node.Conduct
 }
 
-// bounds is what an adversary's number may be.
+// bounds limits an adversary's number.
 type bounds struct {
-	usual, least, most float64
-	whole              bool
-	of                 string // its meaning, for people
+	usual, least, most float64 // usual is taken where the words give no number
+	whole              bool    // fractions are refused
+	of                 string  // the meaning of the number, for people
 }
 
+// part is a number from 0 to 1.
 func part(usual float64, of string) func() bounds {
 	return func() bounds { return bounds{usual: usual, most: 1, of: of} }
 }
 
+// count is a whole number.
 func count(usual float64, of string) func() bounds {
 	return func() bounds { return bounds{usual: usual, most: 100_000, whole: true, of: of} }
 }
 
-// strategies is all kinds of adversaries.
+// strategies is the table of kinds.
 func strategies() map[string]strategy {
 	return map[string]strategy{
 		"lazy":        {"drops a part of its fragments, and neither repairs nor declares them", part(0.1, "the part of its fragments that it drops"), func(n float64) node.Conduct { return Lazy{Drops: n}.Conduct() }},
@@ -61,10 +63,10 @@ func strategies() map[string]strategy {
 	}
 }
 
-// Kinds are the names of all kinds of adversaries, in order.
+// Kinds returns the names of all kinds, in order.
 func Kinds() []string { return slices.Sorted(maps.Keys(strategies())) }
 
-// Help describes each kind for people: a line each.
+// Help describes each kind in one line, for people.
 func Help() (lines []string) {
 	all := strategies()
 	for _, k := range Kinds() {
@@ -107,8 +109,8 @@ func Parse(words string) (a Adversary, err error) {
 	return a, nil
 }
 
-// ParseList reads a list of `kind[=number]@node[,node...]`: which nodes of so many
-// are adversaries.
+// ParseList reads a list of `kind[=number]@node[,node...]` for a testnet with that number
+// of nodes, and returns the adversaries by node.
 func ParseList(list []string, nodes int) (map[int]Adversary, error) {
 	out := map[int]Adversary{}
 	for _, words := range list {
@@ -135,7 +137,7 @@ func ParseList(list []string, nodes int) (map[int]Adversary, error) {
 	return out, nil
 }
 
-// String is the adversary in the words of Parse.
+// String returns the words that Parse reads the adversary from.
 func (a Adversary) String() string {
 	if s := strategies()[a.Kind]; s.number == nil {
 		return a.Kind
@@ -143,8 +145,8 @@ func (a Adversary) String() string {
 	return a.Kind + "=" + strconv.FormatFloat(a.Number, 'f', -1, 64)
 }
 
-// What says what the adversary does, for people.
+// What describes the adversary for people: the end of a sentence about its node.
 func (a Adversary) What() string { return strategies()[a.Kind].what }
 
-// Conduct is how a node acts that is this adversary.
+// Conduct returns the conduct of a node that is this adversary.
 func (a Adversary) Conduct() node.Conduct { return strategies()[a.Kind].conduct(a.Number) }

@@ -2,7 +2,7 @@ package adversary
 
 import "testing"
 
-// Each kind has its words, and a conduct that is not an honest node's.
+// Each kind is read from its words, and its conduct differs from an honest node's.
 func TestEveryKindOfAdversaryIsOne(t *testing.T) {
 	for kind, s := range strategies() {
 		a, err := Parse(kind)
@@ -19,7 +19,7 @@ func TestEveryKindOfAdversaryIsOne(t *testing.T) {
 	}
 }
 
-// As much is dropped as was said, and what goes first goes always.
+// The dropped part has the size that was asked for, and contains every smaller part.
 func TestAsMuchIsDroppedAsWasSaid(t *testing.T) {
 	const names = 10_000
 	before := map[int]bool{}
@@ -31,7 +31,7 @@ func TestAsMuchIsDroppedAsWasSaid(t *testing.T) {
 				n++
 				before[i] = true
 			} else if before[i] {
-				t.Errorf("%d is dropped by who drops less than %v, and not then", i, part)
+				t.Errorf("%d is in a part smaller than %v, and not in it", i, part)
 			}
 		}
 		if want := int(part * names); n < want-want/5 || n > want+want/5 {

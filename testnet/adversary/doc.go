@@ -7,16 +7,3 @@
 // Left to others: processes and directories (testnet), and the outcome of each kind on a
 // real network (the tests of testnet).
 package adversary
-
-import (
-	"context"
-	"time"
-)
-
-// pause waits for d, or until ctx is done.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
-	}
-}

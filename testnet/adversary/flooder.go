@@ -8,15 +8,15 @@ import (
 	"github.com/walrus-network/walrus/node/rounds"
 )
 
-// Flooder proves what it holds, and after that sends garbage in the same topic: it wants
-// others' proofs lost or late. What is garbage is rejected, three such messages shut
-// their sender out, and what waits for judgement is bounded for each peer. Honest proofs
-// arrive as before; its own may have to be asked for.
+// Flooder proves what it holds, and then sends garbage in the topic of the proofs: it
+// wants other nodes' proofs lost or late. Garbage is rejected, three such messages shut
+// their sender out, and each peer's messages that wait for a verdict are bounded. Honest
+// proofs arrive as before; the flooder's own may have to be pulled.
 type Flooder struct {
-	Messages int // that it sends in a round
+	Messages int // garbage, in a round
 }
 
-// Conduct is how such a node acts.
+// Conduct sends garbage after the node's proofs.
 func (f Flooder) Conduct() node.Conduct { return node.Conduct{Rounds: rounds.Conduct{Send: f.send}} }
 
 func (f Flooder) send(ctx context.Context, p rounds.Part, messages [][]byte) error {

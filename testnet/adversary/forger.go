@@ -10,13 +10,13 @@ import (
 	"github.com/walrus-network/walrus/node/rounds"
 )
 
-// Forger sends proofs whose symbols are wrong, and signs them as it should. Whoever
-// hears one rejects it, avoids the peer that sent it, and shows it to the ledger, where
-// it is a lie whatever else becomes of the round: it costs stake at the epoch's end, and
-// three such lies within some epochs cost the node its place for good.
+// Forger sends proofs with wrong symbols under valid signatures. A node that receives
+// one rejects it, avoids the peer that sent it, and shows the proof to the ledger, where
+// it counts as a false proof whatever the round's tally is: it costs stake at the epoch's
+// end, and three false proofs within some epochs put the node out.
 type Forger struct{}
 
-// Conduct is how such a node acts.
+// Conduct forges the node's proofs.
 func (Forger) Conduct() node.Conduct {
 	return node.Conduct{Rounds: rounds.Conduct{
 		Prove: func(_ context.Context, p rounds.Part) ([]challenge.Proof, []blob.Shard) {
@@ -30,7 +30,7 @@ func (Forger) Conduct() node.Conduct {
 	}}
 }
 
-// forge bends a bit of a proof's first symbol. A proof that answers nothing stays as it is.
+// forge flips one bit of a proof's first symbol. A proof without symbols stays unchanged.
 func forge(p *challenge.Proof) {
 	if len(p.Openings) == 0 || len(p.Openings[0].Symbols) == 0 {
 		return

@@ -9,21 +9,20 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// Grinder is lazy, and uses its turns so that it is not asked for what it dropped. In the
-// blocks before the draw it leaves out as many reveals and closers' signatures of others
-// as a block may lack. Where it is the last closer it works out what would be drawn with
-// its signature and without, and is silent if it likes that better.
+// Grinder is lazy, and uses its turns to avoid a draw of the fragments that it dropped. As
+// a proposer before the draw it leaves out as many other nodes' reveals and closings as a
+// block may lack. As the last closer it computes the draws with its signature and without
+// it, and stays silent if only the second spare it.
 //
-// What it leaves out comes with the next block. What it does as a proposer, or as a
-// closer before the last, it does blindly, as parts of others are still to come. As the
-// last closer it has one more draw, and each time that it takes it the network counts it
-// away for as long as a tenth of all shards has in one round: it fails like any other who
-// is lazy.
+// A part that it leaves out comes with the next block. A proposer, and a closer before the
+// last, choose blindly, because other nodes' parts are still to come. The last closer can
+// choose between two draws, but silence costs it shard-rounds (challenge.SilentFor): it
+// fails like any other lazy node.
 type Grinder struct {
 	Lazy
 }
 
-// Conduct is how such a node acts.
+// Conduct is that of a lazy node, with the grinder's choices as proposer and closer.
 func (g Grinder) Conduct() node.Conduct {
 	c := g.Lazy.Conduct()
 	c.Choose = g.choose
@@ -43,7 +42,7 @@ func (g Grinder) choose(p comet.Proposing) comet.Choice {
 		return comet.Choice{LeaveOut: spare(p, c, partsOf(p, len(c.Holder)))}
 	}
 	if state.Turn+1 != uint64(len(state.Closers)) {
-		return comet.Choice{} // whatever it does, it does not know what becomes of it
+		return comet.Choice{} // the closers after it decide the beacon
 	}
 	likes := func(b challenge.Beacon) bool {
 		draws, err := foresee(p, b)
@@ -53,7 +52,7 @@ func (g Grinder) choose(p comet.Proposing) comet.Choice {
 	return comet.Choice{Pass: !likes(signed) && likes(state.Beacon)}
 }
 
-// partsOf is whose parts of a beacon a proposer has seen.
+// partsOf returns the nodes whose parts of a beacon a proposer has seen.
 func partsOf(p comet.Proposing, shards int) map[staking.NodeID]bool {
 	out := map[staking.NodeID]bool{}
 	for _, v := range p.Seen {
@@ -64,8 +63,8 @@ func partsOf(p comet.Proposing, shards int) map[staking.NodeID]bool {
 	return out
 }
 
-// spare is whose parts of a beacon a block can do without: extensions of more than two thirds of
-// the power must stay.
+// spare returns the nodes whose parts of a beacon a block may lack: extensions with more
+// than two thirds of the power must stay.
 func spare(p comet.Proposing, c ledger.Committee, seen map[staking.NodeID]bool) (out []staking.NodeID) {
 	total, left := int64(0), int64(0)
 	for _, n := range c.Nodes {
@@ -82,7 +81,7 @@ func spare(p comet.Proposing, c ledger.Committee, seen map[staking.NodeID]bool) 
 	return out
 }
 
-// foresee is what a beacon would draw.
+// foresee returns the draws of a beacon.
 func foresee(p comet.Proposing, beacon challenge.Beacon) ([]challenge.Draw, error) {
 	index := challenge.NewIndex()
 	if err := p.Before.EachSlot(func(i int, s challenge.Slot) error { index.Set(i, s); return nil }); err != nil {
@@ -95,7 +94,7 @@ func foresee(p comet.Proposing, beacon challenge.Beacon) ([]challenge.Draw, erro
 	return challenge.DrawRound(params.Challenge, beacon, index, func(int) bool { return false }), nil
 }
 
-// likes says that nothing is drawn that it has dropped.
+// likes reports whether the draws ask for no fragment that the grinder dropped.
 func (g Grinder) likes(draws []challenge.Draw, own []blob.Shard, shards int) bool {
 	keeps := g.Lazy.Conduct().Keeps
 	for _, d := range draws {

@@ -12,14 +12,14 @@ import (
 )
 
 // Lazy drops a part of its fragments once they are certified, never repairs them, and
-// declares nothing: it wants to be paid for a disk that it does not have. A round that
-// asks for one of them is failed for its shard, unpaid, and counts for the ladder: from
-// a tenth of failed rounds in an epoch on, stake is taken. The rest of its shards is paid.
+// declares no loss: it wants to be paid for a disk that it does not have. A shard-round
+// that asks for a dropped fragment is failed and unpaid, and counts for the ladder: from a
+// tenth of failed rounds in an epoch on, stake is taken. Its other shard-rounds are paid.
 type Lazy struct {
-	Drops float64 // part of the places, from 0 to 1
+	Drops float64 // dropped places / places of a blob, 0 to 1
 }
 
-// Conduct is how such a node acts.
+// Conduct keeps only a part of the fragments and hides the loss.
 func (l Lazy) Conduct() node.Conduct {
 	return node.Conduct{
 		Keeps: func(id blob.ID, p blob.Place) bool {
@@ -32,8 +32,8 @@ func (l Lazy) Conduct() node.Conduct {
 	}
 }
 
-// dropped says whether a thing is of the part that is dropped: always the same of the
-// same name.
+// dropped reports whether a name is in the dropped part. It depends on both alone, and a
+// larger part contains a smaller one.
 func dropped(part float64, name []byte) bool {
 	h := sha256.Sum256(name)
 	return float64(binary.BigEndian.Uint64(h[:])>>11)/(1<<53) < part

@@ -10,14 +10,13 @@ import (
 	"github.com/walrus-network/walrus/node/rounds"
 )
 
-// Outsourcer deletes everything once it is certified, and has its neighbours rebuild
-// what it is asked for, as repair does: they would be its disk. Honest nodes keep every
-// answer about a drawn stripe back until the deadline, so that it has something to prove
-// only when it is too late, and has promised nothing before. It fails like one that says
-// nothing.
+// Outsourcer deletes every fragment once it is certified, and rebuilds the drawn ones from
+// other nodes, as repair does: they would be its disk. Honest nodes answer nothing about a
+// drawn stripe until the deadline. The outsourcer has its fragments only when it is too
+// late, and promised no proof before, so that it fails like a silent node.
 type Outsourcer struct{}
 
-// Conduct is how such a node acts.
+// Conduct keeps nothing, and rebuilds what a round asks for.
 func (o Outsourcer) Conduct() node.Conduct {
 	var self *node.Node
 	return node.Conduct{
@@ -29,7 +28,7 @@ func (o Outsourcer) Conduct() node.Conduct {
 	}
 }
 
-// prove tries for twice the time that it has.
+// prove tries for twice the time until the deadline.
 func (Outsourcer) prove(ctx context.Context, n *node.Node, p rounds.Part) ([]challenge.Proof, []blob.Shard) {
 	const tries = 20
 	ctx, cancel := context.WithTimeout(ctx, 2*p.Span())
@@ -45,7 +44,7 @@ func (Outsourcer) prove(ctx context.Context, n *node.Node, p rounds.Part) ([]cha
 	return proofs, nil
 }
 
-// rebuild rebuilds the fragments that a round asks of the node.
+// rebuild rebuilds the fragments that a round asks the node for.
 func rebuild(ctx context.Context, n *node.Node, p rounds.Part) error {
 	for _, s := range p.Shards() {
 		for _, q := range p.Questions(s) {
@@ -57,7 +56,7 @@ func rebuild(ctx context.Context, n *node.Node, p rounds.Part) error {
 	return nil
 }
 
-// letGo drops them again. A fragment that stays after an error is dropped the next time.
+// letGo drops these fragments again. After an error they stay until the next round.
 func letGo(ctx context.Context, n *node.Node, p rounds.Part) {
 	for _, s := range p.Shards() {
 		for _, q := range p.Questions(s) {
@@ -65,5 +64,13 @@ func letGo(ctx context.Context, n *node.Node, p rounds.Part) {
 				return
 			}
 		}
+	}
+}
+
+// pause waits for d, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }

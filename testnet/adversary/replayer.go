@@ -11,18 +11,17 @@ import (
 	"github.com/walrus-network/walrus/node/rounds"
 )
 
-// Replayer proves one round as it should. From then on it sends those proofs again,
-// and others' proofs of the round under way with its own shards' numbers. An old proof
-// is of a round that is over and of another beacon, and is ignored; one of another's is
-// not signed by the shard's holder, is rejected, and whoever sent it is avoided. So it
-// fails as one that says nothing does. It cannot be shown to have lied: it signed nothing
-// that is false.
+// Replayer proves one round honestly. In later rounds it sends those proofs again, and
+// other nodes' proofs of the present round with the numbers of its own shards. Nodes
+// ignore an old proof, which belongs to another round and beacon. They reject a stolen
+// one, which the shard's holder did not sign, and avoid its sender. The replayer fails like
+// a silent node, but cannot be convicted: it signed no false proof.
 type Replayer struct {
 	mu  sync.Mutex // guards the field below
 	old []challenge.Proof
 }
 
-// Conduct is how such a node acts.
+// Conduct replays proofs.
 func (r *Replayer) Conduct() node.Conduct {
 	return node.Conduct{Rounds: rounds.Conduct{Prove: r.prove, Send: r.send}}
 }
@@ -36,7 +35,8 @@ func (r *Replayer) prove(_ context.Context, p rounds.Part) ([]challenge.Proof, [
 	return r.old, nil
 }
 
-// send sends what prove gave, and what it can steal until half of the time is over.
+// send sends prove's proofs, and one that it can steal in the first half of the time
+// until the deadline.
 func (r *Replayer) send(ctx context.Context, p rounds.Part, messages [][]byte) error {
 	if err := p.Publish(ctx, messages); err != nil || len(p.Shards()) == 0 {
 		return err
@@ -57,7 +57,7 @@ func (r *Replayer) send(ctx context.Context, p rounds.Part, messages [][]byte) e
 	return nil
 }
 
-// first says whether this is the round that it proved.
+// first reports whether this is the round that it proved honestly.
 func (r *Replayer) first(p rounds.Part) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,13 +7,12 @@ import (
 	"github.com/walrus-network/walrus/node/rounds"
 )
 
-// Rubberstamp says in every vote that it heard all proofs, and looks at none: it saves
-// the work, or helps a friend who has nothing to show. Less than a third of the power
-// cannot make a shard pass that did not prove; and who is asked in a dispute for a proof
-// that it never heard has none to show.
+// Rubberstamp attests in every vote that it heard all proofs, and checks none: it saves the
+// work, or helps an accomplice without proofs. Rubberstamps with less than a third of the
+// power cannot make an unproven shard pass, and cannot answer a dispute about it.
 type Rubberstamp struct{}
 
-// Conduct is how such a node acts.
+// Conduct confirms every proof in the node's attestations.
 func (Rubberstamp) Conduct() node.Conduct {
 	return node.Conduct{Rounds: rounds.Conduct{Attest: func(a rounds.Attestation) rounds.Attestation {
 		a.Listened, a.Yes = true, slices.Clone(a.Yes)

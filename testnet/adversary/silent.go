@@ -9,12 +9,12 @@ import (
 	"github.com/walrus-network/walrus/node/rounds"
 )
 
-// Silent proves nothing and declares nothing, but takes part in the ledger and votes on
-// others. All its rounds are failed: it is paid nothing, and more than half of an
-// epoch's rounds failed while it was online cost it stake and, by and by, its shards.
+// Silent proves nothing and declares no loss, but takes part in the ledger and attests
+// other nodes' proofs. All its shard-rounds are failed: it is paid nothing, and more than
+// half of an epoch's rounds failed while online cost it stake and, step by step, its shards.
 type Silent struct{}
 
-// Conduct is how such a node acts.
+// Conduct makes no proofs.
 func (Silent) Conduct() node.Conduct {
 	return node.Conduct{Rounds: rounds.Conduct{
 		Prove: func(context.Context, rounds.Part) ([]challenge.Proof, []blob.Shard) { return nil, nil },

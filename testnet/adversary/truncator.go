@@ -10,19 +10,18 @@ import (
 	"github.com/walrus-network/walrus/node/rounds"
 )
 
-// Truncator keeps something of every fragment: of each, extended to the places of the
-// whole network, it keeps all hashes and drops a part of the symbols. That is the best
-// that one can do who wants to have something to show for every blob; who drops source
-// symbols as they lie on the disk cannot even make the parity. Each question asks for
-// several symbols of the extended fragment, so that it fails most of its rounds however
-// little it drops, as one does who drops whole fragments.
+// Truncator keeps a part of every fragment: of each fragment, extended to N symbols, it
+// keeps all hashes and drops a part of the symbols. That is the best strategy for a node
+// that wants proofs for every blob: without all source symbols it could not compute the
+// parity. Each question asks for several symbols of the extended fragment, so that even a
+// truncator with a small dropped part fails most of its rounds.
 //
-// The bytes that it dropped stay on the disk, and it answers none of them.
+// The dropped bytes stay on the disk here; the truncator only never proves with them.
 type Truncator struct {
-	Drops float64 // part of each fragment's symbols, from 0 to 1
+	Drops float64 // dropped symbols / symbols of a fragment, 0 to 1
 }
 
-// Conduct is how such a node acts.
+// Conduct proves the shards whose questions miss every dropped symbol.
 func (t Truncator) Conduct() node.Conduct {
 	return node.Conduct{Rounds: rounds.Conduct{
 		Prove: func(_ context.Context, p rounds.Part) (proofs []challenge.Proof, _ []blob.Shard) {

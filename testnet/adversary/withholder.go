@@ -10,19 +10,19 @@ import (
 	"github.com/walrus-network/walrus/node/rounds"
 )
 
-// Withholder makes its proofs, but gossips none, and gives them to a few of those who
-// ask for them only: it wants the network divided over who is right. Who has a proof
-// says so and gives it on; if more than a third of the power have heard it the shard
-// passes, as it should, since the proof is there. If fewer have, it is not paid. Nobody
-// suffers for having heard it or not.
+// Withholder makes its proofs, but gossips none, and gives them to only a few of the peers
+// that pull them: it wants the network divided about its shards. A node that has a proof
+// attests it and passes it on. If voters with more than a third of the power have it, the
+// shard passes, which is right, since the proof exists; with fewer the shard is not paid.
+// No voter is punished for its attestation.
 type Withholder struct {
-	Shown int // peers that it shows its proofs to
+	Shown int // peers that get its proofs
 
 	mu  sync.Mutex // guards the field below
 	few map[peer.ID]bool
 }
 
-// Conduct is how such a node acts.
+// Conduct withholds the node's proofs from most peers.
 func (w *Withholder) Conduct() node.Conduct {
 	return node.Conduct{Rounds: rounds.Conduct{
 		Send:  func(context.Context, rounds.Part, [][]byte) error { return nil },
@@ -30,7 +30,7 @@ func (w *Withholder) Conduct() node.Conduct {
 	}}
 }
 
-// shows takes the first who ask, and stays with them.
+// shows chooses the first peers that ask, and stays with them.
 func (w *Withholder) shows(to peer.ID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
