@@ -93,7 +93,7 @@ func Examine(ctx context.Context, o Options) (Diagnosis, error) {
 		return x.Diagnosis, ctx.Err()
 	}
 	if x.network, err = file.LoadNetwork(o.Dir); err != nil {
-		x.fail(checkNetwork, err, "get network.toml again from somebody you trust, or walrus node init --network ADDRESS in another directory, and compare the genesis")
+		x.fail(checkNetwork, err, "get network.toml again from a source you trust, or walrus node init --network ADDRESS in another directory, and compare the genesis")
 		return x.Diagnosis, ctx.Err()
 	}
 	around, lookErr := x.outside(ctx)

@@ -26,7 +26,7 @@ func (s *session) own(id blob.ID) (registry.Entry, uint64, error) {
 	}
 	end, ok := e.OwnedBy(s.key.Address(), s.head.Epoch)
 	if !ok {
-		return e, 0, fmt.Errorf("%s: %s has no lease on it: walrus status %s shows who has", id, s.key.Address(), id)
+		return e, 0, fmt.Errorf("%s: %s has no lease on it: walrus status %s shows the owners of its leases", id, s.key.Address(), id)
 	}
 	return e, end, nil
 }
@@ -140,7 +140,7 @@ func (a *app) deleteCommand() *cobra.Command {
 	return moving(&cobra.Command{
 		Use:   "delete ID...",
 		Short: "Give up your leases on blobs",
-		Long:  "Gives up the wallet's leases on each blob. What they paid for epochs that have not begun when the bytes may go comes back, less a fee, and all that was left to renew them. The network forgets the bytes when no lease of anybody is left. Deleting does not make secret what was readable: others may have copies.",
+		Long:  "Gives up the wallet's leases on each blob. What they paid for epochs that have not begun when the bytes may go comes back, less a fee, and all that was left to renew them. The network forgets the bytes when no lease of any owner is left. Deleting does not make secret what was readable: others may have copies.",
 		Args:  cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			var ids []blob.ID

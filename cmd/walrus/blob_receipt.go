@@ -43,7 +43,7 @@ func (a *app) receiptCommand() *cobra.Command {
 	var to string
 	c := &cobra.Command{
 		Use:   "receipt ID",
-		Short: "Write a receipt of a blob that anybody can check offline",
+		Short: "Write a receipt of a blob that can be checked offline",
 		Long: `Writes a receipt: the certificate that the nodes signed, what the ledger held of the
 blob, and the signed headers that lead there from the genesis. walrus verify checks
 it without a network, years later too. It shows that the blob was certified and
@@ -129,7 +129,7 @@ func (r receiptShown) print(w io.Writer) error {
 	t.row("as of", fmt.Sprintf("block %d of %s, %s", r.Height, r.Chain, timeText(r.Time)))
 	t.row("signed", fmt.Sprintf("by validators that %s leads to, over %d headers", from, r.Headers))
 	if r.Old {
-		t.row("age", "older than the trust period: those who signed may have left since,")
+		t.row("age", "older than the trust period: its signers may have left since,")
 		t.row("", "with nothing to lose; hold it against another source")
 	}
 	t.row("not shown", r.NotShown)

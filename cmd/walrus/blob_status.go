@@ -77,7 +77,7 @@ last round in which the blob was drawn (proof); it shows a part of the blob now
 Nodes that are silent, and a ledger that stands still, are told in the first
 line. walrus audit asks the nodes for more.
 
-What the ledger says is proven against the network's genesis, whoever answers.
+What the ledger says is proven against the network's genesis, whichever node answers.
 Exits with 3 if the blob cannot be read: it is unknown, was never certified, or
 has ended.`,
 		Args: cobra.ExactArgs(1),
@@ -121,7 +121,7 @@ func (a *app) blobStatus(ctx context.Context, s *session, id blob.ID, ask bool) 
 	case stateRegistered:
 		st.Answer, err = "not safe yet: paid for, but the network has not promised to keep it", fmt.Errorf("%s: %w", id, client.ErrUncertified)
 	default:
-		st.Answer, err = fmt.Sprintf("gone: it is %s, and nobody must keep it", st.State), fmt.Errorf("%s: %w: %s", id, client.ErrEnded, st.State)
+		st.Answer, err = fmt.Sprintf("gone: it is %s, and no node must keep it", st.State), fmt.Errorf("%s: %w: %s", id, client.ErrEnded, st.State)
 	}
 	if err != nil {
 		no := false

@@ -88,7 +88,7 @@ command's failure.`,
 		RunE:    func(c *cobra.Command, files []string) error { return w.run(c.Context(), files) },
 	}
 	c.Flags().Uint64Var(&w.opts.Epochs, "epochs", 0, "how many epochs to pay for, the present one included (default: the network's)")
-	c.Flags().BoolVar(&w.opts.Permanent, "permanent", false, "cannot be deleted by anybody, nor refunded")
+	c.Flags().BoolVar(&w.opts.Permanent, "permanent", false, "cannot be deleted or refunded")
 	w.renew.add(c, "renew", "renew-price", "leave this with the lease, like 5WAL, to renew it when it would end")
 	c.Flags().BoolVar(&w.empty, "allow-empty", false, "store standard input even if nothing comes from it")
 	c.Flags().BoolVar(&w.dry, "dry-run", false, "show ID, size and price; pay and send nothing")

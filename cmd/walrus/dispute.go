@@ -43,10 +43,10 @@ func (a *app) disputeCommand() *cobra.Command {
 		Use:   "dispute SHARD [--round N] | --list",
 		Short: "Demand the proof of a shard that nodes say they have seen",
 		Long: `Demands the proof of a shard that a round of this epoch took for proven. It takes a
-bond. Whoever has the proof shows it on the ledger within a part of a round, and the
-bond is lost. If nobody has, the bond comes back, the shard's holder is not paid for the
-round, and all who voted that they had seen the proof are slashed; a part of that is
-yours. Do it if you know that there is no proof: nodes answer by themselves.`,
+bond. A node that has the proof shows it on the ledger within a part of a round, and the
+bond is lost. If no node has it, the bond comes back, the shard's holder is not paid for
+the round, and all nodes that voted to have seen the proof are slashed; a part of that
+is yours. Do it if you know that there is no proof: nodes answer by themselves.`,
 		Example: "  walrus dispute 12 --dry-run\n  walrus dispute 12 --round 7\n  walrus dispute --list",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -105,7 +105,7 @@ func (s *session) dispute(shard blob.Shard, number *uint64) (move, error) {
 	return move{act: "dispute", text: fmt.Sprintf("dispute that node %s has proven shard %d in round %d of epoch %d", shortID(holder), shard, r.Round.Round, r.Round.Epoch),
 		node: &holder, amount: &p.DisputeBond, body: ledger.Dispute{Ordinal: r.Ordinal, Shard: shard},
 		notes: []string{
-			fmt.Sprintf("the bond of %s is lost if anybody shows the proof within %d blocks; else it comes back, with a part of what is slashed", p.DisputeBond, p.AnswerBlocks(s.params.RoundBlocks)),
+			fmt.Sprintf("the bond of %s is lost if a node shows the proof within %d blocks; else it comes back, with a part of what is slashed", p.DisputeBond, p.AnswerBlocks(s.params.RoundBlocks)),
 			fmt.Sprintf("the round can be disputed until block %d, now is block %d", s.params.DisputableUntil(s.head, r.Round), s.head.Height),
 		}}, nil
 }

@@ -47,7 +47,7 @@ func (a *app) explainPrice() *cobra.Command {
 func (a *app) explainReward() *cobra.Command {
 	return &cobra.Command{
 		Use:   "reward NODE [EPOCH]",
-		Short: "Show how what a node earned in an epoch came about, and who got it",
+		Short: "Show how the pay of a node in an epoch was worked out and shared",
 		Long:  "Works out again, step by step, what a node earned in an epoch (the last that has ended, unless another is named), and how it was shared by operator and delegators: from records of the ledger that are proven to you. The sum is done by your program.",
 		Args:  cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -64,8 +64,8 @@ func (a *app) explainSlash() *cobra.Command {
 		Long: `Works out again how a node was judged at the end of an epoch: by default of the last in which it was slashed, or of the last that has ended if it was not in any that is on record.
 
 The evidence of lies and false votes is checked again, step by step. With --json it is
-printed too: whoever gets that can check it with --check, without asking anybody. What
-was drawn and who voted is the ledger's word: that it is, a file does not prove.`,
+printed too, and --check checks it without asking a node. A file cannot prove which
+stripes were drawn or which nodes voted; only the ledger can: explain slash NODE asks it.`,
 		Example: "  walrus explain slash …BtbfZHkt\n  walrus explain slash …BtbfZHkt 7 --json >slash.json\n  walrus explain slash --check slash.json",
 		Args:    cobra.MaximumNArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {

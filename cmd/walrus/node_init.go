@@ -45,7 +45,7 @@ func (a *app) nodeInit() *cobra.Command {
 		Short: "Make a node's directory: its keys, node.toml and network.toml",
 		Long: `Makes the directory of a new node. The network is named by its network.toml, or
 by the address of any node of it: then its genesis is fetched and its hash shown.
-Compare the hash with one from somebody you trust: whoever gives you a genesis
+Compare the hash with one from a source you trust: the giver of the genesis
 decides what network you are on. In a script say --genesis HASH.
 
 The next steps are walrus node run, walrus node doctor and walrus node register.`,
@@ -168,7 +168,7 @@ func (w *initing) confirm(ctx context.Context, n client.Network) error {
 	prompt := fmt.Sprintf("chain    %s\nshards   %d\ngenesis  %s\nIs this hash what others of this network have? Type yes: ", n.Genesis.ChainID(), n.Genesis.Params.Shards, hash)
 	word, err := w.a.ask(ctx, prompt)
 	if errors.Is(err, errNoTerminal) {
-		return fmt.Errorf("the genesis of %s is %s: compare it with one from somebody you trust, then say --genesis %s", n.Genesis.ChainID(), hash, hash)
+		return fmt.Errorf("the genesis of %s is %s: compare it with one from a source you trust, then say --genesis %s", n.Genesis.ChainID(), hash, hash)
 	}
 	if err != nil {
 		return err

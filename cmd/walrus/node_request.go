@@ -228,8 +228,8 @@ func (a *app) nodeRequest() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "request --operator ADDRESS",
 		Short: "Write what an operator elsewhere needs to enter this node on the ledger",
-		Long: `Writes what an operator needs to enter this node on the ledger: who it is and where,
-signed by its keys. There is no secret in it, and it is good for this operator alone.
+		Long: `Writes what an operator needs to enter this node on the ledger: its keys and addresses,
+signed by these keys. There is no secret in it, and it is good for this operator alone.
 The operator's wallet need not be on this machine: there the file goes to
 walrus pool create --request FILE.
 

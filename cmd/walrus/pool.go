@@ -111,7 +111,7 @@ func (a *app) poolCommission() *cobra.Command {
 	return moving(&cobra.Command{
 		Use:   "commission NODE PERCENT",
 		Short: "Announce what the operator keeps of the node's pay",
-		Long:  "Announces what the operator keeps of the node's pay before the rest is shared. A lower commission acts from the next epoch on; a higher one some epochs later, so that whoever does not agree can leave first. It takes the place of what was announced before.",
+		Long:  "Announces what the operator keeps of the node's pay before the rest is shared. A lower commission acts from the next epoch on; a higher one some epochs later, so that delegators that do not agree can leave first. It takes the place of what was announced before.",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			bps, err := parsePercent(args[1])
@@ -146,7 +146,8 @@ func (a *app) poolKeys() *cobra.Command {
 		Short: "Hand the rights over a node to other addresses",
 		Long: `Hands the rights over a node to other addresses. The operator moves the bond and
 changes the node's record and its keys; the governance key votes for it; the payout
-address gets what it earns. Whoever gives the operator's key away cannot take it back.`,
+address gets what it earns. An operator that gives its rights away cannot take them
+back.`,
 		Example: "  walrus pool keys 12D3Koo… --payout wal1…",
 		Args:    cobra.ExactArgs(1),
 	}

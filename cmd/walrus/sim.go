@@ -22,7 +22,7 @@ func (a *app) simEconomy() *cobra.Command {
 	var uptimes, drops []string
 	c := &cobra.Command{
 		Use:   "economy",
-		Short: "Who earns, who is slashed, and what becomes of the money",
+		Short: "What nodes earn and lose, and what becomes of the money",
 		Long: `Runs the real ledger, a block for each hourly round, with nodes that fail, lose data
 and cheat as the flags say: pay, slashes, jail and committees are the ledger's own.
 Every node has 1,000,000 WAL at stake, 5 % of it its operator's; customers pay 4,000

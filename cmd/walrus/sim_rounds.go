@@ -28,7 +28,7 @@ func (a *app) simRounds() *cobra.Command {
 	runs := 50
 	c := &cobra.Command{
 		Use:   "rounds",
-		Short: "How soon challenges catch who drops fragments, and what loss and crashes do to the honest",
+		Short: "How soon challenges catch a node that drops fragments, and what loss and crashes do to the honest",
 		Long: `Runs networks whose ledger challenges its nodes as a real one does, with real beacons,
 draws, questions, votes, tallies and slashes. node0 drops fragments, if --drop says so;
 all others are honest. What is lost of messages, and when nodes crash, is made up. One

@@ -32,9 +32,9 @@ type caught struct {
 func (s *session) strength(c ledger.Committee, u ledger.Usage) (*strength, string) {
 	switch {
 	case !s.params.Challenged || s.params.Challenge.Draws() == 0:
-		return nil, "this network asks nobody for proof"
+		return nil, "this network asks no node for proof"
 	case len(c.Validators()) < staking.MinNodes:
-		return nil, fmt.Sprintf("fewer than %d nodes: nobody can judge another, nothing is asked", staking.MinNodes)
+		return nil, fmt.Sprintf("fewer than %d nodes: no node can judge another, nothing is asked", staking.MinNodes)
 	}
 	of, ok := client.StrengthOf(s.params, u)
 	if !ok {

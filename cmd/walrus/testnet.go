@@ -103,7 +103,7 @@ func (a *app) up(ctx context.Context, o testnet.Options) error {
 	}
 	out := testnetUp{t.Dir, string(t.Network.Genesis.ChainID()), t.NetworkFile(), t.WalletFile(), t.Nodes, shards, time.Since(a.began).Seconds(), adversaries}
 	if !t.Network.Genesis.Params.Challenged {
-		a.say("its epochs are too short for challenges: nodes are paid for being there, and nobody is asked for proof")
+		a.say("its epochs are too short for challenges: nodes are paid for being there, and no node is asked for proof")
 	}
 	a.say("ready after %.1f s; walrus testnet down --dir %s ends it. For this and every other terminal:", out.Ready, shellWord(t.Dir))
 	return a.print(out, func(w io.Writer) error {

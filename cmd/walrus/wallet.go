@@ -47,7 +47,7 @@ func (a *app) saveWallet(ctx context.Context, key token.Key, plain bool) error {
 	}
 	return a.print(walletFile{h.Value, key.Address()}, func(w io.Writer) error {
 		_, err := fmt.Fprintln(w, key.Address())
-		a.say("the key is in %s: keep a copy of that file, nobody can restore it for you", h.Value)
+		a.say("the key is in %s: keep a copy of that file; without it the money is lost", h.Value)
 		return err
 	})
 }
@@ -67,7 +67,7 @@ func (a *app) walletNew() *cobra.Command {
 			return a.saveWallet(c.Context(), key, plain)
 		},
 	}
-	c.Flags().BoolVar(&plain, "no-passphrase", false, "leave the file plain: whoever can read it has the money")
+	c.Flags().BoolVar(&plain, "no-passphrase", false, "leave the file plain: reading it is enough to take the money")
 	return c
 }
 
@@ -97,7 +97,7 @@ func (a *app) walletImport() *cobra.Command {
 			return a.saveWallet(c.Context(), key, plain)
 		},
 	}
-	c.Flags().BoolVar(&plain, "no-passphrase", false, "leave the file plain: whoever can read it has the money")
+	c.Flags().BoolVar(&plain, "no-passphrase", false, "leave the file plain: reading it is enough to take the money")
 	return c
 }
 
@@ -105,13 +105,13 @@ func (a *app) walletExport() *cobra.Command {
 	var sure bool
 	c := &cobra.Command{
 		Use:   "export",
-		Short: "Print the key itself: whoever sees it has the money",
+		Short: "Print the key itself: it gives full control of the money",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			if !sure {
-				word, err := a.ask(c.Context(), "The key will be printed; whoever sees it has the money. Type show to go on: ")
+				word, err := a.ask(c.Context(), "The key will be printed; it gives full control of the money. Type show to go on: ")
 				if errors.Is(err, errNoTerminal) {
-					return errUsage{errors.New("whoever sees the key has the money: say --show-the-key if you mean it")}
+					return errUsage{errors.New("the key gives full control of the money: say --show-the-key if you mean it")}
 				}
 				if err != nil {
 					return err

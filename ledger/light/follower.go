@@ -26,7 +26,7 @@ var ErrClock = errors.New("this machine's clock is behind the network's: set it 
 
 // ErrExpired is returned where every trusted header is older than the trust period. No
 // answer can help, only a checkpoint.
-var ErrExpired = errors.New("what is trusted is too old to lead anywhere: name a recent checkpoint (height and hash from somebody you trust) in network.toml")
+var ErrExpired = errors.New("what is trusted is too old to lead anywhere: name a recent checkpoint (height and hash from a source you trust) in network.toml")
 
 // maxClockDrift is how far a header may be ahead of this machine's clock.
 const maxClockDrift = 30 * time.Second
