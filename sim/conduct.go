@@ -64,11 +64,11 @@ func (o Options) conducts() []*conduct {
 	return out
 }
 
-// begin settles what a round finds of the node as a whole. Who is offline when the
-// round is drawn is away, in this and in the next rounds. Who goes between the draw and
-// the time by which proofs are due has failed: it was there and had declared nothing.
-// That is harder than life, where a proof is out within seconds, and who is back before
-// the deadline can still prove.
+// begin settles what a round finds of the node as a whole. A node that is offline when
+// the round is drawn is away, in this and in the next rounds. A node that goes between
+// the draw and the time by which proofs are due has failed: it was there and had declared
+// nothing. That is harder than life, where a proof is out within seconds, and a node that
+// is back before the deadline can still prove.
 func (c *conduct) begin(round int) {
 	drawn, due := float64(round)+drawnAt, float64(round)+dueAt
 	away, crashes := c.own.down(drawn, due)

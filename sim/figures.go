@@ -81,8 +81,8 @@ func (g *Group) mean() {
 
 func wal[T ~uint64](a T) float64 { return float64(a) / 1e9 }
 
-// figures adds up what networks of both sorts came to. A network in which somebody
-// drops or has another uptime is of the second sort.
+// figures adds up what networks of both sorts came to. A network in which a node drops
+// fragments or has another uptime is of the second sort.
 func figures(results []Result) Figures {
 	f := Figures{Runs: len(results), SupplyOK: true, Honest: Group{Uptime: usualUptime}}
 	f.Drops, f.Uptimes = []Group{{Uptime: usualUptime}}, nil
@@ -133,8 +133,9 @@ func enter(list []Group, n Node) {
 	}
 }
 
-// margins compares those that dropped with the honest of the same networks. What a
-// node has no shard for it need not keep: who loses his shards saves all of their cost.
+// margins compares those that dropped with the honest of the same networks. What a node
+// has no shard for it need not keep: a node that loses its shards saves all of their
+// cost.
 func (f *Figures) margins() {
 	honest := f.Drops[0]
 	whole, operators := honest.Income+honest.Held, honest.OperatorNet

@@ -28,9 +28,9 @@ type Options struct {
 	Seed        uint64
 }
 
-// ShardsPerNode is what the real networks of this kind have: about a thousand shards
-// for about a hundred nodes. With one shard a node, who moves a little stake would
-// move whole nodes in and out.
+// ShardsPerNode is what the real networks of this kind have: about a thousand shards for
+// about a hundred nodes. With one shard a node, a delegator that moves a little stake
+// would move whole nodes in and out.
 const ShardsPerNode = 10
 
 // Default is a year of n honest nodes with an uptime of 99 %.
@@ -43,7 +43,7 @@ func Default(n int) Options {
 
 // Limits of what is simulated.
 const (
-	minNodes = 4 // fewer judge nobody
+	minNodes = 4 // fewer cannot judge a node
 	maxNodes = 500
 )
 

@@ -41,7 +41,7 @@ type person struct {
 
 func (p *person) address() token.Address { return p.key.Address() }
 
-// people are all who have keys.
+// people are the holders of all keys.
 type people struct {
 	secrets   []token.Secret // of the nodes
 	ids       []staking.NodeID
@@ -104,7 +104,7 @@ func bondPerNode() token.Amount { return stakePerNode * bondPercent / 100 }
 
 func delegationPerHolder() token.Amount { return (stakePerNode - bondPerNode()) / holdersPerNode }
 
-// certify is the certificate of a blob that everybody has taken. index says which of
+// certify is the certificate of a blob that every node has taken. index says which of
 // them a node is.
 func (p *people) certify(chain token.ChainID, c ledger.Committee, index map[staking.NodeID]int, m blob.Manifest) ([]byte, error) {
 	confirmations := map[int]token.BLSSignature{}
@@ -121,7 +121,7 @@ func (p *people) certify(chain token.ChainID, c ledger.Committee, index map[stak
 	return ledger.Unsigned(ledger.Certify{Blob: m.ID(), Certificate: cert}), err
 }
 
-// sign makes a transaction of somebody.
+// sign makes a transaction of the person.
 func (p *person) sign(chain token.ChainID, body ledger.Body) []byte {
 	tx := ledger.Sign(p.key, chain, p.nonce, txFee, body)
 	p.nonce++

@@ -72,7 +72,7 @@ type Funds struct {
 
 // Result is what became of a network.
 type Result struct {
-	Seconds  float64      `json:"seconds"`   // for whoever measures; Run leaves it
+	Seconds  float64      `json:"seconds"`   // for a caller that measures; Run leaves it
 	SupplyOK bool         `json:"supply_ok"` // every FROST was accounted for at every epoch's end
 	Epochs   int          `json:"epochs"`
 	Nodes    []Node       `json:"nodes"`
@@ -82,7 +82,7 @@ type Result struct {
 	Seed        uint64       `json:"seed"`
 	Shards      int          `json:"shards"`
 	Rounds      int          `json:"rounds"`       // of an epoch
-	Void        uint64       `json:"void_rounds"`  // struck nobody
+	Void        uint64       `json:"void_rounds"`  // no node got a strike for one
 	ShardReward token.Amount `json:"shard_reward"` // what a shard that passes everything earns in all epochs
 	StorageCost float64      `json:"storage_cost"` // of that, for keeping it
 }

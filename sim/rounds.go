@@ -17,7 +17,7 @@ import (
 
 // Rounds is a network whose ledger runs its challenges itself, block by block: reveals,
 // draws, questions, votes, tallies and the ladder are the real ones. What is modelled is
-// who holds what, who is up, and which messages arrive.
+// what each node holds, which nodes are up, and which messages arrive.
 type Rounds struct {
 	Nodes   int     `json:"nodes"`
 	Shards  int     `json:"shards"`
@@ -212,7 +212,7 @@ func (s *rounds) store() error {
 	return nil
 }
 
-// convene begins an epoch: who holds what, and who will crash when.
+// convene begins an epoch: what each node holds, and which nodes will crash when.
 func (s *rounds) convene() error {
 	v, err := s.l.View(context.Background())
 	if err != nil {
@@ -373,7 +373,7 @@ func (s *rounds) holds(r ledger.RoundState, shard blob.Shard) bool {
 	return true
 }
 
-// carry moves proofs: gossip tells everybody once; what did not arrive is asked for.
+// carry moves proofs: gossip tells every node once; what did not arrive is asked for.
 func (s *rounds) carry(r ledger.RoundState, height uint64) {
 	due := r.T + s.p.Challenge.Deadline
 	for _, n := range s.nodes {

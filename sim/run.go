@@ -147,7 +147,7 @@ func (s *simulation) block(epoch, round int) error {
 
 func (s *simulation) queue(round int, tx []byte) { s.queued[round] = append(s.queued[round], tx) }
 
-// ready are the reports of those who have fetched a shard and are there.
+// ready are the reports of the nodes that have fetched a shard and are there.
 func (s *simulation) ready(round int) (out [][]byte) {
 	for shard, node := range s.holders {
 		at, moving := s.moves[shard]
@@ -160,7 +160,7 @@ func (s *simulation) ready(round int) (out [][]byte) {
 	return out
 }
 
-// seats reads who holds the shards of an epoch that is about to begin: that is fixed
+// seats reads the holders of the shards of an epoch that is about to begin: that is fixed
 // in the middle of the one before.
 func (s *simulation) seats(epoch int) error {
 	v, err := s.view()

@@ -20,7 +20,7 @@ const (
 // start.
 var given sync.Map
 
-// freePorts finds ports that nobody uses. All are held until all are found.
+// freePorts finds ports that no process uses. All are held until all are found.
 func freePorts(n int) ([]int, error) {
 	var ports []int
 	var last error

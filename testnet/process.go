@@ -53,7 +53,7 @@ func (t *Testnet) Start(i int, stay bool) (*Process, error) {
 	cmd.ExtraFiles = []*os.File{held}
 	cmd.Env = append(append(os.Environ(), t.command.Env...), environment)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // ^C is for whoever started it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // ^C is for the process that started it
 	if !stay {
 		if _, err := cmd.StdinPipe(); err != nil {
 			return nil, err

@@ -2,7 +2,7 @@
 // for the tests of the whole: it lays the genesis, starts one process per node,
 // kills, wipes and starts them again, and checks what must always hold.
 //
-// The promise: children end with whoever started them, unless they were told to
+// The promise: children end with the process that started them, unless they were told to
 // stay; ports are chosen once and kept, so that a node comes back where it was.
 //
 // Nodes can be made adversaries, of a kind each (package adversary): then the testnet
@@ -70,7 +70,7 @@ const (
 	nodeBond    = 100_000 * token.WAL
 	subsidyFund = 1_000_000 * token.WAL // out of which Params.Subsidy is paid each epoch
 	nodeKiB     = 64 << 20              // 64 GiB declared each; the disk is shared anyway
-	// trustPeriod is long: who runs a testnet trusts the machine it runs on.
+	// trustPeriod is long: a developer with a testnet trusts the machine it runs on.
 	trustPeriod = 90 * 24 * time.Hour
 )
 

@@ -285,7 +285,8 @@ func (c *comparer) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// heal: the four come back, one of them without its fragments; nobody asks for repair.
+// heal: the four come back, one of them without its fragments; no message asks for a
+// repair.
 func (d *demo) heal(ctx context.Context) error {
 	d.say("5  start nodes %v again, node %d with its fragments wiped", d.result.Killed, wiped)
 	before := make([]node.Recovery, d.t.Nodes)
