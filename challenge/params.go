@@ -208,7 +208,7 @@ func (p Params) validateDisputes(roundBlocks uint64) error {
 	case p.MaxOpenDispute < 1 || p.MaxOpenDispute > 1<<16 || p.DisputeBond < 1 || p.DisputeBond > 1_000_000*token.WAL:
 		return fmt.Errorf("challenge: %d disputes open at once of an account, with a bond of %s each", p.MaxOpenDispute, p.DisputeBond)
 	case p.AnswerBps > 5000:
-		return fmt.Errorf("challenge: AnswerBps %d: at most 5000, or who disputes and answers in one pays too little", p.AnswerBps)
+		return fmt.Errorf("challenge: AnswerBps %d: at most 5000, or a node that answers its own dispute pays too little", p.AnswerBps)
 	}
 	return nil
 }

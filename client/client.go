@@ -31,7 +31,7 @@ var (
 	ErrUnknownBlob = errors.New("the ledger knows no such blob")
 	ErrUncertified = errors.New("the blob is registered but was never certified: it may not be complete")
 	ErrEnded       = errors.New("the blob has ended")
-	ErrInvalid     = errors.New("whoever stored the blob encoded it wrongly on purpose: it was proven invalid and is refused for good")
+	ErrInvalid     = errors.New("the client that stored the blob encoded it wrongly on purpose: the blob was proven invalid and is refused for good")
 )
 
 // Client stores and reads blobs.

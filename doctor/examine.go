@@ -179,7 +179,7 @@ func (x *examination) outside(ctx context.Context) (node.Surroundings, error) {
 		x.add(judgePeers(chain, around.Answer, around.Called))
 	}
 	if x.ledger == nil {
-		x.fail(checkLedger, ledgerErr, "where nobody answers, look at the bootstrap addresses in network.toml and at this machine's clock")
+		x.fail(checkLedger, ledgerErr, "where no node answers, look at the bootstrap addresses in network.toml and at this machine's clock")
 		return around, err
 	}
 	l := x.ledger
@@ -219,7 +219,7 @@ func (x *examination) params() (p ledger.Params, nodes, shards int) {
 func (x *examination) disk(ctx context.Context) {
 	speed, err := MeasureDisk(ctx, x.Dir)
 	if err != nil {
-		x.fail(checkDisk, err, "look at the file system's messages, its free space, and who may write there")
+		x.fail(checkDisk, err, "look at the file system's messages, its free space, and its rights")
 		return
 	}
 	x.Disk = &speed
@@ -259,7 +259,7 @@ func (x *examination) dialback(around node.Surroundings, err error) {
 	reason := "this machine has no address that others can dial"
 	switch {
 	case err != nil:
-		reason = "nobody could be asked: " + err.Error()
+		reason = "no node could be asked: " + err.Error()
 	case around.Answer == 0:
 		reason = "no peer answers that could dial"
 	case len(around.Addresses) > 0:

@@ -96,7 +96,7 @@ func judgeWallet(found []string) Check {
 		return healthy(checkWallet, "no wallet lies in the node's directory")
 	}
 	return Check{checkWallet, Doubtful, "in the node's directory lies " + strings.Join(found, ", "),
-		"keep the operator's wallet on another machine: who breaks into this one gets the stake too; walrus node request needs no wallet here"}
+		"keep the operator's wallet on another machine: a break-in on this one loses the stake too; walrus node request needs no wallet here"}
 }
 
 // judgePeers checks how many of the known nodes answer.
@@ -118,7 +118,7 @@ func judgeLedger(h ledger.Head, p ledger.Params, now time.Time, behind uint64, r
 	c := healthy(checkLedger, "block %d, epoch %d, %s old", h.Height, h.Epoch, age.Round(time.Second))
 	switch {
 	case age > stillSlack+time.Duration(stillBlocks*p.BlockMs)*time.Millisecond:
-		c.Health, c.Advice = Failing, "a block should come each "+(time.Duration(p.BlockMs)*time.Millisecond).String()+": the network stands still, or this machine's clock is wrong, or who answered is behind"
+		c.Health, c.Advice = Failing, "a block should come each "+(time.Duration(p.BlockMs)*time.Millisecond).String()+": the network stands still, or this machine's clock is wrong, or the node that answered is behind"
 	case running && behind > stillBlocks:
 		c.Health, c.Figure, c.Advice = Doubtful, c.Figure+fmt.Sprintf("; this node's ledger is %d blocks behind", behind), "it catches up; if it does not, look into its log"
 	}
@@ -169,7 +169,7 @@ func judgeDisk(d DiskSpeed) Check {
 	case d.Kind != "":
 		c.Health, c.Advice = Doubtful, "the fragments lie on "+d.Kind+": what is there can be gone at once, or stall; use a local disk"
 	case d.Sync > syncDoubt:
-		c.Health, c.Advice = Doubtful, fmt.Sprintf("an fsync should take %s or less: blocks wait for it; use an SSD, and one that nobody else wears", syncDoubt)
+		c.Health, c.Advice = Doubtful, fmt.Sprintf("an fsync should take %s or less: blocks wait for it; use an SSD that this node has for itself", syncDoubt)
 	case d.Write < writeDoubt:
 		c.Health, c.Advice = Doubtful, fmt.Sprintf("it should write %s a second or more: repair takes long like this", humanize.IBytes(writeDoubt))
 	case d.Read > readDoubt:
@@ -271,7 +271,7 @@ func (d dialback) line() (text string, reached, tried bool) {
 		return fmt.Sprintf("%s answers %d of %d peers", d.address, n, len(d.seen)), true, true
 	}
 	if !tried {
-		return fmt.Sprintf("%s was tried by nobody (%.200q)", d.address, why), false, false
+		return fmt.Sprintf("%s was tried by no node (%.200q)", d.address, why), false, false
 	}
 	return fmt.Sprintf("%s answers none of %d peers (%.200q)", d.address, len(d.seen), why), false, true
 }

@@ -67,7 +67,7 @@ func (t ProofTime) String() string {
 	if !ok {
 		return "this network asks for no proofs"
 	}
-	return fmt.Sprintf("margin %s (a round gives %s less up to %s of jitter; proving %d shards took %s, checking everybody's %s)",
+	return fmt.Sprintf("margin %s (a round gives %s less up to %s of jitter; proving %d shards took %s, checking all nodes' %s)",
 		times(m), short(t.Deadline), short(t.Jitter), t.Shards, short(t.Prove), short(t.Verify))
 }
 

@@ -18,7 +18,7 @@ type BadEncodingError struct {
 }
 
 func (e *BadEncodingError) Error() string {
-	return fmt.Sprintf("blob %s contradicts itself in stripe %d: whoever stored it encoded it wrongly", e.Proof.Manifest.ID(), e.Proof.Stripe)
+	return fmt.Sprintf("blob %s contradicts itself in stripe %d: its client encoded it wrongly", e.Proof.Manifest.ID(), e.Proof.Stripe)
 }
 
 // Unwrap makes the error match redstuff.ErrInconsistent.

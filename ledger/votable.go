@@ -54,7 +54,7 @@ var votables = slices.SortedFunc(slices.Values([]Votable{
 	count("sweep_blobs", "blobs", "ended blobs and leases that one block works off", func(p *Params) *uint64 { return &p.SweepBlobs }),
 
 	count("registry.default_epochs", "epochs", "length of a lease when told nothing", func(p *Params) *uint64 { return &p.Registry.DefaultEpochs }),
-	count("registry.finder_bps", "1/10000", "of a bad blob's leases, to who proved it bad", func(p *Params) *uint64 { return &p.Registry.FinderBps }),
+	count("registry.finder_bps", "1/10000", "of a bad blob's leases, to the finder", func(p *Params) *uint64 { return &p.Registry.FinderBps }),
 	count("registry.max_epochs", "epochs", "longest lease", func(p *Params) *uint64 { return &p.Registry.MaxEpochs }),
 	count("registry.max_leases", "leases", "most leases on one blob", func(p *Params) *uint64 { return &p.Registry.MaxLeases }),
 	count("registry.refund_fee_bps", "1/10000", "kept of what is refunded", func(p *Params) *uint64 { return &p.Registry.RefundFeeBps }),
@@ -67,7 +67,7 @@ var votables = slices.SortedFunc(slices.Values([]Votable{
 	amount("staking.min_delegation", "least deposit of a delegator", func(p *Params) *token.Amount { return &p.Staking.MinDelegation }),
 	count("staking.price_bound_bps", "1/10000", "most that a price moves from one epoch to the next", func(p *Params) *uint64 { return &p.Staking.PriceBoundBps }),
 
-	count("pay.burn_bps", "1/10000", "of what nobody earned: burned; the rest is for repair", func(p *Params) *uint64 { return &p.Staking.Pay.BurnBps }),
+	count("pay.burn_bps", "1/10000", "of what no node earned: burned; the rest is for repair", func(p *Params) *uint64 { return &p.Staking.Pay.BurnBps }),
 	count("pay.fee_bps", "1/10000", "of an epoch's pool, before it is shared", func(p *Params) *uint64 { return &p.Staking.Pay.FeeBps }),
 	count("pay.fresh_epochs", "epochs", "in which a node counts as new", func(p *Params) *uint64 { return &p.Staking.Pay.FreshEpochs }),
 	count("pay.fresh_hold_bps", "1/10000", "of a new node's reward: held back", func(p *Params) *uint64 { return &p.Staking.Pay.FreshHoldBps }),
@@ -83,7 +83,7 @@ var votables = slices.SortedFunc(slices.Values([]Votable{
 	count("ladder.fail_bps_4", "1/10000", "undeclared failures above this: rung 4", func(p *Params) *uint64 { return &p.Staking.Ladder.FailBps[2] }),
 	count("ladder.away_slash_5", "1/10000", "for what rung 5 punishes", func(p *Params) *uint64 { return &p.Staking.Ladder.AwaySlash[0] }),
 	count("ladder.away_slash_6", "1/10000", "for what rung 6 punishes", func(p *Params) *uint64 { return &p.Staking.Ladder.AwaySlash[1] }),
-	count("ladder.bounty_bps", "1/10000", "of a slash, to who showed the proof", func(p *Params) *uint64 { return &p.Staking.Ladder.BountyBps }),
+	count("ladder.bounty_bps", "1/10000", "of a slash, to the finder", func(p *Params) *uint64 { return &p.Staking.Ladder.BountyBps }),
 	amount("ladder.bounty_most", "highest bounty", func(p *Params) *token.Amount { return &p.Staking.Ladder.BountyMost }),
 	count("ladder.double_sign", "1/10000", "least cost of a double sign", func(p *Params) *uint64 { return &p.Staking.Ladder.DoubleSign }),
 	count("ladder.fail_slash_2", "1/10000", "for what rung 2 punishes", func(p *Params) *uint64 { return &p.Staking.Ladder.FailSlash[0] }),

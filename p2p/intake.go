@@ -80,7 +80,7 @@ func (in *intake) inspect(from peer.ID, rpc *pubsub.RPC) error {
 // wellFormed refuses what no correct program sends.
 func (g *Gossip) wellFormed(m *pb.Message) error {
 	if _, known := g.handlers[m.GetTopic()]; !known {
-		return fmt.Errorf("gossip in a topic that nobody here named: %w", ErrProtocol)
+		return fmt.Errorf("gossip in a topic that this host did not name: %w", ErrProtocol)
 	}
 	if n := len(m.GetData()); n == 0 || n > MaxMessage {
 		return fmt.Errorf("gossiped message of %d bytes, at most %d: %w", n, MaxMessage, ErrProtocol)

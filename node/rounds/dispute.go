@@ -150,7 +150,7 @@ func (d *defences) begin(ctx context.Context, at disputeID, due, height uint64) 
 		x.busy, x.due = false, height+1 // again with the next block, while it is open
 		d.mu.Unlock()
 		if err != nil && ctx.Err() == nil {
-			d.p.Log.Warn("a proof that this node voted for is disputed, and it could not answer yet: if nobody does, it is slashed", "round", at.ordinal, "shard", at.shard, "err", err)
+			d.p.Log.Warn("a proof that this node voted for is disputed, and it could not answer yet: if no node does, this one is slashed", "round", at.ordinal, "shard", at.shard, "err", err)
 		}
 	})
 }

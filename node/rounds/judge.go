@@ -175,7 +175,7 @@ func (p *Participant) accuse(ctx context.Context, b *inbox, proof challenge.Proo
 	}
 	holder := b.committee.Holder[proof.Shard]
 	if err != nil && !errors.Is(err, ledger.ErrKnown) {
-		p.Log.Warn("accuse who signed a false proof", "node", holder, "shard", proof.Shard, "err", err)
+		p.Log.Warn("accuse the signer of a false proof", "node", holder, "shard", proof.Shard, "err", err)
 		return false
 	}
 	p.Log.Info("a false proof is on the ledger", "node", holder, "shard", proof.Shard, "round", proof.Round.Round)
