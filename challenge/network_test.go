@@ -94,8 +94,6 @@ func (k *kept) commitment(id blob.ID) blob.Commitment {
 	return blob.Commitment{}
 }
 
-func (k *kept) layout(id blob.ID) blob.Layout { return k.commitment(id).Layout }
-
 func (k *kept) index() *Index {
 	x := NewIndex()
 	for i, c := range k.blobs {
