@@ -78,7 +78,7 @@ func (e *Explanation) price(what string, r ledger.PriceRecord, votes []token.Amo
 		}
 	}
 	if silent > 0 {
-		list = append(list, vote{"who has no vote stays with", silent, before})
+		list = append(list, vote{"each shard without a vote stays with", silent, before})
 	}
 	slices.SortStableFunc(list, func(a, b vote) int { return cmp.Compare(a.price, b.price) })
 	sum, lowest, found := 0, before, false

@@ -32,15 +32,15 @@ func Reward(v ledger.View, epoch uint64, id staking.NodeID) (Explanation, error)
 func (e *Explanation) pool(c records, mine Settlement) {
 	b, t := c.b, c.t
 	gross := mine.Pool + mine.Fee
-	e.step(fmt.Sprintf("%s + %s + %s = %s", b.Bucket, b.Subsidy, b.Carry, gross), "what the epoch has to share: prepaid by those who store, added by the network, and carried over with the fees of transactions")
+	e.step(fmt.Sprintf("%s + %s + %s = %s", b.Bucket, b.Subsidy, b.Carry, gross), "what the epoch has to share: prepaid for storage, added by the network, and carried over with the fees of transactions")
 	if b.Tallied == 0 {
-		e.step("", "no round was tallied: nobody is paid, and all of it is carried to the next epoch")
+		e.step("", "no round was tallied: no node is paid, and all of it is carried to the next epoch")
 		return
 	}
 	e.got(fmt.Sprintf("%s x %d/10000", gross, t.Pay.FeeBps), mine.Fee, b.Fee, "less a fee of %s", percent(t.Pay.FeeBps))
 	e.got("", mine.Insured, b.Insured, "of the fee, to the insurance fund: it had %s and takes in up to %s of all stake, which was %s; the rest is burned", t.Insurance, percent(t.Pay.InsuranceBps), t.Stake)
 	e.step(fmt.Sprintf("%s - %s = %s", gross, mine.Fee, mine.Pool), "what is left is shared")
-	e.got(fmt.Sprintf("%d x %d", t.Shards, b.Tallied), mine.Shares, b.Shares, "into as many parts as there were shard-rounds, passed or not: the network's shards times the rounds, so that another's failure raises nobody's pay")
+	e.got(fmt.Sprintf("%d x %d", t.Shards, b.Tallied), mine.Shares, b.Shares, "into as many parts as there were shard-rounds, passed or not: the network's shards times the rounds, so that another's failure raises no node's pay")
 }
 
 // earned is the pay for the node's credit.
@@ -53,11 +53,11 @@ func (e *Explanation) earned(c records, mine Settlement) {
 	e.step(partOf(s.Credit.Passed, s.Credit.Assigned), "the node had %s; of the shard-rounds it was to pass it passed", times(s.Shards, "shard"))
 	switch {
 	case s.Out:
-		e.step("", "it is expelled: who is out for good earns nothing")
+		e.step("", "it is expelled: a node that is out for good earns nothing")
 	case s.Jailed:
 		e.step("", "it was in jail in this epoch, and earns nothing (walrus pool jail-status says since when)")
 	case 2*s.Credit.Passed < s.Credit.Assigned:
-		e.step(fmt.Sprintf("2 x %d < %d", s.Credit.Passed, s.Credit.Assigned), "who passes less than half earns nothing")
+		e.step(fmt.Sprintf("2 x %d < %d", s.Credit.Passed, s.Credit.Assigned), "a node that passes less than half earns nothing")
 	}
 	sum := ""
 	if mine.Reward > 0 {
@@ -85,7 +85,7 @@ func (e *Explanation) tranches(c records, mine Settlement) {
 	}
 	switch {
 	case s.Locked:
-		e.step("", "nothing is released of what was held back before: the node keeps shards for others who are not ready, or fewer than half of the rounds were judged")
+		e.step("", "nothing is released of what was held back before: the node keeps shards for others that are not ready, or fewer than half of the rounds were judged")
 	case c.releases(mine.Verdict):
 		e.got("", mine.Released, s.Released, "a tranche of what was held back before is released: of the judged shard-rounds it proved %s, at least %s are asked for", partOf(s.Credit.Proven, s.Credit.Judged), percent(pay.ReleaseBps))
 	default:
@@ -116,7 +116,7 @@ func (e *Explanation) shared(c records, mine Settlement) {
 		const sample = 1000 * token.WAL
 		gain, err := sample.MulDiv(uint64(p.Delegators), uint64(s.Weight.Balance))
 		if err == nil {
-			e.step(fmt.Sprintf("%s x %s / %s = %s", sample, p.Delegators, s.Weight.Balance, gain), "who had %s with this node earned", sample)
+			e.step(fmt.Sprintf("%s x %s / %s = %s", sample, p.Delegators, s.Weight.Balance, gain), "a delegator with %s here earned", sample)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func Slash(v ledger.View, epoch uint64, id staking.NodeID) (Explanation, error) 
 	if c.s.Verdict.Bps > 0 {
 		e.cut(c, mine)
 	}
-	e.step("", "check it: these records are in the ledger's state, proven by its root; who ran a node then has the same, and the blocks that brought each round's outcome and each proof")
+	e.step("", "check it: these records are in the ledger's state, proven by its root; a node that ran then has the same, and the blocks that brought each round's outcome and each proof")
 	return e, nil
 }
 
@@ -116,7 +116,7 @@ func (e *Explanation) faults(v ledger.View, c records) error {
 		if f.Kind == ledger.FalseVote {
 			what = "it voted for a shard that was not proven"
 		}
-		finder := "nobody claims the find"
+		finder := "no finder claims it"
 		if f.Finder != (token.Address{}) {
 			finder = "found by " + f.Finder.String()
 		}
@@ -212,12 +212,12 @@ func (e *Explanation) cut(c records, mine Settlement) {
 	e.got("", mine.Cut.Bond, s.Cut.Bond, "from the bond, which goes first")
 	e.got(fmt.Sprintf("%s - %s", total, mine.Cut.Bond), mine.Cut.Balance, s.Cut.Balance, "from the delegators, from all shares alike")
 	if s.Finders > 0 {
-		e.got("", mine.Bounty, s.Bounty, "%s of that, at most %s, to whoever found the proofs (%s)", percent(l.BountyBps), l.BountyMost, times(s.Finders, "finder"))
+		e.got("", mine.Bounty, s.Bounty, "%s of that, at most %s, to the finders of the proofs (%s)", percent(l.BountyBps), l.BountyMost, times(s.Finders, "finder"))
 	} else if s.Bounty > 0 {
 		e.same(fmt.Sprintf("the ledger paid a bounty of %s", s.Bounty), false)
 	}
 	e.got(fmt.Sprintf("%s x %d/10000", total, l.RepairBps), mine.Repair, s.Repair, "to the repair fund")
-	e.got(fmt.Sprintf("%s - %s - %s", total, mine.Bounty, mine.Repair), mine.Burned, s.Burned, "burned; nothing goes to those who judged")
+	e.got(fmt.Sprintf("%s - %s - %s", total, mine.Bounty, mine.Repair), mine.Burned, s.Burned, "burned; nothing goes to the judges")
 	if s.Weight != mine.Left {
 		e.same(fmt.Sprintf("the ledger left a bond of %s, and %s to the delegators", s.Weight.Bond, s.Weight.Balance), false)
 	}
