@@ -3,7 +3,7 @@
 //
 // The stream protocols, each /walrus/NAME/1:
 //
-//	hello     hello.go     who a peer is: its chain, its program, where its ledger listens
+//	hello     hello.go     a peer's chain, its program, and where its ledger listens
 //	fragment  fragment.go  offer, send and read fragments, witnesses and symbols
 //	ledger    ledger.go    submit transactions, read records with proofs, blocks, genesis
 //	proof     pull.go      ask for proofs of a round that gossip has not brought
