@@ -53,8 +53,10 @@ var house = map[string]room{
 	"testnet":             {10, nil, "processes: starts nodes, is none"},
 	"testnet/demo":        {11, nil, "a story on a testnet: holds no fault of its own"},
 	"bench":               {11, nil, "measures; nothing depends on it"},
-	"sim":                 {11, nil, "drives the real ledger; knows no network"},
-	"cmd/walrus":          {12, []string{"github.com/spf13", "github.com/schollz/progressbar", "golang.org/x/term"}, "words typed by people"},
+	"sim":                 {11, nil, "the real ledger and made-up people; knows no network"},
+	"sim/economy":         {12, nil, "years of money: knows no message"},
+	"sim/rounds":          {12, nil, "messages of rounds: knows no money"},
+	"cmd/walrus":          {13, []string{"github.com/spf13", "github.com/schollz/progressbar", "golang.org/x/term"}, "words typed by people"},
 }
 
 // shared is third-party code that several rooms use, and which ones.

@@ -1,11 +1,11 @@
-// Package sim drives the real ledger, block by block, through years of a network
-// whose nodes fail, lose data and cheat, and says what became of the money.
+// Package sim is the network that the simulations run on: the real ledger with made-up
+// people, whose keys and money are the same in every simulation.
 //
 // The promise: no rule is written twice. Pay, slashes, jail, committees and funds are
-// what ledger.Local makes of the outcomes and transactions that it is given; what is
-// modelled here is conduct alone: when a node is away, what it has dropped, and which
-// people move stake or pay for storage. One seed gives one history, to the last FROST.
+// ledger.Local's answer to the blocks that a simulation gives it, and a refused
+// transaction is an error. One seed gives one history, to the last FROST.
 //
-// Left to others: fragments, proofs and the wire (an outcome stands for a challenge),
-// and printing (cmd/walrus).
+// Left to others: years of outages, cheats and money (sim/economy), the messages of
+// single rounds (sim/rounds), fragments and the wire (node, p2p), and printing
+// (cmd/walrus).
 package sim

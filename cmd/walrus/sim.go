@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/internal/number"
-	"github.com/walrus-network/walrus/sim"
+	"github.com/walrus-network/walrus/sim/economy"
 )
 
 func (a *app) simCommand() *cobra.Command {
@@ -18,7 +18,7 @@ func (a *app) simCommand() *cobra.Command {
 }
 
 func (a *app) simEconomy() *cobra.Command {
-	o := sim.Default(100)
+	o := economy.Default(100)
 	var uptimes, drops []string
 	c := &cobra.Command{
 		Use:   "economy",
@@ -31,12 +31,12 @@ One seed gives one history.`,
 		Example: "  walrus sim economy --nodes 100 --epochs 26 --uptime 0.99 --uptime 0.9@node3 --drop 0.01@node7",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			d := sim.Default(o.Nodes)
+			d := economy.Default(o.Nodes)
 			o.Rounds, o.Uptime, o.Drop = d.Rounds, d.Uptime, d.Drop
 			if err := errors.Join(perNode("uptime", uptimes, o.Uptime), perNode("drop", drops, o.Drop), o.Validate()); err != nil {
 				return errUsage{err}
 			}
-			r, err := sim.Run(c.Context(), o)
+			r, err := economy.Run(c.Context(), o)
 			if err != nil {
 				return err
 			}
@@ -91,7 +91,7 @@ func perNode(flag string, texts []string, to []float64) error {
 	return nil
 }
 
-func printEconomy(w io.Writer, r sim.Result) error {
+func printEconomy(w io.Writer, r economy.Result) error {
 	t := newTable(w)
 	t.row("NODE", "UPTIME", "DROPS", "PASSED", "SHARDS", "INCOME", "HELD", "LOST", "SLASHED", "COST", "PROFIT", "SLASHES")
 	for _, n := range r.Nodes {
@@ -119,7 +119,7 @@ func wals[T ~uint64 | ~int64](a T) string { return fmt.Sprintf("%.0f", float64(a
 func percent(part float64) string { return fmt.Sprintf("%.2f %%", 100*part) }
 
 // slashText counts slashes by rung: 2x rung 3.
-func slashText(n sim.Node) string {
+func slashText(n economy.Node) string {
 	var rungs [11]int
 	for _, s := range n.Slashes {
 		rungs[s.Rung]++

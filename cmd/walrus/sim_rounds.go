@@ -8,23 +8,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/sim"
+	"github.com/walrus-network/walrus/sim/rounds"
 )
 
 // simRounds is what runs of `walrus sim rounds` found.
 type simRounds struct {
-	Runs       []sim.RoundsResult `json:"runs"`
-	First      int                `json:"caught_in_first_round"` // runs
-	Caught     int                `json:"caught"`                // runs, in any of their rounds
-	FirstIs    float64            `json:"first_round_theory"`    // probability, of one shard, of many blobs
-	CaughtIs   float64            `json:"caught_theory"`
-	Honest     int                `json:"honest_node_epochs"`
-	HonestHit  int                `json:"honest_slashes"`
-	HonestPass float64            `json:"honest_passed"`
-	Void       uint64             `json:"void_rounds"`
+	Runs       []rounds.Result `json:"runs"`
+	First      int             `json:"caught_in_first_round"` // runs
+	Caught     int             `json:"caught"`                // runs, in any of their rounds
+	FirstIs    float64         `json:"first_round_theory"`    // probability, of one shard, of many blobs
+	CaughtIs   float64         `json:"caught_theory"`
+	Honest     int             `json:"honest_node_epochs"`
+	HonestHit  int             `json:"honest_slashes"`
+	HonestPass float64         `json:"honest_passed"`
+	Void       uint64          `json:"void_rounds"`
 }
 
 func (a *app) simRounds() *cobra.Command {
-	o := sim.Rounds{Nodes: 10, Shards: 10, Blobs: 512, Rounds: 24, Epochs: 1, Seed: 1}
+	o := rounds.Options{Nodes: 10, Shards: 10, Blobs: 512, Rounds: 24, Epochs: 1, Seed: 1}
 	runs := 50
 	c := &cobra.Command{
 		Use:   "rounds",
@@ -46,7 +47,7 @@ seed gives one history; each run takes the next.`,
 			for i := range runs {
 				one := o
 				one.Seed += uint64(i)
-				r, err := one.Run(c.Context())
+				r, err := rounds.Run(c.Context(), one)
 				if err != nil {
 					return err
 				}
@@ -72,7 +73,7 @@ seed gives one history; each run takes the next.`,
 }
 
 // add enters a run.
-func (s *simRounds) add(r sim.RoundsResult) {
+func (s *simRounds) add(r rounds.Result) {
 	s.Runs = append(s.Runs, r)
 	if r.Caught == 1 {
 		s.First++
@@ -97,7 +98,7 @@ func (s *simRounds) add(r sim.RoundsResult) {
 	s.HonestPass += (float64(passed)/float64(max(1, assigned)) - s.HonestPass) / n
 }
 
-func printRounds(w io.Writer, o sim.Rounds, s simRounds) error {
+func printRounds(w io.Writer, o rounds.Options, s simRounds) error {
 	n := len(s.Runs)
 	if o.Drop > 0 {
 		fmt.Fprintf(w, "node0 dropped %s of its fragments: its first round failed in %d of %d runs (%s; theory, of one shard: %s),\none of %d rounds in %d (%s; theory %s).\n",

@@ -1,19 +1,21 @@
-package sim
+package economy
 
 import (
 	"math"
 	"slices"
 	"testing"
 
+	"github.com/walrus-network/walrus/sim"
 	"github.com/walrus-network/walrus/staking"
 )
 
 // history is an outages with one outage, then none.
 func history(from, until float64) *outages {
-	return &outages{up: math.Inf(1), random: stream(1, 0, 0), from: from, until: until}
+	return &outages{up: math.Inf(1), random: sim.Stream(1, 0, 0), from: from, until: until}
 }
 
 func TestWhoIsOfflineAtTheDrawIsNotCreditedForThreeRounds(t *testing.T) {
+	when := realTiming()
 	const a, i, f, p = staking.Away, staking.Away, staking.Failed, staking.Passed // i: away lately
 	for _, c := range []struct {
 		what        string
@@ -23,10 +25,10 @@ func TestWhoIsOfflineAtTheDrawIsNotCreditedForThreeRounds(t *testing.T) {
 		{"a short one between two draws", 1.5, 1.9, []staking.Outcome{p, p, p, p, p, p}},
 		{"a draw", 0.9, 1.5, []staking.Outcome{p, a, i, i, p, p}},
 		{"two draws", 0.9, 2.5, []staking.Outcome{p, a, a, i, i, p}},
-		{"between draw and proof", 1 + (drawnAt+dueAt)/2, 1.5, []staking.Outcome{p, f, p, p, p, p}},
-		{"between draw and proof, and the next draw", 1 + (drawnAt+dueAt)/2, 2.5, []staking.Outcome{p, f, a, i, i, p}},
+		{"between draw and proof", 1 + (when.drawn+when.due)/2, 1.5, []staking.Outcome{p, f, p, p, p, p}},
+		{"between draw and proof, and the next draw", 1 + (when.drawn+when.due)/2, 2.5, []staking.Outcome{p, f, a, i, i, p}},
 	} {
-		n := &conduct{own: history(c.from, c.until)}
+		n := &conduct{timing: realTiming(), own: history(c.from, c.until)}
 		var got []staking.Outcome
 		for r := range c.want {
 			n.begin(r)
@@ -65,7 +67,7 @@ func TestAZoneTakesItsNodesWithIt(t *testing.T) {
 func TestUptimeIsWhatWasAskedFor(t *testing.T) {
 	for _, u := range []float64{0.9, 0.99, 1} {
 		const rounds = 2_000_000
-		n := &conduct{own: newOutages(DefaultOutages(), u, stream(1, streamOutages, 0))}
+		n := &conduct{timing: realTiming(), own: newOutages(DefaultOutages(), u, sim.Stream(1, streamOutages, 0))}
 		away := 0
 		for r := range rounds {
 			if n.begin(r); n.away {
@@ -80,10 +82,10 @@ func TestUptimeIsWhatWasAskedFor(t *testing.T) {
 
 func TestDetectionIsThatOfThirtyTwoDraws(t *testing.T) {
 	for p, want := range map[float64]float64{0: 0, 0.01: 0.275, 0.05: 0.806, 0.1: 0.966, 1: 1} {
-		if got := Detection(p); math.Abs(got-want) > 0.001 {
+		if got := sim.Detection(p); math.Abs(got-want) > 0.001 {
 			t.Errorf("of %v it is %v, want %v", p, got, want)
 		}
-		n := &conduct{own: history(math.Inf(1), math.Inf(1)), caught: Detection(p), random: stream(1, streamDraws, 0)}
+		n := &conduct{timing: realTiming(), own: history(math.Inf(1), math.Inf(1)), caught: sim.Detection(p), random: sim.Stream(1, streamDraws, 0)}
 		n.begin(0)
 		failed := 0
 		for range 10_000 {

@@ -1,25 +1,27 @@
-package sim
+package rounds
 
 import (
 	"context"
 	"errors"
 	"reflect"
 	"testing"
+
+	"github.com/walrus-network/walrus/sim"
 )
 
-func watch(t *testing.T, o Rounds) RoundsResult {
+func watch(t *testing.T, o Options) Result {
 	t.Helper()
-	r, err := o.Run(context.Background())
+	r, err := Run(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r
 }
 
-// Whoever keeps all passes all; who drops a tenth is caught almost at once, and nobody
-// else is; one seed gives one history.
+// A node that drops a tenth is caught almost at once, and no other node is. One seed gives
+// one history.
 func TestWhoDropsATenthIsCaughtAndNobodyElse(t *testing.T) {
-	o := Rounds{Nodes: 7, Shards: 7, Blobs: 512, Rounds: 10, Epochs: 1, Drop: 0.1, Seed: 1}
+	o := Options{Nodes: 7, Shards: 7, Blobs: 512, Rounds: 10, Epochs: 1, Drop: 0.1, Seed: 1}
 	r := watch(t, o)
 	if r.Caught < 1 || r.Caught > 3 {
 		t.Errorf("caught in round %d", r.Caught)
@@ -42,7 +44,7 @@ func TestWhoDropsATenthIsCaughtAndNobodyElse(t *testing.T) {
 
 // Honest nodes lose messages and crash, and are not slashed for it.
 func TestLossAndCrashesSlashNobody(t *testing.T) {
-	r := watch(t, Rounds{Nodes: 7, Shards: 14, Blobs: 64, Rounds: 30, Epochs: 2, Loss: 0.05, Crashes: 4, Seed: 2})
+	r := watch(t, Options{Nodes: 7, Shards: 14, Blobs: 64, Rounds: 30, Epochs: 2, Loss: 0.05, Crashes: 4, Seed: 2})
 	if len(r.Slashes) > 0 {
 		t.Errorf("slashed: %+v", r.Slashes)
 	}
@@ -57,7 +59,7 @@ func TestLossAndCrashesSlashNobody(t *testing.T) {
 		t.Error("nobody has missed anything: nothing crashed")
 	}
 	// All messages of all are lost but one in twenty: nobody can pass for long.
-	r = watch(t, Rounds{Nodes: 7, Shards: 14, Blobs: 64, Rounds: 5, Epochs: 1, Loss: 0.95, Seed: 2})
+	r = watch(t, Options{Nodes: 7, Shards: 14, Blobs: 64, Rounds: 5, Epochs: 1, Loss: 0.95, Seed: 2})
 	for _, c := range r.Credits {
 		if c.Passed == c.Assigned {
 			t.Errorf("%+v where nothing arrives", c)
@@ -66,18 +68,18 @@ func TestLossAndCrashesSlashNobody(t *testing.T) {
 }
 
 func TestRoundsThatMakeNoNetworkAreRefused(t *testing.T) {
-	good := Rounds{Nodes: 7, Shards: 7, Blobs: 1, Rounds: 1, Epochs: 1}
+	good := Options{Nodes: 7, Shards: 7, Blobs: 1, Rounds: 1, Epochs: 1}
 	if err := good.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	for what, spoil := range map[string]func(*Rounds){
-		"nodes": func(o *Rounds) { o.Nodes = 3 }, "shards": func(o *Rounds) { o.Shards = 6 }, "blobs": func(o *Rounds) { o.Blobs = 0 },
-		"rounds": func(o *Rounds) { o.Rounds = 0 }, "epochs": func(o *Rounds) { o.Epochs = 0 }, "drop": func(o *Rounds) { o.Drop = 1.1 },
-		"loss": func(o *Rounds) { o.Loss = 1 }, "crashes": func(o *Rounds) { o.Crashes = 2 },
+	for what, spoil := range map[string]func(*Options){
+		"nodes": func(o *Options) { o.Nodes = 3 }, "shards": func(o *Options) { o.Shards = 6 }, "blobs": func(o *Options) { o.Blobs = 0 },
+		"rounds": func(o *Options) { o.Rounds = 0 }, "epochs": func(o *Options) { o.Epochs = 0 }, "drop": func(o *Options) { o.Drop = 1.1 },
+		"loss": func(o *Options) { o.Loss = 1 }, "crashes": func(o *Options) { o.Crashes = 2 },
 	} {
 		o := good
 		spoil(&o)
-		if err := o.Validate(); !errors.Is(err, ErrOptions) {
+		if err := o.Validate(); !errors.Is(err, sim.ErrOptions) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package sim
+package economy
 
 import (
 	"context"
@@ -10,21 +10,23 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/walrus-network/walrus/sim"
 )
 
-// Study is years of many networks, from which figures come.
+// Study runs years of many networks.
 type Study struct {
 	Seeds int    // networks of each sort, with the seeds 1 to Seeds
 	Nodes int    // of each
-	Years int    // of a node alone, for what is rare
-	Dir   string // results are kept here, and not made again; "": nowhere
+	Years int    // of a node alone, for rare slashes
+	Dir   string // results are kept here and read again; "": they are not kept
 	Said  func(format string, args ...any)
 
 	of func(nodes int) Options // nil: Default; tests take less than a year
 }
 
-// What the networks of a study are. In the first sort all are honest and there 99 % of
-// the time. In the second some of each kind below are among such nodes.
+// The networks of a study. In the first sort all nodes are honest and online 99 % of the
+// time. In the second, ofEachKind nodes of each value below are among them.
 var (
 	studyDrops   = []float64{0.001, 0.01, 0.1, 1}
 	studyUptimes = []float64{0.9, 0.95, 0.999}
@@ -58,16 +60,16 @@ func (s Study) sorts(seed uint64) map[string]Options {
 	return map[string]Options{"honest": honest, "mixed": mixed}
 }
 
-// Validate refuses a study that says nothing.
+// Validate refuses a study that is too small or too large.
 func (s Study) Validate() error {
 	least := 2 * ofEachKind * (len(studyDrops) + len(studyUptimes)) // those below must not void rounds
-	if s.Seeds < 1 || s.Seeds > 10_000 || s.Nodes < least || s.Nodes > maxNodes || s.Years < 0 || s.Years > 10_000_000 {
-		return fmt.Errorf("%d seeds (1 to 10000) of %d nodes (%d to %d), %d years of a node alone (0 to 10000000): %w", s.Seeds, s.Nodes, least, maxNodes, s.Years, ErrOptions)
+	if s.Seeds < 1 || s.Seeds > 10_000 || s.Nodes < least || s.Nodes > sim.MaxNodes || s.Years < 0 || s.Years > 10_000_000 {
+		return fmt.Errorf("%d seeds (1 to 10000) of %d nodes (%d to %d), %d years of a node alone (0 to 10000000): %w", s.Seeds, s.Nodes, least, sim.MaxNodes, s.Years, sim.ErrOptions)
 	}
 	return nil
 }
 
-// Run simulates what is not kept already, and adds it up.
+// Run simulates the networks whose results are not kept, and adds up all of them.
 func (s Study) Run(ctx context.Context) (Figures, error) {
 	if err := s.Validate(); err != nil {
 		return Figures{}, err
@@ -143,7 +145,7 @@ func (s Study) kept(ctx context.Context, name string, o Options) (r Result, err 
 	return r, err
 }
 
-// alone is what is rare, and how much it depends on how long the longest outages are.
+// alone counts rare slashes, by uptime and by the length of the longest outages.
 func (s Study) alone(ctx context.Context) (out []Alone) {
 	if s.Years == 0 {
 		return nil

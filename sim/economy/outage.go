@@ -1,4 +1,4 @@
-package sim
+package economy
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 )
 
-// Outages are how long a node is away when it is. Times between outages are
+// Outages is the law of a node's outages. Times between outages are
 // exponential (nothing ages), with the mean that makes the uptime what it is to be;
 // lengths are log-normal, as times to repair were found to be in large installations
 // (Schroeder and Gibson, "A large-scale study of failures in high-performance computing
@@ -52,7 +52,7 @@ func (o *outages) next() {
 	o.until = o.from + o.law.Median*math.Exp(o.law.Tail*o.random.NormFloat64())
 }
 
-// down says whether it is away at t, and else whether an outage begins before end.
+// down reports whether the node is away at t, and else whether an outage begins before end.
 // Calls go forward in time.
 func (o *outages) down(t, end float64) (away, crashes bool) {
 	for o.until <= t {

@@ -1,4 +1,4 @@
-package sim
+package economy
 
 import (
 	"encoding/json"
@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"github.com/walrus-network/walrus/sim"
 )
 
 // tiny is a network that is simulated in a moment.
@@ -68,7 +70,7 @@ func TestTheHonestEarnAndWhoKeepsNothingDoesNot(t *testing.T) {
 		t.Errorf("%d of %d shards have a holder", shards, r.Shards)
 	}
 	c := r.Nodes[cheat]
-	if c.Income != 0 || c.Slashed == 0 || c.Shards != 0 || c.Passed != 0 || len(c.Slashes) == 0 || c.Slashes[0] != (Slash{Epoch: 0, Rung: 4, Bps: 500}) {
+	if c.Income != 0 || c.Slashed == 0 || c.Shards != 0 || c.Passed != 0 || len(c.Slashes) == 0 || c.Slashes[0] != (sim.Slash{Epoch: 0, Rung: 4, Bps: 500}) {
 		t.Errorf("who keeps nothing: %+v", c)
 	}
 	if c.Profit != -Difference(c.Slashed) {
@@ -148,7 +150,7 @@ func TestOptionsThatMakeNoNetwork(t *testing.T) {
 	} {
 		o := tiny()
 		change(&o)
-		if _, err := Run(t.Context(), o); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), why) {
+		if _, err := Run(t.Context(), o); !errors.Is(err, sim.ErrOptions) || !strings.Contains(err.Error(), why) {
 			t.Errorf("%s: %v", why, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package sim
+package economy
 
 import (
 	"context"
@@ -7,42 +7,34 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/sim"
 	"github.com/walrus-network/walrus/staking"
-	"github.com/walrus-network/walrus/state"
-	"github.com/walrus-network/walrus/token"
 )
 
-// A shard that moves is fetched and reported ready between these hours after its new
-// epoch began, if its holder is there: about a terabyte over a line that is busy with
-// other things.
+// The new holder of a shard, if it is online, reports ready between these hours after the
+// epoch's start: it fetches about a terabyte over a line that it also uses otherwise.
 const (
 	readySoonest = 6
 	readyLatest  = 24
 )
 
-// simulation is a network on its way through its epochs.
+// simulation is a network in the epoch under way.
 type simulation struct {
 	o        Options
 	p        ledger.Params
 	shape    blob.Shape
-	chain    token.ChainID
-	l        *ledger.Local
-	people   *people
-	index    map[staking.NodeID]int
+	net      *sim.Network
 	conducts []*conduct
 	out      Result
 
 	committee   ledger.Committee // of the present epoch, as it was when it began
 	holders     []int            // shard -> node
-	moves       map[int]int      // shard -> round of the epoch in which its holder is done
+	moves       map[int]int      // shard -> round of the epoch in which its holder has fetched it
 	queued      map[int][][]byte // round of the epoch -> transactions
 	uncertified []blob.Manifest
-	busy        map[*person]bool // has a transaction in this epoch, and shall have no other
-	stored      int              // blobs so far
+	busy        map[*sim.Person]bool // has a transaction in this epoch, and gets no other
+	stored      int                  // blobs so far
 }
-
-// NodeName is how the node with a number is called, from node0 on.
-func NodeName(i int) string { return fmt.Sprintf("node%d", i) }
 
 // Run simulates a network to its end.
 func Run(ctx context.Context, o Options) (Result, error) {
@@ -65,27 +57,22 @@ func begin(o Options) (*simulation, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	s := &simulation{o: o, p: o.params(), people: newPeople(o.Nodes), index: map[staking.NodeID]int{},
-		conducts: o.conducts(), queued: map[int][][]byte{}, busy: map[*person]bool{}}
+	s := &simulation{o: o, p: o.params(), conducts: o.conducts(), queued: map[int][][]byte{}, busy: map[*sim.Person]bool{}}
 	s.out = Result{SupplyOK: true, Epochs: o.Epochs, Seed: o.Seed, Shards: s.p.Shards, Rounds: o.Rounds, StorageCost: o.StorageCost}
-	for i, id := range s.people.ids {
-		s.index[id] = i
-		s.out.Nodes = append(s.out.Nodes, Node{ID: NodeName(i), Uptime: o.Uptime[i], Drop: o.Drop[i], Slashes: []Slash{}})
+	for i := range o.Nodes {
+		s.out.Nodes = append(s.out.Nodes, Node{ID: sim.NodeName(i), Uptime: o.Uptime[i], Drop: o.Drop[i], Slashes: []sim.Slash{}})
 	}
 	var err error
 	if s.shape, err = s.p.Shape(); err != nil {
 		return nil, err
 	}
-	if s.l, err = ledger.NewLocal(s.people.genesis(s.p, o.Epochs), state.NewMemory(), func() int64 { return began }); err != nil {
+	if s.net, err = sim.NewNetwork(o.Nodes, s.p, o.Epochs+longLease, func() int64 { return sim.Began }); err != nil {
 		return nil, err
 	}
-	s.chain = s.l.ChainID()
 	return s, s.convene(0)
 }
 
-func (s *simulation) view() (ledger.View, error) { return s.l.View(context.Background()) }
-
-// epoch runs one, and the block that closes it.
+// epoch runs an epoch, and the block that closes it.
 func (s *simulation) epoch(epoch int) error {
 	if err := s.trade(epoch); err != nil {
 		return err
@@ -112,7 +99,7 @@ func (s *simulation) epoch(epoch int) error {
 	return s.convene(next)
 }
 
-// block is one round: what it found, and what people sent.
+// block runs one round: its outcomes, and the queued transactions.
 func (s *simulation) block(epoch, round int) error {
 	r := staking.Round{Outcomes: make([]staking.Outcome, len(s.holders))}
 	for _, c := range s.conducts {
@@ -125,7 +112,7 @@ func (s *simulation) block(epoch, round int) error {
 	delete(s.queued, round)
 	if round == 2 {
 		for _, m := range s.uncertified {
-			tx, err := s.people.certify(s.chain, s.committee, s.index, m)
+			tx, err := s.net.Certify(s.committee, m)
 			if err != nil {
 				return err
 			}
@@ -133,21 +120,15 @@ func (s *simulation) block(epoch, round int) error {
 		}
 		s.uncertified = nil
 	}
-	result, err := s.l.Run(ledger.Block{Rounds: []staking.Round{r}, Txs: append(txs, s.ready(round)...)})
-	if err != nil {
-		return err
-	}
-	for _, tx := range result.Txs {
-		if tx.Code != 0 {
-			return fmt.Errorf("round %d: %s was refused: %s", round, tx.Kind, tx.Log)
-		}
+	if err := s.net.Run(ledger.Block{Rounds: []staking.Round{r}, Txs: append(txs, s.ready(round)...)}); err != nil {
+		return fmt.Errorf("round %d: %w", round, err)
 	}
 	return nil
 }
 
 func (s *simulation) queue(round int, tx []byte) { s.queued[round] = append(s.queued[round], tx) }
 
-// ready are the reports of the nodes that have fetched a shard and are there.
+// ready are the reports of the nodes that have fetched a shard and are online.
 func (s *simulation) ready(round int) (out [][]byte) {
 	for shard, node := range s.holders {
 		at, moving := s.moves[shard]
@@ -155,15 +136,14 @@ func (s *simulation) ready(round int) (out [][]byte) {
 			continue
 		}
 		delete(s.moves, shard)
-		out = append(out, ledger.Unsigned(ledger.NewShardReady(s.chain, s.people.secrets[node].Key(), s.committee.Epoch, blob.Shard(shard))))
+		out = append(out, ledger.Unsigned(ledger.NewShardReady(s.net.Chain, s.net.Secrets[node].Key(), s.committee.Epoch, blob.Shard(shard))))
 	}
 	return out
 }
 
-// seats reads the holders of the shards of an epoch that is about to begin: that is fixed
-// in the middle of the one before.
+// seats reads the committee of an epoch, which is fixed in the middle of the epoch before.
 func (s *simulation) seats(epoch int) error {
-	v, err := s.view()
+	v, err := s.net.View()
 	if err != nil {
 		return err
 	}
@@ -172,19 +152,19 @@ func (s *simulation) seats(epoch int) error {
 	}
 	s.holders, s.moves = make([]int, len(s.committee.Holder)), nil
 	for shard, id := range s.committee.Holder {
-		s.holders[shard] = s.index[id]
+		s.holders[shard] = s.net.Index[id]
 	}
 	return nil
 }
 
-// convene reads what the epoch that has begun moves, and when it will be done. A shard
-// that was on the move already is begun again: what was fetched is there.
+// convene reads the moves of the epoch that has begun, and settles when each is done. A
+// shard that was moving already gets a new time.
 func (s *simulation) convene(epoch int) error {
 	if err := s.seats(epoch); err != nil {
 		return err
 	}
 	s.moves = map[int]int{}
-	random := stream(s.o.Seed, streamMoves, epoch)
+	random := sim.Stream(s.o.Seed, streamMoves, epoch)
 	for shard, from := range s.committee.From {
 		if !from.IsZero() {
 			s.moves[shard] = readySoonest + random.IntN(readyLatest-readySoonest)

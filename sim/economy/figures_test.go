@@ -1,4 +1,4 @@
-package sim
+package economy
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/walrus-network/walrus/sim"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -32,7 +33,7 @@ func TestUpperBoundIsClopperAndPearsons(t *testing.T) {
 func TestMarginsCountWhatIsSaved(t *testing.T) {
 	r := Result{SupplyOK: true, Nodes: []Node{
 		{Uptime: usualUptime, Income: 90 * token.WAL, Held: 10 * token.WAL, Operator: 90 * token.WAL, ShardEpochs: 20},
-		{Uptime: usualUptime, Drop: 0.1, Income: 40 * token.WAL, Operator: 20 * token.WAL, Slashed: 10 * token.WAL, BondSlashed: 10 * token.WAL, ShardEpochs: 10, Slashes: []Slash{{0, 4, 500}}},
+		{Uptime: usualUptime, Drop: 0.1, Income: 40 * token.WAL, Operator: 20 * token.WAL, Slashed: 10 * token.WAL, BondSlashed: 10 * token.WAL, ShardEpochs: 10, Slashes: []sim.Slash{{Epoch: 0, Rung: 4, Bps: 500}}},
 	}}
 	f := figures([]Result{r})
 	found := 0

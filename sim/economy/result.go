@@ -1,14 +1,15 @@
-package sim
+package economy
 
 import (
 	"bytes"
 	"fmt"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/sim"
 	"github.com/walrus-network/walrus/token"
 )
 
-// Node is what became of one node: its operator and its delegators together.
+// Node is one node's result: its operator and its delegators together.
 type Node struct {
 	ID      string       `json:"id"`
 	Uptime  float64      `json:"uptime"`
@@ -23,23 +24,16 @@ type Node struct {
 	BondSlashed token.Amount `json:"bond_slashed"` // of what was slashed
 	ShardEpochs uint64       `json:"shard_epochs"` // duty, summed over all epochs
 	Passed      float64      `json:"passed"`       // part of its shard-rounds
-	Slashes     []Slash      `json:"slashes"`
+	Slashes     []sim.Slash  `json:"slashes"`
 	Jailed      int          `json:"jailed"` // epochs
 	Cost        token.Amount `json:"cost"`   // of keeping what it kept
 	Profit      Difference   `json:"profit"` // income + held - slashed - cost
 
 	assigned, passed uint64
-	reach            float64 // FROST that its shards could have earned
+	reach            float64 // FROST: pay if all its shard-rounds had passed
 }
 
-// Slash is one of a node's.
-type Slash struct {
-	Epoch uint64 `json:"epoch"`
-	Rung  uint8  `json:"rung"`
-	Bps   uint64 `json:"bps"`
-}
-
-// Difference is an amount that may be below nothing, in FROST.
+// Difference is an amount in FROST that may be negative.
 type Difference int64
 
 // String writes WAL as token.Amount does.
@@ -63,17 +57,17 @@ func (d *Difference) UnmarshalText(b []byte) error {
 	return err
 }
 
-// Funds are what is in the network's own hands.
+// Funds are the network's own money.
 type Funds struct {
 	Insurance token.Amount `json:"insurance"`
 	Repair    token.Amount `json:"repair"`
 	Subsidy   token.Amount `json:"subsidy"` // not yet handed out
 }
 
-// Result is what became of a network.
+// Result is a network at its end.
 type Result struct {
-	Seconds  float64      `json:"seconds"`   // for a caller that measures; Run leaves it
-	SupplyOK bool         `json:"supply_ok"` // every FROST was accounted for at every epoch's end
+	Seconds  float64      `json:"seconds"`   // the caller measures it; Run leaves 0
+	SupplyOK bool         `json:"supply_ok"` // at every epoch's end every FROST was accounted for
 	Epochs   int          `json:"epochs"`
 	Nodes    []Node       `json:"nodes"`
 	Burned   token.Amount `json:"burned"`
@@ -82,15 +76,15 @@ type Result struct {
 	Seed        uint64       `json:"seed"`
 	Shards      int          `json:"shards"`
 	Rounds      int          `json:"rounds"`       // of an epoch
-	Void        uint64       `json:"void_rounds"`  // no node got a strike for one
-	ShardReward token.Amount `json:"shard_reward"` // what a shard that passes everything earns in all epochs
-	StorageCost float64      `json:"storage_cost"` // of that, for keeping it
+	Void        uint64       `json:"void_rounds"`  // rounds without slashes, because too many shards did not pass
+	ShardReward token.Amount `json:"shard_reward"` // pay of a shard that passes every round, in all epochs
+	StorageCost float64      `json:"storage_cost"` // cost of a shard's fragments / shard_reward
 }
 
 // account enters what the end of an epoch did, and checks that no FROST was made or
 // lost.
 func (s *simulation) account(epoch int) error {
-	v, err := s.view()
+	v, err := s.net.View()
 	if err != nil {
 		return err
 	}
@@ -107,7 +101,7 @@ func (s *simulation) account(epoch int) error {
 	s.out.Void += books.Tallied - books.Judged
 	reach := books.Pool() / token.Amount(s.p.Shards)
 	s.out.ShardReward += reach
-	for i, id := range s.people.ids {
+	for i, id := range s.net.IDs {
 		o, known, err := v.Statement(uint64(epoch), id)
 		if err != nil {
 			return err
@@ -133,12 +127,12 @@ func (n *Node) enter(o ledger.Statement, epoch uint64, reach float64) {
 	if o.Jailed {
 		n.Jailed++
 	}
-	if o.Verdict.Bps > 0 {
-		n.Slashes = append(n.Slashes, Slash{Epoch: epoch, Rung: o.Verdict.Rung, Bps: o.Verdict.Bps})
+	if slash, slashed := sim.SlashOf(o, epoch); slashed {
+		n.Slashes = append(n.Slashes, slash)
 	}
 }
 
-// result is what became of all.
+// result adds up the nodes' results.
 func (s *simulation) result() Result {
 	r := s.out
 	for i := range r.Nodes {

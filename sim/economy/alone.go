@@ -1,12 +1,13 @@
-package sim
+package economy
 
 import (
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/sim"
 	"github.com/walrus-network/walrus/staking"
 )
 
-// Alone is what the ladder does to one node without a network around it, over so many
-// years that what is rare can be counted.
+// Alone counts the slashes of one node without a network around it, over enough years for
+// rare ones.
 type Alone struct {
 	Uptime  float64 `json:"uptime"`
 	Years   int     `json:"years"`
@@ -21,8 +22,9 @@ func RunAlone(law Outages, uptime float64, years int, seed uint64) Alone {
 	a := Alone{Uptime: uptime, Years: years, Outages: law}
 	p := ledger.Default()
 	const epochs = 26
+	when := realTiming()
 	for year := range years {
-		c := &conduct{own: newOutages(law, uptime, stream(seed, streamOutages, year))}
+		c := &conduct{timing: when, own: newOutages(law, uptime, sim.Stream(seed, streamOutages, year))}
 		var standing staking.Standing
 		slashed := false
 		for epoch := range epochs {

@@ -1,8 +1,8 @@
-package sim
+package economy
 
 import "math"
 
-// Figures are what a study found.
+// Figures are the results of a study.
 type Figures struct {
 	Runs     int      `json:"runs"`
 	SupplyOK bool     `json:"supply_ok"`
@@ -14,7 +14,7 @@ type Figures struct {
 	Alone    []Alone  `json:"alone"`
 }
 
-// Group is nodes of a kind, and what became of one of them in a year, in WAL, in the mean.
+// Group is the nodes of one kind. Amounts are means of a node-year, in WAL.
 type Group struct {
 	Uptime  float64 `json:"uptime"`
 	Drop    float64 `json:"drop"`
@@ -34,9 +34,8 @@ type Group struct {
 	OperatorNet float64 `json:"operator_net"` // the operator's part of pay, less what the bond lost
 }
 
-// Margin is by how much less a node made that dropped, in a year, than an honest one
-// in the same networks, in WAL, in the mean: at a cost of storage that is a part of the
-// honest node's whole income, and saved for what is dropped.
+// Margin is the profit of an honest node less that of a dropper in the same networks, in
+// WAL a year. A node pays the cost of storage only for the fragments that it keeps.
 type Margin struct {
 	Drop     float64 `json:"drop"`
 	Cost     float64 `json:"cost"`     // part of the honest node's income
@@ -81,8 +80,8 @@ func (g *Group) mean() {
 
 func wal[T ~uint64](a T) float64 { return float64(a) / 1e9 }
 
-// figures adds up what networks of both sorts came to. A network in which a node drops
-// fragments or has another uptime is of the second sort.
+// figures adds up the results of both sorts of networks. A network with a dropper or another
+// uptime is of the second sort.
 func figures(results []Result) Figures {
 	f := Figures{Runs: len(results), SupplyOK: true, Honest: Group{Uptime: usualUptime}}
 	f.Drops, f.Uptimes = []Group{{Uptime: usualUptime}}, nil
@@ -133,9 +132,8 @@ func enter(list []Group, n Node) {
 	}
 }
 
-// margins compares those that dropped with the honest of the same networks. What a node
-// has no shard for it need not keep: a node that loses its shards saves all of their
-// cost.
+// margins compares the droppers with the honest nodes of the same networks. A node without
+// a shard pays nothing for it: a node that loses its shards saves their whole cost.
 func (f *Figures) margins() {
 	honest := f.Drops[0]
 	whole, operators := honest.Income+honest.Held, honest.OperatorNet
@@ -150,8 +148,8 @@ func (f *Figures) margins() {
 	}
 }
 
-// UpperBound is the probability that is too high with a confidence of 95 % for
-// something that was seen hits times in n (Clopper and Pearson 1934, one-sided).
+// UpperBound is the upper end of the one-sided confidence interval of 95 % for the
+// probability of an event that was seen hits times in n (Clopper and Pearson 1934).
 func UpperBound(hits, n int) float64 {
 	if n == 0 || hits >= n {
 		return 1

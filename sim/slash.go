@@ -1,0 +1,15 @@
+package sim
+
+import "github.com/walrus-network/walrus/ledger"
+
+// Slash is one slash of a node.
+type Slash struct {
+	Epoch uint64 `json:"epoch"`
+	Rung  uint8  `json:"rung"`
+	Bps   uint64 `json:"bps"`
+}
+
+// SlashOf returns the slash in a node's statement of an epoch, if there is one.
+func SlashOf(o ledger.Statement, epoch uint64) (s Slash, slashed bool) {
+	return Slash{Epoch: epoch, Rung: o.Verdict.Rung, Bps: o.Verdict.Bps}, o.Verdict.Bps > 0
+}
