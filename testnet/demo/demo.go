@@ -1,11 +1,3 @@
-// Package demo shows on the processes of a testnet that a blob survives: nodes are killed,
-// blobs are stored and read meanwhile, a disk is wiped, and the network heals.
-//
-// The promise: the demo does what any client and operator can do, and each step is checked.
-// The nodes end in every case.
-//
-// Left to others: processes and invariants (testnet), and printing of the result
-// (cmd/walrus).
 package demo
 
 import (
@@ -20,55 +12,10 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet"
 )
-
-// Result is what the demo did and measured.
-type Result struct {
-	Nodes        int                 `json:"nodes"`
-	Shards       int                 `json:"shards"`
-	ReadySeconds float64             `json:"ready_seconds"` // from the start of the program to the first store being possible
-	Store        *Store              `json:"store,omitempty"`
-	Killed       []int               `json:"killed,omitempty"`
-	Degraded     *Store              `json:"store_degraded,omitempty"`
-	Read         *Read               `json:"read,omitempty"`
-	Heal         *Heal               `json:"heal,omitempty"`
-	Check        *testnet.Invariants `json:"check,omitempty"`
-	Failed       *Failed             `json:"failed,omitempty"`
-}
-
-// Store is one blob that was stored.
-type Store struct {
-	Blob         blob.ID `json:"blob"`
-	Bytes        int64   `json:"bytes"`
-	EncodedBytes int64   `json:"encoded_bytes,omitempty"`
-	Seconds      float64 `json:"seconds"`
-	Requests     int64   `json:"requests,omitempty"` // streams opened and transactions sent
-}
-
-// Read is the first blob read back.
-type Read struct {
-	OK      bool    `json:"ok"`
-	Seconds float64 `json:"seconds"`
-	NodesUp int     `json:"nodes_up"`
-}
-
-// Heal is what the network repaired by itself.
-type Heal struct {
-	OK         bool    `json:"ok"`
-	LostBytes  int64   `json:"lost_bytes"`  // fragments that duty named and possession lacked
-	MovedBytes int64   `json:"moved_bytes"` // received by repair, framing included
-	Seconds    float64 `json:"seconds"`
-}
-
-// Failed is the first step that was not true.
-type Failed struct {
-	Step int    `json:"step"`
-	Why  string `json:"why"`
-}
 
 // Options say what is shown and to whom.
 type Options struct {
