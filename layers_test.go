@@ -44,6 +44,7 @@ var house = map[string]room{
 	"explain":             {6, nil, "works out from records: settles nothing, asks no node"},
 	"ledger/light":        {6, nil, "asks and checks: runs no agreement"},
 	"ledger/comet":        {7, nil, "translates, holds no rule"},
+	"report":              {7, nil, "figures from records: asks no node, prints nothing"},
 	"client":              {7, nil, "stores, pays, submits: runs no node"},
 	"node/rounds":         {7, nil, "a node's part in the challenges: repairs and stores nothing"},
 	"node":                {8, nil, "keeps what it promised"},

@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 )
 
@@ -154,7 +155,7 @@ func (o auditShown) print(w io.Writer) error {
 	t := newTable(w)
 	t.row("NODE", "ID", "SHARDS", "HELD", "VERIFIED", "MISSING", "WRONG", "REFUSED", "TIME")
 	for _, n := range o.Nodes {
-		t.row(blobHolder{Node: n.Node, Name: n.Name}.name(), shortID(n.Node), n.Shards, n.Held, fmt.Sprintf("%d/%d", n.Verified, n.Asked), n.Missing, n.Wrong, n.Refused, fmt.Sprintf("%.0f ms", n.Millis))
+		t.row(holderName(report.Holder{Node: n.Node, Name: n.Name}), shortID(n.Node), n.Shards, n.Held, fmt.Sprintf("%d/%d", n.Verified, n.Asked), n.Missing, n.Wrong, n.Refused, fmt.Sprintf("%.0f ms", n.Millis))
 	}
 	if err := t.flush(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/testnet"
 )
 
@@ -86,7 +87,7 @@ func (d *developer) provenInARound(id string) {
 		return st.Safety.LastDraw != nil
 	})
 	s := st.Safety
-	if l := s.LastDraw; l.Passed != 10 || l.Failed+l.Away+l.Unready != 0 || l.Stripes < 1 || l.Height == 0 || l.Height >= st.Ledger.Height || s.Verdict != client.Safe || s.DrawnEvery < 1 || s.RoundTime != 20 {
+	if l := s.LastDraw; l.Passed != 10 || l.Failed+l.Away+l.Unready != 0 || l.Stripes < 1 || l.Height == 0 || l.Height >= st.Ledger.Height || s.Verdict != report.Safe || s.DrawnEvery < 1 || s.RoundSeconds != 20 {
 		d.Errorf("%+v, drawn %+v", s, l)
 	}
 	if s.PassRate != nil && s.PassRate.Rate <= 0 {
@@ -112,7 +113,7 @@ func (d *developer) unproven(id string) {
 		return st.Safety.LastDraw.Away > 0
 	})
 	s := st.Safety
-	if s.Counted != 8 || s.Ready != 10 || s.LastDraw.Passed != 8 || s.SpareShards != 4 || s.SpareNodes != 2 || s.Verdict != client.Safe {
+	if s.Counted != 8 || s.Ready != 10 || s.LastDraw.Passed != 8 || s.SpareShards != 4 || s.SpareNodes != 2 || s.Verdict != report.Safe {
 		d.Errorf("%+v, drawn %+v", s, s.LastDraw)
 	}
 	if out := ok(d.T, "status", id); !strings.Contains(strings.Split(out, "\n")[0], "silent now") {

@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -23,25 +24,25 @@ const (
 
 // blobStatus is what the ledger says of a blob.
 type blobStatus struct {
-	Blob           blob.ID      `json:"blob"`
-	Answer         string       `json:"answer,omitempty"` // is it safe now? in a line
-	Safe           *bool        `json:"safe,omitempty"`   // the verdict is safe
-	State          string       `json:"state"`            // certified, registered, expired, lapsed, deleted, invalid, unknown
-	Bytes          int64        `json:"bytes,omitempty"`
-	StoredKiB      uint64       `json:"stored_kib,omitempty"`
-	CertifiedEpoch *uint64      `json:"certified_epoch,omitempty"`
-	EndEpoch       uint64       `json:"end_epoch,omitempty"`   // when the last lease ends
-	EndedEpoch     *uint64      `json:"ended_epoch,omitempty"` // when it was known to have ended
-	Nodes          int          `json:"nodes,omitempty"`       // that keep its fragments, while it is certified
-	Shards         int          `json:"shards,omitempty"`      // over which these are spread
-	Needed         int          `json:"needed,omitempty"`      // shards that bring it back
-	Safety         *blobSafety  `json:"safety,omitempty"`      // while it is certified
-	PaidUntil      *time.Time   `json:"paid_until,omitempty"`  // about when the end epoch begins
-	Leases         []lease      `json:"leases,omitempty"`
-	RenewsUntil    uint64       `json:"renews_until_epoch,omitempty"` // about, at today's price; where a lease renews itself
-	Warning        string       `json:"warning,omitempty"`            // it ends soon
-	Ledger         *ledgerState `json:"ledger,omitempty"`
-	Error          string       `json:"error,omitempty"`
+	Blob           blob.ID        `json:"blob"`
+	Answer         string         `json:"answer,omitempty"` // is it safe now? in a line
+	Safe           *bool          `json:"safe,omitempty"`   // the verdict is safe
+	State          string         `json:"state"`            // certified, registered, expired, lapsed, deleted, invalid, unknown
+	Bytes          int64          `json:"bytes,omitempty"`
+	StoredKiB      uint64         `json:"stored_kib,omitempty"`
+	CertifiedEpoch *uint64        `json:"certified_epoch,omitempty"`
+	EndEpoch       uint64         `json:"end_epoch,omitempty"`   // when the last lease ends
+	EndedEpoch     *uint64        `json:"ended_epoch,omitempty"` // when it was known to have ended
+	Nodes          int            `json:"nodes,omitempty"`       // that keep its fragments, while it is certified
+	Shards         int            `json:"shards,omitempty"`      // over which these are spread
+	Needed         int            `json:"needed,omitempty"`      // shards that bring it back
+	Safety         *report.Safety `json:"safety,omitempty"`      // while it is certified
+	PaidUntil      *time.Time     `json:"paid_until,omitempty"`  // about when the end epoch begins
+	Leases         []lease        `json:"leases,omitempty"`
+	RenewsUntil    uint64         `json:"renews_until_epoch,omitempty"` // about, at today's price; where a lease renews itself
+	Warning        string         `json:"warning,omitempty"`            // it ends soon
+	Ledger         *ledgerState   `json:"ledger,omitempty"`
+	Error          string         `json:"error,omitempty"`
 }
 
 type lease struct {
@@ -157,13 +158,13 @@ func (s *session) keepers(ctx context.Context, st *blobStatus, ask bool) error {
 	if err != nil {
 		return err
 	}
-	of, shown, err := s.safety(ctx, e, ask)
+	of, err := s.safety(ctx, e, ask)
 	if err != nil {
 		return err
 	}
-	safe := of.Verdict == client.Safe
-	st.Safety, st.Answer, st.Safe = &shown, of.String(), &safe
-	st.Nodes, st.Shards, st.Needed = len(of.Nodes), of.Shards, of.Needed
+	safe := of.Verdict == report.Safe
+	st.Safety, st.Answer, st.Safe = &of, of.String(), &safe
+	st.Nodes, st.Shards, st.Needed = len(of.Holders), of.Shards, of.Needed
 	paid := s.begins(st.EndEpoch).UTC()
 	st.PaidUntil = &paid
 	return nil
@@ -211,7 +212,7 @@ func (s *session) printStatus(w io.Writer, st blobStatus) error {
 		t.row("size", fmt.Sprintf("%s, %s in the network", bytesText(st.Bytes), bytesText(st.StoredKiB<<10)))
 	}
 	if st.Safety != nil {
-		st.Safety.rows(t, time.Now(), st.Needed)
+		safetyText(*st.Safety).rows(t, time.Now(), st.Needed)
 		text := fmt.Sprintf("until epoch %d begins (about %s)", st.EndEpoch, timeText(*st.PaidUntil))
 		if st.RenewsUntil > 0 {
 			text += fmt.Sprintf(", renews itself until about %d", st.RenewsUntil)

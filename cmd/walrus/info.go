@@ -9,30 +9,31 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
 type networkInfo struct {
-	Ledger        ledgerState    `json:"ledger"`
-	EpochEnd      uint64         `json:"epoch_end_height"`
-	EpochEndTime  time.Time      `json:"epoch_end_time"` // about
-	Nodes         int            `json:"nodes"`          // with shards
-	Shards        int            `json:"shards"`
-	Faults        int            `json:"f"` // shards that may fail or lie
-	StoredMiB     token.Amount   `json:"price_per_stored_mib_epoch"`
-	BlobMiB       token.Amount   `json:"price_per_mib_epoch"` // of a large blob
-	WriteMiB      token.Amount   `json:"write_price_per_mib"` // of a large blob, once
-	DefaultEpochs uint64         `json:"default_epochs"`
-	MaxEpochs     uint64         `json:"max_epochs"`
-	UsedKiB       uint64         `json:"used_kib"`
-	RoomKiB       uint64         `json:"room_kib"` // both of stored KiB
-	Power         power          `json:"power"`
-	Strength      *strength      `json:"strength,omitempty"` // missing: see no_strength
-	NoStrength    string         `json:"no_strength,omitempty"`
-	Wallet        *token.Address `json:"wallet,omitempty"`
-	Balance       *token.Amount  `json:"balance,omitempty"`
-	NoWallet      string         `json:"no_wallet,omitempty"` // why
+	Ledger        ledgerState      `json:"ledger"`
+	EpochEnd      uint64           `json:"epoch_end_height"`
+	EpochEndTime  time.Time        `json:"epoch_end_time"` // about
+	Nodes         int              `json:"nodes"`          // with shards
+	Shards        int              `json:"shards"`
+	Faults        int              `json:"f"` // shards that may fail or lie
+	StoredMiB     token.Amount     `json:"price_per_stored_mib_epoch"`
+	BlobMiB       token.Amount     `json:"price_per_mib_epoch"` // of a large blob
+	WriteMiB      token.Amount     `json:"write_price_per_mib"` // of a large blob, once
+	DefaultEpochs uint64           `json:"default_epochs"`
+	MaxEpochs     uint64           `json:"max_epochs"`
+	UsedKiB       uint64           `json:"used_kib"`
+	RoomKiB       uint64           `json:"room_kib"` // both of stored KiB
+	Power         power            `json:"power"`
+	Strength      *report.Strength `json:"strength,omitempty"` // missing: see no_strength
+	NoStrength    string           `json:"no_strength,omitempty"`
+	Wallet        *token.Address   `json:"wallet,omitempty"`
+	Balance       *token.Amount    `json:"balance,omitempty"`
+	NoWallet      string           `json:"no_wallet,omitempty"` // why
 }
 
 // power is how the shards are spread, and what a third of them would cost.
@@ -116,7 +117,7 @@ func (s *session) info() (out networkInfo, err error) {
 	blob, err2 := s.params.Registry.PriceOf(l.StoredKiB() / many)
 	write, err3 := s.params.Registry.WritePriceOf(l.StoredKiB() / many)
 	out.StoredMiB, out.BlobMiB, out.WriteMiB = stored, blob, write
-	out.Strength, out.NoStrength = s.strength(committee, usage)
+	out.Strength, out.NoStrength = s.report().Strength(committee, usage)
 	var keys [][]byte
 	for _, m := range committee.Nodes {
 		keys = append(keys, ledger.KeyPool(m.ID))
@@ -139,7 +140,7 @@ func (i networkInfo) print(w io.Writer) error {
 	t.row("leases", fmt.Sprintf("%d epochs unless told otherwise, at most %d", i.DefaultEpochs, i.MaxEpochs))
 	t.row("room", fmt.Sprintf("%s of %s promised", bytesText(i.UsedKiB<<10), bytesText(i.RoomKiB<<10)))
 	if i.Strength != nil {
-		i.Strength.rows(t)
+		strengthText(*i.Strength).rows(t)
 	} else {
 		t.row("strength", i.NoStrength)
 	}

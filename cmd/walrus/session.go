@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/wallet"
 )
@@ -148,10 +149,12 @@ func (a *app) openOn(ctx context.Context, network client.Network) (*session, err
 	return &session{Connection: c, now: n}, nil
 }
 
+// report is the read model of this state.
+func (n now) report() report.Now {
+	return report.Now{View: n.view, Head: n.head, Params: n.params}
+}
+
 // prefetch reads many keys of the view with few questions.
 func (n now) prefetch(keys [][]byte) error {
-	if r, ok := n.view.R.(interface{ Prefetch([][]byte) error }); ok && len(keys) > 0 {
-		return r.Prefetch(keys)
-	}
-	return nil
+	return n.report().Prefetch(keys...)
 }

@@ -6,49 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/walrus-network/walrus/client"
-	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/report"
 )
 
-// strength is how likely challenges find what a node has lost.
-type strength struct {
-	Blobs        uint64   `json:"blobs"` // that can be drawn now
-	Draws        float64  `json:"draws"` // stripes that a round asks every shard for
-	RoundSeconds float64  `json:"round_seconds"`
-	Span         string   `json:"span"` // a time of several rounds
-	Rounds       float64  `json:"rounds"`
-	Caught       []caught `json:"caught"`
-}
+// strengthText prints how likely challenges find what a node has lost.
+type strengthText report.Strength
 
-// caught is how likely a shard that lost a part is asked for something of it.
-type caught struct {
-	Lost  float64 `json:"lost"`
-	Round float64 `json:"within_a_round"`
-	Span  float64 `json:"within_the_span"`
-}
-
-// strength works it out for the blobs of now, or says why there is none.
-func (s *session) strength(c ledger.Committee, u ledger.Usage) (*strength, string) {
-	switch {
-	case !s.params.Challenged || s.params.Challenge.Draws() == 0:
-		return nil, "this network asks no node for proof"
-	case len(c.Validators()) < staking.MinNodes:
-		return nil, fmt.Sprintf("fewer than %d nodes: no node can judge another, nothing is asked", staking.MinNodes)
-	}
-	of, ok := client.StrengthOf(s.params, u)
-	if !ok {
-		return nil, "no blob can be drawn yet: each can a round after its certificate"
-	}
-	out := &strength{Blobs: of.Blobs, Draws: of.Drawn, RoundSeconds: of.Round.Seconds()}
-	out.Span, out.Rounds = of.Span()
-	for _, lost := range []float64{0.01, 0.05, 0.10} {
-		out.Caught = append(out.Caught, caught{lost, of.Caught(lost, 1), of.Caught(lost, out.Rounds)})
-	}
-	return out, ""
-}
-
-func (s strength) rows(t *table) {
+func (s strengthText) rows(t *table) {
 	first := s.Caught[0]
 	article := "a"
 	if strings.HasPrefix(s.Span, "h") {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"github.com/walrus-network/walrus/report"
 )
 
 func TestStrengthIsToldInOneSentence(t *testing.T) {
-	s := strength{Blobs: 5000, Draws: 32, RoundSeconds: 3600, Span: "day", Rounds: 24, Caught: []caught{{0.01, 0.275, 0.99956}, {0.05, 0.806, 1}, {0.1, 0.966, 1}}}
+	s := strengthText{Blobs: 5000, Draws: 32, RoundSeconds: 3600, Span: "day", Rounds: 24, Caught: []report.Caught{{Lost: 0.01, Round: 0.275, Span: 0.99956}, {Lost: 0.05, Round: 0.806, Span: 1}, {Lost: 0.1, Round: 0.966, Span: 1}}}
 	var out bytes.Buffer
 	table := newTable(&out)
 	s.rows(table)

@@ -1,4 +1,4 @@
-package client
+package report
 
 import (
 	"math"
@@ -8,32 +8,32 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 )
 
-// Strength is how likely a network's challenges find what is lost, worked out from its
-// numbers and from how many blobs can be drawn now. It is information, in floating
-// point: no rule rests on it.
+// Sampling is how a round samples the stripes of a network, worked out from its
+// parameters and from how many blobs can be drawn now. No rule rests on it: it is in
+// floating point.
 //
 // A round draws stripes that every shard is asked for; of each a shard is asked for one
 // of its two fragments, of which every symbol may be wanted. Where there are few blobs,
-// a round draws only some of them, and finds the less.
-type Strength struct {
-	Blobs   uint64        // that can be drawn
-	Stripes float64       // of these, about
+// a round draws only some of them, and finds less.
+type Sampling struct {
+	Blobs   uint64        // blobs that can be drawn
+	Stripes float64       // stripes of these, about
 	Drawn   float64       // stripes that a round draws
 	Blobs1  float64       // distinct blobs that a round draws at most
 	Round   time.Duration // nominal
 	row     float64       // probability that a question is about a row
 	params  ledger.Params
-	kib     float64 // stored, of what can be drawn
+	kib     float64 // stored KiB of the blobs that can be drawn
 }
 
-// StrengthOf works it out. ok is false in a network without challenges, and where nothing
-// can be drawn yet.
-func StrengthOf(p ledger.Params, u ledger.Usage) (s Strength, ok bool) {
+// SamplingOf works the sampling out. ok is false where the network asks for no proof, or
+// no blob can be drawn yet.
+func SamplingOf(p ledger.Params, u ledger.Usage) (s Sampling, ok bool) {
 	shape, err := p.Shape()
 	if err != nil || !p.Challenged || p.Challenge.Draws() == 0 || u.Drawable == 0 {
 		return s, false
 	}
-	s = Strength{Blobs: u.Drawable, params: p, kib: float64(u.DrawableKiB), row: float64(shape.K2) / float64(shape.K1+shape.K2)}
+	s = Sampling{Blobs: u.Drawable, params: p, kib: float64(u.DrawableKiB), row: float64(shape.K2) / float64(shape.K1+shape.K2)}
 	s.Round = time.Duration(p.RoundBlocks*p.BlockMs) * time.Millisecond
 	s.Stripes = max(float64(u.Drawable), s.kib/stripeKiB(shape))
 	s.Blobs1 = max(1, math.Floor(float64(u.Drawable)/float64(p.Challenge.FewBlobs)))
@@ -54,7 +54,7 @@ func stripeKiB(shape blob.Shape) float64 {
 // Caught is how likely a shard that lost a part of its fragments, at least one, is asked
 // for one of them within some rounds, at least once. A node with several shards is caught
 // the sooner.
-func (s Strength) Caught(lost float64, rounds float64) float64 {
+func (s Sampling) Caught(lost float64, rounds float64) float64 {
 	fragments := 2 * s.Stripes
 	gone := max(1, lost*fragments)
 	asked := s.Drawn
@@ -81,7 +81,7 @@ func none(fragments, gone, asked float64) float64 {
 }
 
 // DrawnEvery is in how many rounds a blob of some stored KiB is drawn about once.
-func (s Strength) DrawnEvery(kib uint64) float64 {
+func (s Sampling) DrawnEvery(kib uint64) float64 {
 	blobs, c := float64(s.Blobs), s.params.Challenge
 	draws := float64(c.Draws())
 	if blobs > s.Blobs1 { // no further blob is taken once so many are drawn
@@ -94,7 +94,7 @@ func (s Strength) DrawnEvery(kib uint64) float64 {
 
 // Span is a time that means something to a person on this network, and how many rounds
 // it has: a day, or an hour where rounds are short.
-func (s Strength) Span() (name string, rounds float64) {
+func (s Sampling) Span() (name string, rounds float64) {
 	const few = 12 // rounds
 	for _, one := range []struct {
 		name string

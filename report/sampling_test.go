@@ -1,4 +1,4 @@
-package client
+package report
 
 import (
 	"encoding/binary"
@@ -103,7 +103,7 @@ func TestTheStrengthToldIsThatOfTheDraw(t *testing.T) {
 		"8 blobs of a stripe": newDrawn(t, 10, times(8, 1)...), "20 blobs of 30 stripes": newDrawn(t, 10, times(20, 30)...),
 		"one blob of 200 stripes": newDrawn(t, 7, 200), "one blob of a stripe": newDrawn(t, 10, 1), "3 blobs of a stripe": newDrawn(t, 10, 1, 1, 1),
 	} {
-		s, ok := StrengthOf(d.p, d.usage)
+		s, ok := SamplingOf(d.p, d.usage)
 		if !ok {
 			t.Fatal(name)
 		}
@@ -134,7 +134,7 @@ func TestTheStrengthToldIsThatOfTheDraw(t *testing.T) {
 func TestAFullNetworkCatchesOnePercentWithinADay(t *testing.T) {
 	p := ledger.Default()
 	p.Challenged = true
-	s, ok := StrengthOf(p, ledger.Usage{Drawable: 1_000_000, DrawableKiB: 1 << 50})
+	s, ok := SamplingOf(p, ledger.Usage{Drawable: 1_000_000, DrawableKiB: 1 << 50})
 	if !ok {
 		t.Fatal("no strength")
 	}
@@ -152,11 +152,11 @@ func TestAFullNetworkCatchesOnePercentWithinADay(t *testing.T) {
 func TestWhereNothingIsAskedThereIsNoStrength(t *testing.T) {
 	p := ledger.Default()
 	p.Challenged = false
-	if _, ok := StrengthOf(p, ledger.Usage{Drawable: 9, DrawableKiB: 9}); ok {
+	if _, ok := SamplingOf(p, ledger.Usage{Drawable: 9, DrawableKiB: 9}); ok {
 		t.Error("a network that asks for no proof has one")
 	}
 	p.Challenged = true
-	if _, ok := StrengthOf(p, ledger.Usage{}); ok {
+	if _, ok := SamplingOf(p, ledger.Usage{}); ok {
 		t.Error("a network without blobs has one")
 	}
 }
@@ -168,7 +168,7 @@ func TestABlobIsDrawnAsOftenAsTold(t *testing.T) {
 		"one blob": newDrawn(t, 10, 1), "10 alike": newDrawn(t, 10, times(10, 1)...), "100 alike": newDrawn(t, 10, times(100, 1)...), "1000 alike": newDrawn(t, 10, times(1000, 1)...),
 		"a small one beside large ones": newDrawn(t, 10, append([]int{1}, times(99, 5)...)...),
 	} {
-		s, _ := StrengthOf(d.p, d.usage)
+		s, _ := SamplingOf(d.p, d.usage)
 		seen := 0
 		for i := range rounds {
 			var beacon challenge.Beacon

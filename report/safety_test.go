@@ -1,4 +1,4 @@
-package client
+package report
 
 import (
 	"strings"
@@ -120,10 +120,10 @@ func TestSafetyTellsLedgerProofAndPresenceApart(t *testing.T) {
 		text    string
 	}{
 		{"one did not sign", Known{Stated: unsigned}, Safe, 5, "5 of 7 shards on 3 nodes signed for it; it outlives any 2 shards or 1 node"},
-		{"it shows it now", Known{Stated: unsigned, Now: map[staking.NodeID]fetch.NodeAudit{node(1): here(2), node(2): here(2), node(3): here(2), node(4): here(1)}}, Safe, 7, "7 of 7 shards on 4 nodes show it now"},
-		{"two were wiped", Known{Stated: unsigned, Now: map[staking.NodeID]fetch.NodeAudit{node(1): gone(2), node(2): gone(2), node(3): gone(2), node(4): here(1)}}, Doubtful, 1, "it takes 3; 4 shards that the ledger counts are not there now"},
-		{"one is silent", Known{Stated: everybody, Now: map[staking.NodeID]fetch.NodeAudit{node(1): silent(2), node(2): here(2), node(3): here(2), node(4): here(1)}}, Safe, 7, "1 node with 2 shards of these is silent now"},
-		{"nobody was reached", Known{Stated: unsigned, Now: map[staking.NodeID]fetch.NodeAudit{}}, Safe, 5, "4 nodes with 5 shards of these are silent now"},
+		{"it shows it now", Known{Stated: unsigned, Asked: &Asked{Nodes: map[staking.NodeID]fetch.NodeAudit{node(1): here(2), node(2): here(2), node(3): here(2), node(4): here(1)}}}, Safe, 7, "7 of 7 shards on 4 nodes show it now"},
+		{"two were wiped", Known{Stated: unsigned, Asked: &Asked{Nodes: map[staking.NodeID]fetch.NodeAudit{node(1): gone(2), node(2): gone(2), node(3): gone(2), node(4): here(1)}}}, Doubtful, 1, "it takes 3; 4 shards that the ledger counts are not there now"},
+		{"one is silent", Known{Stated: everybody, Asked: &Asked{Nodes: map[staking.NodeID]fetch.NodeAudit{node(1): silent(2), node(2): here(2), node(3): here(2), node(4): here(1)}}}, Safe, 7, "1 node with 2 shards of these is silent now"},
+		{"nobody was reached", Known{Stated: unsigned, Asked: &Asked{Nodes: map[staking.NodeID]fetch.NodeAudit{}}}, Safe, 5, "4 nodes with 5 shards of these are silent now"},
 		{"it proved it since", Known{Stated: unsigned, Drawn: proved(0, 1, 2, 3, 4, 5, 6)}, Safe, 7, "7 of 7 shards on 4 nodes proved it"},
 	} {
 		s := SafetyOf(c, shape, one.known)
