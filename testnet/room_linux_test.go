@@ -19,6 +19,9 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // All nodes of a network lie on one disk, which fills up while they run. They stop in
 // order, stay there, and go on by themselves when there is room.
 func TestAFullDiskStopsNodesInOrderAndRoomLetsThemGoOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a network of nodes: run it without -short")
+	}
 	if os.Getuid() != 0 {
 		t.Skip("only root may mount a small file system to fill")
 	}
