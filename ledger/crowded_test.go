@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -9,7 +10,8 @@ import (
 )
 
 // executedIn is how long a machine takes for a block of these transactions, and how long
-// it would take for as many of them as a block holds.
+// it would take for as many of them as a block holds: the best of some tries, since what
+// runs beside on the machine only adds.
 func executedIn(w *world, txs [][]byte) (each, full time.Duration) {
 	w.t.Helper()
 	bytes, work := 0, uint64(0)
@@ -18,12 +20,16 @@ func executedIn(w *world, txs [][]byte) (each, full time.Duration) {
 		work += w.g.Params.Work(tx)
 	}
 	fit := min(len(txs)*int(w.g.Params.BlockBytes)/bytes, len(txs)*int(w.g.Params.BlockWork)/int(work))
-	w.l.machine.seen = newSeen()
-	began := time.Now()
-	r, err := w.l.machine.Execute(Block{Height: w.l.machine.Height() + 1, TimeMs: w.head().TimeMs, Txs: txs})
-	took := time.Since(began)
-	if err != nil {
-		w.t.Fatal(err)
+	var r Result
+	took := time.Duration(math.MaxInt64)
+	for range 3 {
+		w.l.machine.seen = newSeen()
+		began := time.Now()
+		var err error
+		if r, err = w.l.machine.Execute(Block{Height: w.l.machine.Height() + 1, TimeMs: w.head().TimeMs, Txs: txs}); err != nil {
+			w.t.Fatal(err)
+		}
+		took = min(took, time.Since(began))
 	}
 	done := 0
 	for _, t := range r.Txs {
@@ -37,8 +43,9 @@ func executedIn(w *world, txs [][]byte) (each, full time.Duration) {
 	return each, full
 }
 
-// crowdedLimit is what a block may take, with room.
-const crowdedLimit = 2500 * time.Millisecond
+// tooHeavy says whether a block takes longer than checking 50,000 ed25519 signatures, in
+// one go on the machine as it is now: 2.5 s on the machine of doc/performance.md.
+func tooHeavy(full time.Duration) bool { return full > 50_000*max(signature(), 50*time.Microsecond) }
 
 // A blob on which many have a lease is no way to make a block heavier than it weighs.
 func TestABlockAboutBlobsWithManyLeasesTakesNoLongerThanItWeighs(t *testing.T) {
@@ -92,7 +99,7 @@ func TestABlockAboutBlobsWithManyLeasesTakesNoLongerThanItWeighs(t *testing.T) {
 		for i := range 60 {
 			txs = append(txs, Sign(w.users[2], w.l.ChainID(), w.account(w.users[2]).Nonce+uint64(i), fee, Extend{Blob: ids[0], Epochs: 1}))
 		}
-		if _, full := executedIn(w, txs); full > crowdedLimit {
+		if _, full := executedIn(w, txs); tooHeavy(full) {
 			t.Errorf("a block of extensions that fail takes %s", full)
 		}
 		txs = nil
@@ -100,7 +107,7 @@ func TestABlockAboutBlobsWithManyLeasesTakesNoLongerThanItWeighs(t *testing.T) {
 			k := token.KeyFromSeed([32]byte{7, byte(i)})
 			txs = append(txs, Sign(k, w.l.ChainID(), w.account(k).Nonce, fee, SetRenewal{Blob: ids[0], Allowance: 1_000_000 + token.Amount(i), HighestPrice: 1 << 30}))
 		}
-		if _, full := executedIn(w, txs); full > crowdedLimit {
+		if _, full := executedIn(w, txs); tooHeavy(full) {
 			t.Errorf("a block of renewals takes %s", full)
 		}
 	})
@@ -112,7 +119,7 @@ func TestABlockAboutBlobsWithManyLeasesTakesNoLongerThanItWeighs(t *testing.T) {
 			txs = append(txs, Sign(k, w.l.ChainID(), n, fee, RegisterBlob{Manifest: w.manifest(0, 1000), Epochs: p.Registry.MaxEpochs, Owner: k.Address()}),
 				Sign(k, w.l.ChainID(), n+1, fee, Delete{Blob: ids[0]}))
 		}
-		if _, full := executedIn(w, txs); full > crowdedLimit {
+		if _, full := executedIn(w, txs); tooHeavy(full) {
 			t.Errorf("a block of leases that are bought and given up takes %s", full)
 		}
 	})
@@ -121,7 +128,7 @@ func TestABlockAboutBlobsWithManyLeasesTakesNoLongerThanItWeighs(t *testing.T) {
 		for i, id := range ids {
 			txs = append(txs, Sign(victim, w.l.ChainID(), w.account(victim).Nonce+uint64(i), fee, Delete{Blob: id}))
 		}
-		if _, full := executedIn(w, txs); full > crowdedLimit {
+		if _, full := executedIn(w, txs); tooHeavy(full) {
 			t.Errorf("a block of deletions takes %s", full)
 		}
 	})

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -29,24 +30,26 @@ func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
 		}
 		x.put(KeyRound(), r)
 		block, p := x.o, w.g.Params
-		began := time.Now()
 		const n = 60
-		size, work := 0, uint64(0)
-		for i := range n {
-			raw := Sign(w.users[1], w.l.ChainID(), uint64(i), fee, Dispute{Ordinal: 7, Shard: blob.Shard(i)})
-			size, work = len(raw), p.Work(raw)
-			x.o = state.NewOverlay(block)
-			if a, err := x.run(block, raw); err == nil || !a.payable {
-				t.Fatal(err)
-			} else if i == 0 {
-				t.Log(err)
+		size, work, each := 0, uint64(0), time.Duration(math.MaxInt64)
+		for try := range 3 {
+			began := time.Now()
+			for i := range n {
+				raw := Sign(w.users[1], w.l.ChainID(), uint64(try*n+i), fee, Dispute{Ordinal: 7, Shard: blob.Shard(i)})
+				size, work = len(raw), p.Work(raw)
+				x.o = state.NewOverlay(block)
+				if a, err := x.run(block, raw); err == nil || !a.payable {
+					t.Fatal(err)
+				} else if i == 0 && try == 0 {
+					t.Log(err)
+				}
 			}
+			each = min(each, time.Since(began)/n)
 		}
-		each := time.Since(began) / n
 		fit := min(int(p.BlockBytes)/(size+4), int(p.BlockWork/work))
 		full := each * time.Duration(fit)
 		t.Logf("%d nodes: %s each, %d fit into a block: %s", nodes, each, fit, full)
-		if full > crowdedLimit {
+		if tooHeavy(full) {
 			t.Errorf("%d nodes: a block of disputes that fail takes %s", nodes, full)
 		}
 	}

@@ -196,6 +196,15 @@ func besiege(ctx context.Context, t *testing.T) *besieged {
 		t.Fatal(err)
 	}
 	b.large = stored.ID
+	b.rest(ctx, t)
+	return b
+}
+
+// rest measures what the network does while it is quiet. The figures are those of the
+// machine as it is now, with all that runs beside.
+func (b *besieged) rest(ctx context.Context, t *testing.T) {
+	t.Helper()
+	b.quiet = 0
 	for range 3 {
 		took, err := b.storeAndRead(ctx)
 		if err != nil {
@@ -204,7 +213,6 @@ func besiege(ctx context.Context, t *testing.T) *besieged {
 		b.quiet = max(b.quiet, took)
 	}
 	b.quietRate = b.rate(ctx, 5*time.Second)
-	return b
 }
 
 // storeAndRead is an honest store and read by a client that has just come.
@@ -265,10 +273,37 @@ func (b *besieged) staged(ctx context.Context) (most int64) {
 // stay true meanwhile and after it.
 func (b *besieged) stands(ctx context.Context, t *testing.T, what string) {
 	t.Helper()
+	worst, rate := b.play(ctx, t, what)
+	if !b.held(worst, rate) {
+		// The machine may be busier than when it was measured: both are measured again.
+		b.rest(ctx, t)
+		worst, rate = b.play(ctx, t, what)
+	}
+	if !b.held(worst, rate) {
+		t.Errorf("a store and read took %s, quiet %s; %.2f blocks a second, quiet %.2f", worst, b.quiet, rate, b.quietRate)
+	}
+	calm, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	b.until(calm, "what the attackers left in the corner is gone", func() error {
+		if n := b.staged(ctx); n > 0 {
+			return fmt.Errorf("%d bytes are staged", n)
+		}
+		return nil
+	})
+}
+
+// held says whether a store and a read, and the rate of blocks, stayed within the limits.
+func (b *besieged) held(worst time.Duration, rate float64) bool {
+	return worst <= time.Duration(b.slower*float64(b.quiet))+b.slack && rate >= b.blocks*b.quietRate
+}
+
+// play plays an attack: the longest honest store and read, and blocks a second. What must
+// never happen, however busy the machine, fails at once.
+func (b *besieged) play(ctx context.Context, t *testing.T, what string) (worst time.Duration, rate float64) {
+	t.Helper()
 	lift := b.strangers(t, what)
 	began := time.Now()
 	wait(ctx, b.lasts/4) // until it has unfolded
-	var worst time.Duration
 	rates := make(chan float64, 1)
 	go func() { rates <- b.rate(ctx, b.lasts/2) }()
 	for n := 0; n < 2 || time.Since(began) < b.lasts; n++ {
@@ -281,7 +316,8 @@ func (b *besieged) stands(ctx context.Context, t *testing.T, what string) {
 		}
 		worst = max(worst, took)
 	}
-	rate, staged := <-rates, b.staged(ctx)
+	rate = <-rates
+	staged := b.staged(ctx)
 	var memory uint64
 	for i := range b.Nodes {
 		s, err := b.Status(ctx, i)
@@ -300,20 +336,7 @@ func (b *besieged) stands(ctx context.Context, t *testing.T, what string) {
 	lift()
 	t.Logf("%d identities: a store and read took %.1f s at most, quiet %.1f s; %.2f blocks/s, quiet %.2f; memory %d MiB; staged %d KiB",
 		b.identities, worst.Seconds(), b.quiet.Seconds(), rate, b.quietRate, memory>>20, staged>>10)
-	if limit := time.Duration(b.slower*float64(b.quiet)) + b.slack; worst > limit {
-		t.Errorf("a store and read took %s, at most %s", worst, limit)
-	}
-	if rate < b.blocks*b.quietRate {
-		t.Errorf("%.2f blocks a second, quiet %.2f", rate, b.quietRate)
-	}
-	calm, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	b.until(calm, "what the attackers left in the corner is gone", func() error {
-		if n := b.staged(ctx); n > 0 {
-			return fmt.Errorf("%d bytes are staged", n)
-		}
-		return nil
-	})
+	return worst, rate
 }
 
 // Strangers cannot fill what members and clients need, whatever they fill it with.
