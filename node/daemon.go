@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -64,8 +63,8 @@ type daemon struct {
 }
 
 // RunDaemon runs a node's process until ctx ends or a part of it fails. It holds the
-// directory all the time. A full disk does not end it: the node stops in order while
-// there is room for that, and opens again when there is more.
+// directory and answers its operator all the time. A full disk does not end it: the node
+// stops in order while there is room for that, and opens again when there is more.
 func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.Logger) error {
 	lock, err := Hold(c.Dir)
 	if err != nil {
@@ -75,13 +74,33 @@ func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(memoryLimit)
 	}
+	s := newSocket(func() string { return opens })
+	// The operator is answered until the node has closed.
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.serve(serving, c.Dir, log) })
+	group.Go(func() error {
+		defer stop()
+		return runAlways(ctx, c, g, s, log)
+	})
+	return group.Wait()
+}
+
+// What the operator is told while a node opens and closes.
+const (
+	opens  = "it opens: ask again in a moment"
+	closes = "it stops"
+)
+
+// runAlways runs a node, and again whenever its disk was full and has room.
+func runAlways(ctx context.Context, c DaemonConfig, g ledger.Genesis, s *socket, log *slog.Logger) error {
 	for after, hasty := false, false; ; after = true {
-		err := awaitRoom(ctx, c, after, hasty, log)
+		err := awaitRoom(ctx, c, s, after, hasty, log)
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
 		began := time.Now()
-		err = runOnce(ctx, c, g, log)
+		err = runOnce(ctx, c, g, s, log)
 		hasty = time.Since(began) < roomPause
 		if !errors.Is(err, kv.ErrFull) || ctx.Err() != nil || c.ExitWhenFull {
 			return err
@@ -91,38 +110,36 @@ func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.
 }
 
 // runOnce runs a node from opening to closing.
-func runOnce(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.Logger) error {
+func runOnce(ctx context.Context, c DaemonConfig, g ledger.Genesis, s *socket, log *slog.Logger) error {
+	// Other programs fill the same disk at any moment: what closing waits for is looked at
+	// whenever the operator asks.
+	closing := roomOr(c.Dir, kv.CloseRoom, closes)
 	d := &daemon{config: c, hurry: ctx.Done()}
+	s.explain(roomOr(c.Dir, kv.CloseRoom, opens))
 	if err := d.open(g, log); err != nil {
+		s.explain(closing)
 		return errors.Join(err, d.close())
 	}
 	log.Info("node starts", "node", d.node.ID(), "chain", g.ChainID(), "addresses", d.host.Addrs(), "memory_limit", debug.SetMemoryLimit(-1), "height", d.chain.Machine().Height())
-	closing, closed := context.WithCancel(ctx)
+	s.answer(d.node.operatorHandler())
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.chain.Run(ctx) })
 	group.Go(func() error { return d.node.Run(ctx) })
 	group.Go(func() error { return watchRoom(ctx, c.Dir) })
-	served := make(chan error, 1)
 	group.Go(func() error {
-		err := d.node.ServeSocket(ctx, c.Dir)
-		served <- err
-		return err
-	})
-	var told sync.WaitGroup
-	told.Go(func() {
-		if err := <-served; err == nil && ctx.Err() != nil {
-			tellClosing(closing, c.Dir, log)
+		<-ctx.Done()
+		s.explain(closing)
+		if text := roomMissing(c.Dir, kv.CloseRoom); text != "" {
+			log.Error("the node stops, and waits for the room that closing needs", "why", text)
 		}
+		return nil
 	})
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
 	log.Info("node stops", "node", d.node.ID())
-	err = errors.Join(err, d.close())
-	closed()
-	told.Wait()
-	return err
+	return errors.Join(err, d.close())
 }
 
 func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {

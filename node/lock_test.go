@@ -133,10 +133,12 @@ func TestASilentNodeIsNotWaitedForWithoutEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	go func() {
-		served <- serveSocket(ctx, dir, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body) // else the server does not see who has gone
+		s := new(socket)
+		s.answer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body) // else the server does not see that the client has gone
 			<-r.Context().Done()
 		}))
+		served <- s.serve(ctx, dir, quiet())
 	}()
 	defer func() { cancel(); <-served }()
 	for {
@@ -149,7 +151,7 @@ func TestASilentNodeIsNotWaitedForWithoutEnd(t *testing.T) {
 		}
 	}
 	if _, err := AskStatus(context.Background(), t.TempDir()); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("nobody runs there: %v", err)
+		t.Errorf("no node runs there: %v", err)
 	}
 }
 
@@ -167,7 +169,8 @@ func TestADirectoryOfAnyLengthHasASocket(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- serveWaiting(ctx, dir, func() string { return "for rain" }) }()
+	s := newSocket(func() string { return "for rain" })
+	go func() { served <- s.serve(ctx, dir, quiet()) }()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		_, err := AskStatus(context.Background(), dir)
 		if errors.Is(err, ErrWaiting) && strings.Contains(err.Error(), "for rain") {

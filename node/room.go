@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,8 +9,6 @@ import (
 	"log/slog"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/walrus-network/walrus/kv"
 )
@@ -75,77 +74,50 @@ func watchRoom(ctx context.Context, dir string) error {
 	}
 }
 
-// awaitRoom waits until the disk has room for a node, and says meanwhile that it waits.
-// after says that a full disk has stopped it, hasty that it did so soon after it opened.
-func awaitRoom(ctx context.Context, c DaemonConfig, after, hasty bool, log *slog.Logger) error {
+// roomMissing says that a disk of the node has less than least bytes free; empty where none
+// has.
+func roomMissing(dir string, least int64) string {
+	place, free, err := leastFree(dir)
+	if err != nil || free >= least {
+		return ""
+	}
+	return fmt.Sprintf("%s has %d MiB free, %d are needed: make room, and it goes on by itself; nothing is damaged", place, free>>20, int64(startRoom)>>20)
+}
+
+// roomOr is an answer to the operator: that the disk has less than least bytes free, or
+// else what the node does.
+func roomOr(dir string, least int64, does string) func() string {
+	return func() string { return cmp.Or(roomMissing(dir, least), does) }
+}
+
+// awaitRoom waits until the disk has room for a node, and tells the operator meanwhile that
+// it waits. after says that a full disk has stopped it, hasty that it did so soon after it
+// opened.
+func awaitRoom(ctx context.Context, c DaemonConfig, s *socket, after, hasty bool, log *slog.Logger) error {
 	least := int64(stopRoom)
 	if after {
 		least = startRoom // not to stop again at once
 	}
-	why := func() (string, bool) {
-		place, free, err := leastFree(c.Dir)
-		if err != nil || free >= least {
-			return "", false
-		}
-		return fmt.Sprintf("%s has %d MiB free, %d are needed: make room, and it goes on by itself; nothing is damaged", place, free>>20, int64(startRoom)>>20), true
-	}
-	text, full := why()
-	if full && c.ExitWhenFull {
+	text := roomMissing(c.Dir, least)
+	if text != "" && c.ExitWhenFull {
 		return fmt.Errorf("%s: %w", text, ErrFull)
 	}
-	if !full && !hasty {
+	if text == "" && !hasty {
 		return nil
 	}
-	least = startRoom
-	inner, cancel := context.WithCancel(ctx)
-	group, inner := errgroup.WithContext(inner)
-	group.Go(func() error {
-		return serveWaiting(inner, c.Dir, func() string {
-			if text, full := why(); full {
-				return text
-			}
-			return "its disk was full; it opens again now"
-		})
-	})
-	group.Go(func() error {
-		defer cancel()
-		begin, said := time.Now(), time.Time{}
-		for {
-			text, full := why()
-			if !full && (!said.IsZero() || time.Since(begin) > roomPause) {
-				return nil
-			}
-			if full && time.Since(said) > roomAgain {
-				said = time.Now()
-				log.Error("the node waits for room on its disk", "why", text)
-			}
-			if !pause(inner, roomEvery) {
-				return nil
-			}
+	s.explain(roomOr(c.Dir, startRoom, "its disk was full; it opens again now"))
+	for begin, said := time.Now(), (time.Time{}); ; {
+		text := roomMissing(c.Dir, startRoom)
+		if text == "" && (!said.IsZero() || time.Since(begin) > roomPause) {
+			return nil
 		}
-	})
-	if err := group.Wait(); err != nil && ctx.Err() == nil {
-		log.Warn("the node waits for room without its operator's socket", "err", err)
-		for _, full := why(); full && pause(ctx, roomEvery); _, full = why() {
+		if text != "" && time.Since(said) > roomAgain {
+			said = time.Now()
+			log.Error("the node waits for room on its disk", "why", text)
 		}
-	}
-	return nil
-}
-
-// tellClosing answers the operator while a node on a full disk waits for the room that
-// closing needs.
-func tellClosing(ctx context.Context, dir string, log *slog.Logger) {
-	place, free, err := leastFree(dir)
-	if err != nil || free >= kv.CloseRoom || ctx.Err() != nil {
-		return
-	}
-	log.Error("the node stops, and waits for the room that closing needs", "place", place, "free_mib", free>>20)
-	err = serveWaiting(ctx, dir, func() string {
-		place, free, _ := leastFree(dir)
-		return fmt.Sprintf("%s has %d MiB free, %d are needed: make room, and it goes on by itself; nothing is damaged", place, free>>20, int64(startRoom)>>20)
-	})
-	if err != nil {
-		log.Warn("the node waits for room without its operator's socket", "err", err)
+		if !pause(ctx, roomEvery) {
+			return nil
+		}
 	}
 }
 

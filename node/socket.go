@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -24,8 +27,71 @@ const maxQuestion = 64 << 10
 // ErrNotRunning is returned where no node answers in a directory.
 var ErrNotRunning = errors.New("no node is running here")
 
-// ServeSocket answers the operator of this machine on a unix socket in dir until ctx ends.
-func (n *Node) ServeSocket(ctx context.Context, dir string) error {
+// socket answers the operator of this machine on a unix socket for as long as the process
+// runs: what it answers changes with the state of the node, that it answers does not.
+type socket struct{ handler atomic.Pointer[http.Handler] }
+
+// newSocket is a socket that answers with the reason why the node does not work yet.
+func newSocket(why func() string) *socket {
+	s := new(socket)
+	s.explain(why)
+	return s
+}
+
+// answer lets handler answer the operator from now on.
+func (s *socket) answer(handler http.Handler) { s.handler.Store(&handler) }
+
+// explain answers every question of the operator with the reason why the node waits.
+func (s *socket) explain(why func() string) {
+	s.answer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, why(), http.StatusServiceUnavailable)
+	}))
+}
+
+// ServeHTTP answers one question.
+func (s *socket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	(*s.handler.Load()).ServeHTTP(w, r)
+}
+
+// serve listens in dir until ctx ends. A full disk has no place for the socket's file:
+// serve waits for one.
+func (s *socket) serve(ctx context.Context, dir string, log *slog.Logger) error {
+	for said := false; ; said = true {
+		err := s.listen(ctx, dir)
+		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+			return err
+		}
+		if !said {
+			log.Warn("the operator's socket waits for room on the disk", "err", err)
+		}
+		if !pause(ctx, roomEvery) {
+			return nil
+		}
+	}
+}
+
+func (s *socket) listen(ctx context.Context, dir string) error {
+	path, done, err := socketPath(dir)
+	if err != nil {
+		return fmt.Errorf("operator's socket: %w", err)
+	}
+	defer done()
+	os.Remove(path) // left by a crash; the node's lock says that no other node runs here
+	l, err := listenPrivately(path)
+	if err != nil {
+		return fmt.Errorf("operator's socket: %w", err)
+	}
+	server := &http.Server{Handler: s, ReadHeaderTimeout: 5 * time.Second}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("operator's socket: %w", err)
+	}
+	return nil
+}
+
+// operatorHandler answers what the operator asks of a node that runs.
+func (n *Node) operatorHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		s, err := n.Status(r.Context())
@@ -45,34 +111,7 @@ func (n *Node) ServeSocket(ctx context.Context, dir string) error {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(LookAround(r.Context(), n.host, addresses))
 	})
-	return serveSocket(ctx, dir, mux)
-}
-
-// serveWaiting answers every question of the operator with the reason why the node waits.
-func serveWaiting(ctx context.Context, dir string, why func() string) error {
-	return serveSocket(ctx, dir, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, why(), http.StatusServiceUnavailable)
-	}))
-}
-
-func serveSocket(ctx context.Context, dir string, handler http.Handler) error {
-	path, done, err := socketPath(dir)
-	if err != nil {
-		return fmt.Errorf("operator's socket: %w", err)
-	}
-	defer done()
-	os.Remove(path) // left by a crash; the node's lock says that no other node runs here
-	l, err := listenPrivately(path)
-	if err != nil {
-		return fmt.Errorf("operator's socket: %w", err)
-	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	stop := context.AfterFunc(ctx, func() { server.Close() })
-	defer stop()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("operator's socket: %w", err)
-	}
-	return nil
+	return mux
 }
 
 // listenPrivately listens on a unix socket that only its owner may use. The socket comes

@@ -14,10 +14,12 @@ func TestTheOperatorIsToldHowTheNodeIs(t *testing.T) {
 	stored := n.store(ctx, n.client(), random(10_000, 1))
 	dir := t.TempDir()
 	if _, err := AskStatus(ctx, dir); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("nobody there: %v", err)
+		t.Errorf("no node runs there: %v", err)
 	}
 	done := make(chan error, 1)
-	go func() { done <- n.nodes[1].node.ServeSocket(ctx, dir) }()
+	socket := newSocket(func() string { return opens })
+	socket.answer(n.nodes[1].node.operatorHandler())
+	go func() { done <- socket.serve(ctx, dir, quiet()) }()
 	var s Status
 	n.until(ctx, func() (ok bool) {
 		var err error
