@@ -27,6 +27,8 @@ var house = map[string]room{
 	"canon":               {0, []string{"github.com/fxamacker/cbor"}, "one value, one string of bytes: knows no value of ours"},
 	"internal/golden":     {0, nil, "files that tests compare with: knows no format"},
 	"internal/secretfile": {0, nil, "modes of files: knows no secret"},
+	"internal/testlevel":  {0, nil, "levels of tests: knows no test"},
+	"internal/wholelevel": {0, nil, "finds the tests of a level: runs none"},
 	"internal/number":     {0, nil, "numbers as people write them: knows no unit of money"},
 	"blob":                {1, []string{"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}, "values: no disk, wire, clock, money"},
 	"token":               {1, []string{"github.com/consensys/gnark-crypto", "github.com/decred/dcrd/bech32"}, "values: knows no account"},

@@ -3,6 +3,7 @@ package ledger
 import (
 	"testing"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -60,9 +61,7 @@ func free(unbonding uint64) Params {
 // asks for it back, in whatever block from the epoch before to the one after, and
 // whenever the proof comes while it may come, the slash takes the same.
 func TestStakeThatCountedIsSlashedWhateverTheOrder(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	const fault = 2 // the epoch
 	for _, unbonding := range []uint64{1, 2, 3} {
 		p := free(unbonding)

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	chaosSteps = flag.Int("invariant.steps", 102_000, "blocks and transactions of random histories in which the invariants are checked")
+	chaosSteps = flag.Int("invariant.steps", 0, "blocks and transactions of random histories in which the invariants are checked; 0: as many as the level of tests asks for")
 	chaosSeed  = flag.Int64("invariant.seed", 0, "seed of the first random history")
 )
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
@@ -324,11 +325,13 @@ func (c *chaos) unjudgedNow() bool {
 //
 //	go test ./ledger -run Histories -invariant.steps 1000000 -invariant.seed 77
 func TestRandomHistoriesKeepTheInvariants(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	const each = 3000
-	histories := (*chaosSteps + each - 1) / each
+	want := testlevel.Repeat(0, 12_000, 102_000)
+	if *chaosSteps > 0 {
+		want = *chaosSteps
+	}
+	histories := (want + each - 1) / each
 	done := make(chan *chaos, histories)
 	t.Run("of", func(t *testing.T) {
 		for i := range histories {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
 )
@@ -246,18 +247,16 @@ func (k *keeping) check() {
 }
 
 func TestEveryFrostOfALeaseIsWhereItBelongs(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	seen := map[string]int{}
-	for seed := int64(1); seed <= 4; seed++ {
+	for seed := int64(1); seed <= int64(testlevel.Repeat(0, 2, 4)); seed++ {
 		p := small()
 		p.SweepBlobs = []uint64{1000, 1, 1, 3}[seed-1]
 		p.RoundBlocks = []uint64{10, 4, 4, 10}[seed-1]
 		p.Registry.MaxEpochs, p.Registry.DefaultEpochs, p.Registry.MaxLeases = 6, 2, 3
 		k := &keeping{newWorld(t, p, 4), rand.New(rand.NewSource(seed)), map[uint64]token.Amount{}, seen}
 		t.Logf("seed %d: one to %d blobs a block, epochs of %d blocks", seed, p.SweepBlobs, p.EpochBlocks())
-		for range 5000 {
+		for range testlevel.Repeat(0, 2500, 5000) {
 			k.step()
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
 )
 
@@ -278,11 +279,9 @@ func (p *placement) play(epochs uint64) bool {
 // are slashed, expelled and fall over, at least k1 places of each blob can be read. So it
 // is not where liars have more than f shards: that shows that the test can see a loss.
 func TestEveryCertifiedBlobKeepsEnoughPlaces(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	blobs, moves, epochs := 0, 0, uint64(0)
-	for seed := range int64(24) {
+	for seed := range int64(testlevel.Repeat(0, 12, 24)) {
 		p := newPlacement(t, seed, 1+int(seed%2))
 		p.fair = true
 		if !p.play(24) {

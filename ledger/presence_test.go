@@ -4,23 +4,26 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
 )
 
 // A node that proves nothing loses stake and shards, however it mixes failing with being
 // away: missing a reveal in every third round is no pardon.
 func TestWhoProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
+	testlevel.Middle(t, "takes seconds of processor time")
+	habits := []struct {
+		name   string
+		silent func(round uint64) bool
+	}{
+		{"silent in every third", func(r uint64) bool { return r%3 == 0 && r < 8 }},
+		{"never silent", func(uint64) bool { return false }},
+		{"silent in a half of each", func(r uint64) bool { return r < 5 }},
+		{"silent in every second", func(r uint64) bool { return r%2 == 0 }},
+		{"silent in two thirds", func(r uint64) bool { return r%3 != 0 }},
+		{"silent in all", func(uint64) bool { return true }},
 	}
-	for name, silent := range map[string]func(round uint64) bool{
-		"never silent":             func(uint64) bool { return false },
-		"silent in every third":    func(r uint64) bool { return r%3 == 0 && r < 8 },
-		"silent in every second":   func(r uint64) bool { return r%2 == 0 },
-		"silent in two thirds":     func(r uint64) bool { return r%3 != 0 },
-		"silent in all":            func(uint64) bool { return true },
-		"silent in a half of each": func(r uint64) bool { return r < 5 },
-	} {
+	for _, x := range habits[:testlevel.Repeat(0, 3, len(habits))] {
 		p := asked()
 		p.RoundsPerEpoch = 9
 		a := newArenaOf(t, p, 5)
@@ -31,7 +34,7 @@ func TestWhoProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
 		for a.head().Epoch < 4 {
 			h := a.head()
 			round := (h.Height + 1 - h.EpochStart) / p.RoundBlocks
-			a.silent[0] = silent(round % p.RoundsPerEpoch)
+			a.silent[0] = x.silent(round % p.RoundsPerEpoch)
 			a.deaf[0] = a.silent[0]
 			a.step()
 		}
@@ -41,11 +44,11 @@ func TestWhoProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
 			ok(a.world, s, err)
 			cut, moved = cut || s.Cut.Total() > 0, moved || s.Verdict.Move
 			if why, err := ExplainSlash(a.view(), e, id); err != nil || !why.Holds {
-				t.Errorf("%s, epoch %d: %v %+v", name, e, err, why)
+				t.Errorf("%s, epoch %d: %v %+v", x.name, e, err, why)
 			}
 		}
 		if held := len(a.committee().Duty(id)); !cut || !moved || held > 1 { // one moves in an epoch
-			t.Errorf("%s: slashed %v, shards moved away %v, %d still held", name, cut, moved, held)
+			t.Errorf("%s: slashed %v, shards moved away %v, %d still held", x.name, cut, moved, held)
 		}
 	}
 }

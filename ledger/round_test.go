@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -399,9 +400,7 @@ func TestEndingABlobAfterTheRevealsDoesNotSteerTheDraw(t *testing.T) {
 
 // A machine that is opened anew in any block of a round goes on alike.
 func TestARoundGoesOnAfterARestart(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	a := newArena(t, 5)
 	for i := range 5 {
 		a.stored(i)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -97,11 +98,9 @@ func (a *arena) untilDrawn(txs func() [][]byte) RoundState {
 // Between the opening of a round and its draw anybody may do anything to any blob: the
 // beacon draws the same stripes, and those are asked for whose blobs have not ended.
 func TestNothingDoneToBlobsMovesADraw(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	ended := 0
-	for seed := range int64(12) {
+	for seed := range int64(testlevel.Repeat(0, 6, 12)) {
 		random := rand.New(rand.NewSource(seed))
 		blobs := []int{3, 20, 40}[seed%3] // of few of them only one is drawn, by many stripes
 		build := func() (*arena, []blob.ID) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
@@ -265,11 +266,9 @@ func (p *player) drawable(v View, id staking.NodeID, epoch uint64) {
 }
 
 func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	voted := 0 // seeds in which votes changed a rule
-	for seed := range int64(4) {
+	for seed := range int64(testlevel.Repeat(0, 2, 4)) {
 		params := small()
 		params.SweepBlobs = 1 + uint64(seed*seed) // also one at a time
 		w := newWorld(t, params, 5)

@@ -11,6 +11,8 @@ import (
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/internal/testlevel"
 )
 
 // gossiper is a host that gossips, and what its handler was given.
@@ -424,9 +426,7 @@ func TestRunWaitsForItsHandlers(t *testing.T) {
 
 // A handler that hangs is told to end; others do not wait for it for ever.
 func TestASlowHandlerDoesNotBlockForEver(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	all := gossipers(t, 2, 1)
 	slow := newHost(t, 3, "net")
 	g, err := NewGossip(slow, testTopic)

@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/testlevel"
 )
 
 // strange is a stranger with an address of its own: 127.1.i.1.
@@ -56,9 +57,7 @@ func (r *rig) read(t *testing.T) error {
 
 // Streams on which nothing is asked, or a byte only, keep nobody from reading.
 func TestSilentStrangersDoNotStopReads(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	r := wariRig(t, 2)
 	if _, _, err := r.upload(t); err != nil {
 		t.Fatal(err)
@@ -297,9 +296,7 @@ func (halted) Answer(ctx context.Context, _ peer.ID, ask Ask, _ []byte) ([]byte,
 
 // Transactions that wait for ever are bounded in bytes, and others find room.
 func TestWaitingTransactionsOfStrangersStopNobody(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	server := wary(t)
 	server.ServeLedger(halted{})
 	var all sync.WaitGroup
@@ -344,9 +341,7 @@ func TestWaitingTransactionsOfStrangersStopNobody(t *testing.T) {
 
 // Connections that just stay make room for a newcomer.
 func TestConnectionsThatStayShutNobodyOut(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	r := wariRig(t, 1)
 	if _, _, err := r.upload(t); err != nil {
 		t.Fatal(err)
@@ -369,9 +364,7 @@ func TestConnectionsThatStayShutNobodyOut(t *testing.T) {
 
 // Streams that say nothing at all lose their places in time, in every protocol.
 func TestFirstBytesAreDueWithinSeconds(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits for the limit")
-	}
+	testlevel.Middle(t, "waits for the limit")
 	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
 	server.ServeFragments(&shelf{held: map[blob.Position][]byte{}})
 	server.ServeLedger(gigantic{})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 )
 
@@ -94,10 +95,9 @@ func times(n, stripes int) (out []int) {
 // What is told of a network is what happens when it is run: many seeded networks, the
 // real draw and the real questions.
 func TestTheStrengthToldIsThatOfTheDraw(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
-	const runs, rounds, bias = 400, 24, 0.03
+	testlevel.Middle(t, "takes seconds of processor time")
+	const rounds, bias = 24, 0.03
+	runs := float64(testlevel.Repeat(0, 100, 400))
 	for name, d := range map[string]*drawn{
 		"600 blobs of a stripe": newDrawn(t, 10, times(600, 1)...), "40 blobs of a stripe": newDrawn(t, 10, times(40, 1)...),
 		"8 blobs of a stripe": newDrawn(t, 10, times(8, 1)...), "20 blobs of 30 stripes": newDrawn(t, 10, times(20, 30)...),
@@ -110,7 +110,7 @@ func TestTheStrengthToldIsThatOfTheDraw(t *testing.T) {
 		for _, lost := range []float64{0.01, 0.05, 0.10} {
 			r := rand.New(rand.NewPCG(1, uint64(lost*1000)))
 			first, ever := 0.0, 0.0
-			for range runs {
+			for range int(runs) {
 				switch at := d.caught(r, lost, rounds); {
 				case at == 0:
 					first++
@@ -163,7 +163,7 @@ func TestWhereNothingIsAskedThereIsNoStrength(t *testing.T) {
 
 // How often a blob is drawn is what status tells its owner to expect.
 func TestABlobIsDrawnAsOftenAsTold(t *testing.T) {
-	const rounds = 3000
+	rounds := testlevel.Repeat(1000, 1000, 3000)
 	for name, d := range map[string]*drawn{
 		"one blob": newDrawn(t, 10, 1), "10 alike": newDrawn(t, 10, times(10, 1)...), "100 alike": newDrawn(t, 10, times(100, 1)...), "1000 alike": newDrawn(t, 10, times(1000, 1)...),
 		"a small one beside large ones": newDrawn(t, 10, append([]int{1}, times(99, 5)...)...),
@@ -181,7 +181,7 @@ func TestABlobIsDrawnAsOftenAsTold(t *testing.T) {
 			}
 		}
 		told := s.DrawnEvery(d.layouts[d.ids[0]].StoredKiB())
-		got := rounds / float64(seen)
+		got := float64(rounds) / float64(seen)
 		t.Logf("%s: told once in %.2f rounds, seen once in %.2f", name, told, got)
 		if told < 0.75*got || told > 1.35*got {
 			t.Errorf("%s: that is too far apart", name)

@@ -6,11 +6,12 @@ import (
 	"math/rand"
 	"testing"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/token"
 )
 
 var (
-	naiveOps  = flag.Int("naive.ops", 60_000, "operations that are played against the naive pool")
+	naiveOps  = flag.Int("naive.ops", 0, "operations that are played against the naive pool; 0: as many as the level of tests asks for")
 	naiveSeed = flag.Int64("naive.seed", 0, "the first pool's seed")
 )
 
@@ -461,12 +462,14 @@ func (w *twins) play() {
 // TestPoolsDoWhatTheNaivePoolDoes plays the same against both. The bound on dust is
 // worked out beside, see twins; it must stay small as well, or it would show nothing.
 func TestPoolsDoWhatTheNaivePoolDoes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	const perOperation = 16 // FROST
+	operations := testlevel.Repeat(0, 15_000, 60_000)
+	if *naiveOps > 0 {
+		operations = *naiveOps
+	}
 	played, worst, most := 0, 0.0, 0.0
-	for seed := *naiveSeed; played < *naiveOps; seed++ {
+	for seed := *naiveSeed; played < operations; seed++ {
 		w := newTwins(t, seed)
 		w.play()
 		played += w.ops

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/testlevel"
 )
 
 // plainT is T as doc/formats.md has it, worked out from all keys at once.
@@ -153,16 +154,11 @@ func grind(buckets, bucket, n int) [][]byte {
 const proofBound = 4096
 
 func TestAProofStaysShortInABucketThatManyKeysWereGroundInto(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	for _, x := range []struct{ buckets, ground, plain int }{
-		{4096, 2000, 0}, {1 << 4, 100_000, 0},
+		{4096, 2000, 0}, {1 << 4, testlevel.Repeat(0, 20_000, 100_000), 0},
 		{1 << 10, 1000, 25_000}, // as full as 2^20 buckets of 2.5 * 10^7 keys
 	} {
-		if testing.Short() && x.ground+x.plain > 10_000 {
-			continue
-		}
 		s, err := Open(NewMemory(), testSalt, x.buckets)
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/testlevel"
 )
 
 const childEnv = "WALRUS_STORE_TEST_CHILD"
@@ -85,9 +86,7 @@ type crashState struct {
 }
 
 func TestWhatWasAcknowledgedSurvivesKilling(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
+	testlevel.Middle(t, "takes seconds of processor time")
 	dir := t.TempDir()
 	st := crashState{put: map[blob.Position]int{}, dropped: map[int]bool{}, dropping: map[int]bool{}}
 	blobs := map[int]*encoded{}

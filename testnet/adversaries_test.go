@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/testnet/adversary"
@@ -300,9 +301,11 @@ func TestSilenceForgeryAndWithholdingDoNotPay(t *testing.T) {
 }
 
 func TestLazinessReplaysFloodsAndAccusationsDoNotPay(t *testing.T) {
+	testlevel.Whole(t, "runs ten nodes for two epochs")
 	meet(t, 2, "accuser@4,5,6", "lazy=0.3@7", "replayer@8", "flooder@9")
 }
 
 func TestTruncatingOutsourcingGrindingAndRubberstampsDoNotPay(t *testing.T) {
+	testlevel.Whole(t, "runs ten nodes for an epoch")
 	meet(t, 1, "rubberstamp@5,6", "truncator@7", "outsourcer@8", "grinder=0.3@9")
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
@@ -33,9 +34,7 @@ func startNet(ctx context.Context, t testing.TB, o Options) *running {
 // startNetOf is startNet with another program than the test's.
 func startNetOf(ctx context.Context, t testing.TB, o Options, program Command) *running {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a network of nodes: run it without -short")
-	}
+	testlevel.Middle(t, "starts a network of nodes")
 	o.Dir = filepath.Join(t.TempDir(), "net")
 	net, err := Create(o, program)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 )
 
@@ -91,6 +92,7 @@ func (r *running) head(ctx context.Context) ledger.Head {
 // another, and nothing is lost. One node is away while it happens and comes back with
 // the old release.
 func TestANetworkGoesOnUnderNewRulesWithANewerProgram(t *testing.T) {
+	testlevel.Whole(t, "builds two releases and carries a network from one to the other")
 	ctx := within(t, 8*time.Minute) // the builds included
 	older, newer := build(ctx, t, "walrus-1", ""), build(ctx, t, "walrus-2", "walrus_rules2")
 	began := time.Now()

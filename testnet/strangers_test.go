@@ -27,6 +27,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 )
@@ -341,9 +342,7 @@ func (b *besieged) play(ctx context.Context, t *testing.T, what string) (worst t
 
 // Strangers cannot fill what members and clients need, whatever they fill it with.
 func TestStrangersStopNobody(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes minutes")
-	}
+	testlevel.Whole(t, "besieges a network for minutes")
 	ctx := within(t, time.Hour)
 	b := besiege(ctx, t)
 	for _, what := range slices.Sorted(maps.Keys(attacks)) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/testnet"
@@ -16,9 +17,7 @@ import (
 // launchAsked starts a testnet whose nodes are asked for proof in short rounds.
 func launchAsked(t *testing.T) *developer {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a network of nodes: run it without -short")
-	}
+	testlevel.Middle(t, "starts a network of nodes")
 	home(t)
 	d := &developer{t, t.TempDir(), filepath.Join(t.TempDir(), "net")}
 	o := testnet.Default()

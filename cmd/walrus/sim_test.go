@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -55,6 +56,7 @@ func TestSimEconomyTellsWhatBecameOfEachNode(t *testing.T) {
 }
 
 func TestSimRoundsTellsHowSoonWhoDropsIsCaught(t *testing.T) {
+	testlevel.Middle(t, "takes seconds of processor time")
 	home(t)
 	args := strings.Fields("sim rounds --nodes 4 --shards 4 --blobs 512 --rounds 5 --drop 0.3 --runs 2")
 	got := walrus(t, append(args, "--json")...)

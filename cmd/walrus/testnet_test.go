@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
@@ -32,9 +33,7 @@ func startTestnet(t *testing.T) *developer {
 // launch starts a testnet of some shape.
 func launch(t *testing.T, shape ...string) *developer {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a network of nodes: run it without -short")
-	}
+	testlevel.Middle(t, "starts a network of nodes")
 	home(t)
 	d := &developer{t, t.TempDir(), filepath.Join(t.TempDir(), "net")}
 	t.Cleanup(func() { // also when up failed half way

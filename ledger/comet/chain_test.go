@@ -16,6 +16,7 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
@@ -81,10 +82,7 @@ func freeAddr(t testing.TB) string {
 
 func newCluster(t testing.TB, members int) *cluster {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts a network of nodes: run it without -short")
-	}
-	t.Helper()
+	testlevel.Middle(t, "starts a network of nodes")
 	c := &cluster{t: t, wallet: token.KeyFromSeed([32]byte{7})}
 	c.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
 		Accounts: []ledger.GenesisAccount{{Address: c.wallet.Address(), Amount: 1000 * token.WAL}}}

@@ -9,6 +9,7 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 )
 
@@ -236,10 +237,8 @@ func (p *parade) steer(rounds int, detection, worth float64) (out steered) {
 // what it would pay. Its gain is the part of the shard-rounds that it would lose by being
 // found out, less what it pays; the test's log is the table of doc/threat-model.md.
 func TestTheBestCoalitionGainsLessThanAHundredth(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes seconds of processor time: run it without -short")
-	}
-	const rounds = 336 * 40
+	testlevel.Middle(t, "takes seconds of processor time")
+	rounds := 336 * testlevel.Repeat(0, 10, 40)
 	coalitions := map[string][]int64{
 		"8 nodes of a shard, side by side": {1, 1, 1, 1, 1, 1, 1, 1}, "4 nodes of two": {2, 2, 2, 2}, "2 nodes of four": {4, 4}, "one node of eight": {8},
 		"5 nodes of a shard": {1, 1, 1, 1, 1},
@@ -260,7 +259,7 @@ func TestTheBestCoalitionGainsLessThanAHundredth(t *testing.T) {
 				if worth == 1000 {
 					raw, paid = (s.plainHit-s.hit)/s.plainHit, gain
 				}
-				foreseen = s.foreseen / rounds
+				foreseen = s.foreseen / float64(rounds)
 			}
 			t.Logf("| %s | %.0f %% | %.2f %% | %.2f %% | %.1f %% fewer hits, for %.1f %% of what hits cost |", name, 100*detection, 100*foreseen, 100*best, 100*raw, 100*(raw-paid))
 			worst = max(worst, best)

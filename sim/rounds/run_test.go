@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/sim"
 )
 
@@ -37,6 +38,9 @@ func TestWhoDropsATenthIsCaughtAndNobodyElse(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
+	if testlevel.Repeat(1, 2, 2) < 2 {
+		return
+	}
 	if again := watch(t, o); !reflect.DeepEqual(again, r) {
 		t.Error("another history of the same seed")
 	}
@@ -44,6 +48,7 @@ func TestWhoDropsATenthIsCaughtAndNobodyElse(t *testing.T) {
 
 // Honest nodes lose messages and crash, and are not slashed for it.
 func TestLossAndCrashesSlashNobody(t *testing.T) {
+	testlevel.Middle(t, "takes seconds of processor time")
 	r := watch(t, Options{Nodes: 7, Shards: 14, Blobs: 64, Rounds: 30, Epochs: 2, Loss: 0.05, Crashes: 4, Seed: 2})
 	if len(r.Slashes) > 0 {
 		t.Errorf("slashed: %+v", r.Slashes)
