@@ -1,0 +1,86 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/walrus-network/walrus/internal/golden"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/token"
+)
+
+// The JSON of the commands that only read the ledger is compared byte for byte with
+// testdata/*.json. The clock is the bubble's, so that every date is the same in each run.
+func TestTheJSONOfCommandsStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		home(t)
+		c := newTribunal(t, 99_999*token.WAL)
+		c.goldenJSON("start") // epoch 0, without a delegation or a settled epoch
+
+		holder := holderKey(1)
+		c.do(holder, token.WAL, ledger.Delegate{Node: c.id(3), Amount: 12_345 * token.WAL})
+		c.do(holder, token.WAL, ledger.Delegate{Node: c.id(1), Amount: 777 * token.WAL})
+		c.do(holderKey(0), token.WAL, ledger.SetCommission{Node: c.id(1), Bps: 2050})
+		c.fate[c.id(1)] = staking.Failed
+		c.epoch()
+		c.goldenJSON("slashed") // node 1 goes to jail, its delegation is not yet shares
+
+		delete(c.fate, c.id(1))
+		c.epoch()
+		c.do(holder, token.WAL, ledger.Delegate{Node: c.id(2), Amount: 50 * token.WAL})
+		c.do(holder, token.WAL, ledger.Undelegate{Node: c.id(3), Shares: 1000 * staking.Shares(token.WAL)})
+		c.do(holderKey(0), token.WAL, ledger.Unbond{Node: c.id(4), Amount: 500 * token.WAL})
+		for i := range 5 {
+			c.do(holderKey(0), token.WAL, ledger.Vote{Node: c.id(i), Price: 3000, Version: 0, Changes: []ledger.ParamChange{{Name: ledger.Votables()[0].Name, Value: ledger.Votables()[0].Of(c.g.Params) + 1}}})
+		}
+		c.goldenJSON("jailed") // node 1 is in jail, money joins and leaves, a vote is cast
+
+		c.epoch(ledger.Fault{Node: c.id(4), Kind: ledger.Lie, Epoch: 2, Round: 1})
+		c.epoch()
+		c.epoch(ledger.Fault{Node: c.id(4), Kind: ledger.Lie, Epoch: 4, Round: 1})
+		c.epoch()
+		c.epoch(ledger.Fault{Node: c.id(4), Kind: ledger.Lie, Epoch: 6, Round: 1})
+		c.goldenJSON("expelled") // node 4 has told its last lie
+	})
+}
+
+// goldenJSON compares what each command prints with --json now.
+func (c *tribunal) goldenJSON(when string) {
+	c.Helper()
+	var out strings.Builder
+	add := func(command string, value any, err error) {
+		c.Helper()
+		if err != nil {
+			c.Fatalf("%s: %s: %v", when, command, err)
+		}
+		out.WriteString(command + "\n")
+		if err := encodeJSON(&out, value); err != nil {
+			c.Fatal(err)
+		}
+	}
+	a := &app{}
+	a.flags = a.root().PersistentFlags()
+	s := c.session(holderKey(1))
+	at, err := a.ledgerState(s)
+	add("ledger", at, err)
+	for _, epochs := range []uint64{0, 1, defaultPast} {
+		list, err := s.listNodes(epochs)
+		add("nodes", nodeList{Nodes: list, Epochs: epochs, Ledger: at}, err)
+	}
+	for i := range byte(3) {
+		owner := holderKey(i).Address()
+		positions, err := s.positions(owner)
+		add("stake list", positions, err)
+		rewards, err := s.rewards(owner, defaultPast)
+		add("stake rewards", rewards, err)
+	}
+	for i := range 5 {
+		add("pool jail-status", c.jail(i), nil)
+	}
+	info, err := s.info()
+	add("info", info, err)
+	add("params", listParams(s.rules), nil)
+	golden.Check(c, "json-"+when+".txt", out.String())
+}
