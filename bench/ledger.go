@@ -148,7 +148,7 @@ func (d *driver) submit(ctx context.Context, i int) error {
 	if err != nil {
 		return err
 	}
-	receipt, err := ledger.DecodeReceipt(b)
+	receipt, err := ledger.DecodeTxReceipt(b)
 	if err != nil {
 		return err
 	}

@@ -95,7 +95,7 @@ func together(jobs []func() error) error {
 
 // decode verifies and decodes k1 rows from row from on.
 func (s provenStripe) decode(code *redstuff.Code, from int, into *buffers) error {
-	rows := make([]blob.Verified, code.Shape().K1)
+	rows := make([]blob.VerifiedFragment, code.Shape().K1)
 	for i := range rows {
 		p := blob.Place(from + i)
 		var err error
@@ -167,7 +167,7 @@ func (s provenStripe) repair(code *redstuff.Code, place blob.Place) (do func() e
 			if err != nil {
 				return err
 			}
-			if _, err := roots.Possess(axis, fragment, code); err != nil {
+			if _, err := roots.VerifyFull(axis, fragment, code); err != nil {
 				return fmt.Errorf("repair: %w", err)
 			}
 		}

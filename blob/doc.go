@@ -2,7 +2,7 @@
 // shape of the code, IDs, manifests, commitments, proofs, and the two types that
 // stand for checked bytes.
 //
-// The promise: a Verified or a Possession exists only if its bytes were hashed here and
+// The promise: a VerifiedFragment or a FullFragment exists only if its bytes were hashed here and
 // lead to a committed root; no other package can make one.
 //
 // Left to others: the arithmetic of the erasure code (package redstuff hands it in

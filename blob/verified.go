@@ -2,31 +2,31 @@ package blob
 
 import "fmt"
 
-// Verified is a fragment whose stored symbols were hashed and lead to a proven
+// VerifiedFragment is a fragment whose stored symbols were hashed and lead to a proven
 // root. It is what a decoder takes. Only this package makes one.
 //
 // Invariant: len(data) = Symbols(axis) * StripeSeg(stripe).
-type Verified struct {
+type VerifiedFragment struct {
 	at   Position
 	data []byte
 }
 
 // Position says which fragment it is.
-func (v Verified) Position() Position { return v.at }
+func (v VerifiedFragment) Position() Position { return v.at }
 
 // Bytes is the stored symbols, in order. The caller must not change them.
-func (v Verified) Bytes() []byte { return v.data }
+func (v VerifiedFragment) Bytes() []byte { return v.data }
 
-// Possession is a fragment all N leaves of which were checked, parity included. It is
+// FullFragment is a fragment all N leaves of which were checked, parity included. It is
 // what a store takes: the node that keeps a fragment must be able to answer for every one
 // of its N symbols, and a client may have committed to false parity.
-type Possession struct {
-	Verified
+type FullFragment struct {
+	VerifiedFragment
 	parity Hash
 }
 
 // Parity is the Merkle root of the parity leaves.
-func (p Possession) Parity() Hash { return p.parity }
+func (p FullFragment) Parity() Hash { return p.parity }
 
 // Extender computes the parity symbols of a fragment: F of them for a row, 2F for a column.
 type Extender interface {
@@ -35,36 +35,36 @@ type Extender interface {
 
 // VerifySource checks the stored symbols of a fragment against the proven root,
 // taking the parity's root on trust of the hash: enough to read, not to keep.
-func (r ProvenRoots) VerifySource(axis Axis, data []byte, parity Hash) (Verified, error) {
+func (r ProvenRoots) VerifySource(axis Axis, data []byte, parity Hash) (VerifiedFragment, error) {
 	at := r.Position(axis)
 	source, err := r.sourceLeaves(axis, data)
 	if err != nil {
-		return Verified{}, err
+		return VerifiedFragment{}, err
 	}
 	if Node(Root(source), parity) != r.roots.Of(axis) {
-		return Verified{}, fmt.Errorf("%v: %w", at, ErrMismatch)
+		return VerifiedFragment{}, fmt.Errorf("%v: %w", at, ErrMismatch)
 	}
-	return Verified{at: at, data: data}, nil
+	return VerifiedFragment{at: at, data: data}, nil
 }
 
-// Possess checks all N leaves of a fragment: the stored symbols and the parity
+// VerifyFull checks all N leaves of a fragment: the stored symbols and the parity
 // that ext computes from them.
-func (r ProvenRoots) Possess(axis Axis, data []byte, ext Extender) (Possession, error) {
+func (r ProvenRoots) VerifyFull(axis Axis, data []byte, ext Extender) (FullFragment, error) {
 	at := r.Position(axis)
 	source, err := r.sourceLeaves(axis, data)
 	if err != nil {
-		return Possession{}, err
+		return FullFragment{}, err
 	}
 	seg := r.of.Layout.StripeSeg(int(r.stripe))
 	extended, err := ext.Extend(axis, data, seg)
 	if err != nil {
-		return Possession{}, fmt.Errorf("%v: extend: %w", at, err)
+		return FullFragment{}, fmt.Errorf("%v: extend: %w", at, err)
 	}
 	parity := Root(Leaves(extended, seg))
 	if Node(Root(source), parity) != r.roots.Of(axis) {
-		return Possession{}, fmt.Errorf("%v: %w", at, ErrMismatch)
+		return FullFragment{}, fmt.Errorf("%v: %w", at, ErrMismatch)
 	}
-	return Possession{Verified: Verified{at: at, data: data}, parity: parity}, nil
+	return FullFragment{VerifiedFragment: VerifiedFragment{at: at, data: data}, parity: parity}, nil
 }
 
 func (r ProvenRoots) sourceLeaves(axis Axis, data []byte) ([]Hash, error) {
@@ -86,11 +86,11 @@ func Leaves(b []byte, seg int) []Hash {
 	return out
 }
 
-// Recall makes a fragment that was kept a Verified again: its bytes still have the
-// address under which a Possession was stored.
-func Recall(at Position, want Address, data []byte) (Verified, error) {
+// Recall makes a fragment that was kept a VerifiedFragment again: its bytes still have the
+// address under which a FullFragment was stored.
+func Recall(at Position, want Address, data []byte) (VerifiedFragment, error) {
 	if AddressOf(data) != want {
-		return Verified{}, fmt.Errorf("%v: stored bytes have changed: %w", at, ErrMismatch)
+		return VerifiedFragment{}, fmt.Errorf("%v: stored bytes have changed: %w", at, ErrMismatch)
 	}
-	return Verified{at: at, data: data}, nil
+	return VerifiedFragment{at: at, data: data}, nil
 }

@@ -8,8 +8,8 @@ import (
 // Beacon is the number that a round's draw follows from.
 type Beacon = blob.Hash
 
-// Round names a round of a chain.
-type Round struct {
+// RoundID names a round of a chain.
+type RoundID struct {
 	_     struct{} `cbor:",toarray"`
 	Epoch uint64
 	Round uint64 // of the epoch
@@ -17,18 +17,18 @@ type Round struct {
 
 // RevealMessage is what each node signs with its BLS key to reveal its part of a
 // round's beacon. The signature is unique: there is nothing to choose but silence.
-func RevealMessage(chain token.ChainID, r Round) []byte {
+func RevealMessage(chain token.ChainID, r RoundID) []byte {
 	return token.Message(token.PurposeReveal, chain, r.Epoch, r.Round)
 }
 
 // LastMessage is what the proposer signs of the block that closes the reveals: its own
 // part of the beacon, which no other node knows before that block is proposed.
-func LastMessage(chain token.ChainID, r Round) []byte {
+func LastMessage(chain token.ChainID, r RoundID) []byte {
 	return token.Message(token.PurposeLast, chain, r.Epoch, r.Round)
 }
 
 // ClosingMessage is what the closer signs whose turn, from 0, it is.
-func ClosingMessage(chain token.ChainID, r Round, turn uint64) []byte {
+func ClosingMessage(chain token.ChainID, r RoundID, turn uint64) []byte {
 	return token.Message(token.PurposeLast, chain, r.Epoch, r.Round, turn)
 }
 
@@ -36,7 +36,7 @@ func ClosingMessage(chain token.ChainID, r Round, turn uint64) []byte {
 // reveals is hashed: it was checked as a whole, and its parts were not. revealers has a
 // bit for each node of the committee whose reveal is in it: node i is bit i mod 8 of byte
 // i/8.
-func NextBeacon(before Beacon, r Round, revealers []byte, aggregate, last token.BLSSignature) Beacon {
+func NextBeacon(before Beacon, r RoundID, revealers []byte, aggregate, last token.BLSSignature) Beacon {
 	return newStream("walrus 2026 beacon v1", before, r.Epoch, r.Round, revealers, aggregate, last).hash()
 }
 
@@ -48,14 +48,14 @@ func Close(b Beacon, turn uint64, signature token.BLSSignature) Beacon {
 // Offset is by how many blocks the draw of a round comes after Params.Start, of so many
 // offsets. before is the last beacon: of a round that was drawn, however long ago; zero
 // before the first.
-func Offset(before Beacon, r Round, offsets uint64) uint64 {
+func Offset(before Beacon, r RoundID, offsets uint64) uint64 {
 	return newStream("walrus 2026 offset v1", before, r.Epoch, r.Round).below(max(offsets, 1))
 }
 
 // CloserShards is the first n shards of an endless list: the holders of the first of them
 // close the beacon of a round, in this order. The more shards a node holds, the more
 // often it is a closer, wherever its turn to propose is.
-func CloserShards(before Beacon, r Round, n, shards int) []int {
+func CloserShards(before Beacon, r RoundID, n, shards int) []int {
 	s := newStream("walrus 2026 closers v1", before, r.Epoch, r.Round)
 	out := make([]int, n)
 	for i := range out {

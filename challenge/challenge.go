@@ -11,7 +11,7 @@ import (
 // over and checked against.
 type Challenge struct {
 	Chain       token.ChainID
-	Round       Round
+	Round       RoundID
 	Beacon      Beacon
 	Shard       blob.Shard
 	Questions   []Question                    // one for each draw
@@ -19,7 +19,7 @@ type Challenge struct {
 }
 
 // New is the challenge to a shard that follows from a round's beacon and draws.
-func New(p Params, chain token.ChainID, r Round, b Beacon, draws []Draw, s blob.Shard, commitments func(blob.ID) blob.Commitment) Challenge {
+func New(p Params, chain token.ChainID, r RoundID, b Beacon, draws []Draw, s blob.Shard, commitments func(blob.ID) blob.Commitment) Challenge {
 	return Challenge{Chain: chain, Round: r, Beacon: b, Shard: s, Commitments: commitments,
 		Questions: Questions(p, b, draws, s, func(id blob.ID) blob.Layout { return commitments(id).Layout })}
 }

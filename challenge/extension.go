@@ -62,17 +62,17 @@ const (
 )
 
 // NewClosing is a closer's part of a round's beacon.
-func NewClosing(chain token.ChainID, key token.BLSKey, r Round, turn uint64) Extension {
+func NewClosing(chain token.ChainID, key token.BLSKey, r RoundID, turn uint64) Extension {
 	return Extension{Closing: &Closing{Version: versionClosing, Epoch: r.Epoch, Round: r.Round, Turn: turn, Signature: key.Sign(ClosingMessage(chain, r, turn))}}
 }
 
 // NewReveal is a node's part of a round's beacon.
-func NewReveal(chain token.ChainID, key token.BLSKey, r Round) Extension {
+func NewReveal(chain token.ChainID, key token.BLSKey, r RoundID) Extension {
 	return Extension{Reveal: &Reveal{Version: versionReveal, Epoch: r.Epoch, Round: r.Round, Signature: key.Sign(RevealMessage(chain, r))}}
 }
 
 // NewAttest is what a node has seen of a round.
-func NewAttest(r Round, listened bool, own blob.Hash, yes []byte) Extension {
+func NewAttest(r RoundID, listened bool, own blob.Hash, yes []byte) Extension {
 	return Extension{Attest: &Attest{Version: versionAttest, Epoch: r.Epoch, Round: r.Round, Listened: listened, Own: own, Yes: yes}}
 }
 

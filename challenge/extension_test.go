@@ -10,7 +10,7 @@ import (
 
 func TestAnExtensionIsShortAndReadsBack(t *testing.T) {
 	secret := token.Secret{3}
-	last := Round{Epoch: 1 << 63, Round: 1 << 63}
+	last := RoundID{Epoch: 1 << 63, Round: 1 << 63}
 	for _, shards := range []int{4, 28, 1000} {
 		yes := make([]byte, (shards+7)/8)
 		for s := range shards {
@@ -65,8 +65,8 @@ func TestOnlyWhatWasPromisedIsTakenLate(t *testing.T) {
 
 func FuzzExtension(f *testing.F) {
 	f.Add([]byte{}, 28)
-	f.Add(NewReveal(testChain, token.Secret{3}.BLSKey(), Round{}).Encode(), 28)
-	f.Add(NewAttest(Round{Epoch: 1, Round: 2}, true, blob.Hash{}, make([]byte, 4)).Encode(), 28)
+	f.Add(NewReveal(testChain, token.Secret{3}.BLSKey(), RoundID{}).Encode(), 28)
+	f.Add(NewAttest(RoundID{Epoch: 1, Round: 2}, true, blob.Hash{}, make([]byte, 4)).Encode(), 28)
 	f.Fuzz(func(t *testing.T, b []byte, shards int) {
 		if shards < 1 || shards > 1000 {
 			return

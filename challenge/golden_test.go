@@ -17,7 +17,7 @@ func TestGoldenFormats(t *testing.T) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&out, "%-20s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	r := Round{Epoch: 3, Round: 7}
+	r := RoundID{Epoch: 3, Round: 7}
 	line("reveal message", "%x", RevealMessage(testChain, r))
 	line("last message", "%x", LastMessage(testChain, r))
 	beacon := NextBeacon(beaconOf(1), r, []byte{5}, token.BLSSignature{6}, token.BLSSignature{7})

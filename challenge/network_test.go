@@ -22,7 +22,7 @@ type kept struct {
 	shape     blob.Shape
 	code      *redstuff.Code
 	blobs     []blob.Commitment
-	fragments map[blob.Position]blob.Verified
+	fragments map[blob.Position]blob.VerifiedFragment
 	witnesses map[blob.Position]blob.Witness
 	gone      func(blob.Position) bool
 }
@@ -33,7 +33,7 @@ func newKept(t testing.TB, n int) *kept {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &kept{shape: shape, code: redstuff.For(shape), fragments: map[blob.Position]blob.Verified{}, witnesses: map[blob.Position]blob.Witness{},
+	return &kept{shape: shape, code: redstuff.For(shape), fragments: map[blob.Position]blob.VerifiedFragment{}, witnesses: map[blob.Position]blob.Witness{},
 		gone: func(blob.Position) bool { return false }}
 }
 
@@ -60,11 +60,11 @@ func (k *kept) add(t testing.TB, size, seg int, seed int64) blob.Commitment {
 			}
 			k.witnesses[blob.Position{Blob: c.ID, Stripe: uint32(i), Place: p}] = w
 			for _, axis := range []blob.Axis{blob.Row, blob.Column} {
-				v, err := roots.Possess(axis, s.AppendFragment(nil, axis, p), k.code)
+				v, err := roots.VerifyFull(axis, s.AppendFragment(nil, axis, p), k.code)
 				if err != nil {
 					t.Fatal(err)
 				}
-				k.fragments[v.Position()] = v.Verified
+				k.fragments[v.Position()] = v.VerifiedFragment
 			}
 		}
 		s.Release()
@@ -73,7 +73,7 @@ func (k *kept) add(t testing.TB, size, seg int, seed int64) blob.Commitment {
 	return c
 }
 
-func (k *kept) Fragment(at blob.Position) (blob.Verified, error) {
+func (k *kept) Fragment(at blob.Position) (blob.VerifiedFragment, error) {
 	v, ok := k.fragments[at]
 	if !ok || k.gone(at) {
 		return v, fmt.Errorf("%v: %w", at, errGone)
@@ -109,7 +109,7 @@ var holder = token.KeyFromSeed([32]byte{7})
 // challenge is a round's challenge to a shard.
 func (k *kept) challenge(p Params, number int, shard blob.Shard) Challenge {
 	beacon := beaconOf(number)
-	return New(p, testChain, Round{Epoch: 1, Round: uint64(number)}, beacon, DrawRound(p, beacon, k.index(), none), shard, k.commitment)
+	return New(p, testChain, RoundID{Epoch: 1, Round: uint64(number)}, beacon, DrawRound(p, beacon, k.index(), none), shard, k.commitment)
 }
 
 // round challenges one shard; it answers.

@@ -19,7 +19,7 @@ var ErrProof = errors.New("proof does not hold")
 // their order. The questions are never sent: the checker works them out.
 type Proof struct {
 	_         struct{} `cbor:",toarray"`
-	Round     Round
+	Round     RoundID
 	Shard     blob.Shard
 	Beacon    Beacon
 	Openings  []Opening
@@ -39,7 +39,7 @@ type Opening struct {
 // the root over their hashes, so that one that is false can be shown without the rest.
 type Signed struct {
 	_        struct{} `cbor:",toarray"`
-	Round    Round
+	Round    RoundID
 	Shard    blob.Shard
 	Beacon   Beacon
 	Count    uint64    // of openings
@@ -90,7 +90,7 @@ func DecodeProof(b []byte) (p Proof, err error) {
 
 // Source is what a holder keeps. It answers for what it checked when it took it in.
 type Source interface {
-	Fragment(at blob.Position) (blob.Verified, error)
+	Fragment(at blob.Position) (blob.VerifiedFragment, error)
 	Witness(id blob.ID, stripe uint32, p blob.Place) (blob.Witness, error)
 }
 

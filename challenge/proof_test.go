@@ -151,7 +151,7 @@ func TestTheLargestProofFitsIntoAMessage(t *testing.T) {
 		p := Default()
 		seg := shape.MaxSymbol()
 		r := rand.New(rand.NewSource(1))
-		proof := Proof{Round: Round{Epoch: 1 << 40, Round: 1 << 40}, Shard: blob.Shard(n - 1)}
+		proof := Proof{Round: RoundID{Epoch: 1 << 40, Round: 1 << 40}, Shard: blob.Shard(n - 1)}
 		leaves := make([]blob.Hash, n)
 		for range p.Draws() {
 			at := r.Perm(n)[:min(n, int(p.Symbols))]
@@ -215,7 +215,7 @@ func FuzzProof(f *testing.F) {
 		}
 		// Signed by the holder, who may be anybody: only what it shows counts.
 		p.Signature = holder.Sign(ProofMessage(testChain, p))
-		p.Round, p.Beacon = Round{Epoch: 1, Round: 1}, beaconOf(1)
+		p.Round, p.Beacon = RoundID{Epoch: 1, Round: 1}, beaconOf(1)
 		_ = q.Verify(holder.Public(), p) // must not panic
 	})
 }

@@ -2,20 +2,22 @@ package challenge
 
 import "github.com/walrus-network/walrus/staking"
 
-// Vote is what one node says of all shards of a round.
-type Vote struct {
+// Attestation is what one node says of all shards of a round.
+type Attestation struct {
 	Power    int
 	Listened bool   // since the draw: else its zeros are no vote
 	Yes      []byte // bit s mod 8 of byte s/8: it has seen a proof of shard s that holds
 }
 
 // Yea says whether the vote is for a shard.
-func (v Vote) Yea(shard int) bool { return shard/8 < len(v.Yes) && v.Yes[shard/8]>>(shard%8)&1 == 1 }
+func (v Attestation) Yea(shard int) bool {
+	return shard/8 < len(v.Yes) && v.Yes[shard/8]>>(shard%8)&1 == 1
+}
 
 // Merge is two votes of one node: a yes is never taken back, and to have listened
 // neither. The order of votes, and how often each comes, does not matter.
-func (v Vote) Merge(w Vote) Vote {
-	out := Vote{Power: max(v.Power, w.Power), Listened: v.Listened || w.Listened, Yes: make([]byte, max(len(v.Yes), len(w.Yes)))}
+func (v Attestation) Merge(w Attestation) Attestation {
+	out := Attestation{Power: max(v.Power, w.Power), Listened: v.Listened || w.Listened, Yes: make([]byte, max(len(v.Yes), len(w.Yes)))}
 	copy(out.Yes, v.Yes)
 	for i, b := range w.Yes {
 		out.Yes[i] |= b
@@ -39,15 +41,15 @@ type Holder struct {
 // these are honest. Between the two nothing is known. A proof speaks for itself: whether
 // its holder's reveal came into a block is asked only where there is none, as blocks are
 // made by others.
-func Tally(power int, votes []Vote, holders []Holder) staking.Round {
-	r := staking.Round{Outcomes: make([]staking.Outcome, len(holders))}
+func Tally(power int, votes []Attestation, holders []Holder) staking.RoundResult {
+	r := staking.RoundResult{Outcomes: make([]staking.Outcome, len(holders))}
 	for s, h := range holders {
 		r.Outcomes[s] = outcome(power, votes, h, s)
 	}
 	return r
 }
 
-func outcome(power int, votes []Vote, h Holder, shard int) staking.Outcome {
+func outcome(power int, votes []Attestation, h Holder, shard int) staking.Outcome {
 	seen, missed := heard(power, votes, h, shard)
 	switch {
 	case !h.Ready:
@@ -65,14 +67,14 @@ func outcome(power int, votes []Vote, h Holder, shard int) staking.Outcome {
 }
 
 // Seen says whether a shard's proof was seen by as many as it needs.
-func Seen(power int, votes []Vote, h Holder, shard int) bool {
+func Seen(power int, votes []Attestation, h Holder, shard int) bool {
 	seen, _ := heard(power, votes, h, shard)
 	return seen
 }
 
 // heard says whether a shard's proof was seen by so many that it holds, and whether it
 // was missed by so many that there was none.
-func heard(power int, votes []Vote, h Holder, shard int) (seen, missed bool) {
+func heard(power int, votes []Attestation, h Holder, shard int) (seen, missed bool) {
 	yes, no, rest := 0, 0, power
 	for i, v := range votes {
 		switch {

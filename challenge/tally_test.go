@@ -18,32 +18,32 @@ func bitsOf(shards ...int) []byte {
 
 func TestATallyByHand(t *testing.T) {
 	here := Holder{Node: 0, Ready: true, There: true, Lately: true}
-	vote := func(power int, yes bool) Vote {
-		v := Vote{Power: power, Listened: true}
+	vote := func(power int, yes bool) Attestation {
+		v := Attestation{Power: power, Listened: true}
 		if yes {
 			v.Yes = bitsOf(0)
 		}
 		return v
 	}
-	deaf := Vote{Power: 3}
+	deaf := Attestation{Power: 3}
 	for _, c := range []struct {
 		name   string
-		votes  []Vote // of 10 in all; the holder's is the first
+		votes  []Attestation // of 10 in all; the holder's is the first
 		holder Holder
 		want   staking.Outcome
 	}{
-		{"all have seen it", []Vote{vote(1, true), vote(3, true), vote(3, true), vote(3, true)}, here, staking.Passed},
-		{"a third of 9 is too few", []Vote{vote(1, true), vote(3, true), deaf, deaf}, here, staking.Inconclusive},
-		{"more than a third", []Vote{vote(1, true), vote(4, true), vote(5, false)}, here, staking.Passed},
-		{"nobody has", []Vote{vote(1, true), vote(3, false), vote(3, false), vote(3, false)}, here, staking.Failed},
-		{"two thirds of 9 say no", []Vote{vote(1, true), vote(3, false), vote(3, false), deaf}, here, staking.Inconclusive},
-		{"nobody listened", []Vote{vote(1, true), deaf, deaf, deaf}, here, staking.Inconclusive},
-		{"it was away", []Vote{vote(1, true), vote(9, false)}, Holder{Node: 0, Ready: true, Lately: true}, staking.Away},
-		{"its votes were left out, its proof was not", []Vote{vote(1, true), vote(9, true)}, Holder{Node: 0, Ready: true, Lately: true}, staking.Passed},
-		{"it declared a loss", []Vote{vote(1, true), vote(9, false)}, Holder{Node: 0, Ready: true, There: true, Lately: true, Declared: true}, staking.Away},
-		{"it was away lately", []Vote{vote(1, true), vote(9, true)}, Holder{Node: 0, Ready: true, There: true}, staking.Away},
-		{"it takes the shard over", []Vote{vote(1, true), vote(9, false)}, Holder{Node: 0, There: true, Lately: true}, staking.Unready},
-		{"it has no power", []Vote{vote(4, true), vote(6, false)}, Holder{Node: -1, Ready: true, There: true, Lately: true}, staking.Passed},
+		{"all have seen it", []Attestation{vote(1, true), vote(3, true), vote(3, true), vote(3, true)}, here, staking.Passed},
+		{"a third of 9 is too few", []Attestation{vote(1, true), vote(3, true), deaf, deaf}, here, staking.Inconclusive},
+		{"more than a third", []Attestation{vote(1, true), vote(4, true), vote(5, false)}, here, staking.Passed},
+		{"nobody has", []Attestation{vote(1, true), vote(3, false), vote(3, false), vote(3, false)}, here, staking.Failed},
+		{"two thirds of 9 say no", []Attestation{vote(1, true), vote(3, false), vote(3, false), deaf}, here, staking.Inconclusive},
+		{"nobody listened", []Attestation{vote(1, true), deaf, deaf, deaf}, here, staking.Inconclusive},
+		{"it was away", []Attestation{vote(1, true), vote(9, false)}, Holder{Node: 0, Ready: true, Lately: true}, staking.Away},
+		{"its votes were left out, its proof was not", []Attestation{vote(1, true), vote(9, true)}, Holder{Node: 0, Ready: true, Lately: true}, staking.Passed},
+		{"it declared a loss", []Attestation{vote(1, true), vote(9, false)}, Holder{Node: 0, Ready: true, There: true, Lately: true, Declared: true}, staking.Away},
+		{"it was away lately", []Attestation{vote(1, true), vote(9, true)}, Holder{Node: 0, Ready: true, There: true}, staking.Away},
+		{"it takes the shard over", []Attestation{vote(1, true), vote(9, false)}, Holder{Node: 0, There: true, Lately: true}, staking.Unready},
+		{"it has no power", []Attestation{vote(4, true), vote(6, false)}, Holder{Node: -1, Ready: true, There: true, Lately: true}, staking.Passed},
 	} {
 		if got := Tally(10, c.votes, []Holder{c.holder}).Outcomes[0]; got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
@@ -69,9 +69,9 @@ func TestAYesNeverHurtsAndTheOrderDoesNotMatter(t *testing.T) {
 	for seed := range int64(3000) {
 		r := rand.New(rand.NewSource(seed))
 		power, total := electorate(r)
-		var votes []Vote
+		var votes []Attestation
 		for _, p := range power {
-			v := Vote{Power: p, Listened: r.Intn(4) > 0, Yes: make([]byte, 4)}
+			v := Attestation{Power: p, Listened: r.Intn(4) > 0, Yes: make([]byte, 4)}
 			r.Read(v.Yes)
 			votes = append(votes, v)
 		}
@@ -82,7 +82,7 @@ func TestAYesNeverHurtsAndTheOrderDoesNotMatter(t *testing.T) {
 		before := Tally(total, votes, holders).Outcomes
 		i, s := r.Intn(len(votes)), r.Intn(32)
 		again := slices.Clone(votes)
-		more := Vote{Power: power[i], Yes: bitsOf(s), Listened: r.Intn(2) == 0}
+		more := Attestation{Power: power[i], Yes: bitsOf(s), Listened: r.Intn(2) == 0}
 		a, b := again[i].Merge(more), more.Merge(again[i])
 		again[i] = a.Merge(more).Merge(a)
 		after := Tally(total, again, holders).Outcomes
@@ -104,9 +104,9 @@ func TestAThirdFlipsNoUnanimousOutcome(t *testing.T) {
 		power, total := electorate(r)
 		holder := r.Intn(len(power))
 		seen := r.Intn(2) == 0
-		bad, votes := 0, make([]Vote, len(power))
+		bad, votes := 0, make([]Attestation, len(power))
 		for _, i := range r.Perm(len(power)) {
-			votes[i] = Vote{Power: power[i], Listened: true}
+			votes[i] = Attestation{Power: power[i], Listened: true}
 			if seen {
 				votes[i].Yes = bitsOf(0)
 			}
@@ -115,13 +115,13 @@ func TestAThirdFlipsNoUnanimousOutcome(t *testing.T) {
 				continue
 			}
 			bad += power[i]
-			votes[i] = Vote{Power: power[i], Listened: r.Intn(2) == 0}
+			votes[i] = Attestation{Power: power[i], Listened: r.Intn(2) == 0}
 			if r.Intn(2) == 0 {
 				votes[i].Yes = bitsOf(0)
 			}
 		}
 		if r.Intn(2) == 0 {
-			votes[holder] = Vote{Power: power[holder], Yes: bitsOf(0), Listened: true}
+			votes[holder] = Attestation{Power: power[holder], Yes: bitsOf(0), Listened: true}
 		}
 		want := staking.Failed
 		if seen {

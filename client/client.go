@@ -18,7 +18,7 @@ import (
 // can, and takes its transactions: Submit returns the result of one.
 type Ledger interface {
 	View(ctx context.Context) (ledger.View, error)
-	Submit(ctx context.Context, tx []byte) (ledger.Receipt, error)
+	Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error)
 }
 
 // prefetcher is a reader that can fetch many keys in one question.

@@ -26,7 +26,7 @@ func owing(t *testing.T, o StoreOptions, strangers registry.Lease) ([]ledger.Bod
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &storing{c: h.command(t.TempDir()), key: payer(), options: o, d: committee{epoch: 0}, p: &prepared{Commitment: blob.Commitment{Layout: l}}}
+	s := &storeRun{c: h.command(t.TempDir()), key: payer(), options: o, d: committee{epoch: 0}, p: &encodedBlob{Commitment: blob.Commitment{Layout: l}}}
 	strangers.Owner, strangers.Payer = payer().Address(), token.Address{66}
 	e := registry.Entry{Units: l.StoredKiB(), CertifiedHeight: 1, Leases: []registry.Lease{strangers}}
 	err = s.owed(v, e, true)

@@ -41,8 +41,8 @@ type Outbox struct {
 // first one is kept.
 func NewOutbox(dir string, chain token.ChainID) *Outbox { return &Outbox{dir, chain} }
 
-// kept is a transaction in an outbox that this process holds the lock of.
-type kept struct {
+// outboxEntry is a transaction in an outbox that this process holds the lock of.
+type outboxEntry struct {
 	raw  []byte
 	tx   ledger.Tx
 	path string
@@ -54,7 +54,7 @@ func (o *Outbox) path(raw []byte) string {
 }
 
 // put keeps a transaction, durably, before it is sent.
-func (o *Outbox) put(raw []byte) (*kept, error) {
+func (o *Outbox) put(raw []byte) (*outboxEntry, error) {
 	if err := os.MkdirAll(o.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("pending transactions: %w", err)
 	}
@@ -68,7 +68,7 @@ func (o *Outbox) put(raw []byte) (*kept, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pending transactions: %w", err)
 	}
-	k := &kept{raw: raw, path: f.Name(), file: f}
+	k := &outboxEntry{raw: raw, path: f.Name(), file: f}
 	if k.tx, _, err = ledger.DecodeTx(raw); err == nil {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	}
@@ -104,13 +104,13 @@ func syncDir(dir string) error {
 }
 
 // drop forgets the transaction: it is known what became of it.
-func (k *kept) drop() {
+func (k *outboxEntry) drop() {
 	os.Remove(k.path)
 	k.file.Close()
 }
 
 // leave keeps it for the next process.
-func (k *kept) leave() { k.file.Close() }
+func (k *outboxEntry) leave() { k.file.Close() }
 
 func (o *Outbox) names() (out []string, err error) {
 	entries, err := os.ReadDir(o.dir)
@@ -129,8 +129,8 @@ func (o *Outbox) names() (out []string, err error) {
 }
 
 // load reads a kept transaction without its lock; nil where the file is not one.
-func (o *Outbox) load(name string) *kept {
-	k := &kept{path: filepath.Join(o.dir, name)}
+func (o *Outbox) load(name string) *outboxEntry {
+	k := &outboxEntry{path: filepath.Join(o.dir, name)}
 	info, err := os.Stat(k.path)
 	if err != nil || info.Size() > maxPending {
 		return nil
@@ -146,7 +146,7 @@ func (o *Outbox) load(name string) *kept {
 
 // lock takes the lock of a kept transaction: false where another process waits for it,
 // or has just forgotten it.
-func (k *kept) lock() bool {
+func (k *outboxEntry) lock() bool {
 	f, err := os.OpenFile(k.path, os.O_RDWR, 0)
 	if err != nil {
 		return false
@@ -168,7 +168,7 @@ func (k *kept) lock() bool {
 }
 
 // same takes a transaction of a signer that does the same and that no process waits for.
-func (o *Outbox) same(signer token.PublicKey, kind ledger.Kind, body []byte) *kept {
+func (o *Outbox) same(signer token.PublicKey, kind ledger.Kind, body []byte) *outboxEntry {
 	names, err := o.names()
 	if err != nil {
 		return nil
@@ -189,7 +189,7 @@ type PendingTx struct {
 	Body    ledger.Body
 	Waited  bool // another process waits for it now
 	Decided bool // Receipt says what became of it
-	Receipt ledger.Receipt
+	Receipt ledger.TxReceipt
 	Err     error // why nothing can be said
 }
 

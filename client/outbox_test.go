@@ -22,11 +22,11 @@ type halting struct {
 	kept  [][]byte
 }
 
-func (h *halting) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
+func (h *halting) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
 	if h.still {
 		h.kept = append(h.kept, tx)
 		<-ctx.Done()
-		return ledger.Receipt{}, ctx.Err()
+		return ledger.TxReceipt{}, ctx.Err()
 	}
 	return h.Local.Submit(ctx, tx)
 }

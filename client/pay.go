@@ -26,7 +26,7 @@ type payment struct {
 // owed works out what is to be paid for a blob as the ledger stands, and says so before
 // anything is signed: a registration, or what a lease that is there lacks of what was
 // asked for, or nothing. What was agreed to in an earlier attempt is not said again.
-func (s *storing) owed(v ledger.View, entry registry.Entry, kept bool) error {
+func (s *storeRun) owed(v ledger.View, entry registry.Entry, kept bool) error {
 	params, err := v.Params()
 	if err != nil {
 		return err
@@ -82,7 +82,7 @@ func (s *storing) owed(v ledger.View, entry registry.Entry, kept bool) error {
 }
 
 // agree tells the caller once what all payments cost together.
-func (s *storing) agree() error {
+func (s *storeRun) agree() error {
 	if s.options.Paying == nil || s.agreed || len(s.paying) == 0 {
 		return nil
 	}
@@ -99,7 +99,7 @@ func (s *storing) agree() error {
 }
 
 // pay sends what is owed, and notes what the ledger shows to be paid.
-func (s *storing) pay(ctx context.Context) error {
+func (s *storeRun) pay(ctx context.Context) error {
 	for _, p := range s.paying {
 		s.out.Requests++
 		receipt, err := s.c.Send(ctx, s.key, p.body)
@@ -119,7 +119,7 @@ func (s *storing) pay(ctx context.Context) error {
 
 // settled reads back what the ledger shows: the end of the owner's claim, which must be
 // what was asked for.
-func (s *storing) settled(ctx context.Context) error {
+func (s *storeRun) settled(ctx context.Context) error {
 	v, err := s.c.ledger.View(ctx)
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ type Stored struct {
 // only what is missing and pays nothing twice; run again with more epochs it extends the
 // lease that is there.
 func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOptions) (Stored, error) {
-	s := storing{c: c, key: key, options: o, began: time.Now()}
+	s := storeRun{c: c, key: key, options: o, began: time.Now()}
 	err := s.run(ctx, src)
 	s.out.TotalTime = time.Since(s.began)
 	if err != nil && s.p != nil {
@@ -66,13 +66,13 @@ func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOp
 	return s.out, err
 }
 
-type storing struct {
+type storeRun struct {
 	c        *Client
 	key      token.Key
 	options  StoreOptions
 	began    time.Time
 	d        committee
-	p        *prepared
+	p        *encodedBlob
 	manifest blob.Manifest
 	paying   []payment
 	until    uint64 // epoch at whose start the owner's claim may end; 0: whenever what is there does
@@ -85,7 +85,7 @@ type storing struct {
 // because members and client do not stand at the same block.
 const storeTries = 5
 
-func (s *storing) run(ctx context.Context, src Source) error {
+func (s *storeRun) run(ctx context.Context, src Source) error {
 	for try := 1; ; try++ {
 		again, err := s.attempt(ctx, src)
 		if err == nil || !again || try == storeTries {
@@ -102,7 +102,7 @@ func (s *storing) run(ctx context.Context, src Source) error {
 
 // attempt stores with the committee of now. again says that it failed for a reason
 // that another look at the ledger removes.
-func (s *storing) attempt(ctx context.Context, src Source) (again bool, err error) {
+func (s *storeRun) attempt(ctx context.Context, src Source) (again bool, err error) {
 	v, err := s.c.ledger.View(ctx)
 	if err != nil {
 		return false, err
@@ -153,7 +153,7 @@ func (s *storing) attempt(ctx context.Context, src Source) (again bool, err erro
 	return again, err
 }
 
-func (s *storing) upload(ctx context.Context) error {
+func (s *storeRun) upload(ctx context.Context) error {
 	u := newUpload(s.c.host, s.c.chain, s.d, s.p)
 	defer func() { s.out.Requests += u.streams.Load() }()
 	if err := u.open(ctx, s.manifest); err != nil {
@@ -183,7 +183,7 @@ func (s *storing) upload(ctx context.Context) error {
 	return err
 }
 
-func (s *storing) certify(ctx context.Context, epoch uint64, sigs map[int]token.BLSSignature) error {
+func (s *storeRun) certify(ctx context.Context, epoch uint64, sigs map[int]token.BLSSignature) error {
 	certificate, err := registry.NewCertificate(epoch, len(s.d.Members), sigs)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ const (
 //
 // With an Outbox, a transaction that does the same and that an interrupted process has
 // left is sent again, the same bytes, in place of a second one.
-func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (ledger.Receipt, error) {
+func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (ledger.TxReceipt, error) {
 	receipt, found, err := c.again(ctx, key, body)
 	for try := 0; !found; try++ {
 		receipt, err = c.sendOnce(ctx, key, body, try)
@@ -47,8 +47,8 @@ func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (led
 	return receipt, nil
 }
 
-// proving is a ledger whose receipts its records have shown already.
-type proving interface{ Proves() bool }
+// prover is a ledger whose receipts its records have shown already.
+type prover interface{ Proves() bool }
 
 // Limits of how often a transaction is submitted again, the same bytes, because the
 // records do not show what was said of it.
@@ -59,8 +59,8 @@ const (
 
 // submit hands on a transaction until the ledger's records show what became of it. A
 // receipt that they do not show is a word: it is never believed, and costs time.
-func (c *Client) submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
-	if p, ok := c.ledger.(proving); ok && p.Proves() {
+func (c *Client) submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
+	if p, ok := c.ledger.(prover); ok && p.Proves() {
 		return c.ledger.Submit(ctx, tx)
 	}
 	for try := 1; ; try++ {
@@ -82,7 +82,7 @@ func (c *Client) submit(ctx context.Context, tx []byte) (ledger.Receipt, error) 
 			}
 			return shown, nil
 		case said.Code != 0 && said.Code != ledger.ErrNonce.Code:
-			return said, light.Unproven{Receipt: said}
+			return said, light.Unproven{TxReceipt: said}
 		case try == proofTries:
 			return said, light.Pending{Why: fmt.Errorf("a node says that block %d holds it, and the ledger does not show it", said.Height)}
 		}
@@ -95,7 +95,7 @@ func (c *Client) submit(ctx context.Context, tx []byte) (ledger.Receipt, error) 
 }
 
 // sendOnce gives the receipt that the records show.
-func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, try int) (ledger.Receipt, error) {
+func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, try int) (ledger.TxReceipt, error) {
 	var params ledger.Params
 	var height uint64
 	account := func() (ledger.Account, error) {
@@ -115,7 +115,7 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 	}
 	nonce, err := c.nonces.take(ctx, key.Address(), account, try)
 	if err != nil {
-		return ledger.Receipt{}, err
+		return ledger.TxReceipt{}, err
 	}
 	until := height + lastBlocks + lastMs/max(1, params.BlockMs)
 	raw := sign(key, c.chain, nonce, until, params.Fees, body)
@@ -128,19 +128,19 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 
 // keep submits a new transaction, which lies in the outbox until it is known what became
 // of it.
-func (c *Client) keep(ctx context.Context, raw []byte) (ledger.Receipt, error) {
+func (c *Client) keep(ctx context.Context, raw []byte) (ledger.TxReceipt, error) {
 	if c.Outbox == nil {
 		return c.submit(ctx, raw)
 	}
 	k, err := c.Outbox.put(raw)
 	if err != nil {
-		return ledger.Receipt{}, err
+		return ledger.TxReceipt{}, err
 	}
 	return c.finish(ctx, k)
 }
 
 // finish submits a kept transaction, and forgets it once it is known what became of it.
-func (c *Client) finish(ctx context.Context, k *kept) (ledger.Receipt, error) {
+func (c *Client) finish(ctx context.Context, k *outboxEntry) (ledger.TxReceipt, error) {
 	if c.Sent != nil {
 		defer c.Sent(k.tx)()
 	}
@@ -156,7 +156,7 @@ func (c *Client) finish(ctx context.Context, k *kept) (ledger.Receipt, error) {
 // again sends a transaction that an interrupted process has left and that does the same,
 // if there is one. What is decided is told and forgotten; one that can never be done any
 // more is as good as none.
-func (c *Client) again(ctx context.Context, key token.Key, body ledger.Body) (receipt ledger.Receipt, found bool, err error) {
+func (c *Client) again(ctx context.Context, key token.Key, body ledger.Body) (receipt ledger.TxReceipt, found bool, err error) {
 	if c.Outbox == nil {
 		return receipt, false, nil
 	}

@@ -17,8 +17,8 @@ var ErrChanged = errors.New("the input changed while it was being stored")
 // that computes the ID and the one that sends; the rest is encoded again.
 var keepBytes = 128 << 20 // a test makes it small
 
-// prepared is a blob that was encoded once: its commitment is known.
-type prepared struct {
+// encodedBlob is a blob that was encoded once: its commitment is known.
+type encodedBlob struct {
 	blob.Commitment
 	source Source
 	code   *redstuff.Code
@@ -29,7 +29,7 @@ type prepared struct {
 }
 
 // prepare is pass 1.
-func prepare(ctx context.Context, shape blob.Shape, src Source, progress func(encoded, handed int64)) (*prepared, error) {
+func prepare(ctx context.Context, shape blob.Shape, src Source, progress func(encoded, handed int64)) (*encodedBlob, error) {
 	l, err := shape.Layout(src.Size())
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func prepare(ctx context.Context, shape blob.Shape, src Source, progress func(en
 	if progress == nil {
 		progress = func(int64, int64) {}
 	}
-	p := &prepared{source: src, code: redstuff.For(shape), progress: progress}
+	p := &encodedBlob{source: src, code: redstuff.For(shape), progress: progress}
 	budget := keepBytes
 	p.Commitment, p.tree, err = p.code.Commit(ctx, l, r, 0, func(s *redstuff.Stripe) error {
 		progress(l.StripeOffset(s.Index())+l.StripeBytes(s.Index()), 0)
@@ -60,14 +60,14 @@ func prepare(ctx context.Context, shape blob.Shape, src Source, progress func(en
 	return p, nil
 }
 
-// shared is a stripe on its way to several members; the last one releases it.
-type shared struct {
+// sharedStripe is a stripe on its way to several members; the last one releases it.
+type sharedStripe struct {
 	*redstuff.Stripe
 	number uint32 // of the stripe in the blob
 	users  atomic.Int32
 }
 
-func (s *shared) done() {
+func (s *sharedStripe) done() {
 	if s.users.Add(-1) == 0 {
 		s.Release()
 	}
@@ -75,7 +75,7 @@ func (s *shared) done() {
 
 // stripes is pass 2: it gives every stripe that is wanted to each, in order. It may
 // be called again; what was kept in memory is encoded again then.
-func (p *prepared) stripes(ctx context.Context, wanted func(stripe uint32) bool, each func(*shared) error) error {
+func (p *encodedBlob) stripes(ctx context.Context, wanted func(stripe uint32) bool, each func(*sharedStripe) error) error {
 	kept := p.kept
 	p.kept = nil
 	for i, s := range kept {
@@ -84,7 +84,7 @@ func (p *prepared) stripes(ctx context.Context, wanted func(stripe uint32) bool,
 			s.Release()
 			continue
 		}
-		if err := each(&shared{Stripe: s, number: uint32(i)}); err != nil {
+		if err := each(&sharedStripe{Stripe: s, number: uint32(i)}); err != nil {
 			return err
 		}
 	}
@@ -115,6 +115,6 @@ func (p *prepared) stripes(ctx context.Context, wanted func(stripe uint32) bool,
 			s.Release()
 			return nil
 		}
-		return each(&shared{Stripe: s, number: number})
+		return each(&sharedStripe{Stripe: s, number: number})
 	})
 }

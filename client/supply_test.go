@@ -31,7 +31,7 @@ func (c changing) Open(offset int64) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(b[offset:])), nil
 }
 
-func prepared4(t *testing.T, budget int, src Source) *prepared {
+func prepared4(t *testing.T, budget int, src Source) *encodedBlob {
 	t.Helper()
 	old := keepBytes
 	keepBytes = budget
@@ -56,7 +56,7 @@ func TestWhatIsNotKeptIsEncodedAgainAlike(t *testing.T) {
 		p := prepared4(t, budget, changing{data, data, &n})
 		for _, skip := range []uint32{99, 0, 5} {
 			next := uint32(0)
-			err := p.stripes(context.Background(), func(s uint32) bool { return s != skip }, func(s *shared) error {
+			err := p.stripes(context.Background(), func(s uint32) bool { return s != skip }, func(s *sharedStripe) error {
 				if next == skip {
 					next++
 				}
@@ -84,7 +84,7 @@ func TestWhatNobodyWantsIsNotReadAgain(t *testing.T) {
 	data := make([]byte, 600_000)
 	n := 0
 	p := prepared4(t, 0, changing{data, nil, &n})
-	err := p.stripes(context.Background(), func(uint32) bool { return false }, func(*shared) error { return errors.New("given") })
+	err := p.stripes(context.Background(), func(uint32) bool { return false }, func(*sharedStripe) error { return errors.New("given") })
 	if err != nil || n != 1 {
 		t.Errorf("opened %d times, %v", n, err)
 	}
@@ -97,7 +97,7 @@ func TestAnInputThatChangesIsRefused(t *testing.T) {
 	n := 0
 	p := prepared4(t, 0, changing{data, other, &n})
 	given := uint32(0)
-	err := p.stripes(context.Background(), func(uint32) bool { return true }, func(s *shared) error { given++; return nil })
+	err := p.stripes(context.Background(), func(uint32) bool { return true }, func(s *sharedStripe) error { given++; return nil })
 	if !errors.Is(err, ErrChanged) {
 		t.Errorf("got %v", err)
 	}

@@ -38,7 +38,7 @@ type upload struct {
 	host  *p2p.Host
 	chain token.ChainID
 	d     committee
-	p     *prepared
+	p     *encodedBlob
 	lanes []*lane
 
 	streams atomic.Int64 // opened so far
@@ -50,14 +50,14 @@ type lane struct {
 	places  []blob.Place
 	link    *p2p.Link
 	out     *p2p.Outgoing
-	stripes chan *shared
+	stripes chan *sharedStripe
 	gone    chan struct{} // closed when the lane takes no more
 	err     error         // why it ended, once gone is closed
 	sent    int64         // bytes of fragments
 }
 
-// confirmed is a member's verified confirmation.
-type confirmed struct {
+// memberConfirmation is a member's verified confirmation.
+type memberConfirmation struct {
 	lane *lane
 	p2p.Confirmation
 }
@@ -69,11 +69,11 @@ var errTurned = errors.New("the epoch has turned during the upload")
 // errBusy is returned where members had no place for the upload, or gave it to another.
 var errBusy = errors.New("members of the committee are busy with other uploads")
 
-func newUpload(host *p2p.Host, chain token.ChainID, d committee, p *prepared) *upload {
+func newUpload(host *p2p.Host, chain token.ChainID, d committee, p *encodedBlob) *upload {
 	u := &upload{host: host, chain: chain, d: d, p: p}
 	for i, places := range d.Places(p.ID) {
 		if len(places) > 0 {
-			u.lanes = append(u.lanes, &lane{member: i, places: places, stripes: make(chan *shared, 2), gone: make(chan struct{})})
+			u.lanes = append(u.lanes, &lane{member: i, places: places, stripes: make(chan *sharedStripe, 2), gone: make(chan struct{})})
 		}
 	}
 	return u
@@ -240,7 +240,7 @@ func (s shortfall) Unwrap() []error { return []error{s.error, s.because} }
 func (u *upload) run(ctx context.Context) (epoch uint64, sigs map[int]token.BLSSignature, err error) {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
-	confirmations := make(chan confirmed, len(u.lanes))
+	confirmations := make(chan memberConfirmation, len(u.lanes))
 	var wg sync.WaitGroup
 	defer func() { cancel(); wg.Wait() }()
 
@@ -309,7 +309,7 @@ func (u *upload) supply(ctx context.Context) error {
 			close(l.stripes)
 		}
 	}()
-	return u.p.stripes(ctx, u.wanted, func(s *shared) error {
+	return u.p.stripes(ctx, u.wanted, func(s *sharedStripe) error {
 		s.users.Store(1) // ours
 		defer s.done()
 		for _, l := range u.lanes {
@@ -337,7 +337,7 @@ func (u *upload) wanted(stripe uint32) bool {
 	return false
 }
 
-func (u *upload) hand(ctx context.Context, l *lane, s *shared) bool {
+func (u *upload) hand(ctx context.Context, l *lane, s *sharedStripe) bool {
 	patience := time.NewTimer(slowest)
 	defer patience.Stop()
 	for {
@@ -359,7 +359,7 @@ func (u *upload) hand(ctx context.Context, l *lane, s *shared) bool {
 }
 
 // send drives one lane to its confirmation.
-func (u *upload) send(ctx context.Context, l *lane, confirmations chan<- confirmed) {
+func (u *upload) send(ctx context.Context, l *lane, confirmations chan<- memberConfirmation) {
 	stop := context.AfterFunc(ctx, l.link.Interrupt)
 	c, err := u.sendAll(l)
 	stop()
@@ -374,12 +374,12 @@ func (u *upload) send(ctx context.Context, l *lane, confirmations chan<- confirm
 	for s := range drain(l.stripes) {
 		s.done()
 	}
-	confirmations <- confirmed{lane: l, Confirmation: c}
+	confirmations <- memberConfirmation{lane: l, Confirmation: c}
 }
 
 // drain is what still lies in a lane that is gone.
-func drain(c chan *shared) func(func(*shared) bool) {
-	return func(yield func(*shared) bool) {
+func drain(c chan *sharedStripe) func(func(*sharedStripe) bool) {
+	return func(yield func(*sharedStripe) bool) {
 		for {
 			select {
 			case s, ok := <-c:
@@ -404,7 +404,7 @@ func (u *upload) sendAll(l *lane) (p2p.Confirmation, error) {
 	return l.out.Finish()
 }
 
-func (u *upload) sendStripe(l *lane, s *shared) error {
+func (u *upload) sendStripe(l *lane, s *sharedStripe) error {
 	if !l.out.Wants(s.number) {
 		return nil
 	}

@@ -233,7 +233,7 @@ func (x *examination) proofs(ctx context.Context) {
 		x.fail(checkProofs, err, "it needs some free space where the fragments lie")
 		return
 	}
-	t := o.Round(params, ShardsToExpect(params, nodes, has))
+	t := o.InRound(params, ShardsToExpect(params, nodes, has))
 	x.Proof = &t
 	x.add(judgeProofs(t))
 }

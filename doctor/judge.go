@@ -215,7 +215,7 @@ func judgeCapacity(declared, stored, free int64) Check {
 // dialback is the peers' attempts to dial one address of the node.
 type dialback struct {
 	address string
-	seen    []p2p.Seen // one per peer
+	seen    []p2p.AddressReport // one per peer
 }
 
 // dialbacks lists the attempts by address, for the addresses that a peer was asked to dial.

@@ -21,7 +21,7 @@ func TestWhatIsFoundIsJudged(t *testing.T) {
 		return ledger.Head{Height: 100, TimeMs: now.Add(-age).UnixMilli()}
 	}
 	block := time.Duration(p.BlockMs) * time.Millisecond
-	old, planned := ledger.Rules{Version: ledger.Newest + 1}, ledger.Rules{Version: 1, Planned: []ledger.Planned{{Epoch: 9, Version: ledger.Newest + 1}}}
+	old, planned := ledger.Rules{Version: ledger.Newest + 1}, ledger.Rules{Version: 1, Planned: []ledger.Plan{{Epoch: 9, Version: ledger.Newest + 1}}}
 	clocks := func(list ...time.Duration) Check { return judgeClock(list) }
 	disk := func(change func(*DiskSpeed)) Check {
 		d := DiskSpeed{Sync: time.Millisecond, WorstSync: time.Second, Write: 1 << 30, Read: time.Millisecond}
@@ -35,7 +35,7 @@ func TestWhatIsFoundIsJudged(t *testing.T) {
 	seen := func(list ...p2p.Reach) Check {
 		d := dialback{address: "/ip4/203.0.113.7/tcp/1"}
 		for _, r := range list {
-			d.seen = append(d.seen, p2p.Seen{Reach: r, Text: "why\x1b[2J"})
+			d.seen = append(d.seen, p2p.AddressReport{Reach: r, Text: "why\x1b[2J"})
 		}
 		return judgeDialback([]dialback{d}, "")
 	}
@@ -105,8 +105,8 @@ func TestWhatIsFoundIsJudged(t *testing.T) {
 }
 
 func TestPeersAttemptsAreToldByAddress(t *testing.T) {
-	reached, refused := p2p.Seen{Reach: p2p.Reached}, p2p.Seen{Reach: p2p.NotReached, Text: "refused"}
-	list := dialbacks(node.Surroundings{Addresses: []string{"a", "b", "nobody dialed"}, Seen: [][]p2p.Seen{{reached, refused}, {refused}, nil}})
+	reached, refused := p2p.AddressReport{Reach: p2p.Reached}, p2p.AddressReport{Reach: p2p.NotReached, Text: "refused"}
+	list := dialbacks(node.Surroundings{Addresses: []string{"a", "b", "nobody dialed"}, Seen: [][]p2p.AddressReport{{reached, refused}, {refused}, nil}})
 	if len(list) != 2 || list[0].address != "a" || list[1].address != "b" {
 		t.Fatalf("%+v", list)
 	}

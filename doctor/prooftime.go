@@ -32,8 +32,8 @@ type ProofTime struct {
 	Jitter   time.Duration `json:"jitter_ns"`   // part of Deadline that a node may wait before it sends
 }
 
-// Round is the time for a round in which the node proves a number of shards.
-func (o OpeningTime) Round(p ledger.Params, shards int) ProofTime {
+// InRound is the time for a round in which the node proves a number of shards.
+func (o OpeningTime) InRound(p ledger.Params, shards int) ProofTime {
 	if !p.Challenged || p.Challenge.Draws() == 0 {
 		return ProofTime{Shards: shards}
 	}

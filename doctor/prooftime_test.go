@@ -15,7 +15,7 @@ func TestARoundIsReckonedForAllShards(t *testing.T) {
 	p.Challenged = true
 	o := OpeningTime{Prove: time.Millisecond, Verify: 100 * time.Microsecond}
 	draws := p.Challenge.Draws()
-	got := o.Round(p, 12)
+	got := o.InRound(p, 12)
 	deadline := time.Duration(p.Challenge.Deadline*p.BlockMs) * time.Millisecond
 	want := ProofTime{Shards: 12, Prove: time.Duration(12*draws) * time.Millisecond, Verify: time.Duration(100*p.Shards*draws) * time.Microsecond, Deadline: deadline, Jitter: deadline / 6}
 	if got != want {
@@ -25,11 +25,11 @@ func TestARoundIsReckonedForAllShards(t *testing.T) {
 		t.Error(err)
 	}
 	p.BlockMs = 1
-	if err := o.Round(p, 12).Enough(); !errors.Is(err, ErrMargin) || !strings.Contains(err.Error(), "at least 2.0x") {
+	if err := o.InRound(p, 12).Enough(); !errors.Is(err, ErrMargin) || !strings.Contains(err.Error(), "at least 2.0x") {
 		t.Errorf("a deadline of %d ms: %v", p.Challenge.Deadline, err)
 	}
 	p.Challenged = false
-	if err := o.Round(p, 12).Enough(); err != nil {
+	if err := o.InRound(p, 12).Enough(); err != nil {
 		t.Errorf("where nothing is asked: %v", err)
 	}
 }

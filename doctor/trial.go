@@ -169,7 +169,7 @@ func (t *trial) keep(ctx context.Context, s *redstuff.Stripe, path []blob.Hash, 
 	}
 	var pieces []store.Piece
 	for _, axis := range []blob.Axis{blob.Row, blob.Column} {
-		fragment, err := roots.Possess(axis, s.AppendFragment(nil, axis, place), t.code)
+		fragment, err := roots.VerifyFull(axis, s.AppendFragment(nil, axis, place), t.code)
 		if err != nil {
 			return err
 		}
@@ -216,7 +216,7 @@ func (t *trial) cold() error {
 // answer puts a question to a shard, and returns the times to prove and to check the answer.
 func (t *trial) answer(s blob.Shard, round uint64) (prove, verify time.Duration, err error) {
 	key := token.KeyFromSeed([32]byte{1}) // the proof goes nowhere
-	ask := challenge.New(t.params.Challenge, "trial", challenge.Round{Round: round}, blob.Leaf([]byte{byte(round)}), []challenge.Draw{{Blob: t.c.ID}}, s, func(blob.ID) blob.Commitment { return t.c })
+	ask := challenge.New(t.params.Challenge, "trial", challenge.RoundID{Round: round}, blob.Leaf([]byte{byte(round)}), []challenge.Draw{{Blob: t.c.ID}}, s, func(blob.ID) blob.Commitment { return t.c })
 	begin := time.Now()
 	proof, err := ask.Prove(key, t.store, t.code)
 	if err != nil {

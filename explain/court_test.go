@@ -122,7 +122,7 @@ func (c *court) rounds(n int, faults ...ledger.Fault) {
 		for !c.lastOfRound() {
 			c.advance()
 		}
-		r := staking.Round{Void: c.void}
+		r := staking.RoundResult{Void: c.void}
 		for _, id := range must(c.view().Committee(c.head().Epoch)).Holder {
 			o, known := c.fate[id]
 			if !known {
@@ -130,7 +130,7 @@ func (c *court) rounds(n int, faults ...ledger.Fault) {
 			}
 			r.Outcomes = append(r.Outcomes, o)
 		}
-		if _, err := c.l.Run(ledger.Block{Rounds: []staking.Round{r}, Faults: faults}); err != nil {
+		if _, err := c.l.Run(ledger.Block{Rounds: []staking.RoundResult{r}, Faults: faults}); err != nil {
 			c.t.Fatal(err)
 		}
 		faults = nil
@@ -149,7 +149,7 @@ func (c *court) epoch(faults ...ledger.Fault) {
 	e := c.head().Epoch
 	c.rounds(int(c.g.Params.RoundsPerEpoch), faults...)
 	c.toEpoch(e + 1)
-	if a := must(c.view().Audit()); !a.Balanced() {
+	if a := must(c.view().TrialBalance()); !a.Balanced() {
 		c.t.Fatalf("money was made or lost: %+v", a)
 	}
 }

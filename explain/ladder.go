@@ -10,9 +10,9 @@ func (r records) enough() bool { return 2*r.b.Judged >= r.b.Rounds }
 
 // conduct is the node's conduct in the epoch, together with the epochs before that had too
 // few judged rounds to be judged alone.
-func (r records) conduct() staking.Conduct {
+func (r records) conduct() staking.Performance {
 	s := r.s
-	return s.Past.Gather(staking.Conduct{Credit: s.Credit, Enough: r.enough(), Judging: r.b.Judged, Rounds: r.b.Rounds, Late: s.Late,
+	return s.Past.Gather(staking.Performance{Credit: s.Credit, Enough: r.enough(), Judging: r.b.Judged, Rounds: r.b.Rounds, Late: s.Late,
 		Lies: s.Lies, RecentLies: s.RecentLies, FalseVotes: s.FalseVotes, DoubleSlash: s.DoubleSlash})
 }
 
@@ -24,7 +24,7 @@ func below(proven, judged, bps uint64) bool { return proven*staking.Whole < judg
 
 // lacks is rung 10: the node proved less than ProveBps of its shard-rounds in each of two
 // epochs, or less than four fifths of that in both together.
-func lacks(l staking.Ladder, k staking.Conduct, past staking.Past) bool {
+func lacks(l staking.Ladder, k staking.Performance, past staking.Past) bool {
 	if k.Judged == 0 || past.Judged == 0 {
 		return false
 	}
@@ -40,7 +40,7 @@ type rung struct {
 
 // climb is the verdict on a node's conduct: the most expensive of all rungs that it
 // reaches, the higher number where two cost the same, and the effects of them all.
-func climb(l staking.Ladder, k staking.Conduct, past staking.Past, awayBefore [2]bool) (v staking.Verdict) {
+func climb(l staking.Ladder, k staking.Performance, past staking.Past, awayBefore [2]bool) (v staking.Verdict) {
 	var reached []rung
 	if k.Enough {
 		if below(k.Proven, k.Judged, l.PassBps) {

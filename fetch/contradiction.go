@@ -44,7 +44,7 @@ func (s StripeList) evidence() redstuff.Evidence {
 // rows that do not lead to the committed fragment of place lost. The rows determine
 // all columns. If a column misses its committed root, the proof shows that column;
 // otherwise the columns' symbols contradict the lost row, and the proof shows those.
-func (r *recovery) contradiction(i int, rows []blob.Verified, lost blob.Place) (redstuff.BadEncoding, error) {
+func (r *recovery) contradiction(i int, rows []blob.VerifiedFragment, lost blob.Place) (redstuff.BadEncoding, error) {
 	code, list := redstuff.For(r.d.Shape), r.lists[i]
 	seg := r.c.Layout.StripeSeg(list.Stripe())
 	var cells []blob.Opening // the symbols of the lost row, each opened in its column
@@ -53,7 +53,7 @@ func (r *recovery) contradiction(i int, rows []blob.Verified, lost blob.Place) (
 		if err != nil {
 			return redstuff.BadEncoding{}, err
 		}
-		if _, err := list.At(j).Possess(blob.Column, data, code); errors.Is(err, blob.ErrMismatch) {
+		if _, err := list.At(j).VerifyFull(blob.Column, data, code); errors.Is(err, blob.ErrMismatch) {
 			return r.badColumn(i, rows, j)
 		} else if err != nil {
 			return redstuff.BadEncoding{}, err
@@ -68,7 +68,7 @@ func (r *recovery) contradiction(i int, rows []blob.Verified, lost blob.Place) (
 }
 
 // badColumn proves that the rows' symbols contradict a committed column.
-func (r *recovery) badColumn(i int, rows []blob.Verified, column blob.Place) (redstuff.BadEncoding, error) {
+func (r *recovery) badColumn(i int, rows []blob.VerifiedFragment, column blob.Place) (redstuff.BadEncoding, error) {
 	code, list := redstuff.For(r.d.Shape), r.lists[i]
 	seg := r.c.Layout.StripeSeg(list.Stripe())
 	var cells []blob.Opening
@@ -86,7 +86,7 @@ func (r *recovery) badColumn(i int, rows []blob.Verified, column blob.Place) (re
 // symbols led to, and asks each to prove its symbol. A member that cannot prove it is
 // blamed. A proof shows a cell with one value in its row and another in its column:
 // then the blob is badly encoded, and the error says so.
-func (r *recovery) examine(ctx context.Context, i int, answers map[blob.Place]claim, truth []blob.Possession) error {
+func (r *recovery) examine(ctx context.Context, i int, answers map[blob.Place]claim, truth []blob.FullFragment) error {
 	code, stripe := redstuff.For(r.d.Shape), r.from+uint32(i)
 	seg := r.c.Layout.StripeSeg(int(stripe))
 	for from, given := range answers {

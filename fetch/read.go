@@ -114,10 +114,10 @@ func joinRows(c blob.Commitment, stripe uint32, rows map[blob.Place]fragment) ([
 
 func decodeRows(dst []byte, c blob.Commitment, stripe uint32, rows map[blob.Place]fragment) ([]byte, error) {
 	witnesses := make(map[blob.Place]blob.Witness, len(rows))
-	fragments := make([]blob.Verified, 0, len(rows))
+	fragments := make([]blob.VerifiedFragment, 0, len(rows))
 	for p, row := range rows {
 		witnesses[p] = row.witness
-		fragments = append(fragments, row.Verified)
+		fragments = append(fragments, row.VerifiedFragment)
 	}
 	list, err := proveList(c, stripe, witnesses)
 	if err != nil {

@@ -41,7 +41,7 @@ func (f *Fetcher) Lists(ctx context.Context, d *Directory, c blob.Commitment, fr
 //
 // Errors: a BadEncodingError, with its proof, where the blob contradicts its
 // commitments; otherwise as for Read.
-func (f *Fetcher) Recover(ctx context.Context, d *Directory, lists []StripeList, axis blob.Axis, lost []blob.Place, whole bool) ([][]blob.Possession, error) {
+func (f *Fetcher) Recover(ctx context.Context, d *Directory, lists []StripeList, axis blob.Axis, lost []blob.Place, whole bool) ([][]blob.FullFragment, error) {
 	r := recovery{f: f, d: d, c: lists[0].Commitment(), lists: lists, axis: axis, lost: lost,
 		from: uint32(lists[0].Stripe()), to: uint32(lists[0].Stripe() + len(lists))}
 	out, err := r.fromSymbols(ctx)
@@ -91,12 +91,12 @@ func (r *recovery) indices() []int {
 
 // fromSymbols rebuilds from symbols without proofs. A stripe whose rebuilt fragment
 // misses its root is rebuilt from proven symbols, and then the liar is looked for.
-func (r *recovery) fromSymbols(ctx context.Context) ([][]blob.Possession, error) {
+func (r *recovery) fromSymbols(ctx context.Context) ([][]blob.FullFragment, error) {
 	answers, err := gather(ctx, r.f, r.d, r.c.ID, r.from, r.to, r.others(), r.needed(), r.claimedSymbols())
 	if err != nil {
 		return nil, err
 	}
-	out := make([][]blob.Possession, len(r.lists))
+	out := make([][]blob.FullFragment, len(r.lists))
 	err = inParallel(len(out), func(i int) error {
 		var err error
 		if out[i], err = r.rebuild(i, answers[i]); !errors.Is(err, blob.ErrMismatch) {
@@ -140,9 +140,9 @@ func (r *recovery) claimedSymbols() query[claim] {
 
 // rebuild computes the lost fragments of stripe i of the run and checks all N leaves
 // of each.
-func (r *recovery) rebuild(i int, answers map[blob.Place]claim) ([]blob.Possession, error) {
+func (r *recovery) rebuild(i int, answers map[blob.Place]claim) ([]blob.FullFragment, error) {
 	code, seg := redstuff.For(r.d.Shape), r.c.Layout.StripeSeg(int(r.from)+i)
-	out := make([]blob.Possession, len(r.lost))
+	out := make([]blob.FullFragment, len(r.lost))
 	for n, p := range r.lost {
 		var at []int
 		var symbols [][]byte
@@ -153,7 +153,7 @@ func (r *recovery) rebuild(i int, answers map[blob.Place]claim) ([]blob.Possessi
 		if err != nil {
 			return nil, err
 		}
-		if out[n], err = r.lists[i].At(p).Possess(r.axis, data, code); err != nil {
+		if out[n], err = r.lists[i].At(p).VerifyFull(r.axis, data, code); err != nil {
 			return nil, err
 		}
 	}
@@ -162,13 +162,13 @@ func (r *recovery) rebuild(i int, answers map[blob.Place]claim) ([]blob.Possessi
 
 // proven rebuilds stripe i of the run from proven symbols, after claimed symbols did
 // not lead to the committed roots. gather blames a member that sends a wrong one.
-func (r *recovery) proven(ctx context.Context, i int) ([]blob.Possession, error) {
+func (r *recovery) proven(ctx context.Context, i int) ([]blob.FullFragment, error) {
 	stripe := r.from + uint32(i)
 	answers, err := gather(ctx, r.f, r.d, r.c.ID, stripe, stripe+1, r.others(), r.needed(), provenSymbols(r.c, r.axis.Cross(), r.indices()))
 	if err != nil {
 		return nil, err
 	}
-	out := make([]blob.Possession, len(r.lost))
+	out := make([]blob.FullFragment, len(r.lost))
 	for n, p := range r.lost {
 		// One order for both: the proof of bad encoding shows the very symbols that missed.
 		var symbols []blob.Symbol
@@ -189,17 +189,17 @@ func (r *recovery) proven(ctx context.Context, i int) ([]blob.Possession, error)
 }
 
 // fromRows rebuilds from k1 whole rows of each stripe.
-func (r *recovery) fromRows(ctx context.Context) ([][]blob.Possession, error) {
+func (r *recovery) fromRows(ctx context.Context) ([][]blob.FullFragment, error) {
 	rows, err := gather(ctx, r.f, r.d, r.c.ID, r.from, r.to, r.others(), r.d.Shape.K1, fragmentsOf(r.c, blob.Row))
 	if err != nil {
 		return nil, err
 	}
 	code := redstuff.For(r.d.Shape)
-	out := make([][]blob.Possession, len(r.lists))
+	out := make([][]blob.FullFragment, len(r.lists))
 	err = inParallel(len(out), func(i int) error {
-		var have []blob.Verified
+		var have []blob.VerifiedFragment
 		for _, p := range slices.Sorted(maps.Keys(rows[i])) {
-			have = append(have, rows[i][p].Verified)
+			have = append(have, rows[i][p].VerifiedFragment)
 		}
 		have = have[:r.d.Shape.K1]
 		for _, p := range r.lost {
@@ -207,7 +207,7 @@ func (r *recovery) fromRows(ctx context.Context) ([][]blob.Possession, error) {
 			if err != nil {
 				return err
 			}
-			kept, err := r.lists[i].At(p).Possess(r.axis, data, code)
+			kept, err := r.lists[i].At(p).VerifyFull(r.axis, data, code)
 			if errors.Is(err, blob.ErrMismatch) {
 				return accuse(r.contradiction(i, have, p))
 			}

@@ -9,7 +9,7 @@ import (
 
 // fragment is a verified fragment with the witness that came with it.
 type fragment struct {
-	blob.Verified
+	blob.VerifiedFragment
 	witness blob.Witness
 }
 

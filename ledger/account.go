@@ -30,8 +30,8 @@ type Account struct {
 // doors of mempools.
 const OutcomesKept = 2 * (NonceWindow + 1)
 
-// Outcome is what became of a signed transaction.
-type Outcome struct {
+// TxOutcome is what became of a signed transaction.
+type TxOutcome struct {
 	Nonce  uint64
 	Tx     blob.Hash // only the first outcomeHash bytes are kept
 	Height uint64    // of the block that held it
@@ -45,7 +45,7 @@ const (
 )
 
 // note adds an outcome, and drops the oldest beyond OutcomesKept.
-func (a *Account) note(o Outcome) {
+func (a *Account) note(o TxOutcome) {
 	kept := a.Recent[max(0, len(a.Recent)-(OutcomesKept-1)*outcomeBytes):]
 	out := make([]byte, 0, len(kept)+outcomeBytes)
 	out = append(out, kept...)
@@ -57,9 +57,9 @@ func (a *Account) note(o Outcome) {
 
 // Outcomes are those that the account holds, oldest first. Each Tx has its first 16
 // bytes; the rest is zero.
-func (a Account) Outcomes() (out []Outcome) {
+func (a Account) Outcomes() (out []TxOutcome) {
 	for b := a.Recent; len(b) >= outcomeBytes; b = b[outcomeBytes:] {
-		o := Outcome{Nonce: binary.BigEndian.Uint64(b), Height: binary.BigEndian.Uint64(b[8+outcomeHash:]), Code: Code(binary.BigEndian.Uint16(b[16+outcomeHash:]))}
+		o := TxOutcome{Nonce: binary.BigEndian.Uint64(b), Height: binary.BigEndian.Uint64(b[8+outcomeHash:]), Code: Code(binary.BigEndian.Uint16(b[16+outcomeHash:]))}
 		copy(o.Tx[:outcomeHash], b[8:])
 		out = append(out, o)
 	}
@@ -68,7 +68,7 @@ func (a Account) Outcomes() (out []Outcome) {
 
 // OutcomeOf is what became of the transaction that used a nonce; ok is false where the
 // account holds none for that nonce.
-func (a Account) OutcomeOf(nonce uint64) (o Outcome, ok bool) {
+func (a Account) OutcomeOf(nonce uint64) (o TxOutcome, ok bool) {
 	for _, o := range a.Outcomes() {
 		if o.Nonce == nonce {
 			return o, true
@@ -78,7 +78,9 @@ func (a Account) OutcomeOf(nonce uint64) (o Outcome, ok bool) {
 }
 
 // Is says whether the outcome is that of a transaction.
-func (o Outcome) Is(tx blob.Hash) bool { return [outcomeHash]byte(o.Tx[:]) == [outcomeHash]byte(tx[:]) }
+func (o TxOutcome) Is(tx blob.Hash) bool {
+	return [outcomeHash]byte(o.Tx[:]) == [outcomeHash]byte(tx[:])
+}
 
 // Unused says whether a transaction may use n.
 func (a Account) Unused(n uint64) bool {

@@ -47,11 +47,11 @@ func (b Answer) plan(x *exec, _ Tx) (plan, error) {
 		return plan{}, fmt.Errorf("shard %d, round %d: an answer counted until block %d: %w", b.Shard, b.Ordinal, d.AnswerBy, ErrNoDispute)
 	}
 	// A proof that held once holds for good, whichever account is paid for it.
-	if hash := TxHash(Unsigned(Answer{Ordinal: b.Ordinal, Shard: b.Shard, Proof: b.Proof})); !x.seen.has(hash) {
+	if hash := TxHash(Unsigned(Answer{Ordinal: b.Ordinal, Shard: b.Shard, Proof: b.Proof})); !x.verified.has(hash) {
 		if err := x.verifyAnswer(b); err != nil {
 			return plan{}, fmt.Errorf("shard %d, round %d: %w: %w", b.Shard, b.Ordinal, ErrAnswer, err)
 		}
-		x.seen.add(hash)
+		x.verified.add(hash)
 	}
 	return plan{subject: string(KeyDispute(b.Ordinal, b.Shard)), apply: func() {
 		at := disputeAt{d.AnswerBy, b.Ordinal, b.Shard}

@@ -67,7 +67,7 @@ func (x *anything) begin() {
 		m := x.manifest(50+i, 1000+i)
 		x.manifests, x.ids = append(x.manifests, m), append(x.ids, m.ID())
 	}
-	s := challenge.Signed{Round: challenge.Round{}, Shard: 1, Beacon: blob.Hash{1}}
+	s := challenge.Signed{Round: challenge.RoundID{}, Shard: 1, Beacon: blob.Hash{1}}
 	lie := challenge.Falsehood{Signed: s, Signature: x.secrets[0].Key().Sign(s.Message(x.l.ChainID()))}
 	x.proofs = append(x.proofs, lie.Encode())
 	x.twinKV = state.NewMemory()

@@ -6,14 +6,14 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// Audit adds up all the money of the ledger. It reads every account and pool, and
+// TrialBalance adds up all the money of the ledger. It reads every account and pool, and
 // is for checkers, not for blocks.
-type Audit struct {
+type TrialBalance struct {
 	Accounts, Pools, Buckets, Carry, Escrow, Allowances, Subsidy, Insurance, Repair, Disputes, Burned, Total token.Amount
 }
 
 // Balanced says that no FROST was made or lost.
-func (a Audit) Balanced() bool {
+func (a TrialBalance) Balanced() bool {
 	sum := token.Amount(0)
 	for _, part := range []token.Amount{a.Accounts, a.Pools, a.Buckets, a.Carry, a.Escrow, a.Allowances, a.Subsidy, a.Insurance, a.Repair, a.Disputes, a.Burned} {
 		var err error
@@ -24,8 +24,8 @@ func (a Audit) Balanced() bool {
 	return sum == a.Total
 }
 
-// Audit adds up all the money there is.
-func (v View) Audit() (a Audit, err error) {
+// TrialBalance adds up all the money there is.
+func (v View) TrialBalance() (a TrialBalance, err error) {
 	s, err := v.Supply()
 	if err != nil {
 		return a, err

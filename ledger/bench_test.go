@@ -90,7 +90,7 @@ func BenchmarkRenewals(b *testing.B) {
 		register = append(register, w.sign(k, RegisterBlob{Manifest: m, Epochs: 1, Owner: alice.Address(), Allowance: 100 * token.WAL, HighestPrice: 1 << 40}))
 		w.nonces[k.Address()]++
 		body := Certify{Blob: m.ID()}
-		w.l.machine.seen.add(TxHash(Unsigned(body)))
+		w.l.machine.verified.add(TxHash(Unsigned(body)))
 		certify = append(certify, Unsigned(body))
 	}
 	w.block(register)

@@ -146,7 +146,7 @@ func (b Certify) plan(x *exec, _ Tx) (plan, error) {
 		return plan{}, fmt.Errorf("%w: %w", ErrCertificate, err)
 	}
 	// What was found once stays true: keys and shards of a committee in force never change.
-	err = x.seen.once(TxHash(Unsigned(b)), func() error {
+	err = x.verified.once(TxHash(Unsigned(b)), func() error {
 		return b.Certificate.Verify(x.chain, b.Blob, committee.Certifiers(), x.p.Shards, x.keys)
 	})
 	if err != nil {

@@ -18,7 +18,7 @@ type Bundle struct {
 	_         struct{} `cbor:",toarray"`
 	Chain     token.ChainID
 	Kind      FaultKind
-	Round     challenge.Round
+	Round     challenge.RoundID
 	Ordinal   uint64
 	T         uint64 // height of the draw
 	Shard     blob.Shard

@@ -203,8 +203,8 @@ func (c *chaos) moods() {
 	}
 }
 
-func (c *chaos) round(committee Committee) staking.Round {
-	r := staking.Round{Void: c.r.Intn(40) == 0}
+func (c *chaos) round(committee Committee) staking.RoundResult {
+	r := staking.RoundResult{Void: c.r.Intn(40) == 0}
 	for _, id := range committee.Holder {
 		o := staking.Passed
 		pass, moody := c.temper[id]

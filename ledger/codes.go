@@ -86,8 +86,8 @@ func Refused(err error) bool {
 	return errors.As(err, &r)
 }
 
-// Receipt is what became of a transaction.
-type Receipt struct {
+// TxReceipt is what became of a transaction.
+type TxReceipt struct {
 	_      struct{} `cbor:",toarray"`
 	Height uint64   // of the block that holds it
 	Code   Code     // 0: it was done
@@ -95,7 +95,7 @@ type Receipt struct {
 }
 
 // Err is nil for success, else an error that Is the refusal and says what the log says.
-func (r Receipt) Err() error {
+func (r TxReceipt) Err() error {
 	if r.Code == 0 {
 		return nil
 	}

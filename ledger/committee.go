@@ -146,10 +146,10 @@ func decodeCommittee(epoch uint64, raw []byte) (Committee, error) {
 // what is kept is used for the very same bytes alone.
 type committees struct {
 	mu   sync.Mutex // guards kept
-	kept map[uint64]decoded
+	kept map[uint64]decodedCommittee
 }
 
-type decoded struct {
+type decodedCommittee struct {
 	raw []byte
 	c   Committee
 }
@@ -172,7 +172,7 @@ func (k *committees) of(v View, epoch uint64) (Committee, error) {
 		}
 		d.raw = bytes.Clone(raw)
 		if len(k.kept) >= 4 || k.kept == nil {
-			k.kept = map[uint64]decoded{}
+			k.kept = map[uint64]decodedCommittee{}
 		}
 		k.kept[epoch] = d
 	}

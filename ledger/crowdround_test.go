@@ -20,7 +20,7 @@ func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
 		}
 		x.p.Challenged, x.p.Challenge = true, challenge.Default()
 		x.head.Height = x.at
-		r := RoundState{Round: challenge.Round{}, Ordinal: 7, T: 20, Over: true, Drawn: true, Ready: make([]byte, (nodes+7)/8), Passed: make([]byte, (nodes+7)/8)}
+		r := RoundState{Round: challenge.RoundID{}, Ordinal: 7, T: 20, Over: true, Drawn: true, Ready: make([]byte, (nodes+7)/8), Passed: make([]byte, (nodes+7)/8)}
 		for i := range 32 {
 			r.Drawings = append(r.Drawings, Drawing{Manifest: w.manifest(i, 1000)})
 		}

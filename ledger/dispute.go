@@ -101,7 +101,7 @@ func (x *exec) disputable(b Dispute) error {
 }
 
 // DisputableUntil is the last block in which a round of the head's epoch can be disputed.
-func (p Params) DisputableUntil(h Head, r challenge.Round) uint64 {
+func (p Params) DisputableUntil(h Head, r challenge.RoundID) uint64 {
 	start := h.EpochStart + r.Round*p.RoundBlocks
 	end := min(start+(1+p.Challenge.DisputeRounds)*p.RoundBlocks-1, h.EpochEnd)
 	return end - min(end, challenge.Tail+p.Challenge.AnswerBlocks(p.RoundBlocks))
@@ -212,7 +212,7 @@ func (x *exec) blame(c Committee, r RoundState, shard blob.Shard, d DisputeRecor
 	b := x.bundle(c, r, FalseVote, shard)
 	b.Dispute = d
 	for _, v := range r.Votes {
-		if (challenge.Vote{Yes: v.Yes}).Yea(int(shard)) {
+		if (challenge.Attestation{Yes: v.Yes}).Yea(int(shard)) {
 			b.Voters = append(b.Voters, c.Nodes[v.Node].ID)
 		}
 	}

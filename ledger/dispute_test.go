@@ -16,7 +16,7 @@ import (
 // archive is all fragments of some blobs, for those who are to prove them.
 type archive struct {
 	code      *redstuff.Code
-	fragments map[blob.Position]blob.Verified
+	fragments map[blob.Position]blob.VerifiedFragment
 	witnesses map[blob.Position]blob.Witness
 }
 
@@ -25,7 +25,7 @@ func (a *arena) fill(k *archive, size int, seed int64) {
 	a.t.Helper()
 	shape := ok(a.world, must(a.g.Params.Shape()), nil)
 	if k.code == nil {
-		*k = archive{redstuff.For(shape), map[blob.Position]blob.Verified{}, map[blob.Position]blob.Witness{}}
+		*k = archive{redstuff.For(shape), map[blob.Position]blob.VerifiedFragment{}, map[blob.Position]blob.Witness{}}
 	}
 	l := must(shape.Layout(int64(size)))
 	data := make([]byte, size)
@@ -40,8 +40,8 @@ func (a *arena) fill(k *archive, size int, seed int64) {
 			ok(a.world, roots, err)
 			k.witnesses[blob.Position{Blob: c.ID, Stripe: uint32(i), Place: p}] = w
 			for _, axis := range []blob.Axis{blob.Row, blob.Column} {
-				v, err := roots.Possess(axis, s.AppendFragment(nil, axis, p), k.code)
-				k.fragments[ok(a.world, v, err).Position()] = v.Verified
+				v, err := roots.VerifyFull(axis, s.AppendFragment(nil, axis, p), k.code)
+				k.fragments[ok(a.world, v, err).Position()] = v.VerifiedFragment
 			}
 		}
 		s.Release()
@@ -53,7 +53,7 @@ func (a *arena) fill(k *archive, size int, seed int64) {
 	}
 }
 
-func (k *archive) Fragment(at blob.Position) (blob.Verified, error) {
+func (k *archive) Fragment(at blob.Position) (blob.VerifiedFragment, error) {
 	v, ok := k.fragments[at]
 	if !ok {
 		return v, errors.New("not there")
@@ -98,7 +98,7 @@ func (a *arena) came(raw []byte) error {
 	a.t.Helper()
 	r := a.step(raw).Txs[0]
 	a.balanced()
-	return Receipt{Code: r.Code, Log: r.Log}.Err()
+	return TxReceipt{Code: r.Code, Log: r.Log}.Err()
 }
 
 func (a *arena) dispute(ordinal uint64, s blob.Shard) DisputeRecord {

@@ -30,8 +30,8 @@ func (x *exec) opens(last RoundState) bool {
 }
 
 // present is the round that the block's height is in.
-func (x *exec) present() challenge.Round {
-	return challenge.Round{Epoch: x.epoch(), Round: (x.head.Height - x.head.EpochStart) / x.p.RoundBlocks}
+func (x *exec) present() challenge.RoundID {
+	return challenge.RoundID{Epoch: x.epoch(), Round: (x.head.Height - x.head.EpochStart) / x.p.RoundBlocks}
 }
 
 // ordinal counts the rounds of the chain.

@@ -85,7 +85,7 @@ func (x *exec) nodes() (out []NodeRecord) {
 func (x *exec) candidates() (out []staking.Candidate) {
 	perShard := x.perShard()
 	for _, n := range x.nodes() {
-		p, standing := x.pool(n.ID), sure(x.view().Standing(n.ID))
+		p, standing := x.pool(n.ID), sure(x.view().Sanctions(n.ID))
 		if n.Out || standing.Moves(x.epoch()) || !x.p.Staking.Seated(p) {
 			continue
 		}
@@ -105,7 +105,7 @@ func (x *exec) badness(id staking.NodeID) uint64 {
 	if sure(n, err).Out {
 		return 1 << 20
 	}
-	if s := sure(x.view().Standing(id)); s.Moves(x.epoch()) {
+	if s := sure(x.view().Sanctions(id)); s.Moves(x.epoch()) {
 		return s.Badness
 	}
 	return 0

@@ -17,14 +17,14 @@ import (
 // exec runs rules over an overlay. A failing disk is no fault of a transaction: it
 // stops the block through readFailure.
 type exec struct {
-	o     *state.Overlay
-	p     Params
-	chain token.ChainID
-	name  string
-	head  Head
-	at    uint64 // height of the block in which transactions are done
-	seen  *seen
-	keys  *token.BLSKeys
+	o        *state.Overlay
+	p        Params
+	chain    token.ChainID
+	name     string
+	head     Head
+	at       uint64 // height of the block in which transactions are done
+	verified *verifyCache
+	keys     *token.BLSKeys
 	// roomier says that a node has declared more capacity: what may be promised is
 	// weighed once, after the block's transactions.
 	roomier    bool
@@ -263,7 +263,7 @@ type prover interface {
 
 // signatures checks what depends on the transaction's bytes alone, once.
 func (x *exec) signatures(hash blob.Hash, tx Tx, body Body) error {
-	return x.seen.once(hash, func() error {
+	return x.verified.once(hash, func() error {
 		if err := tx.Signer.Verify(tx.message(x.chain), tx.Signature); err != nil {
 			return fmt.Errorf("%s of %s: %w", tx.Kind, tx.Signer.Address(), ErrSignature)
 		}
@@ -315,7 +315,7 @@ func (x *exec) charge(a admission, code Code) {
 		acc.Balance = must(acc.Balance.Sub(a.plan.cost))
 	}
 	acc.Use(a.tx.Nonce)
-	acc.note(Outcome{Nonce: a.tx.Nonce, Tx: a.hash, Height: x.at, Code: code})
+	acc.note(TxOutcome{Nonce: a.tx.Nonce, Tx: a.hash, Height: x.at, Code: code})
 	x.put(KeyAccount(payer), acc)
 	x.supply(func(s *Supply) { s.Carry = must(s.Carry.Add(a.tx.Fee)) })
 }

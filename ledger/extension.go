@@ -18,13 +18,13 @@ type VoteExtension struct {
 
 // Wants is what a block and the votes on it are to carry for the challenges.
 type Wants struct {
-	Round  challenge.Round // that the rest is about
-	Reveal bool            // votes on this block carry a reveal for Round
-	Attest bool            // votes on this block carry an attestation for Round
-	Closer staking.NodeID  // whose vote on this block carries its part of the beacon; zero: no node's
-	Turn   uint64          // of Closer
-	Carry  bool            // this block begins with the extensions of the votes on the last block
-	Last   bool            // and its proposer signs challenge.LastMessage for Round
+	Round  challenge.RoundID // that the rest is about
+	Reveal bool              // votes on this block carry a reveal for Round
+	Attest bool              // votes on this block carry an attestation for Round
+	Closer staking.NodeID    // whose vote on this block carries its part of the beacon; zero: no node's
+	Turn   uint64            // of Closer
+	Carry  bool              // this block begins with the extensions of the votes on the last block
+	Last   bool              // and its proposer signs challenge.LastMessage for Round
 }
 
 // Wants is what the block of a height is to carry, by the committed state of the height

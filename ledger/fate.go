@@ -20,7 +20,7 @@ var ErrForgotten = errors.New("the account has used the transaction's nonce, and
 // its own proof by its effect, which another sender may have caused.
 //
 // Of a receipt that a refusal gives Height is 0 where no block held the transaction.
-func (v View) Fate(raw []byte) (r Receipt, known bool, err error) {
+func (v View) Fate(raw []byte) (r TxReceipt, known bool, err error) {
 	tx, body, err := DecodeTx(raw)
 	if err != nil {
 		return r, false, err
@@ -48,16 +48,16 @@ func (v View) Fate(raw []byte) (r Receipt, known bool, err error) {
 	return r, false, fmt.Errorf("%s: its effect is not known to this program", tx.Kind)
 }
 
-func done(height uint64, is bool, err error) (Receipt, bool, error) {
-	return Receipt{Height: height}, is && err == nil, err
+func done(height uint64, is bool, err error) (TxReceipt, bool, error) {
+	return TxReceipt{Height: height}, is && err == nil, err
 }
 
-func never(why *Refusal, format string, args ...any) (Receipt, bool, error) {
-	return Receipt{Code: why.Code, Log: fmt.Sprintf(format, args...) + ": " + why.Text}, true, nil
+func never(why *Refusal, format string, args ...any) (TxReceipt, bool, error) {
+	return TxReceipt{Code: why.Code, Log: fmt.Sprintf(format, args...) + ": " + why.Text}, true, nil
 }
 
 // fateOf is that of a signed transaction.
-func (v View) fateOf(tx Tx, hash blob.Hash) (r Receipt, known bool, err error) {
+func (v View) fateOf(tx Tx, hash blob.Hash) (r TxReceipt, known bool, err error) {
 	// The head first: an account that is read later is as new at least.
 	h, err := v.Head()
 	if err != nil {
@@ -71,7 +71,7 @@ func (v View) fateOf(tx Tx, hash blob.Hash) (r Receipt, known bool, err error) {
 		if !o.Is(hash) {
 			return never(ErrNonce, "nonce %d: block %d holds another transaction with it", tx.Nonce, o.Height)
 		}
-		return Receipt{Height: o.Height, Code: o.Code}, true, nil
+		return TxReceipt{Height: o.Height, Code: o.Code}, true, nil
 	}
 	if acc.Nonce > tx.Nonce || !acc.Unused(tx.Nonce) && tx.Nonce-acc.Nonce <= NonceWindow {
 		return r, false, ErrForgotten
@@ -82,12 +82,12 @@ func (v View) fateOf(tx Tx, hash blob.Hash) (r Receipt, known bool, err error) {
 	return r, false, nil
 }
 
-func (v View) certified(id blob.ID) (r Receipt, known bool, err error) {
+func (v View) certified(id blob.ID) (r TxReceipt, known bool, err error) {
 	e, there, err := v.Blob(id)
 	return done(e.CertifiedHeight, there && e.Certified(), err)
 }
 
-func (v View) ready(b ShardReady) (r Receipt, known bool, err error) {
+func (v View) ready(b ShardReady) (r TxReceipt, known bool, err error) {
 	h, err := v.Head()
 	if err != nil {
 		return r, false, err
@@ -100,7 +100,7 @@ func (v View) ready(b ShardReady) (r Receipt, known bool, err error) {
 	return done(0, h.Epoch == b.Epoch && s < len(c.Holder) && c.Holder[s] == b.Node && c.From[s].IsZero(), nil)
 }
 
-func (v View) accused(b Accuse) (r Receipt, known bool, err error) {
+func (v View) accused(b Accuse) (r TxReceipt, known bool, err error) {
 	f, err := challenge.DecodeFalsehood(b.Evidence)
 	if err != nil {
 		return r, false, fmt.Errorf("%w: %w", ErrEvidence, err)

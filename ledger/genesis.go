@@ -44,7 +44,7 @@ type GenesisNode struct {
 	Governance    token.Address // the operator where it is zero; so with Payout
 	Payout        token.Address
 	BLS           token.BLSPublicKey
-	Possession    token.BLSSignature // see PossessionMessage
+	BLSProof      token.BLSSignature // see BLSProofMessage
 	Addresses     []string
 	Comet         string
 	Name          string
@@ -53,17 +53,17 @@ type GenesisNode struct {
 	CommissionBps uint64
 }
 
-// PossessionMessage is what a node's BLS key signs to prove that it is the node's.
+// BLSProofMessage is what a node's BLS key signs to prove that it is the node's.
 // It is bound to the chain's name, not its ID: the ID depends on the genesis, and
 // the genesis holds these proofs. All nodes do it the same way, first or later.
-func PossessionMessage(chainName string, id staking.NodeID, key token.BLSPublicKey) []byte {
+func BLSProofMessage(chainName string, id staking.NodeID, key token.BLSPublicKey) []byte {
 	return token.Message(token.PurposeBLS, token.ChainID(chainName), id, key)
 }
 
 // Prove fills in what the node's keys say: ID, BLS key and its proof of possession.
 func (n GenesisNode) Prove(chainName string, id token.Key, bls token.BLSKey) GenesisNode {
 	n.ID, n.BLS = staking.NodeID(id.Public()), bls.Public()
-	n.Possession = bls.ProvePossession(PossessionMessage(chainName, n.ID, n.BLS))
+	n.BLSProof = bls.ProvePossession(BLSProofMessage(chainName, n.ID, n.BLS))
 	return n
 }
 
@@ -162,7 +162,7 @@ func (n GenesisNode) validate(g Genesis) error {
 	if n.CommissionBps > g.Params.Staking.MaxCommissionBps {
 		return fmt.Errorf("commission %d is above %d", n.CommissionBps, g.Params.Staking.MaxCommissionBps)
 	}
-	return n.BLS.VerifyPossession(PossessionMessage(g.Name, n.ID, n.BLS), n.Possession)
+	return n.BLS.VerifyPossession(BLSProofMessage(g.Name, n.ID, n.BLS), n.BLSProof)
 }
 
 // lay writes the state at height 0.

@@ -36,7 +36,7 @@ func TestAGenesisThatNoNetworkCanStartFromIsRefused(t *testing.T) {
 		"no nodes":        func(g *Genesis) { g.Nodes = nil },
 		"node twice":      func(g *Genesis) { g.Nodes = append(g.Nodes, g.Nodes[0]) },
 		"account twice":   func(g *Genesis) { g.Accounts = append(g.Accounts, g.Accounts[0]) },
-		"possession":      func(g *Genesis) { g.Nodes[1].Possession = g.Nodes[0].Possession },
+		"possession":      func(g *Genesis) { g.Nodes[1].BLSProof = g.Nodes[0].BLSProof },
 		"bond":            func(g *Genesis) { g.Nodes[1].Bond = g.Params.Staking.MinBond - 1 },
 		"capacity":        func(g *Genesis) { g.Nodes[1].CapacityKiB = 0 },
 		"commission":      func(g *Genesis) { g.Nodes[1].CommissionBps = 10001 },

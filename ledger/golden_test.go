@@ -31,7 +31,7 @@ func TestGoldenFormats(t *testing.T) {
 	}{
 		{"head", KeyHead()}, {"rules", KeyRules()}, {"supply", KeySupply()}, {"usage", KeyUsage()}, {"account", KeyAccount(addr)},
 		{"blob", KeyBlob(m.ID())}, {"tombstone", KeyTombstone(m.ID())}, {"owned", KeyOwned(addr, m.ID())}, {"committee 258", KeyCommittee(258)},
-		{"node", KeyNode(id)}, {"pool", KeyPool(id)}, {"delegation", KeyDelegation(addr, id)}, {"joined 3", KeyJoined(id, 3)}, {"left 3", KeyLeft(id, 3)}, {"standing", KeyStanding(id)}, {"tally 3", KeyTally(3)},
+		{"node", KeyNode(id)}, {"pool", KeyPool(id)}, {"delegation", KeyDelegation(addr, id)}, {"joined 3", KeyJoined(id, 3)}, {"left 3", KeyLeft(id, 3)}, {"standing", KeySanctions(id)}, {"tally 3", KeyTally(3)},
 		{"statement 3", KeyStatement(3, id)}, {"books 3", KeyBooks(3)}, {"terms 3", KeyTerms(3)}, {"fault", KeyFault(Fault{Node: id, Kind: Lie, Epoch: 3, Round: 4})}, {"bucket 3", KeyBucket(3)},
 		{"double sign", KeyDoubleSign(id)}, {"due 7", keyDue(7, m.ID())}, {"bls", keyBLS(node.BLSKey().Public())},
 		{"round", KeyRound()}, {"past round 3", KeyPastRound(3)}, {"beacon", KeyBeacon()}, {"missed", KeyMissed(id)}, {"declared", KeyDeclared(id)},
@@ -42,7 +42,7 @@ func TestGoldenFormats(t *testing.T) {
 		line(k.name, k.key)
 	}
 	fmt.Fprintln(&out, "# messages")
-	line("possession", PossessionMessage("test", id, node.BLSKey().Public()))
+	line("possession", BLSProofMessage("test", id, node.BLSKey().Public()))
 	line("node", NodeMessage(chain, id, addr, node.BLSKey().Public()))
 	line("ready", ReadyMessage(chain, 3, 4))
 	line("confirm", registry.ConfirmMessage(chain, 3, m.ID()))
@@ -55,23 +55,23 @@ func TestGoldenFormats(t *testing.T) {
 		Leases: []registry.Lease{{Owner: addr, Payer: addr, Start: 6, End: 7, Price: 8, Write: 9, Permanent: true, Renewal: registry.Renewal{Payer: addr, Left: 10, Highest: 11}}}}))
 	line("tombstone", canon.Encode(registry.Tombstone{Reason: registry.Deleted, Ended: 1, Free: 2, Units: 3, Reserved: true}))
 	line("pool", canon.Encode(staking.Pool{Bond: 1, BondLeaving: []staking.Deposit{{Amount: 2, Epoch: 3}}, Balance: 4, Shares: 5, Joining: []staking.Deposit{{Amount: 6, Epoch: 7}},
-		Leaving: []staking.ShareExit{{Shares: 7, Epoch: 8}}, Owed: 9, Earned: 10, Held: staking.Held{First: []token.Amount{11}, Late: []token.Amount{12}}, CommissionBps: 13, NextCommission: []staking.Commission{{Bps: 14, Epoch: 15}}}))
+		Leaving: []staking.ShareExit{{Shares: 7, Epoch: 8}}, Owed: 9, Earned: 10, Held: staking.HeldPay{First: []token.Amount{11}, Late: []token.Amount{12}}, CommissionBps: 13, NextCommission: []staking.Commission{{Bps: 14, Epoch: 15}}}))
 	line("delegation", canon.Encode(staking.Delegation{Shares: 1, Joining: []staking.Deposit{{Amount: 2, Epoch: 3}}, Leaving: []staking.ShareExit{{Shares: 4, Epoch: 5}}}))
 	line("rate", canon.Encode(OpenRate{Rate: staking.Rate{Balance: 1, Shares: 2, Returned: true}, Open: 3}))
 	line("node", canon.Encode(NodeRecord{ID: id, Operator: addr, Governance: addr, Payout: addr, BLS: node.BLSKey().Public(), Addresses: []string{"a", "b"}, Comet: "c", CapacityKiB: 1, Name: "n", URL: "u", About: "w", RegisteredEpoch: 2}))
 	line("double sign", canon.Encode(DoubleSignRecord{Height: 1, Found: 2, Epoch: 3, Power: 4, TakenBps: 5}))
 	changes := []ParamChange{{Name: "fees.base", Value: 2}}
-	line("rules", canon.Encode(Rules{Version: 1, Params: Testnet(), Planned: []Planned{{Epoch: 3, Version: 2, Changes: changes}}}))
+	line("rules", canon.Encode(Rules{Version: 1, Params: Testnet(), Planned: []Plan{{Epoch: 3, Version: 2, Changes: changes}}}))
 	line("ballot", canon.Encode(Ballot{Price: 1, WritePrice: 2, Version: 3, Changes: changes, Height: 4}))
 	line("price record", canon.Encode(PriceRecord{Epoch: 1, Shards: 2, BoundBps: 3, Nodes: []staking.NodeID{id}, Held: []uint16{4},
 		Prices: []token.Amount{5}, Writes: []token.Amount{6}, Before: 7, After: 8, WriteBefore: 9, WriteAfter: 10}))
-	line("round", canon.Encode(RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Nominal: 5, Drawn: true, Void: true, TimeMs: 6, Drawings: []Drawing{{Manifest: m, Stripe: 7}}, Ready: []byte{11},
+	line("round", canon.Encode(RoundState{Round: challenge.RoundID{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Nominal: 5, Drawn: true, Void: true, TimeMs: 6, Drawings: []Drawing{{Manifest: m, Stripe: 7}}, Ready: []byte{11},
 		Reveals: []RoundReveal{{Node: 8}}, Votes: []RoundVote{{Node: 9, Listened: true, Yes: []byte{10}}}, Passed: []byte{12}}))
 	record := DisputeRecord{Opener: addr, Bond: 1, Opened: 2, AnswerBy: 3, State: DisputeOpen, Closed: 4}
 	line("dispute", canon.Encode(record))
-	line("bundle", Bundle{Chain: chain, Kind: FalseVote, Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Shard: 5, Holder: id, Drawings: []Drawing{{Manifest: m, Stripe: 6}},
+	line("bundle", Bundle{Chain: chain, Kind: FalseVote, Round: challenge.RoundID{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Shard: 5, Holder: id, Drawings: []Drawing{{Manifest: m, Stripe: 6}},
 		Params: challenge.Default(), Height: 7, Falsehood: []byte{8}, Dispute: record, Voters: []staking.NodeID{id}}.Encode())
-	line("last draw", canon.Encode(LastDraw{Round: challenge.Round{Epoch: 1, Round: 2}, Ordinal: 3, Height: 4, TimeMs: 5, Stripes: 6, Void: true, Passed: []byte{7}, Failed: 8, Away: 9, Unclear: 10, Unready: 11}))
+	line("last draw", canon.Encode(LastDraw{Round: challenge.RoundID{Epoch: 1, Round: 2}, Ordinal: 3, Height: 4, TimeMs: 5, Stripes: 6, Void: true, Passed: []byte{7}, Failed: 8, Away: 9, Unclear: 10, Unready: 11}))
 	line("certificate", canon.Encode(registry.Certificate{Epoch: 1, Bitmap: []byte{2}}))
 	line("certifiers", canon.Encode(Certifiers{Epoch: 1, Members: []Certifier{{BLS: node.BLSKey().Public(), Shards: 2}}}))
 	line("slot", canon.Encode(challenge.Slot{Blob: m.ID(), Units: 1}))

@@ -47,7 +47,7 @@ func (b Invalidate) plan(x *exec, _ Tx) (plan, error) {
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrUnknownBlob)
 	}
 	// A proof that held for this blob once holds for good, whichever finder it names.
-	if err := x.seen.once(TxHash(Unsigned(Invalidate{Blob: b.Blob, Proof: b.Proof})), b.verify); err != nil {
+	if err := x.verified.once(TxHash(Unsigned(Invalidate{Blob: b.Blob, Proof: b.Proof})), b.verify); err != nil {
 		return plan{}, err
 	}
 	return plan{subject: string(b.Blob[:]), apply: func() {

@@ -277,14 +277,14 @@ func TestAProofIsCheckedOnceWhoeverItsFinderIs(t *testing.T) {
 	if err := w.l.machine.Check(Unsigned(tx)); err != nil {
 		t.Fatal(err)
 	}
-	if !w.l.machine.seen.has(TxHash(Unsigned(tx))) {
+	if !w.l.machine.verified.has(TxHash(Unsigned(tx))) {
 		t.Fatal("a proof that holds is not remembered")
 	}
-	before := len(w.l.machine.seen.now)
+	before := len(w.l.machine.verified.now)
 	tx.Finder = w.users[2].Address()
 	// One about the same blob waits already.
 	w.refusedWith(ErrKnown, w.l.machine.Check(Unsigned(tx)))
-	if len(w.l.machine.seen.now) != before {
+	if len(w.l.machine.verified.now) != before {
 		t.Error("the same proof was checked again for another finder")
 	}
 }

@@ -21,7 +21,7 @@ type before struct {
 	supply    Supply
 	bucket    token.Amount
 	pools     map[staking.NodeID]staking.Pool
-	standings map[staking.NodeID]staking.Standing
+	standings map[staking.NodeID]staking.Sanctions
 	nodes     map[staking.NodeID]NodeRecord
 	list      []staking.Candidate
 }
@@ -29,13 +29,13 @@ type before struct {
 func (c *chaos) remember() (b before) {
 	c.t.Helper()
 	v := c.view()
-	b = before{head: c.head(), committee: c.committee(), rules: c.rules(), pools: map[staking.NodeID]staking.Pool{}, standings: map[staking.NodeID]staking.Standing{}, nodes: map[staking.NodeID]NodeRecord{}}
+	b = before{head: c.head(), committee: c.committee(), rules: c.rules(), pools: map[staking.NodeID]staking.Pool{}, standings: map[staking.NodeID]staking.Sanctions{}, nodes: map[staking.NodeID]NodeRecord{}}
 	var err, err2, err3 error
 	b.supply, err = v.Supply()
 	b.bucket, err2 = v.Bucket(b.head.Epoch)
 	err3 = v.EachNode(func(n NodeRecord) error {
 		p, _, err := v.Pool(n.ID)
-		s, err2 := v.Standing(n.ID)
+		s, err2 := v.Sanctions(n.ID)
 		b.nodes[n.ID], b.pools[n.ID], b.standings[n.ID] = n, p, s
 		return errors.Join(err, err2)
 	})
@@ -120,7 +120,7 @@ func (c *chaos) turned(was before, n NodeRecord, o Statement, told bool) {
 	if o.Payment.Commission+o.Payment.Bond+o.Payment.Delegators != o.Reward-o.Held+o.Released {
 		c.fatalf("epoch %d: %s is paid %+v of %+v", epoch, n.ID, o.Payment, o)
 	}
-	next, err := c.view().Standing(n.ID)
+	next, err := c.view().Sanctions(n.ID)
 	if ok(c.world, next, err); o.Verdict.Jail && !next.Jailed(epoch+2) && was.rules.Params.Staking.Ladder.JailEpochs > 0 {
 		c.fatalf("epoch %d: %s is sent to jail and is not in it: %+v", epoch, n.ID, next)
 	}
@@ -244,7 +244,7 @@ func (c *chaos) leased() {
 
 // elsewhere works the next blocks out on a copy, up to the turn, and answers what its
 // statements say. Nothing of it stays.
-func (c *chaos) elsewhere(rounds ...staking.Round) map[staking.NodeID]Statement {
+func (c *chaos) elsewhere(rounds ...staking.RoundResult) map[staking.NodeID]Statement {
 	c.t.Helper()
 	x, err := c.l.machine.exec()
 	ok(c.world, x, err)
@@ -270,7 +270,7 @@ func (c *chaos) creditPays() {
 	if !committee.From[s].IsZero() {
 		return
 	}
-	worse := staking.Round{Void: r.Void, Outcomes: slices.Clone(r.Outcomes)}
+	worse := staking.RoundResult{Void: r.Void, Outcomes: slices.Clone(r.Outcomes)}
 	r.Outcomes[s] = staking.Passed
 	worse.Outcomes[s] = []staking.Outcome{staking.Failed, staking.Away, staking.Inconclusive}[c.r.Intn(3)]
 	with, without := c.elsewhere(r), c.elsewhere(worse)

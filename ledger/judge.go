@@ -27,8 +27,8 @@ func (x *exec) judgeRound(r *RoundState, c Committee, b Block) {
 // outcomes judges a round, shard by shard. Where the blocks came too slowly for the freeze
 // to hold, a node may have fetched the symbols it lacks: its proofs show nothing, so every
 // shard is inconclusive, no node is paid for the round, and none is struck.
-func (x *exec) outcomes(r RoundState, c Committee) staking.Round {
-	votes := make([]challenge.Vote, len(c.Nodes))
+func (x *exec) outcomes(r RoundState, c Committee) staking.RoundResult {
+	votes := make([]challenge.Attestation, len(c.Nodes))
 	power := 0
 	for i, m := range c.Nodes {
 		votes[i].Power = m.Power

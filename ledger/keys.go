@@ -123,8 +123,8 @@ func KeyJoined(id staking.NodeID, epoch uint64) []byte {
 // KeyLeft is the key of the OpenRate at which a pool let out what was due for an epoch.
 func KeyLeft(id staking.NodeID, epoch uint64) []byte { return key(letterLeft, id[:], number(epoch)) }
 
-// KeyStanding is the key of a node's staking.Standing.
-func KeyStanding(id staking.NodeID) []byte { return key(letterStanding, id[:]) }
+// KeySanctions is the key of a node's staking.Sanctions.
+func KeySanctions(id staking.NodeID) []byte { return key(letterStanding, id[:]) }
 
 // KeyTally is the key of the Tally of the present epoch.
 func KeyTally(epoch uint64) []byte { return key(letterTally, number(epoch)) }

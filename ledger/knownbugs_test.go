@@ -71,7 +71,7 @@ func TestOurOwnBugBurnsNobodysStake(t *testing.T) {
 		t.Errorf("%s of stake were burned", before-now)
 	}
 	for _, n := range c.g.Nodes {
-		s, err := c.view().Standing(n.ID)
+		s, err := c.view().Sanctions(n.ID)
 		if r, _, err2 := c.view().Node(n.ID); err != nil || err2 != nil || r.Out || s.Jailed(c.head().Epoch+1) || s.NoNew(c.head().Epoch) {
 			t.Errorf("%s is punished: %+v", n.ID, s)
 		}

@@ -11,7 +11,7 @@ import (
 // missed another blob's stripe.
 type LastDraw struct {
 	_       struct{} `cbor:",toarray"`
-	Round   challenge.Round
+	Round   challenge.RoundID
 	Ordinal uint64 // number of the round among all of the chain
 	Height  uint64 // of the draw
 	TimeMs  int64  // of that block
@@ -37,7 +37,7 @@ func (v View) LastDraw(id blob.ID) (LastDraw, bool, error) {
 
 // noteDrawn keeps the result of a round with each blob that was drawn in it, for the blob's
 // owners. A blob that has ended has no record.
-func (x *exec) noteDrawn(r RoundState, out staking.Round) {
+func (x *exec) noteDrawn(r RoundState, out staking.RoundResult) {
 	d := LastDraw{Round: r.Round, Ordinal: r.Ordinal, Height: r.T, TimeMs: r.TimeMs, Void: out.Voids(), Passed: make([]byte, (len(out.Outcomes)+7)/8)}
 	for s, o := range out.Outcomes {
 		switch o {

@@ -78,7 +78,7 @@ func (k *keeping) tx() (raw []byte, body Body, id blob.ID, by token.Key) {
 		body = RegisterBlob{Manifest: m, Epochs: 1 + uint64(k.r.Intn(3)), Owner: by.Address(), Permanent: k.r.Intn(4) == 0, Allowance: allowance, HighestPrice: highest}
 	case 2, 3, 4:
 		body = Certify{Blob: id, Certificate: registry.Certificate{Epoch: k.head().Epoch}}
-		k.l.machine.seen.add(TxHash(Unsigned(body)))
+		k.l.machine.verified.add(TxHash(Unsigned(body)))
 		return Unsigned(body), body, id, by
 	case 5:
 		body = Extend{Blob: id, Epochs: 1 + uint64(k.r.Intn(2))}
@@ -94,7 +94,7 @@ func (k *keeping) tx() (raw []byte, body Body, id blob.ID, by token.Key) {
 			return nil, nil, id, by
 		}
 		body = Invalidate{Blob: id, Proof: []byte{1}}
-		k.l.machine.seen.add(TxHash(Unsigned(body)))
+		k.l.machine.verified.add(TxHash(Unsigned(body)))
 		if k.r.Intn(2) == 0 {
 			body = Invalidate{Blob: id, Proof: []byte{1}, Finder: by.Address()}
 		}

@@ -39,24 +39,24 @@ func NewLocal(g Genesis, kv state.KV, clock func() int64) (*Local, error) {
 
 // Submit runs a block with one transaction. A transaction that a mempool would
 // refuse makes no block; its receipt says why, at the present height.
-func (l *Local) Submit(ctx context.Context, tx []byte) (Receipt, error) {
+func (l *Local) Submit(ctx context.Context, tx []byte) (TxReceipt, error) {
 	if err := ctx.Err(); err != nil {
-		return Receipt{}, err
+		return TxReceipt{}, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.machine.Check(tx); err != nil {
 		if !Refused(err) {
-			return Receipt{}, err
+			return TxReceipt{}, err
 		}
 		r := resultOf(Tx{}, err)
-		return Receipt{Height: l.machine.Height(), Code: r.Code, Log: r.Log}, nil
+		return TxReceipt{Height: l.machine.Height(), Code: r.Code, Log: r.Log}, nil
 	}
 	r, err := l.block([][]byte{tx})
 	if err != nil {
-		return Receipt{}, err
+		return TxReceipt{}, err
 	}
-	return Receipt{Height: l.machine.Height(), Code: r.Txs[0].Code, Log: r.Txs[0].Log}, nil
+	return TxReceipt{Height: l.machine.Height(), Code: r.Txs[0].Code, Log: r.Txs[0].Log}, nil
 }
 
 // Advance runs empty blocks.

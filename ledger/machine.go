@@ -19,12 +19,12 @@ type Block struct {
 	Height      uint64
 	TimeMs      int64 // Unix milliseconds, not before the last block's
 	Txs         [][]byte
-	DoubleSigns []DoubleSign       // evidence that the block carries
-	Rounds      []staking.Round    // that this block closes, in a network that is challenged
-	Faults      []Fault            // proven
-	Proposer    staking.NodeID     // of the block; zero in a ledger without a network
-	Extensions  []VoteExtension    // in the order of the last commit; only where Wants says Carry
-	Last        token.BLSSignature // of Proposer, over challenge.LastMessage; only where Wants says Last
+	DoubleSigns []DoubleSign          // evidence that the block carries
+	Rounds      []staking.RoundResult // that this block closes, in a network that is challenged
+	Faults      []Fault               // proven
+	Proposer    staking.NodeID        // of the block; zero in a ledger without a network
+	Extensions  []VoteExtension       // in the order of the last commit; only where Wants says Carry
+	Last        token.BLSSignature    // of Proposer, over challenge.LastMessage; only where Wants says Last
 }
 
 // Result is what a block does.
@@ -45,21 +45,21 @@ type TxResult struct {
 // Machine is the state machine of one chain. Execute and Commit are for one caller
 // at a time; Check, View and all reads may go on beside them.
 type Machine struct {
-	genesis Genesis
-	chain   token.ChainID
-	state   *state.State
-	seen    *seen
-	keys    *token.BLSKeys // decoded keys of committees
-	kept    *committees
-	waiting *waiting
-	pending *state.Update    // executed, not committed
-	changed []blob.ID        // blobs whose entries the pending update writes
-	next    Rules            // in force once the pending update is committed
-	index   *challenge.Index // as committed; Execute reads and Commit writes it
+	genesis  Genesis
+	chain    token.ChainID
+	state    *state.State
+	verified *verifyCache
+	keys     *token.BLSKeys // decoded keys of committees
+	kept     *committees
+	waiting  *admissions
+	pending  *state.Update    // executed, not committed
+	changed  []blob.ID        // blobs whose entries the pending update writes
+	next     Rules            // in force once the pending update is committed
+	index    *challenge.Index // as committed; Execute reads and Commit writes it
 
 	mu      sync.RWMutex // guards the fields below
 	rules   Rules        // as committed
-	touched touched
+	written writtenBlobs
 }
 
 // NewMachine opens the ledger of a genesis over kv, and lays the genesis at height 0
@@ -72,7 +72,7 @@ func NewMachine(g Genesis, kv state.KV) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Machine{genesis: g, chain: g.ChainID(), state: s, seen: newSeen(), keys: token.NewBLSKeys(), kept: &committees{}, waiting: newWaiting()}
+	m := &Machine{genesis: g, chain: g.ChainID(), state: s, verified: newVerifyCache(), keys: token.NewBLSKeys(), kept: &committees{}, waiting: newWaiting()}
 	if s.Empty() {
 		if err := m.initChain(); err != nil {
 			return nil, fmt.Errorf("lay the genesis of %s: %w", m.chain, err)
@@ -130,7 +130,7 @@ func (m *Machine) exec() (*exec, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &exec{o: state.NewOverlay(base), p: m.Rules().Params, chain: m.chain, name: m.genesis.Name, head: head, at: head.Height + 1, seen: m.seen, keys: m.keys, committees: m.kept, index: m.index}, nil
+	return &exec{o: state.NewOverlay(base), p: m.Rules().Params, chain: m.chain, name: m.genesis.Name, head: head, at: head.Height + 1, verified: m.verified, keys: m.keys, committees: m.kept, index: m.index}, nil
 }
 
 // Check says whether a transaction could be done on the committed state: the door
@@ -205,7 +205,7 @@ func (m *Machine) Commit() error {
 	m.pending, m.changed = nil, nil
 	m.mu.Lock()
 	// First: a reader that sees the new height must find what it wrote.
-	m.touched.add(m.state.Height()+1, changed)
+	m.written.add(m.state.Height()+1, changed)
 	m.mu.Unlock()
 	if err := m.state.Commit(u); err != nil {
 		return err
@@ -233,7 +233,7 @@ func (m *Machine) Rules() Rules {
 func (m *Machine) BlobsSince(height uint64) (ids []blob.ID, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.touched.since(height)
+	return m.written.since(height)
 }
 
 // Genesis is what the chain started from.
@@ -306,17 +306,17 @@ func Restore(g Genesis, kv state.KV, height uint64, appHash blob.Hash, next func
 	return state.Restore(kv, g.Salt(), g.Params.Buckets, height, appHash, next)
 }
 
-// EncodeReceipt and DecodeReceipt carry a receipt over a wire, with the beginning of a
+// EncodeTxReceipt and DecodeTxReceipt carry a receipt over a wire, with the beginning of a
 // long log.
-func EncodeReceipt(r Receipt) []byte {
+func EncodeTxReceipt(r TxReceipt) []byte {
 	r.Log = shortLog(r.Log)
 	return canon.Encode(r)
 }
 
 func shortLog(s string) string { return strings.ToValidUTF8(s[:min(len(s), maxLog)], "") }
 
-// DecodeReceipt reads a receipt from a stranger.
-func DecodeReceipt(b []byte) (r Receipt, err error) {
+// DecodeTxReceipt reads a receipt from a stranger.
+func DecodeTxReceipt(b []byte) (r TxReceipt, err error) {
 	if len(b) > 4096 {
 		return r, fmt.Errorf("receipt of %d bytes", len(b))
 	}

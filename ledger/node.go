@@ -59,7 +59,7 @@ type RegisterNode struct {
 	Node          staking.NodeID
 	NodeSignature token.Signature // by the node's key, over NodeMessage
 	BLS           token.BLSPublicKey
-	Possession    token.BLSSignature // see PossessionMessage
+	BLSProof      token.BLSSignature // see BLSProofMessage
 	Addresses     []string
 	Comet         string
 	CapacityKiB   uint64
@@ -89,7 +89,7 @@ func NodeMessage(chain token.ChainID, id staking.NodeID, operator token.Address,
 func (b RegisterNode) Prove(chain token.ChainID, chainName string, operator token.Address, id token.Key, bls token.BLSKey) RegisterNode {
 	b.Node, b.BLS = staking.NodeID(id.Public()), bls.Public()
 	b.NodeSignature = id.Sign(NodeMessage(chain, b.Node, operator, b.BLS))
-	b.Possession = bls.ProvePossession(PossessionMessage(chainName, b.Node, b.BLS))
+	b.BLSProof = bls.ProvePossession(BLSProofMessage(chainName, b.Node, b.BLS))
 	return b
 }
 
@@ -109,7 +109,7 @@ func (b RegisterNode) proofs(chain token.ChainID, name string, signer token.Addr
 	if err := b.Node.PublicKey().Verify(NodeMessage(chain, b.Node, signer, b.BLS), b.NodeSignature); err != nil {
 		return fmt.Errorf("node %s: %w", b.Node, err)
 	}
-	if err := b.BLS.VerifyPossession(PossessionMessage(name, b.Node, b.BLS), b.Possession); err != nil {
+	if err := b.BLS.VerifyPossession(BLSProofMessage(name, b.Node, b.BLS), b.BLSProof); err != nil {
 		return fmt.Errorf("BLS key of node %s: %w", b.Node, err)
 	}
 	return nil

@@ -78,7 +78,7 @@ func TestANodeIsRegisteredByWhoHasItsKeys(t *testing.T) {
 	_, good := w.newcomer(op, 7, 20*token.WAL)
 	w.refusedWith(ErrSignature, w.try(thief, good))
 	noPossession := good
-	noPossession.Possession[3] ^= 1
+	noPossession.BLSProof[3] ^= 1
 	w.refusedWith(ErrSignature, w.try(op, noPossession))
 	poor := good
 	poor.Bond = token.WAL / 2

@@ -62,12 +62,12 @@ var habits = []habit{{true, true, false}, {true, false, false}, {false, false, f
 // rounds is what the tally makes of a node that repeats some habits.
 func tallied(p challenge.Params, period []habit, from, rounds int) (c staking.Credit) {
 	away := -1
-	votes := func(seen bool) []challenge.Vote {
+	votes := func(seen bool) []challenge.Attestation {
 		yes := make([]byte, 1)
 		if seen {
 			yes[0] = 1
 		}
-		return []challenge.Vote{{Power: 1, Listened: true, Yes: []byte{1}}, {Power: 9, Listened: true, Yes: yes}}
+		return []challenge.Attestation{{Power: 1, Listened: true, Yes: []byte{1}}, {Power: 9, Listened: true, Yes: yes}}
 	}
 	for r := range from + rounds {
 		h := period[r%len(period)]
@@ -105,9 +105,9 @@ func TestEveryHabitThatProvesLessThanHalfLosesShardsAndStake(t *testing.T) {
 	for i, first := range all {
 		for _, k := range []int{i, (i*7 + 13) % len(all), (i*31 + 5) % len(all), 0} {
 			second := all[k]
-			var s staking.Standing
-			v1, s := l.Judge(staking.Conduct{Credit: first, Enough: true}, s, 3)
-			v2, _ := l.Judge(staking.Conduct{Credit: second, Enough: true}, s, 4)
+			var s staking.Sanctions
+			v1, s := l.Judge(staking.Performance{Credit: first, Enough: true}, s, 3)
+			v2, _ := l.Judge(staking.Performance{Credit: second, Enough: true}, s, 4)
 			lacks := 2*first.Proven < first.Judged && 2*second.Proven < second.Judged || 10*(first.Proven+second.Proven) < 4*(first.Judged+second.Judged)
 			switch punished := v1.Bps+v2.Bps > 0 && (v1.Move || v2.Move); {
 			case lacks && !punished:

@@ -67,7 +67,7 @@ func (x *exec) verifyReveals(r *RoundState, c Committee) (token.BLSSignature, bo
 }
 
 // signedLast checks the proposer's part of the beacon.
-func (x *exec) signedLast(r challenge.Round, c Committee, b Block) bool {
+func (x *exec) signedLast(r challenge.RoundID, c Committee, b Block) bool {
 	i, in := c.Index(b.Proposer)
 	return in && c.Nodes[i].BLS.Verify(challenge.LastMessage(x.chain, r), b.Last) == nil
 }
@@ -92,7 +92,7 @@ func (x *exec) closing(r *RoundState, c Committee, list []VoteExtension) {
 // closingOf is the first signature of the closer whose turn it is.
 func (r *RoundState) closingOf(c Committee, closer uint16, list []VoteExtension, shards int) (out token.BLSSignature, ok bool) {
 	eachExtension(c, list, shards, func(node uint16, e challenge.Extension) {
-		if ok || node != closer || e.Closing == nil || e.Closing.Turn != r.Turn || r.Round != (challenge.Round{Epoch: e.Closing.Epoch, Round: e.Closing.Round}) {
+		if ok || node != closer || e.Closing == nil || e.Closing.Turn != r.Turn || r.Round != (challenge.RoundID{Epoch: e.Closing.Epoch, Round: e.Closing.Round}) {
 			return
 		}
 		out, ok = e.Closing.Signature, true

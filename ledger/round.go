@@ -15,7 +15,7 @@ import (
 // draw.go and judge.go.
 type RoundState struct {
 	_        struct{} `cbor:",toarray"`
-	Round    challenge.Round
+	Round    challenge.RoundID
 	Ordinal  uint64   // number of the round among all of the chain
 	T        uint64   // height of the draw; it moves on while too few nodes reveal, or a closer is silent
 	Nominal  uint64   // first value of T
@@ -110,7 +110,7 @@ func (x *exec) keepRound(r RoundState) {
 }
 
 // newRound is a round that a block opens, freeze blocks before its draw.
-func newRound(at challenge.Round, ordinal, height, freeze uint64, closers []uint16) RoundState {
+func newRound(at challenge.RoundID, ordinal, height, freeze uint64, closers []uint16) RoundState {
 	return RoundState{Round: at, Ordinal: ordinal, T: height + freeze, Nominal: height + freeze, Closers: closers}
 }
 
@@ -118,7 +118,7 @@ func newRound(at challenge.Round, ordinal, height, freeze uint64, closers []uint
 // reveals close: a wrong one refuses no vote and no block.
 func (r *RoundState) takeReveals(c Committee, list []VoteExtension, shards int) {
 	eachExtension(c, list, shards, func(node uint16, e challenge.Extension) {
-		if e.Reveal == nil || r.Round != (challenge.Round{Epoch: e.Reveal.Epoch, Round: e.Reveal.Round}) {
+		if e.Reveal == nil || r.Round != (challenge.RoundID{Epoch: e.Reveal.Epoch, Round: e.Reveal.Round}) {
 			return
 		}
 		at, has := slices.BinarySearchFunc(r.Reveals, node, func(a RoundReveal, n uint16) int { return cmp.Compare(a.Node, n) })
@@ -172,7 +172,7 @@ func (r *RoundState) draw(height uint64, timeMs int64, list []Drawing, c Committ
 // takeVotes merges the nodes' attestations. A node's promise is that of its first vote.
 func (r *RoundState) takeVotes(c Committee, list []VoteExtension, shards int) {
 	eachExtension(c, list, shards, func(node uint16, e challenge.Extension) {
-		if e.Attest == nil || r.Round != (challenge.Round{Epoch: e.Attest.Epoch, Round: e.Attest.Round}) {
+		if e.Attest == nil || r.Round != (challenge.RoundID{Epoch: e.Attest.Epoch, Round: e.Attest.Round}) {
 			return
 		}
 		at, has := slices.BinarySearchFunc(r.Votes, node, func(a RoundVote, n uint16) int { return cmp.Compare(a.Node, n) })
@@ -180,7 +180,7 @@ func (r *RoundState) takeVotes(c Committee, list []VoteExtension, shards int) {
 			r.Votes = slices.Insert(r.Votes, at, RoundVote{Node: node, Own: e.Attest.Own})
 		}
 		was := &r.Votes[at]
-		merged := challenge.Vote{Listened: was.Listened, Yes: was.Yes}.Merge(challenge.Vote{Listened: e.Attest.Listened, Yes: e.Attest.Yes})
+		merged := challenge.Attestation{Listened: was.Listened, Yes: was.Yes}.Merge(challenge.Attestation{Listened: e.Attest.Listened, Yes: e.Attest.Yes})
 		was.Listened, was.Yes = merged.Listened, merged.Yes
 	})
 }
@@ -190,7 +190,7 @@ func (r *RoundState) takeVotes(c Committee, list []VoteExtension, shards int) {
 func (r *RoundState) voidFreeze() { r.Void = true }
 
 // end takes over the outcomes of the tally.
-func (r *RoundState) end(out staking.Round) {
+func (r *RoundState) end(out staking.RoundResult) {
 	r.Over, r.Void = true, out.Voids()
 	r.Passed = make([]byte, (len(out.Outcomes)+7)/8)
 	for s, o := range out.Outcomes {

@@ -35,11 +35,11 @@ type Rules struct {
 	_       struct{} `cbor:",toarray"`
 	Version uint64
 	Params  Params
-	Planned []Planned
+	Planned []Plan
 }
 
-// Planned is what more than two thirds of the shards have asked for.
-type Planned struct {
+// Plan is what more than two thirds of the shards have asked for.
+type Plan struct {
 	_       struct{} `cbor:",toarray"`
 	Epoch   uint64   // at whose start it acts
 	Version uint64   // of the rules; 0: as before
@@ -120,7 +120,7 @@ func (x *exec) putRules(r Rules) {
 // them together. The version acts all the same, as nodes that do not know it have
 // stopped.
 func (x *exec) adopt(r *Rules) {
-	var later []Planned
+	var later []Plan
 	for _, p := range r.Planned {
 		if p.Epoch > x.epoch() {
 			later = append(later, p)

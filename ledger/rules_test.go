@@ -192,12 +192,12 @@ func TestWhatIsInForceIsNotPlanned(t *testing.T) {
 	r := x.rules()
 	r.Version = 3
 	all := Ballot{Version: 3, Changes: []ParamChange{{Name: "fees.base", Value: uint64(r.Params.Fees.Base)}}}
-	x.carry(&r, []cast{{node: w.g.Nodes[0].ID, shards: 10, Ballot: all}})
+	x.carry(&r, []ballotOf{{node: w.g.Nodes[0].ID, shards: 10, Ballot: all}})
 	if len(r.Planned) != 0 {
 		t.Fatalf("planned: %+v", r.Planned)
 	}
 	all.Version, all.Changes[0].Value = 4, all.Changes[0].Value+1
-	x.carry(&r, []cast{{node: w.g.Nodes[0].ID, shards: 10, Ballot: all}, {node: w.g.Nodes[1].ID, Ballot: Ballot{Version: 3}}})
+	x.carry(&r, []ballotOf{{node: w.g.Nodes[0].ID, shards: 10, Ballot: all}, {node: w.g.Nodes[1].ID, Ballot: Ballot{Version: 3}}})
 	if len(r.Planned) != 1 || r.Planned[0].Version != 4 || len(r.Planned[0].Changes) != 1 {
 		t.Fatalf("planned: %+v", r.Planned)
 	}

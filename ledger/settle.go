@@ -7,10 +7,10 @@ import (
 
 // account of one node while an epoch is closed: what is read once, changed by one step
 // after the other, and written once.
-type closing struct {
+type nodeClosing struct {
 	node     NodeRecord
 	pool     staking.Pool
-	standing staking.Standing
+	standing staking.Sanctions
 	credit   staking.Credit
 	keeping  bool // it keeps a shard whose holder is not ready
 	seated   bool // it has shards
@@ -24,7 +24,7 @@ type settlement struct {
 	*exec
 	c     Committee
 	tally Tally
-	nodes []*closing // all that are registered, by ID
+	nodes []*nodeClosing // all that are registered, by ID
 	books staking.Books
 }
 
@@ -41,7 +41,7 @@ func (x *exec) openBooks(c Committee) *settlement {
 		}
 	}
 	for _, n := range x.nodes() {
-		b := &closing{node: n, pool: x.pool(n.ID), standing: sure(x.view().Standing(n.ID)), keeping: keeping[n.ID], seated: shards[n.ID] > 0}
+		b := &nodeClosing{node: n, pool: x.pool(n.ID), standing: sure(x.view().Sanctions(n.ID)), keeping: keeping[n.ID], seated: shards[n.ID] > 0}
 		if i, ok := c.Index(n.ID); ok && i < len(s.tally.Nodes) {
 			b.credit = s.tally.Nodes[i]
 		}
@@ -76,7 +76,7 @@ func (s *settlement) punish() {
 	}
 }
 
-func (s *settlement) judge(b *closing, faults []foundFault) {
+func (s *settlement) judge(b *nodeClosing, faults []foundFault) {
 	o := &b.out
 	o.note(faults)
 	for _, f := range faults[min(maxEvidence, len(faults)):] {
@@ -89,13 +89,13 @@ func (s *settlement) judge(b *closing, faults []foundFault) {
 		o.AwayBefore[i] = b.standing.AwayBefore(s.c.Epoch, i)
 	}
 	o.Past = b.standing.Past
-	o.Verdict, b.standing = ladder.Judge(staking.Conduct{Credit: b.credit, Enough: s.enough(), Judging: s.tally.Judged, Rounds: s.p.RoundsPerEpoch, Late: o.Late,
+	o.Verdict, b.standing = ladder.Judge(staking.Performance{Credit: b.credit, Enough: s.enough(), Judging: s.tally.Judged, Rounds: s.p.RoundsPerEpoch, Late: o.Late,
 		Lies: o.Lies, RecentLies: o.RecentLies, FalseVotes: o.FalseVotes, DoubleSlash: o.DoubleSlash}, b.standing, s.c.Epoch)
 }
 
 // slash takes a part of the stake: a bounty for the finders, a part for the repair fund,
 // the rest is burned. Nothing goes to the judges.
-func (s *settlement) slash(b *closing, faults []foundFault) {
+func (s *settlement) slash(b *nodeClosing, faults []foundFault) {
 	o, ladder := &b.out, s.p.Staking.Ladder
 	o.AtRisk = staking.Cut{Bond: b.pool.OwnBond(), Balance: b.pool.Balance}
 	o.Cut = b.pool.Slash(o.Verdict.Bps)
@@ -129,7 +129,7 @@ func (s *settlement) bounty(total token.Amount, rung uint8, faults []foundFault)
 }
 
 // lose sends what a node had held back to the repair fund.
-func (s *settlement) lose(b *closing, a token.Amount) {
+func (s *settlement) lose(b *nodeClosing, a token.Amount) {
 	b.out.Lost = must(b.out.Lost.Add(a))
 	s.supply(func(v *Supply) { v.Repair = must(v.Repair.Add(a)) })
 }
@@ -223,7 +223,7 @@ func (s *settlement) turnPools() {
 func (s *settlement) close() {
 	for _, b := range s.nodes {
 		s.put(KeyPool(b.node.ID), b.pool)
-		s.put(KeyStanding(b.node.ID), b.standing)
+		s.put(KeySanctions(b.node.ID), b.standing)
 		if b.out.matters() {
 			s.put(KeyStatement(s.c.Epoch, b.node.ID), b.out)
 		}

@@ -123,7 +123,7 @@ func BenchmarkSettlement(b *testing.B) {
 	m := largeLedger(b)
 	r := rand.New(rand.NewSource(1))
 	block := func() (took time.Duration, h Head) {
-		round := staking.Round{Outcomes: make([]staking.Outcome, m.genesis.Params.Shards)}
+		round := staking.RoundResult{Outcomes: make([]staking.Outcome, m.genesis.Params.Shards)}
 		for s := range round.Outcomes {
 			round.Outcomes[s] = staking.Passed
 			if r.Intn(50) == 0 {
@@ -131,7 +131,7 @@ func BenchmarkSettlement(b *testing.B) {
 			}
 		}
 		start := time.Now()
-		x := Block{Height: m.Height() + 1, TimeMs: m.genesis.Time, Rounds: []staking.Round{round}}
+		x := Block{Height: m.Height() + 1, TimeMs: m.genesis.Time, Rounds: []staking.RoundResult{round}}
 		if _, err := m.Execute(x); err != nil {
 			b.Fatal(err)
 		}

@@ -35,7 +35,7 @@ func (c *court) rounds(n int, faults ...Fault) {
 			c.advance(1)
 		}
 		committee := c.committee()
-		r := staking.Round{Void: c.void}
+		r := staking.RoundResult{Void: c.void}
 		for _, id := range committee.Holder {
 			o, known := c.fate[id]
 			if !known {
@@ -43,7 +43,7 @@ func (c *court) rounds(n int, faults ...Fault) {
 			}
 			r.Outcomes = append(r.Outcomes, o)
 		}
-		if _, err := c.l.Run(Block{Rounds: []staking.Round{r}, Faults: faults}); err != nil {
+		if _, err := c.l.Run(Block{Rounds: []staking.RoundResult{r}, Faults: faults}); err != nil {
 			c.t.Fatal(err)
 		}
 		faults = nil

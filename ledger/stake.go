@@ -144,7 +144,7 @@ type stake struct {
 	node  staking.NodeID
 	pool  staking.Pool
 	part  staking.Delegation
-	staking.Settled
+	staking.PoolSettlement
 }
 
 func (x *exec) stakeOf(owner token.Address, node staking.NodeID) stake {
@@ -152,13 +152,13 @@ func (x *exec) stakeOf(owner token.Address, node staking.NodeID) stake {
 	var err error
 	s.part, _, err = x.view().Delegation(owner, node)
 	sure(s.part, err)
-	s.Settled, err = x.view().Settle(node, &s.pool, &s.part)
-	sure(s.Settled, err)
+	s.PoolSettlement, err = x.view().Settle(node, &s.pool, &s.part)
+	sure(s.PoolSettlement, err)
 	return s
 }
 
 // Settle works out what a delegation has of what its pool let in and out so far.
-func (v View) Settle(node staking.NodeID, p *staking.Pool, d *staking.Delegation) (staking.Settled, error) {
+func (v View) Settle(node staking.NodeID, p *staking.Pool, d *staking.Delegation) (staking.PoolSettlement, error) {
 	r := &rates{v: v, node: node}
 	out := p.Settle(d, r)
 	return out, r.err

@@ -33,13 +33,13 @@ func (x *exec) unjudged(c Committee) bool {
 }
 
 // tally enters the rounds that a block closes.
-func (x *exec) tally(rounds []staking.Round) {
+func (x *exec) tally(rounds []staking.RoundResult) {
 	c := x.committee()
 	switch {
 	case x.unjudged(c):
 		rounds = nil
 		if x.roundEnds() {
-			rounds = []staking.Round{allPassed(len(c.Holder))}
+			rounds = []staking.RoundResult{allPassed(len(c.Holder))}
 		}
 	case x.p.asks():
 		return // see round
@@ -49,7 +49,7 @@ func (x *exec) tally(rounds []staking.Round) {
 	}
 }
 
-func allPassed(shards int) (r staking.Round) {
+func allPassed(shards int) (r staking.RoundResult) {
 	for range shards {
 		r.Outcomes = append(r.Outcomes, staking.Passed)
 	}
@@ -58,7 +58,7 @@ func allPassed(shards int) (r staking.Round) {
 
 // tallyRound adds a round to the nodes' credit and returns the outcomes that count: those
 // of shards without a ready holder are Unready, and a round too many has none.
-func (x *exec) tallyRound(c Committee, r staking.Round) (counted staking.Round) {
+func (x *exec) tallyRound(c Committee, r staking.RoundResult) (counted staking.RoundResult) {
 	if len(r.Outcomes) != len(c.Holder) {
 		panic(readFailure{fmt.Errorf("a round with outcomes for %d of %d shards", len(r.Outcomes), len(c.Holder))})
 	}

@@ -24,7 +24,7 @@ func (v View) Try(g Genesis, signer token.PublicKey, fee token.Amount, body Body
 	if head.Height < head.EpochEnd {
 		head.Height++ // the block that would hold it
 	}
-	x := &exec{o: state.NewOverlay(base), p: rules.Params, chain: g.ChainID(), name: g.Name, head: head, at: head.Height, seen: newSeen()}
+	x := &exec{o: state.NewOverlay(base), p: rules.Params, chain: g.ChainID(), name: g.Name, head: head, at: head.Height, verified: newVerifyCache()}
 	if err := x.try(Tx{Version: TxVersion, Kind: body.kind(), Signer: signer, Fee: fee}, body); err != nil {
 		return v, err
 	}

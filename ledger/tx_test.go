@@ -84,15 +84,15 @@ func TestEveryRefusalHasItsOwnNumber(t *testing.T) {
 			t.Errorf("code %d %q", r.Code, r.Text)
 		}
 		seen[r.Code] = true
-		back := Receipt{Code: r.Code, Log: "why"}
+		back := TxReceipt{Code: r.Code, Log: "why"}
 		if !errors.Is(back.Err(), r) || CodeOf(back.Err()) != r.Code || !Refused(back.Err()) {
 			t.Errorf("code %d does not come back as itself: %v", r.Code, back.Err())
 		}
 	}
-	if err := (Receipt{Code: 9999}).Err(); err == nil {
+	if err := (TxReceipt{Code: 9999}).Err(); err == nil {
 		t.Error("an unknown code is a success")
 	}
-	if (Receipt{}).Err() != nil {
+	if (TxReceipt{}).Err() != nil {
 		t.Error("success is an error")
 	}
 }
@@ -101,21 +101,21 @@ func TestASignatureIsVerifiedOnce(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	raw := Sign(w.users[1], w.l.ChainID(), 0, fee, Transfer{To: w.users[2].Address(), Amount: 1})
 	m := w.l.machine
-	if m.seen.has(TxHash(raw)) {
+	if m.verified.has(TxHash(raw)) {
 		t.Fatal("seen before it came")
 	}
 	if err := m.Check(raw); err != nil {
 		t.Fatal(err)
 	}
-	if !m.seen.has(TxHash(raw)) {
+	if !m.verified.has(TxHash(raw)) {
 		t.Fatal("forgotten")
 	}
 	bad := bytes.Clone(raw)
 	bad[len(bad)-1] ^= 1
-	if err := m.Check(bad); !errors.Is(err, ErrSignature) || m.seen.has(TxHash(bad)) {
+	if err := m.Check(bad); !errors.Is(err, ErrSignature) || m.verified.has(TxHash(bad)) {
 		t.Fatalf("a wrong signature is remembered as right: %v", err)
 	}
-	s := newSeen()
+	s := newVerifyCache()
 	for i := range 3 * seenSize {
 		s.add(TxHash([]byte{byte(i), byte(i >> 8), byte(i >> 16)}))
 	}
@@ -158,9 +158,9 @@ func FuzzGenesis(f *testing.F) {
 }
 
 func FuzzReceipt(f *testing.F) {
-	f.Add(EncodeReceipt(Receipt{Height: 1, Code: 2, Log: "x"}))
+	f.Add(EncodeTxReceipt(TxReceipt{Height: 1, Code: 2, Log: "x"}))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		if r, err := DecodeReceipt(raw); err == nil && !bytes.Equal(EncodeReceipt(r), raw) {
+		if r, err := DecodeTxReceipt(raw); err == nil && !bytes.Equal(EncodeTxReceipt(r), raw) {
 			t.Fatal("accepted bytes that are not canonical")
 		}
 	})

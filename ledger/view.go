@@ -156,9 +156,9 @@ func (v View) Left(id staking.NodeID, epoch uint64) (OpenRate, bool, error) {
 	return read[OpenRate](v, "rate", KeyLeft(id, epoch))
 }
 
-// Standing is what a node's conduct has brought it to.
-func (v View) Standing(id staking.NodeID) (staking.Standing, error) {
-	s, _, err := read[staking.Standing](v, "standing", KeyStanding(id))
+// Sanctions is what a node's conduct has brought it to.
+func (v View) Sanctions(id staking.NodeID) (staking.Sanctions, error) {
+	s, _, err := read[staking.Sanctions](v, "standing", KeySanctions(id))
 	return s, err
 }
 

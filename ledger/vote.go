@@ -97,8 +97,8 @@ func (x *exec) putBallot(id staking.NodeID, b Ballot) {
 	x.put(KeyBallot(id), b)
 }
 
-// cast is a ballot, whose it is, and the shards it counts with.
-type cast struct {
+// ballotOf is a ballot, whose it is, and the shards it counts with.
+type ballotOf struct {
 	node   staking.NodeID
 	shards int
 	Ballot
@@ -106,9 +106,9 @@ type cast struct {
 
 // cast is all ballots in the order of their nodes. Those of nodes without a shard in c,
 // and of expelled ones, count with none.
-func (x *exec) cast(c Committee) (out []cast) {
+func (x *exec) cast(c Committee) (out []ballotOf) {
 	err := x.view().EachBallot(func(id staking.NodeID, b Ballot) error {
-		one := cast{node: id, Ballot: b}
+		one := ballotOf{node: id, Ballot: b}
 		n, err := x.node(id)
 		if i, in := c.Index(id); in && err == nil && !n.Out {
 			one.shards = c.Nodes[i].Shards
@@ -134,7 +134,7 @@ func (x *exec) votes(before Committee) {
 }
 
 // price works out the prices of the epoch that begins, and leaves a record of how.
-func (x *exec) price(r *Rules, ballots []cast) {
+func (x *exec) price(r *Rules, ballots []ballotOf) {
 	p := r.Params
 	record := PriceRecord{Epoch: x.epoch(), Shards: p.Shards, BoundBps: p.Staking.PriceBoundBps, Before: p.Registry.Price, WriteBefore: p.Registry.WritePrice}
 	for _, b := range ballots {
@@ -162,7 +162,7 @@ func (r PriceRecord) votes(prices []token.Amount) []staking.PriceVote {
 // carry plans what ballots of more than two thirds of the shards ask for, each version
 // and each value counted on its own, and takes it off all ballots: it is not asked for
 // again. What is in force already is no plan.
-func (x *exec) carry(r *Rules, ballots []cast) {
+func (x *exec) carry(r *Rules, ballots []ballotOf) {
 	versions, changes := map[uint64]int{}, map[ParamChange]int{}
 	for _, b := range ballots {
 		versions[b.Version] += b.shards
@@ -170,7 +170,7 @@ func (x *exec) carry(r *Rules, ballots []cast) {
 			changes[c] += b.shards
 		}
 	}
-	plan := Planned{Epoch: x.epoch() + 1}
+	plan := Plan{Epoch: x.epoch() + 1}
 	for v, shards := range versions { // at most one has two thirds
 		if v > r.Version && staking.Carried(shards, r.Params.Shards) {
 			plan.Version = v
@@ -192,7 +192,7 @@ func (x *exec) carry(r *Rules, ballots []cast) {
 }
 
 // without is a ballot less what was carried.
-func (b Ballot) without(p Planned) Ballot {
+func (b Ballot) without(p Plan) Ballot {
 	if b.Version <= p.Version {
 		b.Version = 0
 	}

@@ -14,14 +14,14 @@ const (
 	waitingBlocks = 40      // after which a transaction that no block took is given up
 )
 
-// waiting remembers which transaction was admitted to which place. A signed one takes
+// admissions remembers which transaction was admitted to which place. A signed one takes
 // its nonce, and what it costs of its account's balance; one that carries its own proof
 // takes its subject. Without that, transactions of which one can be done would fill the
 // mempool and the blocks. It is a node's own policy and no part of the rules: a block
 // may hold what another node admitted.
-type waiting struct {
+type admissions struct {
 	mu       sync.Mutex // guards the fields below
-	now, old map[place]admitted
+	now, old map[place]admittedTx
 }
 
 // place is either a nonce of a signer or a subject.
@@ -31,13 +31,13 @@ type place struct {
 	subject string
 }
 
-type admitted struct {
+type admittedTx struct {
 	tx     blob.Hash
 	height uint64       // at which it was admitted
 	need   token.Amount // cost and fee
 }
 
-func newWaiting() *waiting { return &waiting{now: map[place]admitted{}} }
+func newWaiting() *admissions { return &admissions{now: map[place]admittedTx{}} }
 
 func placeOf(a admission) place {
 	if a.tx.Kind.Unsigned() {
@@ -47,7 +47,7 @@ func placeOf(a admission) place {
 }
 
 // admit takes the place of a transaction, unless another one has it.
-func (w *waiting) admit(a admission, x *exec) error {
+func (w *admissions) admit(a admission, x *exec) error {
 	need := token.Amount(0)
 	var acc Account
 	if !a.tx.Kind.Unsigned() {
@@ -69,15 +69,15 @@ func (w *waiting) admit(a admission, x *exec) error {
 		}
 	}
 	if len(w.now) >= waitingSize {
-		w.old, w.now = w.now, map[place]admitted{}
+		w.old, w.now = w.now, map[place]admittedTx{}
 	}
 	delete(w.old, at)
-	w.now[at] = admitted{a.hash, x.head.Height, need}
+	w.now[at] = admittedTx{a.hash, x.head.Height, need}
 	return nil
 }
 
 // funded holds what an account's waiting transactions cost together against its balance.
-func (w *waiting) funded(a admission, acc Account, need token.Amount, height uint64) error {
+func (w *admissions) funded(a admission, acc Account, need token.Amount, height uint64) error {
 	left := acc.Balance
 	for n := range uint64(NonceWindow + 1) {
 		at := place{signer: a.tx.Signer, nonce: acc.Nonce + n}
@@ -92,7 +92,7 @@ func (w *waiting) funded(a admission, acc Account, need token.Amount, height uin
 }
 
 // get is what has a place, unless it was given up.
-func (w *waiting) get(at place, height uint64) (admitted, bool) {
+func (w *admissions) get(at place, height uint64) (admittedTx, bool) {
 	was, ok := w.now[at]
 	if !ok {
 		was, ok = w.old[at]
@@ -102,7 +102,7 @@ func (w *waiting) get(at place, height uint64) (admitted, bool) {
 
 // settled frees the place of a transaction that a block held, done or refused. A
 // refused one that carries its own proof has no place: its subject is not known.
-func (w *waiting) settled(a admission) {
+func (w *admissions) settled(a admission) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	at := placeOf(a)

@@ -87,7 +87,7 @@ func BenchmarkWorstBlock(b *testing.B) {
 				fit := min(kind.some*int(w.g.Params.BlockBytes)/bytes, kind.some*int(w.g.Params.BlockWork)/int(work))
 				var took time.Duration
 				for b.Loop() {
-					w.l.machine.seen = newSeen()
+					w.l.machine.verified = newVerifyCache()
 					began := time.Now()
 					r, err := w.l.machine.Execute(Block{Height: w.l.machine.Height() + 1, TimeMs: w.head().TimeMs, Txs: txs})
 					if err != nil {

@@ -200,9 +200,9 @@ func (w *world) toMiddle(e uint64) {
 }
 
 // balanced checks that no money was made or lost.
-func (w *world) balanced() Audit {
+func (w *world) balanced() TrialBalance {
 	w.t.Helper()
-	a, err := w.view().Audit()
+	a, err := w.view().TrialBalance()
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -39,8 +39,8 @@ func (s sweep) covers(d duty) bool {
 	return s.done && s.epoch == d.epoch && slices.Equal(s.kept, d.kept)
 }
 
-// doomed is what may go of a blob.
-type doomed struct {
+// deletion is what may go of a blob.
+type deletion struct {
 	id     blob.ID
 	places []blob.Place // none: all of it
 }
@@ -54,7 +54,7 @@ func (n *Node) collectOnce(ctx context.Context, now time.Time) error {
 	if err := n.dropStaged(ctx, now); err != nil {
 		return err
 	}
-	d, list, err := n.doomed(ctx)
+	d, list, err := n.deletions(ctx)
 	if err != nil {
 		return err
 	}
@@ -67,8 +67,8 @@ func (n *Node) collectOnce(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// doomed looks through all blobs, unless that was done for this duty.
-func (n *Node) doomed(ctx context.Context) (d duty, list []doomed, err error) {
+// deletions looks through all blobs, unless that was done for this duty.
+func (n *Node) deletions(ctx context.Context) (d duty, list []deletion, err error) {
 	v, release, err := n.ledger.Hold(ctx)
 	if err != nil {
 		return d, nil, err
@@ -93,7 +93,7 @@ func (n *Node) doomed(ctx context.Context) (d duty, list []doomed, err error) {
 
 // ending is what of a blob the ledger says has ended. moved says whether shards may
 // have been handed over since it was last asked.
-func (n *Node) ending(v ledger.View, d duty, id blob.ID, m blob.Manifest, moved bool) (x doomed, ends bool, err error) {
+func (n *Node) ending(v ledger.View, d duty, id blob.ID, m blob.Manifest, moved bool) (x deletion, ends bool, err error) {
 	_, live, err := v.Blob(id)
 	if err != nil {
 		return x, false, err
@@ -106,12 +106,12 @@ func (n *Node) ending(v ledger.View, d duty, id blob.ID, m blob.Manifest, moved 
 		return x, len(x.places) > 0, err
 	}
 	t, buried, err := v.Tombstone(id)
-	return doomed{id: id}, err == nil && buried && t.MayGo(d.epoch), err
+	return deletion{id: id}, err == nil && buried && t.MayGo(d.epoch), err
 }
 
 // drop asks the ledger once more, for it may have moved on since the list was made, and
 // drops while no confirmation is signed: what was stored anew meanwhile stays.
-func (n *Node) drop(ctx context.Context, x doomed) error {
+func (n *Node) drop(ctx context.Context, x deletion) error {
 	n.drops.Lock()
 	defer n.drops.Unlock()
 	v, err := n.ledger.View(ctx)

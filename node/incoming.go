@@ -14,11 +14,11 @@ const incomingPatience = 10 * time.Second
 // incoming is which blobs are being uploaded right now.
 type incoming struct {
 	mu    sync.Mutex // guards blobs
-	blobs map[blob.ID]*arriving
+	blobs map[blob.ID]*blobUploads
 }
 
-// arriving is a blob's uploads: several clients may send it at once.
-type arriving struct {
+// blobUploads is a blob's uploads: several clients may send it at once.
+type blobUploads struct {
 	uploads int
 	last    time.Time // when a part of it came
 }
@@ -28,11 +28,11 @@ func (i *incoming) begin(id blob.ID) (end func()) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.blobs == nil {
-		i.blobs = map[blob.ID]*arriving{}
+		i.blobs = map[blob.ID]*blobUploads{}
 	}
 	a := i.blobs[id]
 	if a == nil {
-		a = &arriving{}
+		a = &blobUploads{}
 		i.blobs[id] = a
 	}
 	a.uploads++

@@ -223,11 +223,11 @@ func (k keeper) keep(ctx context.Context, c blob.Commitment, places []blob.Place
 	}
 	pieces := make([]store.Piece, 0, 2*len(places))
 	for i, p := range places {
-		row, err := proven.At(p).Possess(blob.Row, in.Rows[i], code)
+		row, err := proven.At(p).VerifyFull(blob.Row, in.Rows[i], code)
 		if err != nil {
 			return err
 		}
-		column, err := proven.At(p).Possess(blob.Column, in.Cols[i], code)
+		column, err := proven.At(p).VerifyFull(blob.Column, in.Cols[i], code)
 		if err != nil {
 			return err
 		}

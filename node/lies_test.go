@@ -14,14 +14,14 @@ import (
 // fibber is the ledger as a client sees it through a node that lies in receipts.
 type fibber struct {
 	local
-	answer func(tx []byte, kind ledger.Kind) (ledger.Receipt, bool)
+	answer func(tx []byte, kind ledger.Kind) (ledger.TxReceipt, bool)
 	kept   [][]byte
 }
 
-func (l *fibber) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
+func (l *fibber) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
 	decoded, _, err := ledger.DecodeTx(tx)
 	if err != nil {
-		return ledger.Receipt{}, err
+		return ledger.TxReceipt{}, err
 	}
 	if r, lie := l.answer(tx, decoded.Kind); lie {
 		l.kept = append(l.kept, tx)
@@ -47,9 +47,9 @@ func TestALieAboutTheNonceNeverMultipliesAPayment(t *testing.T) {
 		n := startNetwork(t, 4, 10)
 		lies := 5
 		l := &fibber{local: n.ledger}
-		l.answer = func([]byte, ledger.Kind) (ledger.Receipt, bool) {
+		l.answer = func([]byte, ledger.Kind) (ledger.TxReceipt, bool) {
 			lies--
-			return ledger.Receipt{Height: 1, Code: code, Log: "a lie"}, lies >= 0
+			return ledger.TxReceipt{Height: 1, Code: code, Log: "a lie"}, lies >= 0
 		}
 		c := n.lyingClient(l)
 		shop := token.Address{5}
@@ -84,8 +84,8 @@ func TestAStoreIsDoneWhenTheLedgerShowsIt(t *testing.T) {
 	n := startNetwork(t, 4, 10)
 	l := &fibber{local: n.ledger}
 	lies := true
-	l.answer = func(_ []byte, k ledger.Kind) (ledger.Receipt, bool) {
-		return ledger.Receipt{Height: 3}, lies && k == ledger.KindCertify
+	l.answer = func(_ []byte, k ledger.Kind) (ledger.TxReceipt, bool) {
+		return ledger.TxReceipt{Height: 3}, lies && k == ledger.KindCertify
 	}
 	c := n.lyingClient(l)
 	src := memory(bytes.Repeat([]byte("x"), 50_000))
@@ -113,7 +113,7 @@ func TestTheEndThatIsToldIsTheOneThatTheLedgerShows(t *testing.T) {
 	send(n.wallet, ledger.Transfer{To: mallory.Address(), Amount: token.WAL * 100})
 	front := map[bool]bool{}
 	ours := false // whether it is another process of the owner that is quicker
-	l.answer = func(tx []byte, k ledger.Kind) (ledger.Receipt, bool) {
+	l.answer = func(tx []byte, k ledger.Kind) (ledger.TxReceipt, bool) {
 		if k == ledger.KindRegisterBlob && !front[ours] {
 			front[ours] = true
 			_, body, _ := ledger.DecodeTx(tx)
@@ -126,7 +126,7 @@ func TestTheEndThatIsToldIsTheOneThatTheLedgerShows(t *testing.T) {
 				send(mallory, b)
 			}
 		}
-		return ledger.Receipt{}, false
+		return ledger.TxReceipt{}, false
 	}
 	c := n.lyingClient(l)
 	for i, which := range []bool{false, true} {

@@ -197,7 +197,7 @@ func TestABadlyEncodedBlobIsProvenByWhoRepairsIt(t *testing.T) {
 		t.Errorf("registered again: %v", err)
 	}
 	v, _ := n.ledger.View(ctx)
-	a, err := v.Audit()
+	a, err := v.TrialBalance()
 	if err != nil || !a.Balanced() || a.Burned == 0 {
 		t.Errorf("%+v, %v", a, err)
 	}

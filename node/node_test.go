@@ -105,8 +105,8 @@ func startNetwork(t *testing.T, nodes, shards int) *network {
 		bls, listen := secret.BLSKey(), freeListen(t)
 		n.genesis.Nodes = append(n.genesis.Nodes, ledger.GenesisNode{
 			ID: id, Operator: n.wallet.Address(), Payout: payout(secret), BLS: bls.Public(),
-			Possession: bls.ProvePossession(ledger.PossessionMessage("test", id, bls.Public())),
-			Addresses:  []string{listen + "/p2p/" + id.String()}, Name: fmt.Sprintf("node-%d", i), CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
+			BLSProof:  bls.ProvePossession(ledger.BLSProofMessage("test", id, bls.Public())),
+			Addresses: []string{listen + "/p2p/" + id.String()}, Name: fmt.Sprintf("node-%d", i), CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
 		})
 		n.nodes = append(n.nodes, &running{secret: secret, dir: t.TempDir(), listen: listen})
 	}

@@ -141,14 +141,14 @@ func (n *Node) accuse(ctx context.Context, id blob.ID, proof redstuff.BadEncodin
 
 // submitProof sends a proof of bad encoding. The finder's fee is for whom the node's
 // earnings are for.
-func (n *Node) submitProof(ctx context.Context, id blob.ID, proof redstuff.BadEncoding) (ledger.Receipt, error) {
+func (n *Node) submitProof(ctx context.Context, id blob.ID, proof redstuff.BadEncoding) (ledger.TxReceipt, error) {
 	v, err := n.ledger.View(ctx)
 	if err != nil {
-		return ledger.Receipt{}, err
+		return ledger.TxReceipt{}, err
 	}
 	record, _, err := v.Node(n.id)
 	if err != nil {
-		return ledger.Receipt{}, err
+		return ledger.TxReceipt{}, err
 	}
 	receipt, err := n.ledger.Submit(ctx, ledger.Unsigned(ledger.Invalidate{Blob: id, Proof: proof.Encode(), Finder: record.Payout}))
 	if err == nil {
@@ -253,7 +253,7 @@ func lostPlaces(missing []blob.Position, axis blob.Axis, from, to uint32) []blob
 }
 
 // keepRebuilt writes rebuilt fragments with their witnesses.
-func (n *Node) keepRebuilt(ctx context.Context, list fetch.StripeList, fragments []blob.Possession) error {
+func (n *Node) keepRebuilt(ctx context.Context, list fetch.StripeList, fragments []blob.FullFragment) error {
 	pieces := make([]store.Piece, len(fragments))
 	for i, f := range fragments {
 		at := f.Position()

@@ -136,16 +136,16 @@ func listenPrivately(path string) (net.Listener, error) {
 		l.Close()
 		return nil, err
 	}
-	return unlinking{l, path}, nil
+	return unlinkingListener{l, path}, nil
 }
 
-// unlinking removes its socket when it closes.
-type unlinking struct {
+// unlinkingListener removes its socket when it closes.
+type unlinkingListener struct {
 	*net.UnixListener
 	path string
 }
 
-func (l unlinking) Close() error {
+func (l unlinkingListener) Close() error {
 	os.Remove(l.path)
 	return l.UnixListener.Close()
 }

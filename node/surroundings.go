@@ -20,12 +20,12 @@ const (
 
 // Surroundings is a host's view of the network, and its peers' view of the host.
 type Surroundings struct {
-	Called    int               `json:"called"`           // nodes that were called
-	Answer    int               `json:"answer"`           // nodes of these that answered
-	Clocks    []time.Duration   `json:"clocks_ns"`        // peer's clock - this machine's, one per peer
-	Addresses []string          `json:"addresses"`        // addresses that peers were asked to dial
-	Seen      [][]p2p.Seen      `json:"seen"`             // for each address: one result per peer
-	Errors    map[string]string `json:"errors,omitempty"` // by peer
+	Called    int                   `json:"called"`           // nodes that were called
+	Answer    int                   `json:"answer"`           // nodes of these that answered
+	Clocks    []time.Duration       `json:"clocks_ns"`        // peer's clock - this machine's, one per peer
+	Addresses []string              `json:"addresses"`        // addresses that peers were asked to dial
+	Seen      [][]p2p.AddressReport `json:"seen"`             // for each address: one result per peer
+	Errors    map[string]string     `json:"errors,omitempty"` // by peer
 }
 
 // LookAround calls nodes, and asks some of them to dial this host at addresses; with no
@@ -38,7 +38,7 @@ func LookAround(ctx context.Context, h *p2p.Host, addresses []string) Surroundin
 		addresses = p2p.Dialable(h.Addrs())
 	}
 	addresses = addresses[:min(len(addresses), p2p.MaxDialback)]
-	out := Surroundings{Addresses: addresses, Seen: make([][]p2p.Seen, len(addresses)), Errors: map[string]string{}}
+	out := Surroundings{Addresses: addresses, Seen: make([][]p2p.AddressReport, len(addresses)), Errors: map[string]string{}}
 	var mu sync.Mutex // guards out
 	answer := out.call(ctx, h, &mu)
 	rand.Shuffle(len(answer), func(i, j int) { answer[i], answer[j] = answer[j], answer[i] })

@@ -24,7 +24,7 @@ type turning struct {
 	done *atomic.Bool
 }
 
-func (l turning) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
+func (l turning) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
 	if t, _, err := ledger.DecodeTx(tx); err == nil && t.Kind == ledger.KindRegisterBlob && l.done.CompareAndSwap(false, true) {
 		l.turn()
 	}
@@ -158,7 +158,7 @@ func TestABlobStoredAgainDuringALookForGarbageStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	n.toEpoch(3)
-	_, list, err := n.nodes[0].node.doomed(ctx)
+	_, list, err := n.nodes[0].node.deletions(ctx)
 	if err != nil || len(list) != 1 {
 		t.Fatal(list, err)
 	}

@@ -36,20 +36,20 @@ func (h *Host) connected(_ network.Network, c network.Conn) {
 		return
 	}
 	v := h.visitorOf(c)
-	if v.standing != Member && h.doors.opens.spend(v.peer, 1) > hastyDebt {
+	if v.standing != Member && h.admission.opens.spend(v.peer, 1) > hastyDebt {
 		go c.Close()
 		return
 	}
-	g, ok := h.doors.conns.places.take(v, func() { c.Close() })
+	g, ok := h.admission.conns.places.take(v, func() { c.Close() })
 	if !ok {
 		go c.Close()
 		return
 	}
-	h.doors.conns.mu.Lock()
-	h.doors.conns.all[c] = g
-	h.doors.conns.mu.Unlock()
+	h.admission.conns.mu.Lock()
+	h.admission.conns.all[c] = g
+	h.admission.conns.mu.Unlock()
 	if c.IsClosed() { // it may have been closed before it was entered
-		h.doors.conns.forget(c)
+		h.admission.conns.forget(c)
 	}
 }
 

@@ -59,11 +59,11 @@ type dialMe struct {
 	Addresses []string // multiaddrs, without the peer ID
 }
 
-// dialed answers for each address, in their order.
-type dialed struct {
+// dialMeAnswer answers for each address, in their order.
+type dialMeAnswer struct {
 	_      struct{} `cbor:",toarray"`
 	TimeMs int64    // the answerer's clock as it answers, in Unix milliseconds
-	Seen   []Seen
+	Seen   []AddressReport
 }
 
 // Reach is what came of dialing an address.
@@ -75,8 +75,8 @@ const (
 	NotDialable Reach = 3 // not tried: see the text
 )
 
-// Seen is what a peer saw at an address.
-type Seen struct {
+// AddressReport is what a peer saw at an address.
+type AddressReport struct {
 	_     struct{} `cbor:",toarray"`
 	Reach Reach
 	Text  string // why it was not reached or tried; a stranger's words, bounded
@@ -84,8 +84,8 @@ type Seen struct {
 
 // Dialback is a peer's answer.
 type Dialback struct {
-	Clock time.Duration // by how much the peer's clock is ahead of ours, less the way here
-	Seen  []Seen        // of each address, in their order
+	Clock time.Duration   // by how much the peer's clock is ahead of ours, less the way here
+	Seen  []AddressReport // of each address, in their order
 }
 
 // dialbacks answers, within bounds.
@@ -93,11 +93,11 @@ type dialbacks struct {
 	now   func() time.Time
 	slots *slots
 
-	mu     sync.Mutex // guards recent
-	recent []asked    // the oldest first, at most maxDialbackSpan
+	mu     sync.Mutex        // guards recent
+	recent []dialbackRequest // the oldest first, at most maxDialbackSpan
 }
 
-type asked struct {
+type dialbackRequest struct {
 	from netip.Prefix
 	at   time.Time
 }
@@ -139,7 +139,7 @@ func (d *dialbacks) answer(ctx context.Context, s *session) error {
 	if !d.admit(from) {
 		return Refuse(CodeBusy, "%d questions a minute, %d from one place: try again in a minute", maxDialbackSpan, maxDialbackOfOne)
 	}
-	out := dialed{Seen: dialAll(ctx, s.peer(), from, q.Addresses)}
+	out := dialMeAnswer{Seen: dialAll(ctx, s.peer(), from, q.Addresses)}
 	out.TimeMs = d.now().UnixMilli()
 	if err := s.send(kindDialed, out); err != nil {
 		return err
@@ -172,7 +172,7 @@ func (d *dialbacks) admit(from netip.Addr) bool {
 	if len(d.recent) >= maxDialbackSpan || same >= maxDialbackOfOne {
 		return false
 	}
-	d.recent = append(d.recent, asked{place, now})
+	d.recent = append(d.recent, dialbackRequest{place, now})
 	return true
 }
 
@@ -196,14 +196,14 @@ func readDialMe(what kind, body []byte) (q dialMe, err error) {
 }
 
 // dialAll dials the addresses of a peer that comes from an IP address.
-func dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string) []Seen {
+func dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string) []AddressReport {
 	ctx, cancel := context.WithTimeout(ctx, dialbackLimit)
 	defer cancel()
-	out := make([]Seen, len(addresses))
+	out := make([]AddressReport, len(addresses))
 	var all sync.WaitGroup
 	for i, text := range addresses {
 		all.Go(func() {
-			out[i] = Seen{Reach: NotDialable, Text: ErrPanic.Error()}
+			out[i] = AddressReport{Reach: NotDialable, Text: ErrPanic.Error()}
 			_ = Guard(slog.Default(), "dial back", func() error {
 				out[i] = dialOne(ctx, p, from, text)
 				return nil
@@ -214,15 +214,15 @@ func dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string
 	return out
 }
 
-func dialOne(ctx context.Context, p peer.ID, from netip.Addr, text string) Seen {
+func dialOne(ctx context.Context, p peer.ID, from netip.Addr, text string) AddressReport {
 	addr, err := dialTarget(p, from, text)
 	if err != nil {
-		return Seen{Reach: NotDialable, Text: Clean(err.Error(), maxDialText)}
+		return AddressReport{Reach: NotDialable, Text: Clean(err.Error(), maxDialText)}
 	}
 	if err := dialFresh(ctx, p, addr); err != nil {
-		return Seen{Reach: NotReached, Text: Clean(err.Error(), maxDialText)}
+		return AddressReport{Reach: NotReached, Text: Clean(err.Error(), maxDialText)}
 	}
-	return Seen{Reach: Reached}
+	return AddressReport{Reach: Reached}
 }
 
 // dialTarget is the address that may be dialed for a peer that comes from an IP address.
@@ -313,7 +313,7 @@ func (s *session) askDialback(addresses []string) (out Dialback, err error) {
 	if err := s.flush(); err != nil {
 		return out, err
 	}
-	var d dialed
+	var d dialMeAnswer
 	if err := s.expect(kindDialed, &d, idleLimit); err != nil {
 		return out, err
 	}
@@ -324,7 +324,7 @@ func (s *session) askDialback(addresses []string) (out Dialback, err error) {
 }
 
 // check bounds what a stranger answers to so many addresses.
-func (d dialed) check(addresses int) error {
+func (d dialMeAnswer) check(addresses int) error {
 	if len(d.Seen) != addresses {
 		return fmt.Errorf("%d answers for %d addresses: %w", len(d.Seen), addresses, ErrProtocol)
 	}

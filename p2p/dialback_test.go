@@ -136,7 +136,7 @@ func TestAFloodOfQuestionsToDialBackIsRefused(t *testing.T) {
 }
 
 func TestAnAnswerToAnotherQuestionIsRefused(t *testing.T) {
-	for what, a := range map[string]dialed{"too few": {}, "no such kind": {Seen: []Seen{{Reach: 9}}}, "none": {Seen: []Seen{{}}}} {
+	for what, a := range map[string]dialMeAnswer{"too few": {}, "no such kind": {Seen: []AddressReport{{Reach: 9}}}, "none": {Seen: []AddressReport{{}}}} {
 		server, asker := newHost(t, 1, "net"), newHost(t, 2, "net")
 		server.serve(DialbackProtocol, func(_ context.Context, s *session) error {
 			if _, _, err := s.receive(idleLimit); err != nil {
@@ -181,9 +181,9 @@ func FuzzDialMe(f *testing.F) {
 }
 
 func FuzzDialed(f *testing.F) {
-	f.Add(canon.Encode(dialed{TimeMs: 5, Seen: []Seen{{Reach: Reached}, {Reach: NotReached, Text: "no"}}}), 2)
+	f.Add(canon.Encode(dialMeAnswer{TimeMs: 5, Seen: []AddressReport{{Reach: Reached}, {Reach: NotReached, Text: "no"}}}), 2)
 	f.Fuzz(func(t *testing.T, body []byte, n int) {
-		var d dialed
+		var d dialMeAnswer
 		if canon.Decode(body, &d) != nil {
 			return
 		}
@@ -202,7 +202,7 @@ func TestAQuestionToDialBackIsOneStringOfBytes(t *testing.T) {
 	if want := "8181742f6970342f3132372e302e302e312f7463702f31"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	got = hex.EncodeToString(canon.Encode(dialed{TimeMs: 1000, Seen: []Seen{{Reach: Reached}, {Reach: NotDialable, Text: "no"}}}))
+	got = hex.EncodeToString(canon.Encode(dialMeAnswer{TimeMs: 1000, Seen: []AddressReport{{Reach: Reached}, {Reach: NotDialable, Text: "no"}}}))
 	if want := "821903e8828201608203626e6f"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}

@@ -72,7 +72,7 @@ func TestAFloodKeepsNobodyOut(t *testing.T) {
 	honest, victim := all[0], all[1]
 	var mu sync.Mutex
 	seen := 0
-	victim.setJudge(func(msg []byte) Verdict {
+	victim.setJudge(func(msg []byte) Validation {
 		mu.Lock()
 		defer mu.Unlock()
 		seen++
@@ -169,7 +169,7 @@ func TestWhatWaitsForHandlersIsBounded(t *testing.T) {
 	hold := make(chan struct{})
 	release := sync.OnceFunc(func() { close(hold) })
 	defer release()
-	victim.setJudge(func([]byte) Verdict { <-hold; return Ignore })
+	victim.setJudge(func([]byte) Validation { <-hold; return Ignore })
 	f := newFlooder(t, victim)
 	sent := 0
 	for range 2 * maxPeerBytes / MaxMessage {

@@ -56,8 +56,8 @@ type Offer struct {
 	Places   []blob.Place
 }
 
-// wanted is the node's answer: which stripes it still lacks, a bit each.
-type wanted struct {
+// lackingStripes is the node's answer: which stripes it still lacks, a bit each.
+type lackingStripes struct {
 	_       struct{} `cbor:",toarray"`
 	Stripes []byte
 }

@@ -264,7 +264,7 @@ func FuzzFragmentRequests(f *testing.F) {
 		if u, err := readOffer(nil, b); err == nil && len(u.places) > u.layout.N {
 			t.Fatal("more places than there are")
 		}
-		for _, v := range []any{new(getFragments), new(getSymbols), new(getWitnesses), new(fragmentFrame), new(symbolsFrame), new(stripeFrame), new(wanted), new(Confirmation), new(Refusal), new(Hello), new(askFrame), new(copyFrame)} {
+		for _, v := range []any{new(getFragments), new(getSymbols), new(getWitnesses), new(fragmentFrame), new(symbolsFrame), new(stripeFrame), new(lackingStripes), new(Confirmation), new(Refusal), new(Hello), new(askFrame), new(copyFrame)} {
 			if canon.Decode(b, v) == nil && !bytes.Equal(canon.Encode(v), b) {
 				t.Fatalf("%T: two spellings", v)
 			}

@@ -110,14 +110,14 @@ type session struct {
 
 func newSession(stream network.Stream) *session {
 	s := &session{stream: stream, now: time.Now}
-	s.r = bufio.NewReaderSize(counted{s}, readerSize)
+	s.r = bufio.NewReaderSize(countingReader{s}, readerSize)
 	return s
 }
 
-// counted counts what a session's reader takes from its stream.
-type counted struct{ s *session }
+// countingReader counts what a session's reader takes from its stream.
+type countingReader struct{ s *session }
 
-func (c counted) Read(b []byte) (int, error) {
+func (c countingReader) Read(b []byte) (int, error) {
 	n, err := c.s.stream.Read(b)
 	c.s.received += int64(n)
 	c.s.place.bytes(n)

@@ -30,20 +30,20 @@ const (
 	minJudges   = 4                  // handlers that run at once on a machine of few cores
 )
 
-// Verdict is what a handler says of a message.
-type Verdict uint8
+// Validation is what a handler says of a message.
+type Validation uint8
 
 const (
-	Accept Verdict = iota // it goes on to other peers
-	Ignore                // it goes no further, no peer is blamed, and the same bytes may come again
-	Reject                // it is provably false: it goes no further, and the peer that sent it is blamed
+	Accept Validation = iota // it goes on to other peers
+	Ignore                   // it goes no further, no peer is blamed, and the same bytes may come again
+	Reject                   // it is provably false: it goes no further, and the peer that sent it is blamed
 )
 
 // Handler judges a message of a topic. Several run at the same time. The context ends
 // after some seconds, and a handler must end then: others wait for its place. The bytes
 // are the handler's to keep and not to change. from is the peer that passed the message
 // on, not its maker.
-type Handler func(ctx context.Context, from peer.ID, msg []byte) Verdict
+type Handler func(ctx context.Context, from peer.ID, msg []byte) Validation
 
 // Gossip spreads messages among all peers that are connected, directly or not, through
 // gossipsub: each passes a message on to about six peers, its mesh.

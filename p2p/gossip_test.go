@@ -24,7 +24,7 @@ type gossiper struct {
 	mu    sync.Mutex
 	calls map[string]int // of the handler, by message
 	from  map[peer.ID]int
-	judge func(msg []byte) Verdict
+	judge func(msg []byte) Validation
 	known map[peer.ID]float64 // scores
 	names map[string]bool     // IDs under which messages went on
 }
@@ -46,9 +46,9 @@ const (
 	limitOfTests = 2 * time.Minute
 )
 
-func accept([]byte) Verdict { return Accept }
+func accept([]byte) Validation { return Accept }
 
-func newGossiper(t testing.TB, h *Host, judge func([]byte) Verdict, extra ...pubsub.Option) *gossiper {
+func newGossiper(t testing.TB, h *Host, judge func([]byte) Validation, extra ...pubsub.Option) *gossiper {
 	t.Helper()
 	g, err := NewGossip(h, testTopic)
 	if err != nil {
@@ -60,7 +60,7 @@ func newGossiper(t testing.TB, h *Host, judge func([]byte) Verdict, extra ...pub
 		defer r.mu.Unlock()
 		r.known = scores
 	}, 20*time.Millisecond))
-	g.Handle(testTopic, func(_ context.Context, from peer.ID, msg []byte) Verdict {
+	g.Handle(testTopic, func(_ context.Context, from peer.ID, msg []byte) Validation {
 		r.mu.Lock()
 		r.calls[name(msg)]++
 		r.from[from]++
@@ -96,7 +96,7 @@ func (g *gossiper) count() int {
 	return len(g.calls)
 }
 
-func (g *gossiper) setJudge(judge func([]byte) Verdict) {
+func (g *gossiper) setJudge(judge func([]byte) Validation) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.judge = judge
@@ -225,7 +225,7 @@ func TestAPeerWhoseMessagesAreRejectedIsShutOut(t *testing.T) {
 	}
 	until(t, "the liar is known", func() bool { return liar.meshed() == 2 })
 	for _, g := range all {
-		g.setJudge(func(msg []byte) Verdict {
+		g.setJudge(func(msg []byte) Validation {
 			if msg[8] == 0xff {
 				return Reject
 			}
@@ -289,7 +289,7 @@ func TestAnIgnoredMessageReachesItsHandlerAgain(t *testing.T) {
 	all := gossipers(t, 3, 2)
 	early := message(1, 1000)
 	for _, g := range all[1:] {
-		g.setJudge(func([]byte) Verdict { return Ignore })
+		g.setJudge(func([]byte) Validation { return Ignore })
 	}
 	publish(t, all[0], early)
 	for _, g := range all[1:] {
@@ -327,7 +327,7 @@ func TestAnIgnoredMessageReachesItsHandlerAgain(t *testing.T) {
 func TestAHeldMessageIsPassedOn(t *testing.T) {
 	all := gossipers(t, 2, 1)
 	maker, holder := all[0], all[1]
-	holder.setJudge(func([]byte) Verdict { return Ignore })
+	holder.setJudge(func([]byte) Validation { return Ignore })
 	early := message(1, 1000)
 	publish(t, maker, early)
 	until(t, "the message was ignored", func() bool { return holder.got(early) > 0 })
@@ -405,7 +405,7 @@ func TestRunWaitsForItsHandlers(t *testing.T) {
 		t.Fatal(err)
 	}
 	began, ended := make(chan struct{}), false
-	g.Handle(testTopic, func(ctx context.Context, _ peer.ID, _ []byte) Verdict {
+	g.Handle(testTopic, func(ctx context.Context, _ peer.ID, _ []byte) Validation {
 		close(began)
 		<-ctx.Done()
 		ended = true // read after Run: the race detector sees who waited
@@ -436,7 +436,7 @@ func TestASlowHandlerDoesNotBlockForEver(t *testing.T) {
 	g.patience = 300 * time.Millisecond
 	var mu sync.Mutex
 	judged := 0
-	g.Handle(testTopic, func(ctx context.Context, _ peer.ID, msg []byte) Verdict {
+	g.Handle(testTopic, func(ctx context.Context, _ peer.ID, msg []byte) Validation {
 		<-ctx.Done()
 		mu.Lock()
 		defer mu.Unlock()

@@ -62,10 +62,10 @@ func TestAPanicInAHandlerEndsItsStreamAlone(t *testing.T) {
 	}
 	// The line stays, and a place is not lost with each panic.
 	deadline := time.Now().Add(10 * time.Second)
-	for r.server.doors.desks.all != nil && deadline.After(time.Now()) {
-		r.server.doors.desks.mu.Lock()
-		n := r.server.doors.desks.taken
-		r.server.doors.desks.mu.Unlock()
+	for r.server.admission.desks.all != nil && deadline.After(time.Now()) {
+		r.server.admission.desks.mu.Lock()
+		n := r.server.admission.desks.taken
+		r.server.admission.desks.mu.Unlock()
 		if n == 0 {
 			return
 		}
@@ -80,7 +80,7 @@ func TestAPanicInAGossipHandlerRejectsTheMessage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	judge := g.validator(func(context.Context, peer.ID, []byte) Verdict { panic("judge") })
+	judge := g.validator(func(context.Context, peer.ID, []byte) Validation { panic("judge") })
 	topic := "t"
 	if got := judge(t.Context(), "other", &pubsub.Message{Message: &pb.Message{Topic: &topic, Data: []byte{1}}}); got != pubsub.ValidationReject {
 		t.Errorf("verdict %v", got)

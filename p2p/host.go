@@ -57,8 +57,8 @@ type Host struct {
 	greeted   greetings
 	scores    scores
 	lines     lines
-	doors     *doors
-	only      *only
+	admission *admission
+	only      *dialFilter
 
 	handlers sync.WaitGroup // stream handlers that run
 	closing  context.Context
@@ -87,7 +87,7 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("resource limits: %w", err)
 	}
-	proven := &only{}
+	proven := &dialFilter{}
 	options := []libp2p.Option{
 		libp2p.Identity(key),
 		libp2p.UserAgent("walrus/" + c.Hello.Version),
@@ -111,7 +111,7 @@ func New(c Config) (*Host, error) {
 	} else {
 		options = append(options, libp2p.DisableRelay())
 	}
-	h := &Host{doors: newDoors(c.CountLoopback), only: proven, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
+	h := &Host{admission: newDoors(c.CountLoopback), only: proven, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
 		greeted: greetings{peers: map[peer.ID]Hello{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
 	h.closing, h.close = context.WithCancel(context.Background())
 	if h.libp2p, err = libp2p.New(options...); err != nil {
@@ -128,7 +128,7 @@ func New(c Config) (*Host, error) {
 		return nil, fmt.Errorf("DHT: %w", err)
 	}
 	h.libp2p.Network().Notify(&network.NotifyBundle{ConnectedF: h.connected, DisconnectedF: func(n network.Network, c network.Conn) {
-		h.doors.conns.forget(c)
+		h.admission.conns.forget(c)
 		if n.Connectedness(c.RemotePeer()) != network.Connected {
 			h.greeted.forget(c.RemotePeer())
 		}

@@ -283,7 +283,7 @@ func TestABlobOfTooManyStripesIsRefused(t *testing.T) {
 			t.Errorf("%d stripes: %v", stripes, err)
 		}
 	}
-	if n := len(canon.Encode(wanted{Stripes: make([]byte, maxUploadStripes/8)})); n > maxFrame {
+	if n := len(canon.Encode(lackingStripes{Stripes: make([]byte, maxUploadStripes/8)})); n > maxFrame {
 		t.Errorf("the list takes %d bytes", n)
 	}
 }

@@ -77,7 +77,7 @@ type Oracle interface {
 func (h *Host) ServeLedger(o Oracle) {
 	h.serve(LedgerProtocol, func(ctx context.Context, s *session) error {
 		ctx, cancel := context.WithCancel(ctx)
-		d := &desk{host: h, oracle: o, s: s, cancel: cancel, out: make(chan framed, 2*pendingAnswers), room: make(chan struct{}, maxWaiting), left: make(chan struct{})}
+		d := &ledgerStream{host: h, oracle: o, s: s, cancel: cancel, out: make(chan outgoingFrame, 2*pendingAnswers), room: make(chan struct{}, maxWaiting), left: make(chan struct{})}
 		var writer sync.WaitGroup
 		writer.Go(func() { d.write(ctx) })
 		err := d.read(ctx)
@@ -89,27 +89,27 @@ func (h *Host) ServeLedger(o Oracle) {
 	})
 }
 
-// desk is one stream of questions at the side that answers.
-type desk struct {
+// ledgerStream is one stream of questions at the side that answers.
+type ledgerStream struct {
 	host   *Host
 	oracle Oracle
 	s      *session
 	cancel func()
-	out    chan framed
+	out    chan outgoingFrame
 	room   chan struct{} // one for each question that waits
 	asked  sync.WaitGroup
 	left   chan struct{} // closed when no more is read, and so no more is asked
 }
 
-// framed is a frame on its way out.
-type framed struct {
+// outgoingFrame is a frame on its way out.
+type outgoingFrame struct {
 	kind kind
 	body any
 	done func() // called when it was written, or never will be; nil: nothing to do
 }
 
 // size is about how many bytes the frame holds.
-func (f framed) size() int {
+func (f outgoingFrame) size() int {
 	const around = 256 // what holds a frame, or a refusal's words
 	if a, ok := f.body.(answerFrame); ok {
 		return len(a.Body) + around
@@ -119,7 +119,7 @@ func (f framed) size() int {
 
 // read takes questions until the asker is done. Where too many wait it reads no
 // further: the asker feels it.
-func (d *desk) read(ctx context.Context) error {
+func (d *ledgerStream) read(ctx context.Context) error {
 	limit := firstLimit
 	for {
 		k, body, err := d.s.receive(limit)
@@ -136,7 +136,7 @@ func (d *desk) read(ctx context.Context) error {
 		}
 		if err := canon.Decode(body, &q); err != nil {
 			// A mistake in the asking program: it is told, and costs patience.
-			if err := d.host.doors.paces.slow(ctx, d.s.visitor, malformedCost); err != nil {
+			if err := d.host.admission.paces.slow(ctx, d.s.visitor, malformedCost); err != nil {
 				return nil
 			}
 			d.send(ctx, refusal(0, Refuse(CodeBadRequest, "not a question [number, ask, body], with the body a byte string: %v", err)))
@@ -149,10 +149,10 @@ func (d *desk) read(ctx context.Context) error {
 		if q.Ask == AskSubmit {
 			cost = float64(len(q.Body)) / askBytes
 		}
-		if err := d.host.doors.paces.slow(ctx, d.s.visitor, cost); err != nil {
+		if err := d.host.admission.paces.slow(ctx, d.s.visitor, cost); err != nil {
 			return nil
 		}
-		if err := d.host.doors.unread.below(ctx, d.s.peer(), pendingAnswers, pendingBytes); err != nil {
+		if err := d.host.admission.unread.below(ctx, d.s.peer(), pendingAnswers, pendingBytes); err != nil {
 			return nil
 		}
 		select {
@@ -167,7 +167,7 @@ func (d *desk) read(ctx context.Context) error {
 // take finds a question its place and begins to answer it. The place is given back as
 // soon as the answer is made: until that is written it has its bytes in a budget, so that
 // an asker that does not read keeps no other from being answered.
-func (d *desk) take(ctx context.Context, q askFrame) {
+func (d *ledgerStream) take(ctx context.Context, q askFrame) {
 	asked, cancel := context.WithCancelCause(ctx)
 	done := func() {
 		cancel(nil)
@@ -182,7 +182,7 @@ func (d *desk) take(ctx context.Context, q askFrame) {
 		err = Refuse(CodeWrongNetwork, "say which network you belong to first")
 	case q.Ask == AskSubmit:
 		var leave func()
-		if leave, err = d.host.doors.submits.take(d.s.peer(), len(q.Body), cancel); err == nil {
+		if leave, err = d.host.admission.submits.take(d.s.peer(), len(q.Body), cancel); err == nil {
 			free := done
 			done = func() { leave(); free() }
 		}
@@ -191,7 +191,7 @@ func (d *desk) take(ctx context.Context, q askFrame) {
 	default:
 		waiting, stop := context.WithTimeout(ctx, serveWait)
 		var ok bool
-		place, ok = d.host.doors.desks.wait(waiting, d.s.visitor, d.leave)
+		place, ok = d.host.admission.desks.wait(waiting, d.s.visitor, d.leave)
 		stop()
 		if !ok {
 			err = Refuse(CodeBusy, "%d questions at once, %d of one peer: try again in a moment", maxServed, maxPeerServed)
@@ -203,7 +203,7 @@ func (d *desk) take(ctx context.Context, q askFrame) {
 		d.send(ctx, f)
 		return
 	}
-	stays, busy := d.s.place.hold(), d.host.doors.conns.hold(d.s.stream.Conn())
+	stays, busy := d.s.place.hold(), d.host.admission.conns.hold(d.s.stream.Conn())
 	d.asked.Go(func() {
 		f := refusal(q.Number, Refuse(CodeInternal, "%v", ErrPanic))
 		_ = Guard(d.host.log, "answer a ledger question", func() error {
@@ -226,8 +226,8 @@ func (d *desk) take(ctx context.Context, q askFrame) {
 // hand gives an answer to the writer, with its bytes in the budget of what is not read
 // yet. Where there is no room for it a refusal goes in its place; a peer that has not
 // read even those before it is left.
-func (d *desk) hand(ctx context.Context, number uint64, f framed) {
-	gone, err := d.host.doors.unread.take(d.s.peer(), f.size(), func(error) { d.leave() })
+func (d *ledgerStream) hand(ctx context.Context, number uint64, f outgoingFrame) {
+	gone, err := d.host.admission.unread.take(d.s.peer(), f.size(), func(error) { d.leave() })
 	if err == nil {
 		free := f.done
 		f.done = func() { gone(); free() }
@@ -245,21 +245,21 @@ func (d *desk) hand(ctx context.Context, number uint64, f framed) {
 }
 
 // leave ends the stream.
-func (d *desk) leave() {
+func (d *ledgerStream) leave() {
 	d.cancel()
 	d.s.stream.Reset()
 }
 
 // refusal is the answer to a question that is refused.
-func refusal(number uint64, err error) framed {
+func refusal(number uint64, err error) outgoingFrame {
 	var r *Refusal
 	if !errors.As(err, &r) {
 		r = Refuse(CodeInternal, "%v", err)
 	}
-	return framed{kind: kindNo, body: noFrame{Number: number, Refusal: *r.cleaned()}}
+	return outgoingFrame{kind: kindNo, body: noFrame{Number: number, Refusal: *r.cleaned()}}
 }
 
-func (d *desk) answer(ctx context.Context, q askFrame) framed {
+func (d *ledgerStream) answer(ctx context.Context, q askFrame) outgoingFrame {
 	limit := readLimit
 	if q.Ask == AskSubmit {
 		limit = submitLimit
@@ -279,11 +279,11 @@ func (d *desk) answer(ctx context.Context, q askFrame) framed {
 		// The oracle's fault, not the asker's: another node may do better.
 		return refusal(q.Number, Refuse(CodeInternal, "the answer has %d bytes, at most %d: ask for less at once", len(answer), MaxAnswer))
 	}
-	return framed{kind: kindAnswer, body: answerFrame{Number: q.Number, Body: answer}}
+	return outgoingFrame{kind: kindAnswer, body: answerFrame{Number: q.Number, Body: answer}}
 }
 
 // send hands a frame to the writer, which ends it.
-func (d *desk) send(ctx context.Context, f framed) {
+func (d *ledgerStream) send(ctx context.Context, f outgoingFrame) {
 	select {
 	case d.out <- f:
 	case <-ctx.Done():
@@ -291,7 +291,7 @@ func (d *desk) send(ctx context.Context, f framed) {
 	}
 }
 
-func (d *desk) write(ctx context.Context) {
+func (d *ledgerStream) write(ctx context.Context) {
 	if err := d.s.drain(ctx, d.out); err != nil {
 		d.leave() // wakes the reader
 	}
@@ -318,7 +318,7 @@ func (d *desk) write(ctx context.Context) {
 	}
 }
 
-func (f framed) end() {
+func (f outgoingFrame) end() {
 	if f.done != nil {
 		f.done()
 	}
@@ -326,7 +326,7 @@ func (f framed) end() {
 
 // drain writes frames as they come, and flushes when none is left: what was made in
 // the meantime goes out in one write.
-func (s *session) drain(ctx context.Context, out <-chan framed) error {
+func (s *session) drain(ctx context.Context, out <-chan outgoingFrame) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -340,8 +340,8 @@ func (s *session) drain(ctx context.Context, out <-chan framed) error {
 }
 
 // drainNow writes a frame and those that are ready behind it.
-func (s *session) drainNow(f framed, out <-chan framed) (err error) {
-	var written []framed
+func (s *session) drainNow(f outgoingFrame, out <-chan outgoingFrame) (err error) {
+	var written []outgoingFrame
 	defer func() {
 		for _, f := range written {
 			f.end()

@@ -20,7 +20,7 @@ const lineIdle = standLimit / 2
 // asks. Many ask on it at the same time.
 type line struct {
 	s     *session
-	out   chan framed
+	out   chan outgoingFrame
 	room  chan struct{} // one for each question that waits
 	ended chan struct{} // closed with err set
 
@@ -119,7 +119,7 @@ func (h *Host) openLine(ctx context.Context, p peer.ID) (*line, error) {
 		s.close(errHostClosed)
 		return nil, errHostClosed
 	}
-	l := &line{s: s, out: make(chan framed, 64), room: make(chan struct{}, maxWaiting), ended: make(chan struct{}), waiting: map[uint64]chan answer{}}
+	l := &line{s: s, out: make(chan outgoingFrame, 64), room: make(chan struct{}, maxWaiting), ended: make(chan struct{}), waiting: map[uint64]chan answer{}}
 	h.lines.peers[p] = l
 	ctx, cancel := context.WithCancel(h.closing)
 	h.lines.run.Go(func() {
@@ -187,7 +187,7 @@ func (l *line) ask(ctx context.Context, ask Ask, body []byte) ([]byte, error) {
 		delete(l.waiting, number)
 	}()
 	select {
-	case l.out <- framed{kind: kindAsk, body: askFrame{Number: number, Ask: ask, Body: body}}:
+	case l.out <- outgoingFrame{kind: kindAsk, body: askFrame{Number: number, Ask: ask, Body: body}}:
 	case <-l.ended:
 		return nil, l.err
 	case <-ctx.Done():

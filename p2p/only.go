@@ -10,32 +10,32 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// only keeps dials to a peer to addresses that are proven, while these are tried. Any
+// dialFilter keeps dials to a peer to addresses that are proven, while these are tried. Any
 // peer may tell the DHT any number of addresses of a peer; without this, a few dozen
 // silent ones would use up the time and the places of every dial to it.
-type only struct {
+type dialFilter struct {
 	mu    sync.Mutex // guards peers
-	peers map[peer.ID]*proven
+	peers map[peer.ID]*provenAddrs
 }
 
-// proven is the addresses that a peer is tried at, and how many dials hold to them.
-type proven struct {
+// provenAddrs is the addresses that a peer is tried at, and how many dials hold to them.
+type provenAddrs struct {
 	addrs map[string]bool
 	dials int
 }
 
-var _ connmgr.ConnectionGater = (*only)(nil)
+var _ connmgr.ConnectionGater = (*dialFilter)(nil)
 
 // hold keeps dials to p to addrs until release is called.
-func (o *only) hold(p peer.ID, addrs []ma.Multiaddr) (release func()) {
+func (o *dialFilter) hold(p peer.ID, addrs []ma.Multiaddr) (release func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.peers == nil {
-		o.peers = map[peer.ID]*proven{}
+		o.peers = map[peer.ID]*provenAddrs{}
 	}
 	of := o.peers[p]
 	if of == nil {
-		of = &proven{addrs: map[string]bool{}}
+		of = &provenAddrs{addrs: map[string]bool{}}
 		o.peers[p] = of
 	}
 	of.dials++
@@ -52,7 +52,7 @@ func (o *only) hold(p peer.ID, addrs []ma.Multiaddr) (release func()) {
 }
 
 // InterceptAddrDial says whether an address may be dialed now.
-func (o *only) InterceptAddrDial(p peer.ID, a ma.Multiaddr) bool {
+func (o *dialFilter) InterceptAddrDial(p peer.ID, a ma.Multiaddr) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	of := o.peers[p]
@@ -60,13 +60,15 @@ func (o *only) InterceptAddrDial(p peer.ID, a ma.Multiaddr) bool {
 }
 
 // InterceptPeerDial lets all pass.
-func (*only) InterceptPeerDial(peer.ID) bool { return true }
+func (*dialFilter) InterceptPeerDial(peer.ID) bool { return true }
 
 // InterceptAccept lets all pass: conns decides which stay.
-func (*only) InterceptAccept(network.ConnMultiaddrs) bool { return true }
+func (*dialFilter) InterceptAccept(network.ConnMultiaddrs) bool { return true }
 
 // InterceptSecured lets all pass.
-func (*only) InterceptSecured(network.Direction, peer.ID, network.ConnMultiaddrs) bool { return true }
+func (*dialFilter) InterceptSecured(network.Direction, peer.ID, network.ConnMultiaddrs) bool {
+	return true
+}
 
 // InterceptUpgraded lets all pass.
-func (*only) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
+func (*dialFilter) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }

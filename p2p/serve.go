@@ -36,8 +36,8 @@ const (
 	refuseLimit = 2 * time.Second // for the words to a stream that finds no place
 )
 
-// doors is all places of this host: of connections, streams, requests, frames and bytes.
-type doors struct {
+// admission is all places of this host: of connections, streams, requests, frames and bytes.
+type admission struct {
 	countLoopback bool
 	standing      atomic.Pointer[func(peer.ID) Standing]
 	conns         *conns
@@ -52,8 +52,8 @@ type doors struct {
 	streams map[protocol.ID]*places
 }
 
-func newDoors(countLoopback bool) *doors {
-	d := &doors{countLoopback: countLoopback, streams: map[protocol.ID]*places{},
+func newDoors(countLoopback bool) *admission {
+	d := &admission{countLoopback: countLoopback, streams: map[protocol.ID]*places{},
 		desks:   newPlaces(maxServed, maxPeerServed, maxNetServed, servePatience),
 		large:   newPlaces(maxLarge, maxPeerLarge, maxNetLarge, largePatience),
 		submits: newSubmits(), unread: newUnread(), paces: newPaces(), opens: newPaces()}
@@ -62,7 +62,7 @@ func newDoors(countLoopback bool) *doors {
 }
 
 // of is the places of a protocol's streams.
-func (d *doors) of(id protocol.ID) *places {
+func (d *admission) of(id protocol.ID) *places {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.streams[id] == nil {
@@ -74,18 +74,18 @@ func (d *doors) of(id protocol.ID) *places {
 
 // SetStanding says how peers are told apart: nodes of the committee have places that
 // strangers cannot take. Until it is called all are strangers. It is asked often.
-func (h *Host) SetStanding(of func(peer.ID) Standing) { h.doors.standing.Store(&of) }
+func (h *Host) SetStanding(of func(peer.ID) Standing) { h.admission.standing.Store(&of) }
 
 // StandingOf is a peer's standing.
 func (h *Host) StandingOf(p peer.ID) Standing {
-	if of := h.doors.standing.Load(); of != nil {
+	if of := h.admission.standing.Load(); of != nil {
 		return (*of)(p)
 	}
 	return Stranger
 }
 
 func (h *Host) visitorOf(c network.Conn) visitor {
-	return visitor{peer: c.RemotePeer(), net: networkOf(c.RemoteMultiaddr(), h.doors.countLoopback), standing: h.StandingOf(c.RemotePeer())}
+	return visitor{peer: c.RemotePeer(), net: networkOf(c.RemoteMultiaddr(), h.admission.countLoopback), standing: h.StandingOf(c.RemotePeer())}
 }
 
 // admitted runs what answers a stream, within the places of its protocol. A panic in it
@@ -106,14 +106,14 @@ func (h *Host) admitted(id protocol.ID, answer func(context.Context, *session)) 
 
 func (h *Host) admit(id protocol.ID, stream network.Stream, answer func(context.Context, *session)) {
 	s := newSession(stream)
-	s.visitor, s.large, s.conns = h.visitorOf(stream.Conn()), h.doors.large, h.doors.conns
-	if s.visitor.standing != Member && h.doors.opens.spend(s.visitor.peer, 1) > hastyDebt {
+	s.visitor, s.large, s.conns = h.visitorOf(stream.Conn()), h.admission.large, h.admission.conns
+	if s.visitor.standing != Member && h.admission.opens.spend(s.visitor.peer, 1) > hastyDebt {
 		stream.Conn().Close()
 		return
 	}
 	ctx, cancel := context.WithCancel(h.closing)
 	defer cancel()
-	place, ok := h.doors.of(id).take(s.visitor, func() { cancel(); stream.Reset() })
+	place, ok := h.admission.of(id).take(s.visitor, func() { cancel(); stream.Reset() })
 	if !ok {
 		stream.SetWriteDeadline(time.Now().Add(refuseLimit))
 		s.refuse(Refuse(CodeBusy, "%d streams of %s at once, %d of one peer: try again in a moment", maxStreams, id, maxPeerStreams))
@@ -149,7 +149,7 @@ func (h *Host) atDesk(ctx context.Context, s *session, answer func() error) erro
 	s.place.patient(workPatience)
 	waiting, cancel := context.WithTimeout(ctx, serveWait)
 	defer cancel()
-	desk, ok := h.doors.desks.wait(waiting, s.visitor, func() { s.stream.Reset() })
+	desk, ok := h.admission.desks.wait(waiting, s.visitor, func() { s.stream.Reset() })
 	if !ok {
 		return Refuse(CodeBusy, "%d requests at once, %d of one peer: try again in a moment", maxServed, maxPeerServed)
 	}
@@ -158,7 +158,7 @@ func (h *Host) atDesk(ctx context.Context, s *session, answer func() error) erro
 		s.desks = nil
 		desk.release()
 	}()
-	busy := h.doors.conns.hold(s.stream.Conn())
+	busy := h.admission.conns.hold(s.stream.Conn())
 	defer busy()
 	return answer()
 }

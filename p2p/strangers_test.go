@@ -84,7 +84,7 @@ func TestSilentStrangersDoNotStopReads(t *testing.T) {
 			t.Fatalf("%d streams of 20 strangers that have sent a byte each: a reader is told: %v", open, err)
 		}
 	}
-	p := r.server.doors.of(FragmentProtocol)
+	p := r.server.admission.of(FragmentProtocol)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, n := range p.of {
@@ -313,7 +313,7 @@ func TestWaitingTransactionsOfStrangersStopNobody(t *testing.T) {
 		}
 	}
 	time.Sleep(3 * time.Second)
-	s := server.doors.submits
+	s := server.admission.submits
 	s.mu.Lock()
 	waiting, bytes := s.has, s.held
 	s.mu.Unlock()
@@ -346,7 +346,7 @@ func TestConnectionsThatStayShutNobodyOut(t *testing.T) {
 	if _, _, err := r.upload(t); err != nil {
 		t.Fatal(err)
 	}
-	r.server.doors.conns.places.most = 20 // as if it had been 512, and 500 more strangers
+	r.server.admission.conns.places.most = 20 // as if it had been 512, and 500 more strangers
 	for i := range 60 {
 		who := strange(t, i)
 		if err := who.Connect(within(t), r.server.ID(), r.server.Addrs()); err != nil && i < 10 {
@@ -383,11 +383,11 @@ func TestFirstBytesAreDueWithinSeconds(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Reset()
-		until(t, "the stream of "+string(id)+" is there", func() bool { return standing(server.doors.of(id)) > 0 })
+		until(t, "the stream of "+string(id)+" is there", func() bool { return standing(server.admission.of(id)) > 0 })
 	}
 	for _, id := range allProtocols {
 		for {
-			n := standing(server.doors.of(id))
+			n := standing(server.admission.of(id))
 			if n == 0 {
 				break
 			}

@@ -206,7 +206,7 @@ func (u *Upload) Want(lacks func(stripe uint32) bool) error {
 			u.left++
 		}
 	}
-	if err := u.s.send(kindWanted, wanted{Stripes: u.wanted}); err != nil {
+	if err := u.s.send(kindWanted, lackingStripes{Stripes: u.wanted}); err != nil {
 		return err
 	}
 	return u.s.flush()
@@ -284,10 +284,10 @@ type Outgoing struct {
 	link    *Link
 	places  []blob.Place
 	stripes []byte
-	outcome chan outcome // one, from the goroutine that listens while stripes go out
+	outcome chan uploadResult // one, from the goroutine that listens while stripes go out
 }
 
-type outcome struct {
+type uploadResult struct {
 	Confirmation
 	err error
 }
@@ -302,17 +302,17 @@ func (l *Link) Offer(m blob.Manifest, places []blob.Place) (*Outgoing, error) {
 	if err := l.ask(kindOffer, Offer{Manifest: m.Encode(), Places: places}); err != nil {
 		return nil, err
 	}
-	var w wanted
+	var w lackingStripes
 	if err := l.s.expect(kindWanted, &w, confirmLimit); err != nil {
 		return nil, err
 	}
 	if len(w.Stripes) != (layout.Stripes+7)/8 {
 		return nil, fmt.Errorf("list of %d wanted bytes for %d stripes", len(w.Stripes), layout.Stripes)
 	}
-	o := &Outgoing{link: l, places: places, stripes: w.Stripes, outcome: make(chan outcome, 1)}
+	o := &Outgoing{link: l, places: places, stripes: w.Stripes, outcome: make(chan uploadResult, 1)}
 	// A node that refuses half-way must be heard before its reset arrives.
 	go func() {
-		var got outcome
+		var got uploadResult
 		got.err = l.s.expect(kindConfirmation, &got.Confirmation, confirmLimit)
 		o.outcome <- got
 	}()
@@ -346,7 +346,7 @@ func (o *Outgoing) extend() error {
 	return o.link.s.stream.SetReadDeadline(time.Now().Add(confirmLimit))
 }
 
-func (o *Outgoing) early(got outcome) error {
+func (o *Outgoing) early(got uploadResult) error {
 	if got.err != nil {
 		return got.err
 	}

@@ -99,7 +99,7 @@ func TestNoWordsOfAPeerArriveRaw(t *testing.T) {
 	}
 	isShowable(t, "version", client.Peers()[server.ID()].Version)
 	isShowable(t, "ledger address", client.Peers()[server.ID()].Ledger)
-	d := dialed{Seen: []Seen{{Reach: NotReached, Text: all}}}
+	d := dialMeAnswer{Seen: []AddressReport{{Reach: NotReached, Text: all}}}
 	if err := d.check(1); err != nil {
 		t.Fatal(err)
 	}

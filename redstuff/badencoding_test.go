@@ -67,7 +67,7 @@ func (f forgery) open(axis blob.Axis, p, i int) blob.Opening {
 }
 
 // verified gives the fragment as a reader gets it: source symbols and a parity root.
-func (f forgery) verified(t testing.TB, axis blob.Axis, p int) blob.Verified {
+func (f forgery) verified(t testing.TB, axis blob.Axis, p int) blob.VerifiedFragment {
 	t.Helper()
 	m, k := f.rows, f.rows.code.shape.Symbols(axis)
 	if axis == blob.Column {
@@ -106,7 +106,7 @@ func TestTwoMatricesNeverGiveTwoReadings(t *testing.T) {
 		c := x.code
 		r := rand.New(rand.NewPCG(5, uint64(n)))
 		for range 20 {
-			var rows, columns []blob.Verified
+			var rows, columns []blob.VerifiedFragment
 			order := r.Perm(n)
 			for _, p := range order[:c.shape.K1] {
 				rows = append(rows, f.verified(t, blob.Row, p))
@@ -141,7 +141,7 @@ func TestRowsOffTheCodeNeverGiveTwoReadings(t *testing.T) {
 		for b := range a {
 			for d := range b {
 				for e := range d {
-					rows := []blob.Verified{f.verified(t, blob.Row, a), f.verified(t, blob.Row, b), f.verified(t, blob.Row, d), f.verified(t, blob.Row, e)}
+					rows := []blob.VerifiedFragment{f.verified(t, blob.Row, a), f.verified(t, blob.Row, b), f.verified(t, blob.Row, d), f.verified(t, blob.Row, e)}
 					got, err := c.Decode(nil, f.proven, rows)
 					if errors.Is(err, ErrInconsistent) {
 						refused++
@@ -289,7 +289,7 @@ func TestALyingHolderIsFoundByItsProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.proven.At(target).Possess(blob.Column, fragment, x.code); !errors.Is(err, blob.ErrMismatch) {
+	if _, err := f.proven.At(target).VerifyFull(blob.Column, fragment, x.code); !errors.Is(err, blob.ErrMismatch) {
 		t.Fatalf("a fragment made from a lie is possessed (%v)", err)
 	}
 	var proven []blob.Symbol

@@ -22,7 +22,7 @@ var (
 // least k2 columns of it. What it returns is what the k1 source rows commit to; a
 // stripe whose fragments say anything else is ErrInconsistent. Source rows that
 // were given are taken as they are, so giving all of them costs a copy.
-func (c *Code) Decode(dst []byte, s blob.ProvenStripe, fragments []blob.Verified) ([]byte, error) {
+func (c *Code) Decode(dst []byte, s blob.ProvenStripe, fragments []blob.VerifiedFragment) ([]byte, error) {
 	rows, err := c.sourceRows(dst, s, fragments)
 	if err != nil {
 		return dst, fmt.Errorf("decode stripe %d of %s: %w", s.Stripe(), s.Commitment().ID, err)
@@ -31,7 +31,7 @@ func (c *Code) Decode(dst []byte, s blob.ProvenStripe, fragments []blob.Verified
 }
 
 // sourceRows appends the k1 source rows, padding and all, to dst.
-func (c *Code) sourceRows(dst []byte, s blob.ProvenStripe, fragments []blob.Verified) ([]byte, error) {
+func (c *Code) sourceRows(dst []byte, s blob.ProvenStripe, fragments []blob.VerifiedFragment) ([]byte, error) {
 	have, axis, err := c.arrange(s, fragments)
 	if err != nil {
 		return nil, err
@@ -81,7 +81,7 @@ func (c *Code) rowsFromColumns(have, rows [][]byte, seg int) error {
 
 // checkRow hashes all N symbols of a rebuilt row against its committed root.
 func (c *Code) checkRow(s blob.ProvenStripe, p blob.Place, row []byte) error {
-	_, err := s.At(p).Possess(blob.Row, row, c)
+	_, err := s.At(p).VerifyFull(blob.Row, row, c)
 	if errors.Is(err, blob.ErrMismatch) {
 		return fmt.Errorf("row %d: %w", p, ErrInconsistent)
 	}
@@ -89,7 +89,7 @@ func (c *Code) checkRow(s blob.ProvenStripe, p blob.Place, row []byte) error {
 }
 
 // arrange puts fragments of one axis of stripe s where they belong among N places.
-func (c *Code) arrange(s blob.ProvenStripe, fragments []blob.Verified) ([][]byte, blob.Axis, error) {
+func (c *Code) arrange(s blob.ProvenStripe, fragments []blob.VerifiedFragment) ([][]byte, blob.Axis, error) {
 	if s.Commitment().Layout.Shape != c.shape {
 		return nil, 0, fmt.Errorf("stripe of %d shards given to the code of %d", s.Commitment().Layout.N, c.shape.N)
 	}

@@ -17,8 +17,8 @@ type stored struct {
 	layout  blob.Layout
 	content []byte // of the stripe
 	proven  blob.ProvenStripe
-	rows    []blob.Verified
-	columns []blob.Verified
+	rows    []blob.VerifiedFragment
+	columns []blob.VerifiedFragment
 }
 
 func contents(n int, seed uint64) []byte {
@@ -70,7 +70,7 @@ func store(t testing.TB, n int, content []byte, maxSymbol int) []stored {
 
 // verify checks a fragment to its last leaf; in large shapes only every tenth, the
 // others like a reader, since extending all of them takes most of the time.
-func verify(t testing.TB, c *Code, proven blob.ProvenStripe, s *Stripe, axis blob.Axis, p blob.Place) blob.Verified {
+func verify(t testing.TB, c *Code, proven blob.ProvenStripe, s *Stripe, axis blob.Axis, p blob.Place) blob.VerifiedFragment {
 	t.Helper()
 	data := s.AppendFragment(nil, axis, p)
 	if c.shape.N > 100 && p%10 != 9 {
@@ -80,17 +80,17 @@ func verify(t testing.TB, c *Code, proven blob.ProvenStripe, s *Stripe, axis blo
 		}
 		return v
 	}
-	kept, err := proven.At(p).Possess(axis, data, c)
+	kept, err := proven.At(p).VerifyFull(axis, data, c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.Parity(p).Of(axis) != kept.Parity() {
 		t.Fatalf("parity root of %v %d is not that of its fragment", axis, p)
 	}
-	return kept.Verified
+	return kept.VerifiedFragment
 }
 
-func (s stored) of(axis blob.Axis) []blob.Verified {
+func (s stored) of(axis blob.Axis) []blob.VerifiedFragment {
 	if axis == blob.Row {
 		return s.rows
 	}
@@ -98,9 +98,9 @@ func (s stored) of(axis blob.Axis) []blob.Verified {
 }
 
 // some picks count of the stripe's fragments along axis, in random order.
-func (s stored) some(r *rand.Rand, axis blob.Axis, count int) []blob.Verified {
+func (s stored) some(r *rand.Rand, axis blob.Axis, count int) []blob.VerifiedFragment {
 	all := s.of(axis)
-	picked := make([]blob.Verified, count)
+	picked := make([]blob.VerifiedFragment, count)
 	for i, p := range r.Perm(len(all))[:count] {
 		picked[i] = all[p]
 	}
@@ -154,7 +154,7 @@ func TestAnyK1RowsAndAnyK2ColumnsDecode(t *testing.T) {
 
 func TestSourceRowsDecodeWithTheirParityUnchecked(t *testing.T) {
 	s := store(t, 10, contents(5000, 3), 128)[0]
-	var rows []blob.Verified
+	var rows []blob.VerifiedFragment
 	for i := range s.code.shape.K1 {
 		kept := s.rows[i]
 		parity, err := s.code.Extend(blob.Row, kept.Bytes(), s.layout.StripeSeg(0))
@@ -186,7 +186,7 @@ func TestAnyFragmentIsRebuiltFromWholeRowsOrColumns(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					if _, err := s.proven.At(blob.Place(want)).Possess(axis, got, s.code); err != nil {
+					if _, err := s.proven.At(blob.Place(want)).VerifyFull(axis, got, s.code); err != nil {
 						t.Fatalf("N=%d: %v %d from %vs: %v", shape.n, axis, want, from, err)
 					}
 					if _, err := s.code.RebuildFragment(s.proven, blob.Place(want), axis, have[1:]); !errors.Is(err, ErrTooFew) {
@@ -211,7 +211,7 @@ func TestAFlippedBitIsNeverAccepted(t *testing.T) {
 			for i := range good {
 				bad := bytes.Clone(good)
 				bad[i] ^= 1 << (i % 8)
-				if _, err := s.proven.At(p).Possess(axis, bad, s.code); !errors.Is(err, blob.ErrMismatch) {
+				if _, err := s.proven.At(p).VerifyFull(axis, bad, s.code); !errors.Is(err, blob.ErrMismatch) {
 					t.Fatalf("%v %d with byte %d changed is possessed (%v)", axis, p, i, err)
 				}
 				if _, err := s.proven.At(p).VerifySource(axis, bad, root); !errors.Is(err, blob.ErrMismatch) {
@@ -222,7 +222,7 @@ func TestAFlippedBitIsNeverAccepted(t *testing.T) {
 			if _, err := s.proven.At(p).VerifySource(axis, good, root); !errors.Is(err, blob.ErrMismatch) {
 				t.Fatalf("%v %d is verified with another parity root", axis, p)
 			}
-			if _, err := s.proven.At((p+1)%7).Possess(axis, good, s.code); !errors.Is(err, blob.ErrMismatch) {
+			if _, err := s.proven.At((p+1)%7).VerifyFull(axis, good, s.code); !errors.Is(err, blob.ErrMismatch) {
 				t.Fatalf("%v %d passes for the one of another place", axis, p)
 			}
 		}
@@ -232,9 +232,9 @@ func TestAFlippedBitIsNeverAccepted(t *testing.T) {
 func TestFragmentsOfAnotherStripeOrAxisAreRefused(t *testing.T) {
 	all := store(t, 7, contents(1500, 2), 16)
 	s, other := all[0], all[1]
-	for name, have := range map[string][]blob.Verified{
+	for name, have := range map[string][]blob.VerifiedFragment{
 		"stripe": append(s.some(rand.New(rand.NewPCG(1, 1)), blob.Row, 2), other.rows[6]),
-		"axis":   append([]blob.Verified{s.rows[0], s.rows[1]}, s.columns[2]),
+		"axis":   append([]blob.VerifiedFragment{s.rows[0], s.rows[1]}, s.columns[2]),
 		"twice":  {s.rows[0], s.rows[1], s.rows[1]},
 	} {
 		if got, err := s.code.Decode(nil, s.proven, have); err == nil {

@@ -31,17 +31,17 @@ func (c *Code) Open(axis blob.Axis, place blob.Place, fragment []byte, seg int, 
 // were proven, each in a crossing fragment or in the fragment itself. If the result
 // misses the committed root, no node that answered has lied: the blob is badly encoded
 // (ErrInconsistent), and ProveBadFragment shows it to the ledger.
-func (c *Code) RecoverProven(target blob.ProvenRoots, axis blob.Axis, symbols []blob.Symbol) (blob.Possession, error) {
+func (c *Code) RecoverProven(target blob.ProvenRoots, axis blob.Axis, symbols []blob.Symbol) (blob.FullFragment, error) {
 	fragment, err := c.fromProven(target.Position(axis), symbols)
 	if err != nil {
-		return blob.Possession{}, fmt.Errorf("recover %v: %w", target.Position(axis), err)
+		return blob.FullFragment{}, fmt.Errorf("recover %v: %w", target.Position(axis), err)
 	}
-	kept, err := target.Possess(axis, fragment, c)
+	kept, err := target.VerifyFull(axis, fragment, c)
 	if errors.Is(err, blob.ErrMismatch) {
 		err = fmt.Errorf("%w: %w", ErrInconsistent, err)
 	}
 	if err != nil {
-		return blob.Possession{}, fmt.Errorf("recover from proven symbols: %w", err)
+		return blob.FullFragment{}, fmt.Errorf("recover from proven symbols: %w", err)
 	}
 	return kept, nil
 }

@@ -35,7 +35,7 @@ func (c *Code) Recover(axis blob.Axis, at []int, symbols [][]byte, seg int) ([]b
 // fragments of its stripe, at least k1 rows or at least k2 columns: what repair
 // does where too few single symbols answer. Like Recover it only computes; the
 // caller shows the result with blob.ProvenRoots.Possess.
-func (c *Code) RebuildFragment(s blob.ProvenStripe, want blob.Place, axis blob.Axis, have []blob.Verified) ([]byte, error) {
+func (c *Code) RebuildFragment(s blob.ProvenStripe, want blob.Place, axis blob.Axis, have []blob.VerifiedFragment) ([]byte, error) {
 	fail := func(err error) ([]byte, error) {
 		return nil, fmt.Errorf("rebuild %v %d of stripe %d of %s: %w", axis, want, s.Stripe(), s.Commitment().ID, err)
 	}

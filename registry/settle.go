@@ -1,7 +1,7 @@
 package registry
 
-// Settled is an entry as it stands at a half, and what led there.
-type Settled struct {
+// LeaseSettlement is an entry as it stands at a half, and what led there.
+type LeaseSettlement struct {
 	Entry  Entry   // with the leases that go on; without any it has ended
 	Bought []Lease // what renewals paid for: epochs and price of each
 	Over   []Lease // what ended; what is left of their renewals goes back
@@ -11,8 +11,8 @@ type Settled struct {
 // Settle works out what has come due by a half: leases that renew themselves go on,
 // leases that are over go, a registration that lapsed loses all. It is the same
 // whether it is asked in time or later, as far as prices are the same.
-func (e Entry) Settle(now Half, p Params) Settled {
-	out := Settled{Entry: e}
+func (e Entry) Settle(now Half, p Params) LeaseSettlement {
+	out := LeaseSettlement{Entry: e}
 	out.Entry.Leases = nil
 	lapsed := !e.Certified() && now >= e.LapsesAt()
 	for _, l := range e.Leases {

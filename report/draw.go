@@ -7,8 +7,8 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 )
 
-// Draw is the result of the last round in which a blob was drawn.
-type Draw struct {
+// LastDraw is the result of the last round in which a blob was drawn.
+type LastDraw struct {
 	ChallengeRound
 	Height       uint64    `json:"height"`        // height of the draw
 	Time         time.Time `json:"time"`          // time of that block, UTC
@@ -28,9 +28,9 @@ type ChallengeRound struct {
 	Ordinal uint64 `json:"ordinal"` // number among all rounds of the chain
 }
 
-func drawOf(d ledger.LastDraw, shape blob.Shape) *Draw {
+func drawOf(d ledger.LastDraw, shape blob.Shape) *LastDraw {
 	passed := shape.N - int(d.Failed+d.Away+d.Unclear+d.Unready)
-	return &Draw{ChallengeRound{d.Round.Epoch, d.Round.Round, d.Ordinal}, d.Height, time.UnixMilli(d.TimeMs).UTC(), d.Stripes,
+	return &LastDraw{ChallengeRound{d.Round.Epoch, d.Round.Round, d.Ordinal}, d.Height, time.UnixMilli(d.TimeMs).UTC(), d.Stripes,
 		passed, d.Failed, d.Away, d.Unclear, d.Unready, d.Void}
 }
 

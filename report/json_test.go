@@ -34,7 +34,7 @@ func TestTheJSONOfASafetyStays(t *testing.T) {
 	sameJSON(t, "safety-plain.json", SafetyOf(c, shape, Known{Stated: everybody}))
 
 	drawn := proved(0, 1, 2, 3, 4, 6, 7)
-	drawn.Round, drawn.Ordinal = challenge.Round{Epoch: 3, Round: 2}, 17
+	drawn.Round, drawn.Ordinal = challenge.RoundID{Epoch: 3, Round: 2}, 17
 	drawn.Height, drawn.TimeMs, drawn.Stripes = 1234, 1_700_000_000_123, 5
 	drawn.Failed, drawn.Away, drawn.Unclear, drawn.Void = 1, 1, 1, true
 	s := SafetyOf(c, shape, Known{Stated: everybody, Drawn: drawn, Asked: &Asked{HeldBack: true, Took: 1500 * time.Millisecond,

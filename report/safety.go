@@ -12,14 +12,14 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// Verdict is how safe a certified blob is, in a word, by the shards that count for it.
-type Verdict string
+// Level is how safe a certified blob is, in a word, by the shards that count for it.
+type Level string
 
 // The verdicts, best first.
 const (
-	Safe     Verdict = "safe"     // k2 shards or more: as many as any write must reach
-	Weakened Verdict = "weakened" // fewer, but more than k1
-	Doubtful Verdict = "doubtful" // k1 shards or fewer: none to spare, as far as is known
+	Safe     Level = "safe"     // k2 shards or more: as many as any write must reach
+	Weakened Level = "weakened" // fewer, but more than k1
+	Doubtful Level = "doubtful" // k1 shards or fewer: none to spare, as far as is known
 )
 
 // Safety is how safe a certified blob is. A shard that is not certain does not count,
@@ -33,7 +33,7 @@ const (
 //
 // SafetyOf fills the counts of shards and nodes; Now.Safety fills the rest too.
 type Safety struct {
-	Verdict     Verdict   `json:"verdict"`            // safe, weakened, doubtful
+	Verdict     Level     `json:"verdict"`            // safe, weakened, doubtful
 	Shards      int       `json:"-"`                  // N, shards of the network
 	Needed      int       `json:"-"`                  // k1, shards: any k1 bring the blob back
 	Ready       int       `json:"ready_shards"`       // shards whose holder is ready
@@ -47,7 +47,7 @@ type Safety struct {
 	Holders     []Holder  `json:"holders"`            // most counted shards first
 	Challenged  bool      `json:"challenged"`         // the network asks for proof
 
-	LastDraw     *Draw     `json:"last_draw,omitempty"`          // nil: not drawn yet
+	LastDraw     *LastDraw `json:"last_draw,omitempty"`          // nil: not drawn yet
 	DrawnEvery   float64   `json:"drawn_every_rounds,omitempty"` // rounds between two draws, about; 0: unknown
 	RoundSeconds float64   `json:"round_seconds,omitempty"`      // seconds of a round, nominal; 0: unknown
 	PassRate     *PassRate `json:"network_pass_rate,omitempty"`  // of this epoch; nil before its first round

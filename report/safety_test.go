@@ -46,7 +46,7 @@ func TestSafetyCountsWhatIsCertainOnly(t *testing.T) {
 		name              string
 		committee         ledger.Committee
 		drawn             *ledger.LastDraw
-		verdict           Verdict
+		verdict           Level
 		ready, counted    int
 		shards, nodesLost int
 		text              string
@@ -115,7 +115,7 @@ func TestSafetyTellsLedgerProofAndPresenceApart(t *testing.T) {
 	for _, one := range []struct {
 		name    string
 		known   Known
-		verdict Verdict
+		verdict Level
 		counted int
 		text    string
 	}{

@@ -12,15 +12,15 @@ const (
 	Inconclusive                // too few saw the proof, too few missed it: not paid, and no strike
 )
 
-// Round is how a round went for all shards.
-type Round struct {
+// RoundResult is how a round went for all shards.
+type RoundResult struct {
 	Void     bool // no strikes, whatever the outcomes: it cannot be judged
 	Outcomes []Outcome
 }
 
 // Voids says that so many shards were not proven that the network is to blame, or the
 // draw, and not the holders: more than a third.
-func (r Round) Voids() bool {
+func (r RoundResult) Voids() bool {
 	missed := 0
 	for _, o := range r.Outcomes {
 		if o == Failed || o == Away || o == Inconclusive {

@@ -76,8 +76,8 @@ type Rates interface {
 	Left(epoch uint64) (Rate, bool)
 }
 
-// Settled is what a delegation has of what its pool let in and out.
-type Settled struct {
+// PoolSettlement is what a delegation has of what its pool let in and out.
+type PoolSettlement struct {
 	Out  token.Amount // money that has left the pool
 	In   []Deposit    // that became shares, or came back with Out
 	Gone []ShareExit  // that became money
@@ -85,7 +85,7 @@ type Settled struct {
 
 // Settle turns what a pool has let in and out into shares and money, at the rates at
 // which it did.
-func (p *Pool) Settle(d *Delegation, rates Rates) (s Settled) {
+func (p *Pool) Settle(d *Delegation, rates Rates) (s PoolSettlement) {
 	var joining []Deposit
 	for _, j := range d.Joining {
 		rate, done := rates.Joined(j.Epoch)

@@ -2,18 +2,18 @@ package staking
 
 import "github.com/walrus-network/walrus/token"
 
-// Held is a node's pay that waits to be earned twice: once when the work was done, and
+// HeldPay is a node's pay that waits to be earned twice: once when the work was done, and
 // once more by going on. It is paid out in tranches, one at each epoch's end.
 //
 // Invariant: entry i is due at the end of the i-th epoch after the last that was closed.
-type Held struct {
+type HeldPay struct {
 	_     struct{}       `cbor:",toarray"`
 	First []token.Amount // never missed
 	Late  []token.Amount // missed once: the next miss loses them
 }
 
 // Total is all that is held.
-func (h Held) Total() (sum token.Amount) {
+func (h HeldPay) Total() (sum token.Amount) {
 	for _, a := range h.First {
 		sum = mustAdd(sum, a)
 	}
@@ -25,11 +25,11 @@ func (h Held) Total() (sum token.Amount) {
 
 // Due is what the next end of an epoch releases or misses: what was never missed, and
 // what was missed once.
-func (h Held) Due() (first, late token.Amount) { return shift(&h.First), shift(&h.Late) }
+func (h HeldPay) Due() (first, late token.Amount) { return shift(&h.First), shift(&h.Late) }
 
 // Release closes an epoch: what is due is paid if the node passed; else it moves once
 // to the tail, tranches epochs on, and what had moved before is lost.
-func (h *Held) Release(passed bool, tranches uint64) (paid, deferred, lost token.Amount) {
+func (h *HeldPay) Release(passed bool, tranches uint64) (paid, deferred, lost token.Amount) {
 	first, late := shift(&h.First), shift(&h.Late)
 	if passed {
 		return mustAdd(first, late), 0, 0
@@ -40,7 +40,7 @@ func (h *Held) Release(passed bool, tranches uint64) (paid, deferred, lost token
 
 // Add holds an amount back, in equal tranches from the next epoch's end on; the last
 // takes what does not divide.
-func (h *Held) Add(a token.Amount, tranches uint64) {
+func (h *HeldPay) Add(a token.Amount, tranches uint64) {
 	part := a / token.Amount(tranches)
 	for i := range int(tranches) {
 		if i == int(tranches)-1 {
@@ -51,9 +51,9 @@ func (h *Held) Add(a token.Amount, tranches uint64) {
 }
 
 // Forfeit takes all of it.
-func (h *Held) Forfeit() token.Amount {
+func (h *HeldPay) Forfeit() token.Amount {
 	sum := h.Total()
-	*h = Held{}
+	*h = HeldPay{}
 	return sum
 }
 

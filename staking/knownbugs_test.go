@@ -97,10 +97,10 @@ func TestAnHonestNodeIsNotPunishedForNoise(t *testing.T) {
 	l, pay := Default().Ladder, Default().Pay
 	for _, failed := range []uint64{0, 15, 150, 1190} {
 		c := Credit{Assigned: 11906, Passed: 11906 - failed, Judged: 11906, Proven: 11906 - failed, Failed: failed}
-		s := Standing{}
+		s := Sanctions{}
 		for epoch := range uint64(100) {
 			var v Verdict
-			if v, s = l.Judge(Conduct{Credit: c, Enough: true}, s, epoch); v != (Verdict{}) {
+			if v, s = l.Judge(Performance{Credit: c, Enough: true}, s, epoch); v != (Verdict{}) {
 				t.Fatalf("%d failures, epoch %d: %+v", failed, epoch, v)
 			}
 			if s.NoNew(epoch+1) || s.Moves(epoch+1) || s.Jailed(epoch+2) || !c.Proves(pay.ReleaseBps) {

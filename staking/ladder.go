@@ -2,8 +2,8 @@ package staking
 
 import "github.com/walrus-network/walrus/token"
 
-// Conduct is what is known of a node at the end of an epoch.
-type Conduct struct {
+// Performance is what is known of a node at the end of an epoch.
+type Performance struct {
 	Credit
 	Enough      bool   // at least half of the rounds were judged: the rungs 1 to 6 and 10 apply
 	Judging     uint64 // rounds that were judged; where they are not enough they are judged with the next epoch's
@@ -15,7 +15,7 @@ type Conduct struct {
 	DoubleSlash uint64 // what double signing costs it, in 1/10000: see Ladder.DoubleSignBps
 }
 
-// Verdict is what an epoch's conduct leads to. The worst rung counts: rungs do not
+// Verdict is what an epoch's performance leads to. The worst rung counts: rungs do not
 // add up. What each of them does beside the slash is done.
 type Verdict struct {
 	_       struct{} `cbor:",toarray"`
@@ -31,7 +31,7 @@ type Verdict struct {
 
 // Judge climbs the ladder with one node's conduct. Before is its standing until then;
 // the standing that it returns is the one to keep.
-func (l Ladder) Judge(c Conduct, s Standing, epoch uint64) (Verdict, Standing) {
+func (l Ladder) Judge(c Performance, s Sanctions, epoch uint64) (Verdict, Sanctions) {
 	var v Verdict
 	rung := func(n uint8, bps uint64) {
 		if bps > v.Bps || bps == v.Bps && n > v.Rung {
@@ -64,7 +64,7 @@ func (l Ladder) Judge(c Conduct, s Standing, epoch uint64) (Verdict, Standing) {
 }
 
 // presence is rungs 1 to 6 and 10.
-func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung func(uint8, uint64)) {
+func (l Ladder) presence(c Performance, s Sanctions, epoch uint64, v *Verdict, rung func(uint8, uint64)) {
 	if !c.Proves(l.PassBps) {
 		rung(1, 0)
 		v.Defer, v.NoNew = true, true
@@ -98,7 +98,7 @@ func (l Ladder) presence(c Conduct, s Standing, epoch uint64, v *Verdict, rung f
 // taken together. An outage of one whole epoch leaves about half of two: a node that rests
 // in every second epoch and proves all in the others is not found by this rung, and is
 // paid for half.
-func (l Ladder) Lacks(c Conduct, p Past) bool {
+func (l Ladder) Lacks(c Performance, p Past) bool {
 	before := Credit{Judged: p.Judged, Proven: p.Proven}
 	both := Credit{Judged: p.Judged + c.Judged, Proven: p.Proven + c.Proven}
 	each := !before.Proves(l.ProveBps) && !c.Proves(l.ProveBps)

@@ -38,7 +38,7 @@ type Pool struct {
 	Leaving        []ShareExit  // shares that become money; still in Shares until then
 	Owed           token.Amount // delegators' money that is no stake any more, not yet drawn
 	Earned         token.Amount // the operator's, to draw at any time
-	Held           Held         // pay that is held back
+	Held           HeldPay      // pay that is held back
 	CommissionBps  uint64
 	NextCommission []Commission // that act later, by epoch
 }

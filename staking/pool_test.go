@@ -211,7 +211,7 @@ func TestDelegationsBeyondWhatTheBondBacksDoNotCount(t *testing.T) {
 func TestTranchesSumToWhatWasHeld(t *testing.T) {
 	for seed := range int64(200) {
 		r := rand.New(rand.NewSource(seed))
-		var h Held
+		var h HeldPay
 		in, out := token.Amount(0), token.Amount(0)
 		for range 40 {
 			paid, _, lost := h.Release(r.Intn(3) > 0, 8)
@@ -234,7 +234,7 @@ func TestTranchesSumToWhatWasHeld(t *testing.T) {
 }
 
 func TestAMissMovesATrancheOnceAndLosesItTheSecondTime(t *testing.T) {
-	var h Held
+	var h HeldPay
 	h.Add(80, 8)
 	if paid, deferred, lost := h.Release(false, 8); paid != 0 || deferred != 10 || lost != 0 {
 		t.Fatal(paid, deferred, lost)

@@ -1,8 +1,8 @@
 package staking
 
-// Standing is what a node's conduct has brought it to. Epochs are counted as numbers
+// Sanctions is what a node's conduct has brought it to. Epochs are counted as numbers
 // of epochs; a span From, Until is of the epochs From to Until-1.
-type Standing struct {
+type Sanctions struct {
 	_          struct{} `cbor:",toarray"`
 	Paid       uint64   // epochs in which it had shards so far
 	Away       []uint64 // by rung (5, 6): 1 + the last epoch that was judged, if it was away that much in it; else 0
@@ -28,7 +28,7 @@ type Past struct {
 
 // Gather adds to an epoch's conduct what is owed of those before. Where it is not enough
 // still it is kept: rounds that are void put a verdict off, and nothing else.
-func (p *Past) Gather(c Conduct) Conduct {
+func (p *Past) Gather(c Performance) Performance {
 	c.Assigned, c.Passed = c.Assigned+p.Owed.Assigned, c.Passed+p.Owed.Passed
 	c.Judged, c.Proven = c.Judged+p.Owed.Judged, c.Proven+p.Owed.Proven
 	c.Failed, c.Away = c.Failed+p.Owed.Failed, c.Away+p.Owed.Away
@@ -42,21 +42,21 @@ func (p *Past) Gather(c Conduct) Conduct {
 }
 
 // NoNew says that the node gets no new shards in the committee that is chosen in epoch.
-func (s Standing) NoNew(epoch uint64) bool { return epoch < s.NoNewUntil || epoch < s.MoveUntil }
+func (s Sanctions) NoNew(epoch uint64) bool { return epoch < s.NoNewUntil || epoch < s.MoveUntil }
 
 // Moves says that the node's shards are moved away by the committee chosen in epoch.
-func (s Standing) Moves(epoch uint64) bool { return epoch < s.MoveUntil }
+func (s Sanctions) Moves(epoch uint64) bool { return epoch < s.MoveUntil }
 
 // Jailed says that the node earns nothing in epoch.
-func (s Standing) Jailed(epoch uint64) bool { return s.JailFrom <= epoch && epoch < s.JailUntil }
+func (s Sanctions) Jailed(epoch uint64) bool { return s.JailFrom <= epoch && epoch < s.JailUntil }
 
 // AwayBefore says that the node was away as much as a rung (0: the lower) asks for in
 // the last epoch before that was judged.
-func (s Standing) AwayBefore(epoch uint64, rung int) bool {
+func (s Sanctions) AwayBefore(epoch uint64, rung int) bool {
 	return epoch > 0 && rung < len(s.Away) && s.Away[rung] > 0 && s.Away[rung] <= epoch
 }
 
-func (s *Standing) setAway(c Credit, l Ladder, epoch uint64) {
+func (s *Sanctions) setAway(c Credit, l Ladder, epoch uint64) {
 	away := make([]uint64, len(l.AwayBps))
 	for i, bps := range l.AwayBps {
 		if c.above(c.Away, bps) {
@@ -68,7 +68,7 @@ func (s *Standing) setAway(c Credit, l Ladder, epoch uint64) {
 
 // AddLies notes proven lies of an epoch, and forgets those that count no more.
 // It returns how many count.
-func (s *Standing) AddLies(n, epoch uint64, l Ladder) uint64 {
+func (s *Sanctions) AddLies(n, epoch uint64, l Ladder) uint64 {
 	var rest []uint64
 	for _, e := range s.Lies {
 		if e+l.LieEpochs > epoch {
@@ -84,7 +84,7 @@ func (s *Standing) AddLies(n, epoch uint64, l Ladder) uint64 {
 
 // SetUnready notes for which shards the node is not ready at an epoch's end, and says
 // whether it has been so for one of them at as many ends as the ladder allows.
-func (s *Standing) SetUnready(shards []uint16, l Ladder) (late bool) {
+func (s *Sanctions) SetUnready(shards []uint16, l Ladder) (late bool) {
 	before := map[uint16]uint64{}
 	for i, shard := range s.Unready {
 		before[shard] = s.UnreadyFor[i]
@@ -101,7 +101,7 @@ func (s *Standing) SetUnready(shards []uint16, l Ladder) (late bool) {
 // punish writes down what a verdict of the end of epoch does to the committees that
 // are chosen from then on. What is decided at the end of e acts in the committee that
 // is chosen in e+1, which is that of e+2.
-func (s *Standing) punish(v Verdict, l Ladder, epoch uint64) {
+func (s *Sanctions) punish(v Verdict, l Ladder, epoch uint64) {
 	if v.NoNew || v.Jail || v.Move {
 		s.NoNewUntil = max(s.NoNewUntil, epoch+2)
 	}

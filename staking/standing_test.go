@@ -8,7 +8,7 @@ func TestWhoFailsAgainAndAgainStaysInJail(t *testing.T) {
 	for _, span := range []uint64{1, 2, 5} {
 		l := Default().Ladder
 		l.JailEpochs = span
-		var s Standing
+		var s Sanctions
 		last := map[uint64]bool{} // epochs at whose end it fails
 		for _, e := range []uint64{0, 1, 2, 3, 9, 11, 30, 40, 41} {
 			last[e] = true
@@ -21,7 +21,7 @@ func TestWhoFailsAgainAndAgainStaysInJail(t *testing.T) {
 			if got := s.Jailed(epoch); got != due {
 				t.Errorf("a jail of %d epochs: in epoch %d jailed is %v", span, epoch, got)
 			}
-			c := Conduct{Credit: Credit{Judged: 100, Proven: 100}, Enough: true}
+			c := Performance{Credit: Credit{Judged: 100, Proven: 100}, Enough: true}
 			if last[epoch] {
 				c.Proven, c.Failed = 70, 30
 			}
@@ -35,8 +35,8 @@ func TestWhoFailsAgainAndAgainStaysInJail(t *testing.T) {
 func TestAShorterJailDoesNotShortenASentence(t *testing.T) {
 	l := Default().Ladder
 	l.JailEpochs = 5
-	fails := Conduct{Credit: Credit{Judged: 100, Proven: 70, Failed: 30}, Enough: true}
-	_, s := l.Judge(fails, Standing{}, 0)
+	fails := Performance{Credit: Credit{Judged: 100, Proven: 70, Failed: 30}, Enough: true}
+	_, s := l.Judge(fails, Sanctions{}, 0)
 	l.JailEpochs = 1
 	_, s = l.Judge(fails, s, 2)
 	for epoch := range uint64(10) {

@@ -187,7 +187,7 @@ func (s *State) pagesOf(r logRecord) ([]Change, error) {
 		if len(p.children) > 0 || len(p.leaves) > pageLeaves {
 			return nil, fmt.Errorf("log of height %d lacks pages of bucket %d: %w", r.Height, b.number, ErrCorrupt)
 		}
-		c := rewritten{at: at}
+		c := pageChange{at: at}
 		if len(p.leaves) > 0 {
 			c.now = p.encode()
 		}

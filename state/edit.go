@@ -10,7 +10,7 @@ import (
 // edit works out the pages of one bucket after changes, and writes nothing.
 type edit struct {
 	read pages
-	seen []rewritten   // pages that were read, and what they became
+	seen []pageChange  // pages that were read, and what they became
 	at   map[place]int // of many, where in seen
 }
 
@@ -19,7 +19,7 @@ func newEdit(read pages) *edit { return &edit{read: read} }
 // few is the pages that are found faster by looking at all.
 const few = 8
 
-func (e *edit) find(at place) *rewritten {
+func (e *edit) find(at place) *pageChange {
 	if i, ok := e.at[at]; ok {
 		return &e.seen[i]
 	}
@@ -59,7 +59,7 @@ func (e *edit) get(at place) ([]byte, error) {
 	if e.at != nil {
 		e.at[at] = len(e.seen)
 	}
-	e.seen = append(e.seen, rewritten{at, raw, raw})
+	e.seen = append(e.seen, pageChange{at, raw, raw})
 	return raw, nil
 }
 
@@ -147,8 +147,8 @@ func (e *edit) gather(at place, p content, leaves []leaf) ([]leaf, error) {
 }
 
 // changed is the pages that became others, in the order of their places.
-func (e *edit) changed() []rewritten {
-	var out []rewritten
+func (e *edit) changed() []pageChange {
+	var out []pageChange
 	for _, r := range e.seen {
 		if !bytes.Equal(r.old, r.now) {
 			out = append(out, r)
@@ -158,18 +158,18 @@ func (e *edit) changed() []rewritten {
 	return out
 }
 
-// rewritten is a page before and after a change; nil: there is none.
-type rewritten struct {
+// pageChange is a page before and after a change; nil: there is none.
+type pageChange struct {
 	at       place
 	old, now []byte
 }
 
-func (r rewritten) change() Change {
+func (r pageChange) change() Change {
 	return Change{Key: []byte(r.at), Value: r.now, Delete: r.now == nil}
 }
 
 // alone says whether a page is all of a bucket, before and after.
-func (r rewritten) alone() bool {
+func (r pageChange) alone() bool {
 	whole := func(raw []byte) bool { return len(raw) == 0 || raw[0] == leafPage }
 	return r.at.level() == 0 && whole(r.old) && whole(r.now)
 }

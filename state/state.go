@@ -79,7 +79,7 @@ func (d *delta) find(key []byte) (Change, bool) {
 type State struct {
 	kv     KV
 	salt   [32]byte
-	recent *recent
+	recent *valueCache
 
 	mu     sync.RWMutex // guards the fields below
 	empty  bool

@@ -17,16 +17,16 @@ type Update struct {
 	record logRecord
 	on     blob.Hash   // the root it was worked out on
 	at     []blob.Hash // the hash of the key of each change
-	pages  []rewritten
+	pages  []pageChange
 	nodes  nodes
 }
 
-// touched is a bucket as a change set leaves it.
-type touched struct {
+// bucketUpdate is a bucket as a change set leaves it.
+type bucketUpdate struct {
 	number  uint32
 	changes []leafChange // that fall into it, in the order of key
 	hash    blob.Hash
-	pages   []rewritten
+	pages   []pageChange
 }
 
 // Root is the root the state will have.
@@ -115,7 +115,7 @@ func (s *State) compare(u *Update, changes []Change) error {
 // rebuild works out what changes make of a version: the roots of the buckets that they
 // fall into, as leaves of the tree, and the pages that become others. at is the hash of
 // the key of each change; get and read show the version.
-func (s *State) rebuild(get func(uint32) blob.Hash, read pages, changes []Change, at []blob.Hash) (nodes, []rewritten, error) {
+func (s *State) rebuild(get func(uint32) blob.Hash, read pages, changes []Change, at []blob.Hash) (nodes, []pageChange, error) {
 	touched := s.sortOut(changes, at)
 	err := parallel(len(touched), func(k int) error {
 		b, e := &touched[k], newEdit(read)
@@ -127,7 +127,7 @@ func (s *State) rebuild(get func(uint32) blob.Hash, read pages, changes []Change
 		return nodes{}, nil, err
 	}
 	var leaves nodes
-	var pages []rewritten
+	var pages []pageChange
 	for _, b := range touched {
 		leaves.add(uint32(s.tree.buckets())+b.number, b.hash)
 		pages = append(pages, b.pages...)
@@ -136,16 +136,16 @@ func (s *State) rebuild(get func(uint32) blob.Hash, read pages, changes []Change
 }
 
 // sortOut is the buckets that changes fall into, in the order of their numbers.
-func (s *State) sortOut(changes []Change, at []blob.Hash) []touched {
+func (s *State) sortOut(changes []Change, at []blob.Hash) []bucketUpdate {
 	place := map[uint32]int{}
-	var out []touched
+	var out []bucketUpdate
 	for i, key := range at {
 		b := uint32(bucketOf(key, s.tree.buckets()))
 		k, ok := place[b]
 		if !ok {
 			k = len(out)
 			place[b] = k
-			out = append(out, touched{number: b})
+			out = append(out, bucketUpdate{number: b})
 		}
 		out[k].changes = append(out[k].changes, changeOf(key, changes[i]))
 	}

@@ -136,7 +136,7 @@ func (c *change) blob(id blob.ID) (*blobState, error) {
 
 // add enters a fragment; bytes are written with their first entry, or again if they
 // had rotted. It returns by what the blob's share of the store grew.
-func (c *change) add(p prepared, rotten bool) (grown uint64, err error) {
+func (c *change) add(p putItem, rotten bool) (grown uint64, err error) {
 	e, err := c.entry(p.at)
 	if err != nil {
 		return 0, err
@@ -178,7 +178,7 @@ func (c *change) add(p prepared, rotten bool) (grown uint64, err error) {
 // attest keeps the witness of the fragment's slot and returns its length. The parity
 // root along the fragment's axis is the one that was computed from it; along the
 // other it is what was computed from the other fragment, if that is held.
-func (c *change) attest(p prepared) (length uint16, grown uint64, err error) {
+func (c *change) attest(p putItem) (length uint16, grown uint64, err error) {
 	s := slotOf(p.at)
 	own, err := c.entry(p.at)
 	if err != nil {

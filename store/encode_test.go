@@ -143,7 +143,7 @@ func (e *encoded) piece(t testing.TB, s int, p blob.Place, axis blob.Axis) Piece
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, err := proven.Possess(axis, data, e.ext)
+	held, err := proven.VerifyFull(axis, data, e.ext)
 	if err != nil {
 		t.Fatal(err)
 	}

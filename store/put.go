@@ -14,7 +14,7 @@ import (
 // have the same witness, which is kept once. Its parity roots are filled in by Put, each
 // from the fragment of its axis: a caller leaves them empty.
 type Piece struct {
-	Fragment blob.Possession
+	Fragment blob.FullFragment
 	Witness  blob.Witness
 }
 
@@ -25,7 +25,7 @@ const (
 	groupPieces = 512
 )
 
-type prepared struct {
+type putItem struct {
 	at      blob.Position
 	address blob.Address
 	data    []byte
@@ -34,7 +34,7 @@ type prepared struct {
 
 type put struct {
 	id     blob.ID
-	pieces []prepared
+	pieces []putItem
 	bytes  int
 	err    error
 }
@@ -76,14 +76,14 @@ func (s *Store) put(ctx context.Context, id blob.ID, pieces []Piece) error {
 	return s.submit(ctx, next)
 }
 
-func prepare(id blob.ID, piece Piece) (prepared, error) {
+func prepare(id blob.ID, piece Piece) (putItem, error) {
 	f := piece.Fragment
 	at := f.Position()
 	if at.Blob != id {
-		return prepared{}, fmt.Errorf("%v is of another blob", at)
+		return putItem{}, fmt.Errorf("%v is of another blob", at)
 	}
 	if len(f.Bytes()) == 0 {
-		return prepared{}, fmt.Errorf("%v: an empty fragment", at)
+		return putItem{}, fmt.Errorf("%v: an empty fragment", at)
 	}
 	w := piece.Witness
 	if at.Axis == blob.Row {
@@ -91,7 +91,7 @@ func prepare(id blob.ID, piece Piece) (prepared, error) {
 	} else {
 		w.Parity.Column = f.Parity()
 	}
-	return prepared{at: at, address: blob.AddressOf(f.Bytes()), data: f.Bytes(), witness: w}, nil
+	return putItem{at: at, address: blob.AddressOf(f.Bytes()), data: f.Bytes(), witness: w}, nil
 }
 
 // submit joins the next group. The put that opens a group commits it, as soon as

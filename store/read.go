@@ -22,7 +22,7 @@ func (s *Store) Manifest(id blob.ID) (m blob.Manifest, ok bool, err error) {
 
 // Fragment reads a fragment and checks that its bytes are the ones that were stored.
 // ErrMissing if it is not held, or has rotted: then it is not held from now on.
-func (s *Store) Fragment(at blob.Position) (v blob.Verified, err error) {
+func (s *Store) Fragment(at blob.Position) (v blob.VerifiedFragment, err error) {
 	err = s.db.View(func(r kv.Reader) error {
 		e, err := readEntry(r, at)
 		if err != nil {
@@ -90,7 +90,7 @@ func (s *Store) Missing(c blob.Commitment, places []blob.Place) (gone []blob.Pos
 // EachMissing is Missing without a list: a blob can have hundreds of millions of fragments.
 func (s *Store) EachMissing(c blob.Commitment, places []blob.Place, fn func(blob.Position)) error {
 	places = slices.Compact(slices.Sorted(slices.Values(places)))
-	want := expected{blob: c.ID, places: places, stripes: uint32(c.Layout.Stripes)}
+	want := expectedKeys{blob: c.ID, places: places, stripes: uint32(c.Layout.Stripes)}
 	err := s.db.Each(entriesOf(c.ID), func(k, v []byte) error {
 		at, ok := parseEntry(k)
 		if !ok {
@@ -124,8 +124,8 @@ func (s *Store) EachMissing(c blob.Commitment, places []blob.Place, fn func(blob
 	return nil
 }
 
-// expected walks over the positions that should be held, in the order of the keys.
-type expected struct {
+// expectedKeys walks over the positions that should be held, in the order of the keys.
+type expectedKeys struct {
 	blob    blob.ID
 	places  []blob.Place // still to come
 	stripes uint32
@@ -133,13 +133,13 @@ type expected struct {
 	axis    blob.Axis
 }
 
-func (x *expected) done() bool { return len(x.places) == 0 }
+func (x *expectedKeys) done() bool { return len(x.places) == 0 }
 
-func (x *expected) position() blob.Position {
+func (x *expectedKeys) position() blob.Position {
 	return blob.Position{Blob: x.blob, Place: x.places[0], Stripe: x.stripe, Axis: x.axis}
 }
 
-func (x *expected) next() {
+func (x *expectedKeys) next() {
 	if x.axis == blob.Row {
 		x.axis = blob.Column
 		return

@@ -182,7 +182,7 @@ func (a *arena) kept(see func(r ledger.RoundState, c ledger.Committee)) {
 func yes(r ledger.RoundState, node int, s blob.Shard) bool {
 	for _, v := range r.Votes {
 		if int(v.Node) == node {
-			return challenge.Vote{Yes: v.Yes}.Yea(int(s))
+			return challenge.Attestation{Yes: v.Yes}.Yea(int(s))
 		}
 	}
 	return false
@@ -287,7 +287,7 @@ func meet(t *testing.T, epochs uint64, words ...string) *arena {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if audit, err := v.Audit(); err != nil || !audit.Balanced() {
+	if audit, err := v.TrialBalance(); err != nil || !audit.Balanced() {
 		t.Errorf("%+v does not add up: %v", audit, err)
 	}
 	return a

@@ -36,13 +36,13 @@ func (t *Testnet) Check(ctx context.Context, c *client.Connection) (inv Invarian
 // reads: then it does not add up, and is read again.
 func (t *Testnet) checkSupply(ctx context.Context, c *client.Connection) error {
 	const tries = 5
-	var audit ledger.Audit
+	var audit ledger.TrialBalance
 	for range tries {
 		v, err := c.Remote.View(ctx)
 		if err != nil {
 			return err
 		}
-		if audit, err = v.Audit(); err != nil {
+		if audit, err = v.TrialBalance(); err != nil {
 			return fmt.Errorf("add up the money: %w", err)
 		}
 		if audit.Balanced() {

@@ -201,8 +201,8 @@ func (t *Testnet) layNode(i int, chain string, port, ledgerPort int) (ledger.Gen
 	}
 	return ledger.GenesisNode{
 		ID: id, Operator: t.Wallet.Address(), BLS: bls.Public(),
-		Possession: bls.ProvePossession(ledger.PossessionMessage(chain, id, bls.Public())),
-		Addresses:  []string{listen + "/p2p/" + id.String()}, Comet: file.LedgerListen,
+		BLSProof:  bls.ProvePossession(ledger.BLSProofMessage(chain, id, bls.Public())),
+		Addresses: []string{listen + "/p2p/" + id.String()}, Comet: file.LedgerListen,
 		Name: "node-" + strconv.Itoa(i), CapacityKiB: nodeKiB, Bond: nodeBond,
 	}, nil
 }

@@ -147,7 +147,7 @@ func (b safetyText) holders() string {
 }
 
 // drawText prints the last draw of a blob.
-type drawText report.Draw
+type drawText report.LastDraw
 
 func (d drawText) text(now time.Time) string {
 	text := fmt.Sprintf("epoch %d round %d, %s ago: %d shards passed", d.Epoch, d.Round, ageText(max(0, now.Sub(d.Time))), d.Passed)

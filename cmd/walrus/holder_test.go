@@ -102,7 +102,7 @@ func (c *tribunal) epoch(faults ...ledger.Fault) {
 			if err != nil {
 				c.Fatal(err)
 			}
-			r := staking.Round{}
+			r := staking.RoundResult{}
 			for _, id := range committee.Holder {
 				o, known := c.fate[id]
 				if !known {
@@ -110,7 +110,7 @@ func (c *tribunal) epoch(faults ...ledger.Fault) {
 				}
 				r.Outcomes = append(r.Outcomes, o)
 			}
-			b.Rounds = []staking.Round{r}
+			b.Rounds = []staking.RoundResult{r}
 		}
 		if _, err := c.l.Run(b); err != nil {
 			c.Fatal(err)

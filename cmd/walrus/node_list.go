@@ -128,7 +128,7 @@ func (s *session) listNodes(epochs uint64) ([]listedNode, error) {
 	var keys [][]byte
 	var ids []staking.NodeID
 	for _, n := range records {
-		keys = append(keys, ledger.KeyPool(n.ID), ledger.KeyStanding(n.ID))
+		keys = append(keys, ledger.KeyPool(n.ID), ledger.KeySanctions(n.ID))
 		ids = append(ids, n.ID)
 	}
 	if err := s.prefetch(append(keys, ledger.KeyTally(s.head.Epoch))); err != nil {
@@ -167,7 +167,7 @@ func (s *session) listed(n ledger.NodeRecord, p []past) (listedNode, error) {
 	if err != nil {
 		return listedNode{}, err
 	}
-	standing, err := s.view.Standing(n.ID)
+	standing, err := s.view.Sanctions(n.ID)
 	next := s.countsFrom(s.head.Height)
 	out := listedNode{Name: n.Name, ID: n.ID, Operator: n.Operator, URL: n.URL, About: n.About, Bond: pool.Bond, Stake: pool.Stake(next), Counted: pool.Counted(next, s.params.Staking),
 		Commission: pool.CommissionBps, Announced: []announced{}, Slashes: slashes(p), Return: s.yearly(p), CapacityKiB: n.CapacityKiB, Addresses: n.Addresses, Out: n.Out,
@@ -189,7 +189,7 @@ func (s *session) listed(n ledger.NodeRecord, p []past) (listedNode, error) {
 
 // standingText is what a node is punished with in an epoch or after it, in few words;
 // empty for nothing.
-func standingText(n ledger.NodeRecord, s staking.Standing, epoch uint64) string {
+func standingText(n ledger.NodeRecord, s staking.Sanctions, epoch uint64) string {
 	switch {
 	case n.Out:
 		return "expelled"

@@ -25,7 +25,7 @@ const forceHelp = "; walrus node doctor on that machine tells what is slow; --fo
 // It is nil where the network asks nothing, and where it cannot be measured and force
 // says to go on.
 func (a *app) measureOpening(ctx context.Context, dir string, p ledger.Params, force bool) (*doctor.OpeningTime, error) {
-	if _, asked := (doctor.OpeningTime{}).Round(p, 1).Margin(); !asked {
+	if _, asked := (doctor.OpeningTime{}).InRound(p, 1).Margin(); !asked {
 		return nil, nil
 	}
 	o, err := doctor.MeasureOpening(ctx, dir, p)
@@ -44,13 +44,13 @@ func (a *app) measureOpening(ctx context.Context, dir string, p ledger.Params, f
 // refuses one that does not, unless force says to go on. note is for people.
 func enough(o *doctor.OpeningTime, p ledger.Params, nodes int, force bool) (note string, err error) {
 	shards := doctor.ShardsToExpect(p, nodes, 0)
-	if _, asked := (doctor.OpeningTime{}).Round(p, shards).Margin(); !asked {
+	if _, asked := (doctor.OpeningTime{}).InRound(p, shards).Margin(); !asked {
 		return "", nil
 	}
 	if o == nil {
 		err = errors.New("nothing is known of how fast the node's machine proves: make the request again there, with walrus node request")
 	} else {
-		t := o.Round(p, shards)
+		t := o.InRound(p, shards)
 		note, err = fmt.Sprintf("its machine proves in time: %s", t), t.Enough()
 	}
 	switch {

@@ -55,7 +55,7 @@ const (
 
 func newRequest(chain token.ChainID, operator token.Address, b ledger.RegisterNode) nodeRequest {
 	return nodeRequest{Format: requestFormat, Chain: chain, Operator: operator, Node: b.Node, Signature: hex.EncodeToString(b.NodeSignature[:]), BLS: hex.EncodeToString(b.BLS[:]),
-		Possession: hex.EncodeToString(b.Possession[:]), Addresses: b.Addresses, Ledger: b.Comet, CapacityKiB: b.CapacityKiB, Name: b.Name, URL: b.URL, About: b.About}
+		Possession: hex.EncodeToString(b.BLSProof[:]), Addresses: b.Addresses, Ledger: b.Comet, CapacityKiB: b.CapacityKiB, Name: b.Name, URL: b.URL, About: b.About}
 }
 
 // body is the transaction that the request is for, without bond, commission and keys.
@@ -64,7 +64,7 @@ func (r nodeRequest) body() (b ledger.RegisterNode, err error) {
 	for _, f := range []struct {
 		name, text string
 		to         []byte
-	}{{"node_signature", r.Signature, b.NodeSignature[:]}, {"bls_key", r.BLS, b.BLS[:]}, {"possession", r.Possession, b.Possession[:]}} {
+	}{{"node_signature", r.Signature, b.NodeSignature[:]}, {"bls_key", r.BLS, b.BLS[:]}, {"possession", r.Possession, b.BLSProof[:]}} {
 		raw, err := hex.DecodeString(f.text)
 		if err != nil || len(raw) != len(f.to) {
 			return b, fmt.Errorf("%s: %d bytes in hex are wanted", f.name, len(f.to))

@@ -78,7 +78,7 @@ func (a *app) poolJailStatus() *cobra.Command {
 }
 
 func (s *session) jailStatus(n ledger.NodeRecord) (jailStatus, error) {
-	standing, err := s.view.Standing(n.ID)
+	standing, err := s.view.Sanctions(n.ID)
 	if err != nil {
 		return jailStatus{}, err
 	}

@@ -104,7 +104,7 @@ func look(ctx context.Context, c *client.Connection) (n now, err error) {
 }
 
 // send signs with the wallet and waits until a block holds the transaction.
-func (s *session) send(ctx context.Context, body ledger.Body) (ledger.Receipt, error) {
+func (s *session) send(ctx context.Context, body ledger.Body) (ledger.TxReceipt, error) {
 	return s.Send(ctx, s.key, body)
 }
 

@@ -90,7 +90,7 @@ func (s *session) delegate(n ledger.NodeRecord, amount token.Amount, least staki
 	if stake, counted := pool.Stake(s.head.Epoch+2)+amount, pool.Counted(s.head.Epoch+2, s.params.Staking); stake > counted+amount {
 		m.notes = append(m.notes, fmt.Sprintf("the node has more behind it than its bond of %s backs: more stake brings it no more shards", pool.Bond))
 	}
-	standing, err := s.view.Standing(n.ID)
+	standing, err := s.view.Sanctions(n.ID)
 	if err != nil {
 		return m, err
 	}
@@ -153,14 +153,14 @@ func (s *session) unbond(n ledger.NodeRecord, amount *token.Amount) (move, error
 }
 
 // delegated is an account's part of a pool as it would be settled now.
-func (s *session) delegated(owner token.Address, id staking.NodeID) (staking.Pool, staking.Delegation, staking.Settled, error) {
+func (s *session) delegated(owner token.Address, id staking.NodeID) (staking.Pool, staking.Delegation, staking.PoolSettlement, error) {
 	pool, _, err := s.view.Pool(id)
 	if err != nil {
-		return pool, staking.Delegation{}, staking.Settled{}, err
+		return pool, staking.Delegation{}, staking.PoolSettlement{}, err
 	}
 	part, _, err := s.view.Delegation(owner, id)
 	if err != nil {
-		return pool, part, staking.Settled{}, err
+		return pool, part, staking.PoolSettlement{}, err
 	}
 	settled, err := s.view.Settle(id, &pool, &part)
 	return pool, part, settled, err
@@ -256,7 +256,7 @@ func (a *app) withdrawAll(ctx context.Context, s *session) error {
 	}
 	var errs []error
 	on := s.view
-	for _, id := range held.drawable() {
+	for _, id := range held.withdrawable() {
 		n, err := s.find(nodeRef{id: id})
 		if err != nil {
 			return err

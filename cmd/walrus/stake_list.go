@@ -22,14 +22,14 @@ type stakeShown struct {
 }
 
 type delegation struct {
-	Node     staking.NodeID `json:"node"`
-	Name     string         `json:"name"`
-	Shares   staking.Shares `json:"shares"`
-	Worth    token.Amount   `json:"worth"`    // of the shares, now
-	Joining  []dated        `json:"joining"`  // money that becomes shares
-	Leaving  []dated        `json:"leaving"`  // worth now; it shares in what happens until then
-	Drawable token.Amount   `json:"drawable"` // by walrus stake withdraw, now
-	left     bool           // shares have left, for money or for nothing: a withdrawal closes that
+	Node         staking.NodeID `json:"node"`
+	Name         string         `json:"name"`
+	Shares       staking.Shares `json:"shares"`
+	Worth        token.Amount   `json:"worth"`    // of the shares, now
+	Joining      []dated        `json:"joining"`  // money that becomes shares
+	Leaving      []dated        `json:"leaving"`  // worth now; it shares in what happens until then
+	Withdrawable token.Amount   `json:"drawable"` // by walrus stake withdraw, now
+	left         bool           // shares have left, for money or for nothing: a withdrawal closes that
 }
 
 // operated is an operator's own.
@@ -130,9 +130,9 @@ func (s *session) operatedBy(owner token.Address) (out []ledger.NodeRecord, err 
 	return out, err
 }
 
-func (s *session) worthOf(n ledger.NodeRecord, pool staking.Pool, part staking.Delegation, settled staking.Settled) delegation {
+func (s *session) worthOf(n ledger.NodeRecord, pool staking.Pool, part staking.Delegation, settled staking.PoolSettlement) delegation {
 	rate := pool.Rate()
-	d := delegation{Node: n.ID, Name: n.Name, Shares: part.Shares, Worth: rate.Worth(part.Shares), Joining: []dated{}, Leaving: []dated{}, Drawable: settled.Out, left: len(settled.Gone) > 0}
+	d := delegation{Node: n.ID, Name: n.Name, Shares: part.Shares, Worth: rate.Worth(part.Shares), Joining: []dated{}, Leaving: []dated{}, Withdrawable: settled.Out, left: len(settled.Gone) > 0}
 	for _, j := range part.Joining {
 		d.Joining = append(d.Joining, s.dated(j.Amount, j.Epoch))
 	}
@@ -142,10 +142,10 @@ func (s *session) worthOf(n ledger.NodeRecord, pool staking.Pool, part staking.D
 	return d
 }
 
-// drawable are the nodes of which there is something to draw.
-func (l stakeShown) drawable() (ids []staking.NodeID) {
+// withdrawable are the nodes of which there is something to draw.
+func (l stakeShown) withdrawable() (ids []staking.NodeID) {
 	for _, d := range l.Delegations {
-		if d.Drawable > 0 || d.left {
+		if d.Withdrawable > 0 || d.left {
 			ids = append(ids, d.Node)
 		}
 	}
@@ -173,7 +173,7 @@ func (l stakeShown) print(w io.Writer) error {
 			for _, x := range d.Leaving {
 				moves = append(moves, "leaves: "+x.String())
 			}
-			t.lines([]any{cutText(d.Name), shortID(d.Node), d.Worth, amountOr(d.Drawable)}, moves)
+			t.lines([]any{cutText(d.Name), shortID(d.Node), d.Worth, amountOr(d.Withdrawable)}, moves)
 		}
 	}
 	if len(l.Operated) > 0 {

@@ -155,7 +155,7 @@ func TestWhatStakeEarnsCanBeExplained(t *testing.T) {
 	}
 	d.until("it can be drawn", func() bool {
 		l := okJSON[stakeShown](t, "stake", "list").Delegations
-		return len(l) == 1 && l[0].Drawable >= 1000*token.WAL
+		return len(l) == 1 && l[0].Withdrawable >= 1000*token.WAL
 	})
 	before := *okJSON[walletShown](t, "wallet", "show").Balance
 	plan, done := okJSON[movedList](t, "stake", "withdraw", "--all", "--dry-run"), okJSON[movedList](t, "stake", "withdraw", "--all")

@@ -30,7 +30,7 @@ type app struct {
 	machine   *ledger.Machine
 	fail      func(error) // told once, when the machine cannot go on
 	log       *slog.Logger
-	voice     voice
+	extender  extender
 	addresses addresses
 	self      staking.NodeID         // for chooser. Set by Chain
 	chooser   func(Proposing) Choice // nil: honest
@@ -49,10 +49,10 @@ type app struct {
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
 	settled  uint64 // the last height whose receipts are there
-	block    []executed
-	receipts map[blob.Hash]ledger.Receipt
+	block    []blockTx
+	receipts map[blob.Hash]ledger.TxReceipt
 	order    []blob.Hash // of receipts, oldest first
-	waiting  map[blob.Hash][]chan ledger.Receipt
+	waiting  map[blob.Hash][]chan ledger.TxReceipt
 }
 
 // forget is set in the code of a transaction without a nonce when CometBFT is told
@@ -61,18 +61,18 @@ type app struct {
 // blob was deleted and is stored once more in the same epoch.
 const forget = 1 << 31
 
-// executed is a transaction of the block that is about to be committed.
-type executed struct {
+// blockTx is a transaction of the block that is about to be committed.
+type blockTx struct {
 	hash   blob.Hash
 	result ledger.TxResult
 }
 
 func newApp(m *ledger.Machine, o Options, fail func(error)) *app {
-	return &app{machine: m, fail: fail, log: o.Log, chooser: o.Choose, voice: voice{chain: m.ChainID(), key: o.BLS, attester: o.Attester},
+	return &app{machine: m, fail: fail, log: o.Log, chooser: o.Choose, extender: extender{chain: m.ChainID(), key: o.BLS, attester: o.Attester},
 		addresses: addresses{m, map[string]staking.NodeID{}}, wants: m.Wants, execute: m.Execute,
 		catchingUp: func() bool { return false }, hadTheTurn: func(_, _ []byte) bool { return false }, urgent: o.Urgent,
 		changed: make(chan struct{}), settled: m.Height(),
-		receipts: map[blob.Hash]ledger.Receipt{}, waiting: map[blob.Hash][]chan ledger.Receipt{}}
+		receipts: map[blob.Hash]ledger.TxReceipt{}, waiting: map[blob.Hash][]chan ledger.TxReceipt{}}
 }
 
 // filterByAddress is the question CometBFT asks of a connection that was just made.
@@ -153,9 +153,9 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	if len(b.Txs) < len(r.Txs) {
 		out.TxResults = append(out.TxResults, &abci.ExecTxResult{}) // CometBFT wants one for transaction 0 too
 	}
-	block := make([]executed, len(b.Txs))
+	block := make([]blockTx, len(b.Txs))
 	for i, t := range result.Txs {
-		block[i] = executed{ledger.TxHash(b.Txs[i]), t}
+		block[i] = blockTx{ledger.TxHash(b.Txs[i]), t}
 		a.defect("a transaction in a block", b.Txs[i], t.Defect)
 		code := uint32(t.Code)
 		if t.Kind.Unsigned() {
@@ -220,12 +220,12 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 		return nil, a.broken(fmt.Errorf("commit: %w", err))
 	}
 	if w.Reveal {
-		a.voice.prepare(w.Round)
+		a.extender.prepare(w.Round)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.block {
-		a.settle(e.hash, ledger.Receipt{Height: height, Code: e.result.Code, Log: e.result.Log})
+		a.settle(e.hash, ledger.TxReceipt{Height: height, Code: e.result.Code, Log: e.result.Log})
 	}
 	a.block, a.settled = nil, height
 	close(a.changed)
@@ -235,7 +235,7 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 
 // settle needs mu held. A transaction may be in several blocks: the last time that
 // it was done is what its sender asks for.
-func (a *app) settle(hash blob.Hash, r ledger.Receipt) {
+func (a *app) settle(hash blob.Hash, r ledger.TxReceipt) {
 	was, known := a.receipts[hash]
 	if known && was.Code == 0 && r.Code != 0 {
 		r = was
@@ -256,8 +256,8 @@ func (a *app) settle(hash blob.Hash, r ledger.Receipt) {
 
 // await is a channel that gets the receipt of a transaction when the next block that
 // holds it is committed, and what to call when it is no longer waited for.
-func (a *app) await(hash blob.Hash) (<-chan ledger.Receipt, func()) {
-	c := make(chan ledger.Receipt, 1)
+func (a *app) await(hash blob.Hash) (<-chan ledger.TxReceipt, func()) {
+	c := make(chan ledger.TxReceipt, 1)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.waiting[hash] = append(a.waiting[hash], c)
@@ -278,7 +278,7 @@ func (a *app) await(hash blob.Hash) (<-chan ledger.Receipt, func()) {
 }
 
 // receiptAt is the receipt of a transaction, once those of a height are there.
-func (a *app) receiptAt(ctx context.Context, height uint64, hash blob.Hash) (ledger.Receipt, bool, error) {
+func (a *app) receiptAt(ctx context.Context, height uint64, hash blob.Hash) (ledger.TxReceipt, bool, error) {
 	for {
 		a.mu.Lock()
 		r, ok := a.receipts[hash]

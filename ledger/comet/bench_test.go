@@ -71,7 +71,7 @@ func BenchmarkBlockInterval(b *testing.B) {
 		c := newCluster(b, 4)
 		if challenged {
 			c.challenged(func(h uint64) ledger.Wants {
-				return ledger.Wants{Round: challenge.Round{Epoch: h}, Reveal: h%2 == 0, Attest: h%2 == 1, Carry: h > 1, Last: h%2 == 0 && h > 1}
+				return ledger.Wants{Round: challenge.RoundID{Epoch: h}, Reveal: h%2 == 0, Attest: h%2 == 1, Carry: h > 1, Last: h%2 == 0 && h > 1}
 			})
 		}
 		c.start(0, 1, 2, 3)
@@ -102,7 +102,7 @@ func BenchmarkVotes(b *testing.B) {
 	for i := range validators {
 		key := token.KeyFromSeed([32]byte{1, byte(i)})
 		id := staking.NodeID(key.Public())
-		e := challenge.NewAttest(challenge.Round{Epoch: 1, Round: 2}, true, blob.Hash{}, make([]byte, (validators+7)/8)).Encode()
+		e := challenge.NewAttest(challenge.RoundID{Epoch: 1, Round: 2}, true, blob.Hash{}, make([]byte, (validators+7)/8)).Encode()
 		sig, err := ed25519.PrivKey(key.Ed25519()).Sign(types.VoteExtensionSignBytes("test", &cmtproto.Vote{Extension: e, Height: 7}))
 		if err != nil {
 			b.Fatal(err)

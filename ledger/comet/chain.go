@@ -78,7 +78,7 @@ type Chain struct {
 	states  sm.Store
 
 	agreement *consensus.State // of node
-	wrongs    wrongs
+	offenders offenders
 	sw        *p2p.Switch // of node
 	peers     *peers
 
@@ -92,7 +92,7 @@ func Open(o Options) (opened *Chain, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Chain{options: o, wrongs: wrongs{now: time.Now}, failed: make(chan struct{})}
+	c := &Chain{options: o, offenders: offenders{now: time.Now}, failed: make(chan struct{})}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}
@@ -103,7 +103,7 @@ func Open(o Options) (opened *Chain, err error) {
 	defer func() {
 		if err != nil {
 			if c.app != nil {
-				c.app.voice.wait()
+				c.app.extender.wait()
 			}
 			db.Close()
 		}
@@ -278,7 +278,7 @@ func (c *Chain) Run(ctx context.Context) error {
 	if stopped == nil {
 		c.node.Wait()
 	}
-	c.app.voice.wait()
+	c.app.extender.wait()
 	if err == nil {
 		err = stopped
 	}

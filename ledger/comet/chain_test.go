@@ -94,7 +94,7 @@ func newCluster(t testing.TB, members int) *cluster {
 		_, port, _ := net.SplitHostPort(m.listen)
 		m.listen = "/ip4/127.0.0.1/tcp/" + port
 		c.genesis.Nodes = append(c.genesis.Nodes, ledger.GenesisNode{
-			ID: id, Operator: c.wallet.Address(), BLS: bls.Public(), Possession: bls.ProvePossession(ledger.PossessionMessage("test", id, bls.Public())),
+			ID: id, Operator: c.wallet.Address(), BLS: bls.Public(), BLSProof: bls.ProvePossession(ledger.BLSProofMessage("test", id, bls.Public())),
 			Addresses: []string{m.listen + "/p2p/" + id.String()}, Comet: m.addr, Name: fmt.Sprintf("node-%d", i), CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
 		})
 		c.members = append(c.members, m)
@@ -163,7 +163,7 @@ func (c *cluster) stop(i int) {
 	}
 }
 
-func (c *cluster) pay(ctx context.Context, i int, nonce uint64) ledger.Receipt {
+func (c *cluster) pay(ctx context.Context, i int, nonce uint64) ledger.TxReceipt {
 	c.t.Helper()
 	tx := ledger.Sign(c.wallet, c.genesis.ChainID(), nonce, token.WAL/10, ledger.Transfer{To: token.Address{9}, Amount: token.WAL})
 	r, err := c.members[i].chain.Submit(ctx, tx)

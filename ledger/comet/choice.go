@@ -36,7 +36,7 @@ func (a *app) choose(w ledger.Wants, height int64, l lastVotes, list []signedExt
 		return false, err
 	}
 	if w.Last {
-		copy(p.Last[:], a.voice.last(w.Round))
+		copy(p.Last[:], a.extender.last(w.Round))
 	}
 	for i, e := range list {
 		if len(e.Signature) > 0 {
@@ -57,7 +57,7 @@ func (a *app) choose(w ledger.Wants, height int64, l lastVotes, list []signedExt
 // closing is what a closer adds to its vote: its part of the beacon, or nothing, if it
 // would rather be silent.
 func (a *app) closing(w ledger.Wants, height uint64) ([]byte, error) {
-	e := a.voice.closing(w.Round, w.Turn)
+	e := a.extender.closing(w.Round, w.Turn)
 	if a.chooser == nil {
 		return e.Encode(), nil
 	}

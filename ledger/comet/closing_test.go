@@ -64,7 +64,7 @@ func TestAClosingIsTakenInItsTurnAlone(t *testing.T) {
 	}{
 		"in turn":       {challenge.NewClosing(chain, key, someRound, 1), true},
 		"another turn":  {challenge.NewClosing(chain, key, someRound, 0), false},
-		"another round": {challenge.NewClosing(chain, key, challenge.Round{Epoch: 9}, 1), false},
+		"another round": {challenge.NewClosing(chain, key, challenge.RoundID{Epoch: 9}, 1), false},
 		"a reveal":      {challenge.NewReveal(chain, key, someRound), false},
 	} {
 		if got := p.takes(p.height, c.extension.Encode()); got != c.taken {

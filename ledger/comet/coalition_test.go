@@ -109,7 +109,7 @@ func TestNoFewProposeTheDraws(t *testing.T) {
 	trios, draws := map[[3]string]bool{}, map[string]int{}
 	for r := range uint64(rounds) {
 		at := p.turns()
-		d := c.Start + challenge.Offset(p.beacon(), challenge.Round{Round: r}, c.Offsets(p.p.RoundBlocks, p.p.Shards))
+		d := c.Start + challenge.Offset(p.beacon(), challenge.RoundID{Round: r}, c.Offsets(p.p.RoundBlocks, p.p.Shards))
 		trios[[3]string(at[d-2:d+1])] = true
 		draws[at[d]]++
 	}
@@ -184,7 +184,7 @@ func (p *parade) steer(rounds int, detection, worth float64) (out steered) {
 	}
 	for r := range uint64(rounds) {
 		at, before := p.turns(), p.beacon()
-		this := challenge.Round{Round: r}
+		this := challenge.RoundID{Round: r}
 		var closers []string
 		for _, s := range challenge.CloserShards(before, this, c.Closers(), p.p.Shards) {
 			if !slices.Contains(closers, p.holder[s]) {
@@ -279,7 +279,7 @@ func TestNoCoalitionKeepsAnothersPresenceOffTheLedger(t *testing.T) {
 		most := 0
 		for r := range uint64(336) {
 			at := p.turns()
-			draw := c.Start + challenge.Offset(p.beacon(), challenge.Round{Round: r}, c.Offsets(p.p.RoundBlocks, p.p.Shards))
+			draw := c.Start + challenge.Offset(p.beacon(), challenge.RoundID{Round: r}, c.Offsets(p.p.RoundBlocks, p.p.Shards))
 			reveals, votes := 0, 0
 			for h := draw - c.Freeze + 2; h <= draw-challenge.ClosingBlocks(c.Closers()); h++ {
 				if !p.mine[at[h]] {

@@ -40,7 +40,7 @@ func (c *Chain) dialAlways(ctx context.Context) {
 	self := c.node.NodeInfo().ID()
 	var dials sync.WaitGroup
 	defer dials.Wait()
-	d := dialer{peers: map[Peer]*dialing{}}
+	d := dialer{peers: map[Peer]*dialState{}}
 	// A network that starts together finds itself in moments; later there is time.
 	const rounds, quick, calm = 100, 50 * time.Millisecond, time.Second
 	for round := 0; ; round++ {
@@ -93,10 +93,10 @@ func (c *Chain) dial(ctx context.Context, id p2p.ID, addr string) error {
 // dialer knows which peers are being dialed, and which failed.
 type dialer struct {
 	mu    sync.Mutex // guards peers
-	peers map[Peer]*dialing
+	peers map[Peer]*dialState
 }
 
-type dialing struct {
+type dialState struct {
 	busy  bool
 	fails int
 	next  time.Time
@@ -124,7 +124,7 @@ func (d *dialer) begin(p Peer, hurry bool) bool {
 	defer d.mu.Unlock()
 	x := d.peers[p]
 	if x == nil {
-		x = &dialing{}
+		x = &dialState{}
 		d.peers[p] = x
 	}
 	if x.busy || !hurry && time.Now().Before(x.next) {

@@ -22,24 +22,24 @@ type Attester interface {
 	// Attest is whether the node listened since the draw, the root over the proofs it sent
 	// itself (challenge.Promise), and a bit for each shard of the network whose proof it
 	// saw: shard s is bit s mod 8 of byte s/8; nil: none.
-	Attest(r challenge.Round) (listened bool, own blob.Hash, yes []byte)
+	Attest(r challenge.RoundID) (listened bool, own blob.Hash, yes []byte)
 }
 
-// voice is what this validator adds to its votes and its blocks.
-type voice struct {
+// extender is what this validator adds to its votes and its blocks.
+type extender struct {
 	chain    token.ChainID
 	key      token.BLSKey
 	attester Attester // nil: it listens to nothing
 
 	mu     sync.Mutex // guards the fields below
-	round  challenge.Round
+	round  challenge.RoundID
 	reveal func() []byte // of round; waits until it is signed
 	work   sync.WaitGroup
 }
 
 // prepare begins to sign the reveal of a round: a signature takes a millisecond, and the
 // voters wait for each other. What it returns waits for the signature.
-func (v *voice) prepare(r challenge.Round) (reveal func() []byte) {
+func (v *extender) prepare(r challenge.RoundID) (reveal func() []byte) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.reveal == nil || v.round != r {
@@ -52,7 +52,7 @@ func (v *voice) prepare(r challenge.Round) (reveal func() []byte) {
 
 // attest is what was seen of a round; without an attester nothing was, by a node that
 // did not listen.
-func (v *voice) attest(r challenge.Round, shards int) []byte {
+func (v *extender) attest(r challenge.RoundID, shards int) []byte {
 	if v.attester == nil {
 		return challenge.NewAttest(r, false, blob.Hash{}, make([]byte, (shards+7)/8)).Encode()
 	}
@@ -64,18 +64,18 @@ func (v *voice) attest(r challenge.Round, shards int) []byte {
 }
 
 // closing is this node's part where it closes a round's beacon.
-func (v *voice) closing(r challenge.Round, turn uint64) challenge.Extension {
+func (v *extender) closing(r challenge.RoundID, turn uint64) challenge.Extension {
 	return challenge.NewClosing(v.chain, v.key, r, turn)
 }
 
 // last is the proposer's signature for a round's block.
-func (v *voice) last(r challenge.Round) []byte {
+func (v *extender) last(r challenge.RoundID) []byte {
 	sig := v.key.Sign(challenge.LastMessage(v.chain, r))
 	return sig[:]
 }
 
 // wait returns when nothing is being signed.
-func (v *voice) wait() { v.work.Wait() }
+func (v *extender) wait() { v.work.Wait() }
 
 // wanted is what a block is to carry. known is false where the state before that block
 // is not here: then nothing is said of what it wants.
@@ -97,11 +97,11 @@ func checkExtension(extension []byte, w ledger.Wants, known bool, shards int) er
 		return err
 	case len(extension) == 0 || !known:
 		return nil
-	case e.Reveal != nil && w.Reveal && w.Round == (challenge.Round{Epoch: e.Reveal.Epoch, Round: e.Reveal.Round}):
+	case e.Reveal != nil && w.Reveal && w.Round == (challenge.RoundID{Epoch: e.Reveal.Epoch, Round: e.Reveal.Round}):
 		return nil
-	case e.Closing != nil && w.Closer != (staking.NodeID{}) && e.Closing.Turn == w.Turn && w.Round == (challenge.Round{Epoch: e.Closing.Epoch, Round: e.Closing.Round}):
+	case e.Closing != nil && w.Closer != (staking.NodeID{}) && e.Closing.Turn == w.Turn && w.Round == (challenge.RoundID{Epoch: e.Closing.Epoch, Round: e.Closing.Round}):
 		return nil
-	case e.Attest != nil && w.Attest && w.Round == (challenge.Round{Epoch: e.Attest.Epoch, Round: e.Attest.Round}):
+	case e.Attest != nil && w.Attest && w.Round == (challenge.RoundID{Epoch: e.Attest.Epoch, Round: e.Attest.Round}):
 		return nil
 	}
 	return fmt.Errorf("this block wants another: %w", challenge.ErrExtension)
@@ -119,13 +119,13 @@ func (a *app) ExtendVote(_ context.Context, r *abci.RequestExtendVote) (*abci.Re
 	var extension []byte
 	switch {
 	case w.Reveal:
-		extension = a.voice.prepare(w.Round)()
+		extension = a.extender.prepare(w.Round)()
 	case w.Closer == a.self && known && w.Closer != (staking.NodeID{}):
 		if extension, err = a.closing(w, uint64(r.Height)); err != nil {
 			return nil, a.broken(fmt.Errorf("vote on block %d: %w", r.Height, err))
 		}
 	case w.Attest:
-		extension = a.voice.attest(w.Round, a.shards())
+		extension = a.extender.attest(w.Round, a.shards())
 	}
 	if err := checkExtension(extension, w, known, a.shards()); err != nil {
 		a.log.Error("nothing is added to this vote: the node's own words are malformed", "height", r.Height, "err", err)

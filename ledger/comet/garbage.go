@@ -17,22 +17,22 @@ const (
 	wrongPeers    = 4096        // peers that are remembered
 )
 
-// wrongs remembers the peers that have sent transactions which no honest program signs:
+// offenders remembers the peers that have sent transactions which no honest program signs:
 // with wrong signatures, certificates or proofs. To see that costs a pairing each time.
-type wrongs struct {
+type offenders struct {
 	now func() time.Time
 
 	mu    sync.Mutex // guards peers
-	peers map[peer.ID]*wrongdoer
+	peers map[peer.ID]*offender
 }
 
-type wrongdoer struct {
+type offender struct {
 	count int
 	since time.Time
 }
 
 // shut says whether a peer is not listened to now.
-func (w *wrongs) shut(p peer.ID) bool {
+func (w *offenders) shut(p peer.ID) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d := w.peers[p]
@@ -44,7 +44,7 @@ func (w *wrongs) shut(p peer.ID) bool {
 }
 
 // note counts a transaction that was refused, if it was wrong.
-func (w *wrongs) note(p peer.ID, code ledger.Code) {
+func (w *offenders) note(p peer.ID, code ledger.Code) {
 	switch code {
 	case ledger.ErrSignature.Code, ledger.ErrCertificate.Code, ledger.ErrProof.Code, ledger.ErrEvidence.Code, ledger.ErrAnswer.Code, ledger.ErrMalformed.Code, ledger.ErrDefect.Code:
 	default:
@@ -57,7 +57,7 @@ func (w *wrongs) note(p peer.ID, code ledger.Code) {
 		if len(w.peers) >= wrongPeers || w.peers == nil {
 			w.forget()
 		}
-		d = &wrongdoer{since: w.now()}
+		d = &offender{since: w.now()}
 		w.peers[p] = d
 	}
 	if d.count++; d.count == wrongsAllowed {
@@ -67,15 +67,15 @@ func (w *wrongs) note(p peer.ID, code ledger.Code) {
 
 // forget drops the peers whose time is over, and all if wrongPeers or more would be left:
 // mu is held.
-func (w *wrongs) forget() {
-	kept := map[peer.ID]*wrongdoer{}
+func (w *offenders) forget() {
+	kept := map[peer.ID]*offender{}
 	for p, d := range w.peers {
 		if w.now().Sub(d.since) <= wrongsTime {
 			kept[p] = d
 		}
 	}
 	if len(kept) >= wrongPeers {
-		kept = map[peer.ID]*wrongdoer{}
+		kept = map[peer.ID]*offender{}
 	}
 	w.peers = kept
 }

@@ -12,7 +12,7 @@ import (
 
 func TestWhoSendsWrongTransactionsIsNotListenedToForAWhile(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
-	w := &wrongs{now: func() time.Time { return now }}
+	w := &offenders{now: func() time.Time { return now }}
 	const liar, honest = peer.ID("liar"), peer.ID("honest")
 	for range 100 { // what honest programs meet
 		for _, code := range []ledger.Code{0, ledger.ErrNonce.Code, ledger.ErrFunds.Code, ledger.ErrCertified.Code, ledger.ErrKnown.Code} {

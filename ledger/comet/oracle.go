@@ -23,18 +23,18 @@ func (o Oracle) Answer(ctx context.Context, from peer.ID, ask p2p.Ask, body []by
 	if ask != p2p.AskSubmit {
 		return light.Responder{Genesis: o.c.options.Genesis, Machine: o.c.machine, Chain: o.c}.Answer(ask, body)
 	}
-	if o.c.wrongs.shut(from) {
+	if o.c.offenders.shut(from) {
 		return nil, p2p.Refuse(p2p.CodeBusy, "%d of your transactions had wrong signatures or proofs: wait for %s", wrongsAllowed, wrongsTime)
 	}
 	r, err := o.c.Submit(ctx, body)
-	o.c.wrongs.note(from, r.Code)
+	o.c.offenders.note(from, r.Code)
 	switch {
 	case errors.Is(err, light.ErrHalted):
 		err = p2p.Refuse(p2p.CodeWait, "%v", light.ErrHalted)
 	case errors.Is(err, errFull):
 		err = p2p.Refuse(p2p.CodeBusy, "%v", err)
 	}
-	return ledger.EncodeReceipt(r), err
+	return ledger.EncodeTxReceipt(r), err
 }
 
 // LightBlock is the header of a height, the signatures under it, and the committee that

@@ -13,7 +13,7 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-var someRound = challenge.Round{Epoch: 3, Round: 5}
+var someRound = challenge.RoundID{Epoch: 3, Round: 5}
 
 // podium is the app of one of four nodes that have agreed on some blocks.
 type podium struct {
@@ -46,7 +46,7 @@ func newPodium(t testing.TB, wants ledger.Wants) *podium {
 		return wants, err
 	}
 	p.app.hadTheTurn = func(_, proposer []byte) bool { return string(proposer) == string(p.set.Validators[p.self].Address) }
-	t.Cleanup(p.app.voice.wait)
+	t.Cleanup(p.app.extender.wait)
 	return p
 }
 

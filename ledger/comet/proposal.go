@@ -84,7 +84,7 @@ func (a *app) carry(w ledger.Wants, r *abci.RequestPrepareProposal) ([]byte, err
 		a.log.Warn("too few extensions of votes are fit to be carried", "height", r.Height, "err", err)
 	}
 	if w.Last {
-		v.Last = a.voice.last(w.Round)
+		v.Last = a.extender.last(w.Round)
 	}
 	return v.encode(), nil
 }

@@ -16,7 +16,7 @@ var errFull = errors.New("too many transactions wait for a block on this node: t
 
 // Submit puts a transaction into the mempool and waits until a block holds it. The
 // same transaction may be submitted by many, and again: all get its one receipt.
-func (c *Chain) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
+func (c *Chain) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
 	done, stop := c.app.await(ledger.TxHash(tx))
 	defer stop()
 	r, decided, err := c.check(ctx, tx)
@@ -27,13 +27,13 @@ func (c *Chain) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
 	case r := <-done:
 		return r, nil
 	case <-ctx.Done():
-		return ledger.Receipt{}, errors.Join(light.ErrHalted, ctx.Err())
+		return ledger.TxReceipt{}, errors.Join(light.ErrHalted, ctx.Err())
 	}
 }
 
 // check puts a transaction into the mempool. decided says that there is nothing to
 // wait for.
-func (c *Chain) check(ctx context.Context, tx []byte) (r ledger.Receipt, decided bool, err error) {
+func (c *Chain) check(ctx context.Context, tx []byte) (r ledger.TxReceipt, decided bool, err error) {
 	if len(tx) > int(c.options.Genesis.Params.LargestTx()) {
 		return refused(c.machine.Height(), c.machine.Check(tx))
 	}
@@ -57,7 +57,7 @@ func (c *Chain) check(ctx context.Context, tx []byte) (r ledger.Receipt, decided
 		if r, ok, err := c.app.receiptAt(ctx, c.machine.Height(), ledger.TxHash(tx)); ok || err != nil {
 			return r, ok, err
 		}
-		return ledger.Receipt{Height: c.machine.Height(), Code: ledger.Code(answer.Code), Log: answer.Log}, true, nil
+		return ledger.TxReceipt{Height: c.machine.Height(), Code: ledger.Code(answer.Code), Log: answer.Log}, true, nil
 	case <-ctx.Done():
 		return r, false, ctx.Err()
 	}
@@ -65,7 +65,7 @@ func (c *Chain) check(ctx context.Context, tx []byte) (r ledger.Receipt, decided
 
 // again is for a transaction that the mempool has met: it waits for a block, or was
 // in one so long ago that its receipt is forgotten. Then the state refuses it now.
-func (c *Chain) again(ctx context.Context, tx []byte) (ledger.Receipt, bool, error) {
+func (c *Chain) again(ctx context.Context, tx []byte) (ledger.TxReceipt, bool, error) {
 	err := c.machine.Check(tx)
 	height := c.machine.Height()
 	if r, ok, err := c.app.receiptAt(ctx, height, ledger.TxHash(tx)); ok || err != nil {
@@ -75,12 +75,12 @@ func (c *Chain) again(ctx context.Context, tx []byte) (ledger.Receipt, bool, err
 }
 
 // refused is the receipt of a transaction that the rules refuse; nil decides nothing.
-func refused(height uint64, err error) (ledger.Receipt, bool, error) {
+func refused(height uint64, err error) (ledger.TxReceipt, bool, error) {
 	switch {
 	case err == nil:
-		return ledger.Receipt{}, false, nil
+		return ledger.TxReceipt{}, false, nil
 	case !ledger.Refused(err):
-		return ledger.Receipt{}, false, err
+		return ledger.TxReceipt{}, false, err
 	}
-	return ledger.Receipt{Height: height, Code: ledger.CodeOf(err), Log: err.Error()}, true, nil
+	return ledger.TxReceipt{Height: height, Code: ledger.CodeOf(err), Log: err.Error()}, true, nil
 }

@@ -31,7 +31,7 @@ type forgery struct {
 	votes  votes    // of txs[0], where there are any
 	secret token.Secret
 	chain  token.ChainID
-	round  challenge.Round
+	round  challenge.RoundID
 	height int64 // of the block
 	commit abci.ExtendedCommitInfo
 }
@@ -230,7 +230,7 @@ func TestATamperingProposerLosesItsTurnAndNothingElse(t *testing.T) {
 	c := newCluster(t, 4)
 	const bad = 3
 	table := func(h uint64) ledger.Wants { // in step with nobody's turn
-		w := ledger.Wants{Round: challenge.Round{Epoch: h}, Reveal: true, Carry: h%7 != 1, Last: h%7 == 2 || h%7 == 5}
+		w := ledger.Wants{Round: challenge.RoundID{Epoch: h}, Reveal: true, Carry: h%7 != 1, Last: h%7 == 2 || h%7 == 5}
 		return w
 	}
 	list := c.challenged(table)

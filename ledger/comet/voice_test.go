@@ -15,7 +15,7 @@ import (
 // block before or behind it; what a node says of itself may be broken.
 func TestWhatAVoteIsExtendedByIsTaken(t *testing.T) {
 	timetable := func(h uint64) ledger.Wants {
-		r := challenge.Round{Epoch: h / 12, Round: h % 7}
+		r := challenge.RoundID{Epoch: h / 12, Round: h % 7}
 		return ledger.Wants{Round: r, Reveal: h%12 >= 3 && h%12 <= 5, Attest: h%12 == 8 || h%12 == 9}
 	}
 	ears := []Attester{nil, ear{true, blob.Leaf(nil), []byte{1, 2, 3, 4}}, ear{true, blob.Hash{}, nil}, ear{false, blob.Hash{}, []byte{0, 0, 0, 0xff}}, ear{true, blob.Hash{}, make([]byte, 900)}}
@@ -23,7 +23,7 @@ func TestWhatAVoteIsExtendedByIsTaken(t *testing.T) {
 	for i := range ears {
 		p := newPodium(t, ledger.Wants{})
 		m := p.app.machine
-		p.app.voice.attester = ears[i]
+		p.app.extender.attester = ears[i]
 		p.app.wants = func(h uint64) (ledger.Wants, error) {
 			_, err := m.Wants(h)
 			return timetable(h), err
@@ -74,7 +74,7 @@ func TestWhatAVoteIsExtendedByIsTaken(t *testing.T) {
 }
 
 func TestOnlyWhatABlockWantsMayBeAddedToAVote(t *testing.T) {
-	other := challenge.Round{Epoch: someRound.Epoch, Round: someRound.Round + 1}
+	other := challenge.RoundID{Epoch: someRound.Epoch, Round: someRound.Round + 1}
 	yes := []byte{1, 0, 0, 8}
 	key := worldSecret(0).BLSKey()
 	chain := newWorld(t, "test", 0).genesis.ChainID()

@@ -27,7 +27,7 @@ var ErrHalted = errors.New("no block holds the transaction yet: the ledger may s
 // Unproven is a refusal without a proof: no node took the transaction, and the ledger does
 // not show it. A holder of the signed bytes can still have it done until its last block.
 type Unproven struct {
-	ledger.Receipt
+	ledger.TxReceipt
 	Until uint64 // the last block that may hold it; 0: any
 }
 
@@ -61,32 +61,32 @@ type submission struct {
 
 	to       []peer.ID // nodes not asked yet
 	handed   int
-	open     int               // asked nodes that have not answered
-	refused  []ledger.Receipt  // refusals of nodes
-	claims   map[peer.ID]claim // nodes that say it was done
+	open     int                // asked nodes that have not answered
+	refused  []ledger.TxReceipt // refusals of nodes
+	claims   map[peer.ID]claim  // nodes that say it was done
 	failures []error
 }
 
 // reply is one node's unproven answer.
 type reply struct {
 	from    peer.ID
-	receipt ledger.Receipt
+	receipt ledger.TxReceipt
 	err     error
 }
 
 // claim is a node's unproven receipt of a done transaction.
 type claim struct {
-	receipt ledger.Receipt
+	receipt ledger.TxReceipt
 	at      time.Time
 }
 
 // Submit sends a transaction to one node after the other, the same bytes to all, until the
 // ledger's records show its fate: the receipt is proven. A false claim of a node costs time
 // only. The error is Unproven where every node refused, and Pending where the fate is open.
-func (r *Remote) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
+func (r *Remote) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
 	decoded, _, err := ledger.DecodeTx(tx)
 	if err != nil {
-		return ledger.Receipt{}, err
+		return ledger.TxReceipt{}, err
 	}
 	if r.options.TrustNode {
 		return r.submitTrusting(ctx, tx, decoded.Until)
@@ -108,9 +108,9 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) 
 func (r *Remote) Proves() bool { return true }
 
 // submitTrusting takes the first node's receipt, unproven, as the options say.
-func (r *Remote) submitTrusting(ctx context.Context, tx []byte, until uint64) (receipt ledger.Receipt, err error) {
+func (r *Remote) submitTrusting(ctx context.Context, tx []byte, until uint64) (receipt ledger.TxReceipt, err error) {
 	err = r.ask(ctx, p2p.AskSubmit, tx, func(_ context.Context, _ peer.ID, b []byte) (err error) {
-		receipt, err = ledger.DecodeReceipt(b)
+		receipt, err = ledger.DecodeTxReceipt(b)
 		receipt.Log = p2p.Clean(receipt.Log, p2p.MaxWords)
 		return err
 	})
@@ -121,7 +121,7 @@ func (r *Remote) submitTrusting(ctx context.Context, tx []byte, until uint64) (r
 	return receipt, Pending{Until: until, Why: err}
 }
 
-func (s *submission) run(ctx context.Context) (ledger.Receipt, error) {
+func (s *submission) run(ctx context.Context) (ledger.TxReceipt, error) {
 	block := s.r.block()
 	look := time.NewTicker(max(block/3, 100*time.Millisecond))
 	defer look.Stop()
@@ -148,7 +148,7 @@ func (s *submission) run(ctx context.Context) (ledger.Receipt, error) {
 		case <-look.C:
 			prove = len(s.claims) > 0 || s.over()
 		case <-ctx.Done():
-			return ledger.Receipt{}, s.pending(ctx.Err())
+			return ledger.TxReceipt{}, s.pending(ctx.Err())
 		}
 		if prove {
 			if r, known, err := s.shown(ctx); known || err != nil {
@@ -157,10 +157,10 @@ func (s *submission) run(ctx context.Context) (ledger.Receipt, error) {
 		}
 		s.disbelieve(ctx)
 		if s.over() && !s.waitsForAnother() {
-			return ledger.Receipt{}, s.outcome()
+			return ledger.TxReceipt{}, s.outcome()
 		}
 		if time.Now().After(deadline) {
-			return ledger.Receipt{}, s.pending(ErrHalted)
+			return ledger.TxReceipt{}, s.pending(ErrHalted)
 		}
 	}
 }
@@ -178,7 +178,7 @@ func (s *submission) hand(ctx context.Context) {
 		answer, err := s.r.host.AskLedger(ctx, p, p2p.AskSubmit, s.tx)
 		w := reply{from: p, err: err}
 		if err == nil {
-			if w.receipt, w.err = ledger.DecodeReceipt(answer); w.err != nil {
+			if w.receipt, w.err = ledger.DecodeTxReceipt(answer); w.err != nil {
 				s.r.host.Blame(p, w.err)
 			}
 			w.receipt.Log = p2p.Clean(w.receipt.Log, p2p.MaxWords)
@@ -201,14 +201,14 @@ func (s *submission) hear(w reply) {
 
 // shown is the proven receipt, with the log of a node that gave the same code: logs are not
 // proven. An error says that the records will never show the transaction.
-func (s *submission) shown(ctx context.Context) (ledger.Receipt, bool, error) {
+func (s *submission) shown(ctx context.Context) (ledger.TxReceipt, bool, error) {
 	v, err := s.r.View(ctx)
 	if err != nil {
-		return ledger.Receipt{}, false, nil
+		return ledger.TxReceipt{}, false, nil
 	}
 	r, known, err := v.Fate(s.tx)
 	if errors.Is(err, ledger.ErrForgotten) {
-		return ledger.Receipt{}, false, err
+		return ledger.TxReceipt{}, false, err
 	}
 	if err != nil || !known {
 		if err != nil {
@@ -253,7 +253,7 @@ func (s *submission) waitsForAnother() bool {
 }
 
 // mostSaid is the refusal that most nodes gave.
-func (s *submission) mostSaid() (most ledger.Receipt, ok bool) {
+func (s *submission) mostSaid() (most ledger.TxReceipt, ok bool) {
 	count := map[ledger.Code]int{}
 	for _, r := range s.refused {
 		count[r.Code]++
@@ -267,7 +267,7 @@ func (s *submission) mostSaid() (most ledger.Receipt, ok bool) {
 // outcome is the error where all nodes have answered and the records show no fate.
 func (s *submission) outcome() error {
 	if most, ok := s.mostSaid(); ok {
-		return Unproven{Receipt: most, Until: s.until}
+		return Unproven{TxReceipt: most, Until: s.until}
 	}
 	var refusal *p2p.Refusal
 	err := errors.Join(s.failures...)

@@ -27,12 +27,12 @@ func (m *miner) answer(t testing.TB) oracle {
 			return m.w.honest(ask, body)
 		}
 		r := m.submit(t, body)
-		return ledger.EncodeReceipt(r), nil
+		return ledger.EncodeTxReceipt(r), nil
 	}
 }
 
 // submit needs mu held.
-func (m *miner) submit(t testing.TB, tx []byte) ledger.Receipt {
+func (m *miner) submit(t testing.TB, tx []byte) ledger.TxReceipt {
 	was := m.w.local.Machine().Height()
 	app := m.w.local.AppHash()
 	r, err := m.w.local.Submit(context.Background(), tx)
@@ -66,12 +66,12 @@ func (w *world) header(t testing.TB, app []byte) {
 // is said to be done when the ledger shows it, and is made once.
 func TestNobodysWordIsAReceipt(t *testing.T) {
 	words := map[string]func() ([]byte, error){
-		"done": func() ([]byte, error) { return ledger.EncodeReceipt(ledger.Receipt{Height: 2}), nil },
+		"done": func() ([]byte, error) { return ledger.EncodeTxReceipt(ledger.TxReceipt{Height: 2}), nil },
 		"nonce used": func() ([]byte, error) {
-			return ledger.EncodeReceipt(ledger.Receipt{Height: 2, Code: ledger.ErrNonce.Code}), nil
+			return ledger.EncodeTxReceipt(ledger.TxReceipt{Height: 2, Code: ledger.ErrNonce.Code}), nil
 		},
 		"no money": func() ([]byte, error) {
-			return ledger.EncodeReceipt(ledger.Receipt{Height: 2, Code: ledger.ErrFunds.Code}), nil
+			return ledger.EncodeTxReceipt(ledger.TxReceipt{Height: 2, Code: ledger.ErrFunds.Code}), nil
 		},
 		"bad request": func() ([]byte, error) { return nil, &p2p.Refusal{Code: p2p.CodeBadRequest, Text: "bad"} },
 		"wait":        func() ([]byte, error) { return nil, &p2p.Refusal{Code: p2p.CodeWait, Text: "halted"} },

@@ -46,7 +46,7 @@ func newWorld(t testing.TB, name string, blocks int) *world {
 		secret := worldSecret(i)
 		id, bls := staking.NodeID(secret.Key().Public()), secret.BLSKey()
 		g.Nodes = append(g.Nodes, ledger.GenesisNode{
-			ID: id, Operator: operator.Address(), BLS: bls.Public(), Possession: bls.ProvePossession(ledger.PossessionMessage(name, id, bls.Public())),
+			ID: id, Operator: operator.Address(), BLS: bls.Public(), BLSProof: bls.ProvePossession(ledger.BLSProofMessage(name, id, bls.Public())),
 			Addresses: []string{"/ip4/127.0.0.1/tcp/1/p2p/" + id.String()}, Comet: "127.0.0.1:1", Name: "n", CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
 		})
 	}

@@ -16,7 +16,7 @@ import (
 const testChain = token.ChainID("test-00000000")
 
 // signed is what a shard's holder says in a round; what it shows is not looked at here.
-func signed(k token.Key, r challenge.Round, s blob.Shard) []byte {
+func signed(k token.Key, r challenge.RoundID, s blob.Shard) []byte {
 	p := challenge.Proof{Round: r, Shard: s}
 	p.Signature = k.Sign(challenge.ProofMessage(testChain, p))
 	list, _ := challenge.Messages([]challenge.Proof{p})
@@ -27,7 +27,7 @@ func signed(k token.Key, r challenge.Round, s blob.Shard) []byte {
 // a crash has cut is as if it had not been heard.
 func TestProofsOutliveARestart(t *testing.T) {
 	keys := []token.Key{token.KeyFromSeed([32]byte{1}), token.KeyFromSeed([32]byte{2}), token.KeyFromSeed([32]byte{3}), token.KeyFromSeed([32]byte{4})}
-	round := challenge.Round{Epoch: 1, Round: 2}
+	round := challenge.RoundID{Epoch: 1, Round: 2}
 	state := ledger.RoundState{Round: round, Ordinal: 7, Drawn: true}
 	var c ledger.Committee
 	for _, k := range keys {
@@ -51,8 +51,8 @@ func TestProofsOutliveARestart(t *testing.T) {
 	if err := os.Truncate(kept.path(7, 1), 40); err != nil {
 		t.Fatal(err)
 	}
-	kept.put(7, 2, signed(keys[3], round, 2))                     // of another
-	kept.put(7, 3, signed(keys[3], challenge.Round{Epoch: 1}, 3)) // of another round
+	kept.put(7, 2, signed(keys[3], round, 2))                       // of another
+	kept.put(7, 3, signed(keys[3], challenge.RoundID{Epoch: 1}, 3)) // of another round
 	again := hear()
 	again.restore()
 	if _, _, yes := again.attest(); !slices.Equal(yes, []byte{1}) {

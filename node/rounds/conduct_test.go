@@ -15,7 +15,7 @@ import (
 func receiveOne(p *Participant) *inbox {
 	other := p.id
 	other[0]++
-	b := newInbox(p.Chain, ledger.RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Drawn: true}, ledger.Committee{}, ledger.Params{}, true)
+	b := newInbox(p.Chain, ledger.RoundState{Round: challenge.RoundID{Epoch: 1, Round: 2}, Drawn: true}, ledger.Committee{}, ledger.Params{}, true)
 	b.committee.Holder = append(b.committee.Holder, p.id, other)
 	b.entries[0], b.entries[1] = entry{raw: []byte("own")}, entry{raw: []byte("other's")}
 	p.now = b

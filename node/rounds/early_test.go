@@ -15,7 +15,7 @@ import (
 )
 
 // early is a message of a round to come, as the holder of a key would sign it.
-func (n *network) early(k token.Key, r challenge.Round, s blob.Shard) challenge.Message {
+func (n *network) early(k token.Key, r challenge.RoundID, s blob.Shard) challenge.Message {
 	p := challenge.Proof{Round: r, Shard: s}
 	p.Signature = k.Sign(challenge.ProofMessage(n.ledger.ChainID(), p))
 	return challenge.Message{Proof: p}
@@ -26,7 +26,7 @@ func (n *network) early(k token.Key, r challenge.Round, s blob.Shard) challenge.
 func TestOnlyTheHoldersProofIsKeptForLater(t *testing.T) {
 	n := judging(t)
 	r := n.tallied()
-	soon := challenge.Round{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
+	soon := challenge.RoundID{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
 	one := n.nodes[0].part
 	holder := n.nodes[n.holder(3)].secret.Key()
 	keep := func(what string, m challenge.Message, kept int) {
@@ -41,9 +41,9 @@ func TestOnlyTheHoldersProofIsKeptForLater(t *testing.T) {
 	stranger := token.KeyFromSeed([32]byte{99})
 	keep("a stranger's", n.early(stranger, soon, 3), 0)
 	keep("of no shard", n.early(holder, soon, blob.MaxShards-1), 0)
-	keep("of a round far off", n.early(holder, challenge.Round{Epoch: soon.Epoch, Round: soon.Round + 50}, 3), 0)
-	keep("of an epoch far off", n.early(holder, challenge.Round{Epoch: 1 << 40}, 3), 0)
-	keep("of a round that was", n.early(holder, challenge.Round{Epoch: soon.Epoch, Round: 0}, 3), 0)
+	keep("of a round far off", n.early(holder, challenge.RoundID{Epoch: soon.Epoch, Round: soon.Round + 50}, 3), 0)
+	keep("of an epoch far off", n.early(holder, challenge.RoundID{Epoch: 1 << 40}, 3), 0)
+	keep("of a round that was", n.early(holder, challenge.RoundID{Epoch: soon.Epoch, Round: 0}, 3), 0)
 	keep("the holder's", n.early(holder, soon, 3), 1)
 	keep("the holder's again", n.early(holder, soon, 3), 1)
 
@@ -52,7 +52,7 @@ func TestOnlyTheHoldersProofIsKeptForLater(t *testing.T) {
 	clear(one.early)
 	one.mu.Unlock()
 	keep("a stranger's, after a restart", n.early(stranger, soon, 3), 0)
-	keep("of a round far off, after a restart", n.early(holder, challenge.Round{Epoch: soon.Epoch, Round: soon.Round + 50}, 3), 0)
+	keep("of a round far off, after a restart", n.early(holder, challenge.RoundID{Epoch: soon.Epoch, Round: soon.Round + 50}, 3), 0)
 	keep("the holder's, after a restart", n.early(holder, soon, 3), 1)
 }
 
@@ -61,7 +61,7 @@ func TestOnlyTheHoldersProofIsKeptForLater(t *testing.T) {
 func TestAMessageOfARoundThatWasJustOpenedIsTakenAtOnce(t *testing.T) {
 	n := startNetwork(t, 7, func(*ledger.Params) {})
 	one := n.another(n.ledger)
-	round := challenge.Round{Epoch: 1, Round: 2}
+	round := challenge.RoundID{Epoch: 1, Round: 2}
 	m := n.early(n.nodes[0].secret.Key(), round, 1)
 	if b := one.keepEarly(m, m.Encode()); b != nil || len(one.early) != 1 {
 		t.Errorf("before its round is open: %v, %d are kept", b, len(one.early))
@@ -111,7 +111,7 @@ type counted struct {
 	n atomic.Int64
 }
 
-func (c *counted) Submit(ctx context.Context, tx []byte) (ledger.Receipt, error) {
+func (c *counted) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
 	c.n.Add(1)
 	return c.Ledger.Submit(ctx, tx)
 }
@@ -130,7 +130,7 @@ func TestForgedProofsOfTheNextRoundAreRejected(t *testing.T) {
 	n := judging(t)
 	r := n.tallied()
 	one := n.nodes[0].part
-	soon := challenge.Round{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
+	soon := challenge.RoundID{Epoch: r.Round.Epoch, Round: r.Round.Round + 1}
 	stranger := token.KeyFromSeed([32]byte{99})
 	if v := one.judge(t.Context(), t.Context(), n.early(stranger, soon, 3).Encode()); v != p2p.Reject {
 		t.Errorf("a stranger's: %v", v)
@@ -141,7 +141,7 @@ func TestForgedProofsOfTheNextRoundAreRejected(t *testing.T) {
 	if v := one.judge(t.Context(), t.Context(), n.early(n.nodes[n.holder(3)].secret.Key(), soon, 3).Encode()); v != p2p.Ignore {
 		t.Errorf("the holder's: %v", v)
 	}
-	if v := one.judge(t.Context(), t.Context(), n.early(stranger, challenge.Round{Epoch: 1 << 40}, 3).Encode()); v != p2p.Ignore {
+	if v := one.judge(t.Context(), t.Context(), n.early(stranger, challenge.RoundID{Epoch: 1 << 40}, 3).Encode()); v != p2p.Ignore {
 		t.Errorf("of an epoch far off: %v", v)
 	}
 }

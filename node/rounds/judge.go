@@ -18,17 +18,17 @@ const earlyRounds = 1
 
 // earlyKey names a shard in a round to come. One message is kept for each.
 type earlyKey struct {
-	round challenge.Round
+	round challenge.RoundID
 	shard blob.Shard
 }
 
 // handler judges gossiped messages. run is the context of the tasks that they begin: it
 // ends with Run, while a message's own context ends after some seconds.
 func (p *Participant) handler(run context.Context) p2p.Handler {
-	return func(ctx context.Context, _ peer.ID, raw []byte) p2p.Verdict { return p.judge(ctx, run, raw) }
+	return func(ctx context.Context, _ peer.ID, raw []byte) p2p.Validation { return p.judge(ctx, run, raw) }
 }
 
-func (p *Participant) judge(ctx, run context.Context, raw []byte) p2p.Verdict {
+func (p *Participant) judge(ctx, run context.Context, raw []byte) p2p.Validation {
 	m, err := challenge.DecodeMessage(raw)
 	if err != nil {
 		return p2p.Reject
@@ -95,7 +95,7 @@ func (p *Participant) soon(ctx context.Context, proof challenge.Proof) (soon, fo
 }
 
 // next says that a round is one of the earlyRounds after another.
-func next(now, then challenge.Round) bool {
+func next(now, then challenge.RoundID) bool {
 	return then.Epoch == now.Epoch && then.Round > now.Round && then.Round <= now.Round+earlyRounds || then.Epoch == now.Epoch+1 && then.Round < earlyRounds
 }
 

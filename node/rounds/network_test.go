@@ -59,7 +59,7 @@ type empty struct{}
 
 var errEmpty = errors.New("no fragment is held")
 
-func (empty) Fragment(blob.Position) (v blob.Verified, err error) { return v, errEmpty }
+func (empty) Fragment(blob.Position) (v blob.VerifiedFragment, err error) { return v, errEmpty }
 
 func (empty) Witness(blob.ID, uint32, blob.Place) (w blob.Witness, err error) { return w, errEmpty }
 

@@ -17,7 +17,7 @@ type Part struct {
 }
 
 // Round names the round.
-func (p Part) Round() challenge.Round { return p.b.state.Round }
+func (p Part) Round() challenge.RoundID { return p.b.state.Round }
 
 // Key is the node's own.
 func (p Part) Key() token.Key { return p.p.Key }

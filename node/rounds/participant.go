@@ -23,7 +23,7 @@ const lookAgain = 15 * time.Second
 type Ledger interface {
 	View(ctx context.Context) (ledger.View, error)
 	// Submit returns when a block holds the transaction.
-	Submit(ctx context.Context, tx []byte) (ledger.Receipt, error)
+	Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error)
 	// Changed is closed when a block after this call was applied.
 	Changed() <-chan struct{}
 	// AtTip says whether the ledger is as new as the network's, as far as it can know.
@@ -114,7 +114,7 @@ func (p *Participant) Run(ctx context.Context) error {
 }
 
 // Attest is the node's attestation of a round, see comet.Attester. It returns at once.
-func (p *Participant) Attest(round challenge.Round) (listened bool, own blob.Hash, yes []byte) {
+func (p *Participant) Attest(round challenge.RoundID) (listened bool, own blob.Hash, yes []byte) {
 	b := p.inbox(round)
 	if b == nil {
 		return false, blob.Hash{}, nil
@@ -139,7 +139,7 @@ func (p *Participant) task(work func()) {
 }
 
 // inbox is the inbox of a round, or nil.
-func (p *Participant) inbox(round challenge.Round) *inbox {
+func (p *Participant) inbox(round challenge.RoundID) *inbox {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.now != nil && p.now.state.Round == round {

@@ -22,7 +22,7 @@ func TestSilentHoldersDoNotKeepOthersFromBeingAsked(t *testing.T) {
 	const silent = 5
 	n := startNetwork(t, 7, func(*ledger.Params) {})
 	one := n.nodes[0].part
-	b := newInbox(n.ledger.ChainID(), ledger.RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Drawn: true, Ready: []byte{0xff}}, ledger.Committee{}, ledger.Params{}, true)
+	b := newInbox(n.ledger.ChainID(), ledger.RoundState{Round: challenge.RoundID{Epoch: 1, Round: 2}, Drawn: true, Ready: []byte{0xff}}, ledger.Committee{}, ledger.Params{}, true)
 	var asked atomic.Int64
 	all := make(chan struct{})
 	for i := range silent {

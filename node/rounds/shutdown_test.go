@@ -17,11 +17,11 @@ type mute struct {
 	gave  chan error    // why who asked gave up
 }
 
-func (m *mute) Submit(ctx context.Context, _ []byte) (ledger.Receipt, error) {
+func (m *mute) Submit(ctx context.Context, _ []byte) (ledger.TxReceipt, error) {
 	close(m.asked)
 	<-ctx.Done()
 	m.gave <- context.Cause(ctx)
-	return ledger.Receipt{}, ctx.Err()
+	return ledger.TxReceipt{}, ctx.Err()
 }
 
 // another is a participant that does not run yet.
@@ -66,7 +66,7 @@ func TestEarlyProofsEndWithRun(t *testing.T) {
 	n := startNetwork(t, 7, func(*ledger.Params) {})
 	r := n.another(n.ledger)
 	ctx, end := context.WithCancel(t.Context())
-	b := newInbox(n.ledger.ChainID(), ledger.RoundState{Round: challenge.Round{Epoch: 1, Round: 2}, Drawn: true}, ledger.Committee{}, ledger.Params{}, true)
+	b := newInbox(n.ledger.ChainID(), ledger.RoundState{Round: challenge.RoundID{Epoch: 1, Round: 2}, Drawn: true}, ledger.Committee{}, ledger.Params{}, true)
 	r.early[earlyKey{b.state.Round, 1}] = []byte("early")
 	r.takeEarly(ctx, b)
 	end()

@@ -25,7 +25,7 @@ func RunAlone(law Outages, uptime float64, years int, seed uint64) Alone {
 	when := realTiming()
 	for year := range years {
 		c := &conduct{timing: when, own: newOutages(law, uptime, sim.Stream(seed, streamOutages, year))}
-		var standing staking.Standing
+		var standing staking.Sanctions
 		slashed := false
 		for epoch := range epochs {
 			var credit staking.Credit
@@ -34,7 +34,7 @@ func RunAlone(law Outages, uptime float64, years int, seed uint64) Alone {
 				credit.Add(c.all, false)
 			}
 			var v staking.Verdict
-			v, standing = p.Staking.Ladder.Judge(staking.Conduct{Credit: credit, Enough: true}, standing, uint64(epoch))
+			v, standing = p.Staking.Ladder.Judge(staking.Performance{Credit: credit, Enough: true}, standing, uint64(epoch))
 			if v.Bps > 0 {
 				a.Rungs[v.Rung]++
 				slashed = true

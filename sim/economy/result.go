@@ -88,7 +88,7 @@ func (s *simulation) account(epoch int) error {
 	if err != nil {
 		return err
 	}
-	audit, err := v.Audit()
+	audit, err := v.TrialBalance()
 	if err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func (s *simulation) epoch(epoch int) error {
 
 // block runs one round: its outcomes, and the queued transactions.
 func (s *simulation) block(epoch, round int) error {
-	r := staking.Round{Outcomes: make([]staking.Outcome, len(s.holders))}
+	r := staking.RoundResult{Outcomes: make([]staking.Outcome, len(s.holders))}
 	for _, c := range s.conducts {
 		c.begin(epoch*s.o.Rounds + round)
 	}
@@ -120,7 +120,7 @@ func (s *simulation) block(epoch, round int) error {
 		}
 		s.uncertified = nil
 	}
-	if err := s.net.Run(ledger.Block{Rounds: []staking.Round{r}, Txs: append(txs, s.ready(round)...)}); err != nil {
+	if err := s.net.Run(ledger.Block{Rounds: []staking.RoundResult{r}, Txs: append(txs, s.ready(round)...)}); err != nil {
 		return fmt.Errorf("round %d: %w", round, err)
 	}
 	return nil

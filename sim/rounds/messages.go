@@ -14,7 +14,7 @@ import (
 type party struct {
 	secret   token.Secret
 	downs    []span // of the present epoch
-	round    challenge.Round
+	round    challenge.RoundID
 	reveal   []byte
 	sends    uint64              // height at which it gossips its proofs
 	sent     bool                // its proofs are out

@@ -10,10 +10,10 @@ import (
 // Result is a network at its end.
 type Result struct {
 	Options
-	Caught  int       `json:"caught"` // number, from 1, of the first round that node0 failed; 0: none
-	Void    uint64    `json:"void_rounds"`
-	Credits []Credit  `json:"nodes"`
-	Slashes []Slashed `json:"slashes"`
+	Caught  int         `json:"caught"` // number, from 1, of the first round that node0 failed; 0: none
+	Void    uint64      `json:"void_rounds"`
+	Credits []Credit    `json:"nodes"`
+	Slashes []NodeSlash `json:"slashes"`
 }
 
 // Credit is one node's shard-rounds in all epochs.
@@ -25,8 +25,8 @@ type Credit struct {
 	Away     uint64 `json:"away"`
 }
 
-// Slashed is one slash with its node.
-type Slashed struct {
+// NodeSlash is one slash with its node.
+type NodeSlash struct {
 	ID string `json:"id"`
 	sim.Slash
 }
@@ -73,7 +73,7 @@ func (s *simulation) account(v ledger.View) error {
 		c.Failed += o.Credit.Failed
 		c.Away += o.Credit.Away
 		if slash, slashed := sim.SlashOf(o, s.epoch()); slashed {
-			s.out.Slashes = append(s.out.Slashes, Slashed{sim.NodeName(i), slash})
+			s.out.Slashes = append(s.out.Slashes, NodeSlash{sim.NodeName(i), slash})
 		}
 	}
 	return nil

@@ -23,7 +23,7 @@ type simulation struct {
 	nodes     []*party
 	pending   []ledger.VoteExtension // of the votes on the last block
 	asked     int                    // rounds with questions that are over
-	seen      challenge.Round        // the last of them
+	seen      challenge.RoundID      // the last of them
 	out       Result
 }
 
@@ -105,7 +105,7 @@ func (s *simulation) store() error {
 
 // watch begins the result: it forgets the rounds before.
 func (s *simulation) watch() {
-	s.out, s.asked = Result{Options: s.o, Slashes: []Slashed{}}, 0
+	s.out, s.asked = Result{Options: s.o, Slashes: []NodeSlash{}}, 0
 	for i := range s.o.Nodes {
 		s.out.Credits = append(s.out.Credits, Credit{ID: sim.NodeName(i)})
 	}

@@ -12,20 +12,20 @@ const (
 	touchedBlobs  = 1 << 16 // and how many blobs of them at most
 )
 
-// touched remembers which blobs the last blocks wrote, so that a follower of the ledger
+// writtenBlobs remembers which blobs the last blocks wrote, so that a follower of the ledger
 // need not read all of it for every block. It is no part of the state.
 //
 // Invariant: the blocks are consecutive, the last is the newest committed or the one
 // that is being committed.
-type touched struct {
+type writtenBlobs struct {
 	first  uint64 // height of blocks[0]
 	blocks [][]blob.ID
 	blobs  int // in all blocks
 }
 
-func (t *touched) add(height uint64, ids []blob.ID) {
+func (t *writtenBlobs) add(height uint64, ids []blob.ID) {
 	if next := t.first + uint64(len(t.blocks)); len(t.blocks) == 0 || height > next || height < t.first {
-		*t = touched{first: height}
+		*t = writtenBlobs{first: height}
 	} else if height < next { // a commit that failed is tried again
 		for _, ids := range t.blocks[height-t.first:] {
 			t.blobs -= len(ids)
@@ -43,7 +43,7 @@ func (t *touched) add(height uint64, ids []blob.ID) {
 	t.blocks = slices.Delete(t.blocks, 0, drop)
 }
 
-func (t *touched) since(height uint64) (ids []blob.ID, ok bool) {
+func (t *writtenBlobs) since(height uint64) (ids []blob.ID, ok bool) {
 	last := t.first + uint64(len(t.blocks)) // exclusive
 	if len(t.blocks) == 0 || height+1 < t.first || height+1 > last {
 		return nil, false

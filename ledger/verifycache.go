@@ -9,18 +9,18 @@ import (
 // seenSize is how many hashes each of the two generations holds.
 const seenSize = 1 << 15
 
-// seen remembers what was found of signatures and proofs whose bytes alone decide it, so
+// verifyCache remembers what was found of signatures and proofs whose bytes alone decide it, so
 // that a node verifies each once, though it meets it in the mempool and again in blocks:
 // right ones and wrong ones. It only saves work: what is forgotten is verified again.
-type seen struct {
+type verifyCache struct {
 	mu       sync.Mutex // guards the fields below
 	now, old map[blob.Hash]error
 }
 
-func newSeen() *seen { return &seen{now: map[blob.Hash]error{}} }
+func newVerifyCache() *verifyCache { return &verifyCache{now: map[blob.Hash]error{}} }
 
 // once is what verify finds, or found before for the same hash.
-func (s *seen) once(h blob.Hash, verify func() error) error {
+func (s *verifyCache) once(h blob.Hash, verify func() error) error {
 	if found, ok := s.get(h); ok {
 		return found
 	}
@@ -29,7 +29,7 @@ func (s *seen) once(h blob.Hash, verify func() error) error {
 	return err
 }
 
-func (s *seen) get(h blob.Hash) (found error, ok bool) {
+func (s *verifyCache) get(h blob.Hash) (found error, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if found, ok = s.now[h]; !ok {
@@ -38,7 +38,7 @@ func (s *seen) get(h blob.Hash) (found error, ok bool) {
 	return found, ok
 }
 
-func (s *seen) put(h blob.Hash, found error) {
+func (s *verifyCache) put(h blob.Hash, found error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.now) >= seenSize {
@@ -48,9 +48,9 @@ func (s *seen) put(h blob.Hash, found error) {
 }
 
 // has says whether something was found right.
-func (s *seen) has(h blob.Hash) bool {
+func (s *verifyCache) has(h blob.Hash) bool {
 	found, ok := s.get(h)
 	return ok && found == nil
 }
 
-func (s *seen) add(h blob.Hash) { s.put(h, nil) }
+func (s *verifyCache) add(h blob.Hash) { s.put(h, nil) }
