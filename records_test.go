@@ -25,7 +25,8 @@ are used, where their bytes are hashed, and what else is on the wire.
 
 uint is an unsigned integer of the bits that are named (64 where none are), in the
 shortest form. bytes(n) is a byte string of n bytes, bytes one of any length. An array is
-written with its length, a record as an array of its fields. FROST is 10⁻⁹ WAL.
+written with its length, a record as an array of its fields. In a set, a byte
+string, number i is bit i mod 8 of byte i/8. FROST is 10⁻⁹ WAL.
 `
 
 // recordsOf are the packages whose records are formats.
@@ -39,6 +40,7 @@ var cborNames = map[string]string{
 	"blob.Hash": "bytes(32)", "Hash": "bytes(32)", "blob.ID": "bytes(32): the digest of the CID", "ID": "bytes(32): the digest of the CID", "staking.NodeID": "bytes(32)", "NodeID": "bytes(32)",
 	"staking.Shares": "uint", "Shares": "uint", "blob.Shard": "uint(16)", "Shard": "uint(16)", "blob.Place": "uint(16)", "Place": "uint(16)", "blob.Axis": "uint(8)", "Axis": "uint(8)",
 	"Kind": "uint(8)", "Code": "uint(32)", "Codec": "uint(8)", "Reason": "uint(8)", "registry.Half": "uint", "Half": "uint", "FaultKind": "uint(8)", "DisputeState": "uint(8)", "staking.Outcome": "uint(8)", "Outcome": "uint(8)",
+	"blob.ShardSet": "set of shards", "blob.Set[uint16]": "set of uint(16)", "blob.Set[uint32]": "set of uint(32)",
 	"[32]byte": "bytes(32)", "ErrorCode": "uint(8)", "Reach": "uint(8)", "token.ChainID": "text", "ChainID": "text",
 }
 
@@ -73,6 +75,8 @@ func exprText(e ast.Expr) string {
 			return "[]" + exprText(x.Elt)
 		}
 		return "[" + exprText(x.Len) + "]" + exprText(x.Elt)
+	case *ast.IndexExpr:
+		return exprText(x.X) + "[" + exprText(x.Index) + "]"
 	case *ast.BasicLit:
 		return x.Value
 	case *ast.StarExpr:

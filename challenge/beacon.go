@@ -33,10 +33,9 @@ func ClosingMessage(chain token.ChainID, r RoundID, turn uint64) []byte {
 }
 
 // NextBeacon is the beacon of a round before its closers. Only the aggregate of the
-// reveals is hashed: it was checked as a whole, and its parts were not. revealers has a
-// bit for each node of the committee whose reveal is in it: node i is bit i mod 8 of byte
-// i/8.
-func NextBeacon(before Beacon, r RoundID, revealers []byte, aggregate, last token.BLSSignature) Beacon {
+// reveals is hashed: it was checked as a whole, and its parts were not. revealers are the
+// numbers in the committee of the nodes whose reveals are in it.
+func NextBeacon(before Beacon, r RoundID, revealers blob.Set[uint16], aggregate, last token.BLSSignature) Beacon {
 	return newStream("walrus 2026 beacon v1", before, r.Epoch, r.Round, revealers, aggregate, last).hash()
 }
 

@@ -40,9 +40,9 @@ type Attest struct {
 	Version  uint8    // 2
 	Epoch    uint64
 	Round    uint64
-	Listened bool      // since the draw
-	Own      blob.Hash // root over what it sent itself: see Promise
-	Yes      []byte    // bit s mod 8 of byte s/8: a proof of shard s that holds was seen
+	Listened bool          // since the draw
+	Own      blob.Hash     // root over what it sent itself: see Promise
+	Yes      blob.ShardSet // shards of which it has seen a proof that holds
 }
 
 // Closing is a closer's part of a round's beacon.
@@ -72,7 +72,7 @@ func NewReveal(chain token.ChainID, key token.BLSKey, r RoundID) Extension {
 }
 
 // NewAttest is what a node has seen of a round.
-func NewAttest(r RoundID, listened bool, own blob.Hash, yes []byte) Extension {
+func NewAttest(r RoundID, listened bool, own blob.Hash, yes blob.ShardSet) Extension {
 	return Extension{Attest: &Attest{Version: versionAttest, Epoch: r.Epoch, Round: r.Round, Listened: listened, Own: own, Yes: yes}}
 }
 
@@ -111,7 +111,7 @@ func DecodeExtension(b []byte, shards int) (Extension, error) {
 	if err := canon.Decode(b, &attest); err != nil || attest.Version != versionAttest {
 		return e, fmt.Errorf("neither a reveal, an attestation nor a closing: %w", ErrExtension)
 	}
-	if len(attest.Yes) != (shards+7)/8 || shards%8 != 0 && attest.Yes[len(attest.Yes)-1]>>(shards%8) != 0 {
+	if !attest.Yes.Fits(shards) {
 		return e, fmt.Errorf("bits for other than %d shards: %w", shards, ErrExtension)
 	}
 	return Extension{Attest: &attest}, nil

@@ -12,9 +12,9 @@ func TestAnExtensionIsShortAndReadsBack(t *testing.T) {
 	secret := token.Secret{3}
 	last := RoundID{Epoch: 1 << 63, Round: 1 << 63}
 	for _, shards := range []int{4, 28, 1000} {
-		yes := make([]byte, (shards+7)/8)
+		yes := blob.NewSet[blob.Shard](shards)
 		for s := range shards {
-			yes[s/8] |= 1 << (s % 8)
+			yes.Add(blob.Shard(s))
 		}
 		for _, e := range []Extension{{}, NewReveal(testChain, secret.BLSKey(), last), NewAttest(last, true, blob.Leaf(nil), yes)} {
 			b := e.Encode()

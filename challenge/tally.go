@@ -1,28 +1,21 @@
 package challenge
 
-import "github.com/walrus-network/walrus/staking"
+import (
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/staking"
+)
 
 // Attestation is what one node says of all shards of a round.
 type Attestation struct {
 	Power    int
-	Listened bool   // since the draw: else its zeros are no vote
-	Yes      []byte // bit s mod 8 of byte s/8: it has seen a proof of shard s that holds
-}
-
-// Yea says whether the vote is for a shard.
-func (v Attestation) Yea(shard int) bool {
-	return shard/8 < len(v.Yes) && v.Yes[shard/8]>>(shard%8)&1 == 1
+	Listened bool          // since the draw: else it says nothing of shards that are not in Yes
+	Yes      blob.ShardSet // shards of which it has seen a proof that holds
 }
 
 // Merge is two votes of one node: a yes is never taken back, and to have listened
 // neither. The order of votes, and how often each comes, does not matter.
 func (v Attestation) Merge(w Attestation) Attestation {
-	out := Attestation{Power: max(v.Power, w.Power), Listened: v.Listened || w.Listened, Yes: make([]byte, max(len(v.Yes), len(w.Yes)))}
-	copy(out.Yes, v.Yes)
-	for i, b := range w.Yes {
-		out.Yes[i] |= b
-	}
-	return out
+	return Attestation{Power: max(v.Power, w.Power), Listened: v.Listened || w.Listened, Yes: v.Yes.Union(w.Yes)}
 }
 
 // Holder is what the ledger knows of a shard's holder in a round.
@@ -44,12 +37,12 @@ type Holder struct {
 func Tally(power int, votes []Attestation, holders []Holder) staking.RoundResult {
 	r := staking.RoundResult{Outcomes: make([]staking.Outcome, len(holders))}
 	for s, h := range holders {
-		r.Outcomes[s] = outcome(power, votes, h, s)
+		r.Outcomes[s] = outcome(power, votes, h, blob.Shard(s))
 	}
 	return r
 }
 
-func outcome(power int, votes []Attestation, h Holder, shard int) staking.Outcome {
+func outcome(power int, votes []Attestation, h Holder, shard blob.Shard) staking.Outcome {
 	seen, missed := heard(power, votes, h, shard)
 	switch {
 	case !h.Ready:
@@ -67,20 +60,20 @@ func outcome(power int, votes []Attestation, h Holder, shard int) staking.Outcom
 }
 
 // Seen says whether a shard's proof was seen by as many as it needs.
-func Seen(power int, votes []Attestation, h Holder, shard int) bool {
+func Seen(power int, votes []Attestation, h Holder, shard blob.Shard) bool {
 	seen, _ := heard(power, votes, h, shard)
 	return seen
 }
 
 // heard says whether a shard's proof was seen by so many that it holds, and whether it
 // was missed by so many that there was none.
-func heard(power int, votes []Attestation, h Holder, shard int) (seen, missed bool) {
+func heard(power int, votes []Attestation, h Holder, shard blob.Shard) (seen, missed bool) {
 	yes, no, rest := 0, 0, power
 	for i, v := range votes {
 		switch {
 		case i == h.Node:
 			rest -= v.Power
-		case v.Yea(shard):
+		case v.Yes.Has(shard):
 			yes += v.Power
 		case v.Listened:
 			no += v.Power

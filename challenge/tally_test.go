@@ -5,16 +5,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 )
 
-func bitsOf(shards ...int) []byte {
-	out := make([]byte, 4)
-	for _, s := range shards {
-		out[s/8] |= 1 << (s % 8)
-	}
-	return out
-}
+func bitsOf(shards ...blob.Shard) blob.ShardSet { return blob.NewSet(32, shards...) }
 
 func TestATallyByHand(t *testing.T) {
 	here := Holder{Node: 0, Ready: true, There: true, Lately: true}
@@ -82,7 +77,7 @@ func TestAYesNeverHurtsAndTheOrderDoesNotMatter(t *testing.T) {
 		before := Tally(total, votes, holders).Outcomes
 		i, s := r.Intn(len(votes)), r.Intn(32)
 		again := slices.Clone(votes)
-		more := Attestation{Power: power[i], Yes: bitsOf(s), Listened: r.Intn(2) == 0}
+		more := Attestation{Power: power[i], Yes: bitsOf(blob.Shard(s)), Listened: r.Intn(2) == 0}
 		a, b := again[i].Merge(more), more.Merge(again[i])
 		again[i] = a.Merge(more).Merge(a)
 		after := Tally(total, again, holders).Outcomes

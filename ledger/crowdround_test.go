@@ -20,13 +20,13 @@ func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
 		}
 		x.p.Challenged, x.p.Challenge = true, challenge.Default()
 		x.head.Height = x.at
-		r := RoundState{Round: challenge.RoundID{}, Ordinal: 7, T: 20, Over: true, Drawn: true, Ready: make([]byte, (nodes+7)/8), Passed: make([]byte, (nodes+7)/8)}
+		r := RoundState{Round: challenge.RoundID{}, Ordinal: 7, T: 20, Over: true, Drawn: true, Ready: blob.NewSet[blob.Shard](nodes), Passed: blob.NewSet[blob.Shard](nodes)}
 		for i := range 32 {
 			r.Drawings = append(r.Drawings, Drawing{Manifest: w.manifest(i, 1000)})
 		}
 		for i := range nodes {
 			r.Reveals = append(r.Reveals, RoundReveal{Node: uint16(i)})
-			r.Votes = append(r.Votes, RoundVote{Node: uint16(i), Yes: make([]byte, (nodes+7)/8)})
+			r.Votes = append(r.Votes, RoundVote{Node: uint16(i), Yes: blob.NewSet[blob.Shard](nodes)})
 		}
 		x.put(KeyRound(), r)
 		block, p := x.o, w.g.Params

@@ -212,7 +212,7 @@ func (x *exec) blame(c Committee, r RoundState, shard blob.Shard, d DisputeRecor
 	b := x.bundle(c, r, FalseVote, shard)
 	b.Dispute = d
 	for _, v := range r.Votes {
-		if (challenge.Attestation{Yes: v.Yes}).Yea(int(shard)) {
+		if v.Yes.Has(shard) {
 			b.Voters = append(b.Voters, c.Nodes[v.Node].ID)
 		}
 	}

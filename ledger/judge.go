@@ -50,7 +50,7 @@ func (x *exec) outcomes(r RoundState, c Committee) staking.RoundResult {
 	out := challenge.Tally(power, votes, holders)
 	out.Void = r.Void
 	for s, h := range holders {
-		if h.Ready && !h.There && !h.Declared && !challenge.Seen(power, votes, h, s) {
+		if h.Ready && !h.There && !h.Declared && !challenge.Seen(power, votes, h, blob.Shard(s)) {
 			x.away(c.Holder[s], r.Ordinal+x.p.Challenge.UncreditedFor)
 		}
 		if r.Void && h.Ready {

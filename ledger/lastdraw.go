@@ -12,22 +12,20 @@ import (
 type LastDraw struct {
 	_       struct{} `cbor:",toarray"`
 	Round   challenge.RoundID
-	Ordinal uint64 // number of the round among all of the chain
-	Height  uint64 // of the draw
-	TimeMs  int64  // of that block
-	Stripes uint64 // of the blob that were drawn
-	Void    bool   // too many shards did not pass: no strikes; the passes count
-	Passed  []byte // bit s mod 8 of byte s/8: shard s
-	Failed  uint64 // shards, as in the next three
+	Ordinal uint64        // number of the round among all of the chain
+	Height  uint64        // of the draw
+	TimeMs  int64         // of that block
+	Stripes uint64        // of the blob that were drawn
+	Void    bool          // too many shards did not pass: no strikes; the passes count
+	Passed  blob.ShardSet // shards that proved all drawn stripes
+	Failed  uint64        // shards, as in the next three
 	Away    uint64
 	Unclear uint64 // inconclusive
 	Unready uint64 // not asked: their holders were not ready
 }
 
 // Proved says whether a shard has passed.
-func (d LastDraw) Proved(s blob.Shard) bool {
-	return int(s)/8 < len(d.Passed) && d.Passed[s/8]>>(s%8)&1 == 1
-}
+func (d LastDraw) Proved(s blob.Shard) bool { return d.Passed.Has(s) }
 
 // LastDraw is the last round in which a blob was drawn; ok is false where it was not
 // drawn yet, or the round is not over.
@@ -38,11 +36,9 @@ func (v View) LastDraw(id blob.ID) (LastDraw, bool, error) {
 // noteDrawn keeps the result of a round with each blob that was drawn in it, for the blob's
 // owners. A blob that has ended has no record.
 func (x *exec) noteDrawn(r RoundState, out staking.RoundResult) {
-	d := LastDraw{Round: r.Round, Ordinal: r.Ordinal, Height: r.T, TimeMs: r.TimeMs, Void: out.Voids(), Passed: make([]byte, (len(out.Outcomes)+7)/8)}
-	for s, o := range out.Outcomes {
+	d := LastDraw{Round: r.Round, Ordinal: r.Ordinal, Height: r.T, TimeMs: r.TimeMs, Void: out.Voids(), Passed: passed(out)}
+	for _, o := range out.Outcomes {
 		switch o {
-		case staking.Passed:
-			d.Passed[s/8] |= 1 << (s % 8)
 		case staking.Failed:
 			d.Failed++
 		case staking.Away:
@@ -75,7 +71,7 @@ func (x *exec) takeBackDrawn(r RoundState, shard blob.Shard) {
 		if !sure(drawn, err) || d.Ordinal != r.Ordinal || !d.Proved(shard) {
 			continue // also where a second stripe of the blob was drawn: taken back already
 		}
-		d.Passed[shard/8] &^= 1 << (shard % 8)
+		d.Passed.Remove(shard)
 		d.Unclear++
 		x.put(KeyLastDraw(id), d)
 	}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/token"
 )
@@ -34,11 +35,11 @@ func (x *exec) closeReveals(r *RoundState, c Committee, b Block) {
 		r.waitForReveals()
 		return
 	}
-	bitmap := make([]byte, (len(c.Nodes)+7)/8)
+	revealers := blob.NewSet[uint16](len(c.Nodes))
 	for _, one := range r.Reveals {
-		bitmap[one.Node/8] |= 1 << (one.Node % 8)
+		revealers.Add(one.Node)
 	}
-	r.closeReveals(x.head.Height, challenge.NextBeacon(sure(x.view().Beacon()), r.Round, bitmap, aggregate, b.Last))
+	r.closeReveals(x.head.Height, challenge.NextBeacon(sure(x.view().Beacon()), r.Round, revealers, aggregate, b.Last))
 }
 
 // verifyReveals aggregates the reveals and drops those that do not hold. All are checked as

@@ -29,10 +29,10 @@ type RoundState struct {
 	TimeMs   int64            // of the block of the draw, ms since 1970
 	Beacon   challenge.Beacon // complete once Drawn
 	Drawings []Drawing
-	Ready    []byte        // bit s mod 8 of byte s/8: the holder of shard s was ready at the draw
+	Ready    blob.ShardSet // shards with a holder that was ready at the draw
 	Reveals  []RoundReveal // in the order of the committee's nodes
 	Votes    []RoundVote   // in the same order
-	Passed   []byte        // bit s mod 8 of byte s/8: shard s was tallied as proven
+	Passed   blob.ShardSet // shards that the tally took as proven
 }
 
 // RoundReveal is a node's part of the beacon.
@@ -47,8 +47,8 @@ type RoundVote struct {
 	_        struct{} `cbor:",toarray"`
 	Node     uint16   // its number in the committee
 	Listened bool
-	Own      blob.Hash // its promise: the root over its own proofs at the deadline
-	Yes      []byte    // bit s mod 8 of byte s/8: the node has seen a proof of shard s
+	Own      blob.Hash     // its promise: the root over its own proofs at the deadline
+	Yes      blob.ShardSet // shards of which the node has seen a proof
 }
 
 // Round is the round under way, or the last one; ok is false before the first.
@@ -161,10 +161,10 @@ func (r *RoundState) endTurn(height uint64, b challenge.Beacon) {
 func (r *RoundState) draw(height uint64, timeMs int64, list []Drawing, c Committee) {
 	r.Drawn, r.T, r.TimeMs = true, height, timeMs
 	r.Drawings = list
-	r.Ready = make([]byte, (len(c.From)+7)/8)
+	r.Ready = blob.NewSet[blob.Shard](len(c.From))
 	for s, from := range c.From {
 		if from.IsZero() {
-			r.Ready[s/8] |= 1 << (s % 8)
+			r.Ready.Add(blob.Shard(s))
 		}
 	}
 }
@@ -192,12 +192,18 @@ func (r *RoundState) voidFreeze() { r.Void = true }
 // end takes over the outcomes of the tally.
 func (r *RoundState) end(out staking.RoundResult) {
 	r.Over, r.Void = true, out.Voids()
-	r.Passed = make([]byte, (len(out.Outcomes)+7)/8)
+	r.Passed = passed(out)
+}
+
+// passed is the set of the shards that passed a round.
+func passed(out staking.RoundResult) blob.ShardSet {
+	set := blob.NewSet[blob.Shard](len(out.Outcomes))
 	for s, o := range out.Outcomes {
 		if o == staking.Passed {
-			r.Passed[s/8] |= 1 << (s % 8)
+			set.Add(blob.Shard(s))
 		}
 	}
+	return set
 }
 
 // eachExtension walks the well-formed extensions of the committee's members.
@@ -229,11 +235,7 @@ func (r RoundState) attests(p challenge.Params, height uint64) bool {
 }
 
 // Asked says whether a shard must be proven: its holder was ready at the draw.
-func (r RoundState) Asked(s blob.Shard) bool {
-	return int(s)/8 < len(r.Ready) && r.Ready[s/8]>>(s%8)&1 == 1
-}
+func (r RoundState) Asked(s blob.Shard) bool { return r.Ready.Has(s) }
 
 // Proven says that the tally took a shard for proven.
-func (r RoundState) Proven(s blob.Shard) bool {
-	return int(s)/8 < len(r.Passed) && r.Passed[s/8]>>(s%8)&1 == 1
-}
+func (r RoundState) Proven(s blob.Shard) bool { return r.Passed.Has(s) }

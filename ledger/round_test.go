@@ -100,10 +100,10 @@ func (a *arena) votes(w Wants) (out []VoteExtension) {
 			}
 			v.Extension = e.Encode()
 		case w.Attest && !a.deaf[i]:
-			yes := make([]byte, (a.g.Params.Shards+7)/8)
+			yes := blob.NewSet[blob.Shard](a.g.Params.Shards)
 			for shard := range blob.Shard(a.g.Params.Shards) {
 				if !a.unseen[shard] && !a.lies[i] {
-					yes[shard/8] |= 1 << (shard % 8)
+					yes.Add(shard)
 				}
 			}
 			v.Extension = challenge.NewAttest(w.Round, true, blob.Hash{}, yes).Encode()

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
@@ -40,9 +41,9 @@ func BenchmarkWorstBlock(b *testing.B) {
 			w.do(alice, RegisterBlob{Manifest: forge(b, nodes, 40_000, int64(i)).manifest, Epochs: 2, Owner: alice.Address()})
 		}
 		key := crowdSecret(0).BLSKey()
-		c := registry.Certificate{Epoch: w.head().Epoch, Bitmap: make([]byte, (nodes+7)/8)}
+		c := registry.Certificate{Epoch: w.head().Epoch, Bitmap: blob.NewSet[uint16](nodes)}
 		for i := range nodes {
-			c.Bitmap[i/8] |= 1 << (i % 8)
+			c.Bitmap.Add(uint16(i))
 		}
 		next := map[token.Address]uint64{}
 		sign := func(k token.Key, body Body) []byte {

@@ -178,7 +178,7 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 
 // Attest is the node's attestation of a round. The ledger asks once it runs, and then the
 // node is there.
-func (d *daemon) Attest(r challenge.RoundID) (listened bool, own blob.Hash, yes []byte) {
+func (d *daemon) Attest(r challenge.RoundID) (listened bool, own blob.Hash, yes blob.ShardSet) {
 	return d.node.rounds.Attest(r)
 }
 

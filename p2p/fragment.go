@@ -56,10 +56,10 @@ type Offer struct {
 	Places   []blob.Place
 }
 
-// lackingStripes is the node's answer: which stripes it still lacks, a bit each.
+// lackingStripes is the node's answer: the stripes that it still lacks.
 type lackingStripes struct {
 	_       struct{} `cbor:",toarray"`
-	Stripes []byte
+	Stripes blob.Set[uint32]
 }
 
 // stripeFrame precedes a stripe's payload: for each place of the offer, its row, then its column.

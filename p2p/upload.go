@@ -19,7 +19,7 @@ type Upload struct {
 	manifest blob.Manifest
 	layout   blob.Layout
 	places   []blob.Place
-	wanted   []byte
+	wanted   blob.Set[uint32]
 	left     int
 	next     uint32
 	taken    func() error // called when all of it is here
@@ -199,10 +199,10 @@ func readOffer(s *session, body []byte) (*Upload, error) {
 
 // Want tells the client which stripes to send. It is called once, before Next.
 func (u *Upload) Want(lacks func(stripe uint32) bool) error {
-	u.wanted = make([]byte, (u.layout.Stripes+7)/8)
-	for i := range u.layout.Stripes {
-		if lacks(uint32(i)) {
-			u.wanted[i/8] |= 1 << (i % 8)
+	u.wanted = blob.NewSet[uint32](u.layout.Stripes)
+	for i := range uint32(u.layout.Stripes) {
+		if lacks(i) {
+			u.wanted.Add(i)
 			u.left++
 		}
 	}
@@ -229,7 +229,7 @@ func (u *Upload) Next() (IncomingStripe, error) {
 	if err := u.pace(); err != nil {
 		return IncomingStripe{}, err
 	}
-	for u.wanted[u.next/8]&(1<<(u.next%8)) == 0 {
+	for !u.wanted.Has(u.next) {
 		u.next++
 	}
 	var f stripeFrame
@@ -283,7 +283,7 @@ func (u *Upload) pace() error {
 type Outgoing struct {
 	link    *Link
 	places  []blob.Place
-	stripes []byte
+	stripes blob.Set[uint32]  // wanted
 	outcome chan uploadResult // one, from the goroutine that listens while stripes go out
 }
 
@@ -306,7 +306,7 @@ func (l *Link) Offer(m blob.Manifest, places []blob.Place) (*Outgoing, error) {
 	if err := l.s.expect(kindWanted, &w, confirmLimit); err != nil {
 		return nil, err
 	}
-	if len(w.Stripes) != (layout.Stripes+7)/8 {
+	if len(w.Stripes) != blob.SetBytes(layout.Stripes) {
 		return nil, fmt.Errorf("list of %d wanted bytes for %d stripes", len(w.Stripes), layout.Stripes)
 	}
 	o := &Outgoing{link: l, places: places, stripes: w.Stripes, outcome: make(chan uploadResult, 1)}
@@ -320,7 +320,7 @@ func (l *Link) Offer(m blob.Manifest, places []blob.Place) (*Outgoing, error) {
 }
 
 // Wants says whether the node lacks a stripe.
-func (o *Outgoing) Wants(stripe uint32) bool { return o.stripes[stripe/8]&(1<<(stripe%8)) != 0 }
+func (o *Outgoing) Wants(stripe uint32) bool { return o.stripes.Has(stripe) }
 
 // Send sends a stripe that is wanted; stripes go in order. row and column give the
 // fragments of a place.

@@ -20,7 +20,7 @@ var (
 type Certificate struct {
 	_         struct{} `cbor:",toarray"`
 	Epoch     uint64
-	Bitmap    []byte // bit i (of byte i/8, value 1<<(i%8)): the committee's node i signed
+	Bitmap    blob.Set[uint16] // numbers in the committee of the nodes that signed
 	Aggregate token.BLSSignature
 }
 
@@ -38,11 +38,11 @@ func ConfirmMessage(chain token.ChainID, epoch uint64, id blob.ID) []byte {
 // NewCertificate aggregates confirmations, by the number of the node in the
 // committee of epoch. It does not check them: see Verify.
 func NewCertificate(epoch uint64, nodes int, confirmations map[int]token.BLSSignature) (Certificate, error) {
-	c := Certificate{Epoch: epoch, Bitmap: make([]byte, (nodes+7)/8)}
+	c := Certificate{Epoch: epoch, Bitmap: blob.NewSet[uint16](nodes)}
 	var sigs []token.BLSSignature
 	for i := range nodes {
 		if sig, ok := confirmations[i]; ok {
-			c.Bitmap[i/8] |= 1 << (i % 8)
+			c.Bitmap.Add(uint16(i))
 			sigs = append(sigs, sig)
 		}
 	}
@@ -67,22 +67,17 @@ func (c Certificate) Counts(now Half) error {
 // Weigh checks the bitmap and that the signers hold more than two thirds of the
 // shards. It is cheap, and comes before Verify.
 func (c Certificate) Weigh(members []Member, shards int) ([]token.BLSPublicKey, error) {
-	if len(c.Bitmap) != (len(members)+7)/8 {
+	if len(c.Bitmap) != blob.SetBytes(len(members)) {
 		return nil, fmt.Errorf("bitmap of %d bytes for %d nodes: %w", len(c.Bitmap), len(members), ErrCertificate)
 	}
 	var keys []token.BLSPublicKey
-	weight, set := 0, 0
-	for i, m := range members {
-		if c.Bitmap[i/8]&(1<<(i%8)) != 0 {
-			keys = append(keys, m.BLS)
-			weight += m.Shards
-			set++
-		}
-	}
-	for i := len(members); i < 8*len(c.Bitmap); i++ {
-		if c.Bitmap[i/8]&(1<<(i%8)) != 0 {
+	weight := 0
+	for i := range c.Bitmap.All() {
+		if int(i) >= len(members) {
 			return nil, fmt.Errorf("bitmap names node %d of %d: %w", i, len(members), ErrCertificate)
 		}
+		keys = append(keys, members[i].BLS)
+		weight += members[i].Shards
 	}
 	if 3*weight <= 2*shards {
 		return nil, fmt.Errorf("%d of %d shards: %w", weight, shards, ErrWeight)

@@ -24,12 +24,8 @@ func committeeOf(shards ...int) (c ledger.Committee) {
 
 func everybody(staking.NodeID) bool { return true }
 
-func proved(shards ...int) *ledger.LastDraw {
-	d := &ledger.LastDraw{Passed: make([]byte, 2)}
-	for _, s := range shards {
-		d.Passed[s/8] |= 1 << (s % 8)
-	}
-	return d
+func proved(shards ...blob.Shard) *ledger.LastDraw {
+	return &ledger.LastDraw{Passed: blob.NewSet(10, shards...)}
 }
 
 // Of ten shards any four bring a blob back: by hand, what of them counts, and what can

@@ -25,7 +25,7 @@ func StatedBy(v ledger.View, id blob.ID, c ledger.Committee) (func(staking.NodeI
 	}
 	silent := map[token.BLSPublicKey]bool{}
 	for i, m := range by.Members {
-		if m.Shards > 0 && (i/8 >= len(certificate.Bitmap) || certificate.Bitmap[i/8]>>(i%8)&1 == 0) {
+		if m.Shards > 0 && !certificate.Bitmap.Has(uint16(i)) {
 			silent[m.BLS] = true
 		}
 	}

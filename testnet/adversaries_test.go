@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
-	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
@@ -182,7 +181,7 @@ func (a *arena) kept(see func(r ledger.RoundState, c ledger.Committee)) {
 func yes(r ledger.RoundState, node int, s blob.Shard) bool {
 	for _, v := range r.Votes {
 		if int(v.Node) == node {
-			return challenge.Attestation{Yes: v.Yes}.Yea(int(s))
+			return v.Yes.Has(s)
 		}
 	}
 	return false

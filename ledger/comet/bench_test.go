@@ -102,7 +102,7 @@ func BenchmarkVotes(b *testing.B) {
 	for i := range validators {
 		key := token.KeyFromSeed([32]byte{1, byte(i)})
 		id := staking.NodeID(key.Public())
-		e := challenge.NewAttest(challenge.RoundID{Epoch: 1, Round: 2}, true, blob.Hash{}, make([]byte, (validators+7)/8)).Encode()
+		e := challenge.NewAttest(challenge.RoundID{Epoch: 1, Round: 2}, true, blob.Hash{}, blob.NewSet[blob.Shard](validators)).Encode()
 		sig, err := ed25519.PrivKey(key.Ed25519()).Sign(types.VoteExtensionSignBytes("test", &cmtproto.Vote{Extension: e, Height: 7}))
 		if err != nil {
 			b.Fatal(err)

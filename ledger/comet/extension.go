@@ -20,9 +20,8 @@ import (
 // waits for it: it must answer at once.
 type Attester interface {
 	// Attest is whether the node listened since the draw, the root over the proofs it sent
-	// itself (challenge.Promise), and a bit for each shard of the network whose proof it
-	// saw: shard s is bit s mod 8 of byte s/8; nil: none.
-	Attest(r challenge.RoundID) (listened bool, own blob.Hash, yes []byte)
+	// itself (challenge.Promise), and the shards whose proofs it has seen; nil: none.
+	Attest(r challenge.RoundID) (listened bool, own blob.Hash, yes blob.ShardSet)
 }
 
 // extender is what this validator adds to its votes and its blocks.
@@ -54,11 +53,11 @@ func (v *extender) prepare(r challenge.RoundID) (reveal func() []byte) {
 // did not listen.
 func (v *extender) attest(r challenge.RoundID, shards int) []byte {
 	if v.attester == nil {
-		return challenge.NewAttest(r, false, blob.Hash{}, make([]byte, (shards+7)/8)).Encode()
+		return challenge.NewAttest(r, false, blob.Hash{}, blob.NewSet[blob.Shard](shards)).Encode()
 	}
 	listened, own, yes := v.attester.Attest(r)
 	if yes == nil {
-		yes = make([]byte, (shards+7)/8)
+		yes = blob.NewSet[blob.Shard](shards)
 	}
 	return challenge.NewAttest(r, listened, own, yes).Encode()
 }

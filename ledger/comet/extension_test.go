@@ -23,10 +23,12 @@ import (
 type ear struct {
 	listened bool
 	own      blob.Hash
-	yes      []byte
+	yes      blob.ShardSet
 }
 
-func (e ear) Attest(challenge.RoundID) (bool, blob.Hash, []byte) { return e.listened, e.own, e.yes }
+func (e ear) Attest(challenge.RoundID) (bool, blob.Hash, blob.ShardSet) {
+	return e.listened, e.own, e.yes
+}
 
 // cycle is the blocks of a round of these tests: reveals, the draw's block, attestations.
 const cycle = 12

@@ -3,7 +3,6 @@ package light
 import (
 	"errors"
 	"fmt"
-	"math/bits"
 	"time"
 
 	cmtlight "github.com/cometbft/cometbft/light"
@@ -127,13 +126,9 @@ func (r BlobReceipt) state(g ledger.Genesis, root blob.Hash, out *Attested) erro
 	if err := out.Certificate.Verify(r.Chain, r.Blob, by.Registry(), g.Params.Shards, nil); err != nil {
 		return err
 	}
-	for _, b := range out.Certificate.Bitmap {
-		out.Nodes += bits.OnesCount8(b)
-	}
-	for i, m := range by.Members {
-		if out.Certificate.Bitmap[i/8]>>(i%8)&1 == 1 {
-			out.Shards += m.Shards
-		}
+	out.Nodes = out.Certificate.Bitmap.Len()
+	for i := range out.Certificate.Bitmap.All() {
+		out.Shards += by.Members[i].Shards
 	}
 	return nil
 }

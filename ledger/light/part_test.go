@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
@@ -169,9 +170,9 @@ func TestTheLongestRecordsFit(t *testing.T) {
 	reveals, votes := make([]ledger.RoundReveal, nodes), make([]ledger.RoundVote, nodes)
 	for i := range nodes {
 		reveals[i].Node, votes[i].Node = nodes, nodes
-		votes[i].Yes = make([]byte, (nodes+7)/8)
+		votes[i].Yes = blob.NewSet[blob.Shard](nodes)
 	}
-	round := ledger.RoundState{Drawings: make([]ledger.Drawing, 64), Reveals: reveals, Votes: votes, Passed: make([]byte, (nodes+7)/8), Ready: make([]byte, (nodes+7)/8)}
+	round := ledger.RoundState{Drawings: make([]ledger.Drawing, 64), Reveals: reveals, Votes: votes, Passed: blob.NewSet[blob.Shard](nodes), Ready: blob.NewSet[blob.Shard](nodes)}
 	entry := func(leases int) registry.Entry {
 		e := registry.Entry{Units: max, RegisteredEpoch: max, RegisteredHeight: max, CertifiedEpoch: max, CertifiedHeight: max, Slot: max}
 		for range leases {

@@ -56,7 +56,7 @@ func TestProofsOutliveARestart(t *testing.T) {
 	again := hear()
 	again.restore()
 	if _, _, yes := again.attest(); !slices.Equal(yes, []byte{1}) {
-		t.Errorf("after a restart it votes for %b", yes)
+		t.Errorf("after a restart it votes for %s", yes)
 	}
 	if raw, ok := again.message(0); !ok || !slices.Equal(raw, signed(keys[0], round, 0)) {
 		t.Error("and cannot show it")

@@ -28,10 +28,10 @@ type Conduct struct {
 
 // Attestation is a node's statement about the proofs of a round.
 type Attestation struct {
-	Listened bool      // since the draw
-	Own      blob.Hash // root over the proofs that the node sent
-	Yes      []byte    // shard s is bit s mod 8 of byte s/8: its proof was received
-	Shards   int       // of the network
+	Listened bool          // since the draw
+	Own      blob.Hash     // root over the proofs that the node sent
+	Yes      blob.ShardSet // shards whose proofs the node has received
+	Shards   int           // of the network
 }
 
 func (c Conduct) prove(ctx context.Context, p Part) ([]challenge.Proof, []blob.Shard) {

@@ -55,7 +55,7 @@ func TestANodeAttestsWhatItsConductSays(t *testing.T) {
 	b := receiveOne(r)
 	listened, _, yes := r.Attest(b.state.Round)
 	if !listened || len(yes) != 1 || yes[0] != 0b11 {
-		t.Errorf("honest: %v %b", listened, yes)
+		t.Errorf("honest: %v %s", listened, yes)
 	}
 	r.Behave(Conduct{Attest: func(a Attestation) Attestation {
 		if a.Shards != 2 || !a.Listened || a.Yes[0] != 0b11 {
@@ -64,6 +64,6 @@ func TestANodeAttestsWhatItsConductSays(t *testing.T) {
 		return Attestation{Yes: []byte{0b10}}
 	}})
 	if listened, _, yes = r.Attest(b.state.Round); listened || len(yes) != 1 || yes[0] != 0b10 {
-		t.Errorf("bent: %v %b", listened, yes)
+		t.Errorf("bent: %v %s", listened, yes)
 	}
 }

@@ -111,7 +111,7 @@ func (d *defences) mine(v ledger.View, at disputeID) (mine, holds bool, err erro
 	holds = c.Holder[at.shard] == d.p.id
 	i, in := c.Index(d.p.id)
 	for _, vote := range r.Votes {
-		if in && int(vote.Node) == i && (challenge.Attestation{Yes: vote.Yes}).Yea(int(at.shard)) {
+		if in && int(vote.Node) == i && vote.Yes.Has(at.shard) {
 			mine = true
 		}
 	}

@@ -262,12 +262,12 @@ func (b *inbox) message(s blob.Shard) ([]byte, bool) {
 }
 
 // attest says which proofs this node has received so far.
-func (b *inbox) attest() (listened bool, own blob.Hash, yes []byte) {
-	yes = make([]byte, (len(b.committee.Holder)+7)/8)
+func (b *inbox) attest() (listened bool, own blob.Hash, yes blob.ShardSet) {
+	yes = blob.NewSet[blob.Shard](len(b.committee.Holder))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for s := range b.entries {
-		yes[s/8] |= 1 << (s % 8)
+		yes.Add(s)
 	}
 	return b.listened, b.promise, yes
 }

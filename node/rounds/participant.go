@@ -114,7 +114,7 @@ func (p *Participant) Run(ctx context.Context) error {
 }
 
 // Attest is the node's attestation of a round, see comet.Attester. It returns at once.
-func (p *Participant) Attest(round challenge.RoundID) (listened bool, own blob.Hash, yes []byte) {
+func (p *Participant) Attest(round challenge.RoundID) (listened bool, own blob.Hash, yes blob.ShardSet) {
 	b := p.inbox(round)
 	if b == nil {
 		return false, blob.Hash{}, nil

@@ -194,9 +194,9 @@ func (s *simulation) votes(w ledger.Wants, height uint64) (out []ledger.VoteExte
 			}
 			v.Extension = n.reveal
 		default:
-			yes := make([]byte, (s.p.Shards+7)/8)
+			yes := blob.NewSet[blob.Shard](s.p.Shards)
 			for shard := range n.heard {
-				yes[shard/8] |= 1 << (shard % 8)
+				yes.Add(shard)
 			}
 			v.Extension = challenge.NewAttest(w.Round, n.listened, blob.Hash{}, yes).Encode()
 		}

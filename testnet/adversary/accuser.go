@@ -1,6 +1,7 @@
 package adversary
 
 import (
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/node/rounds"
 )
@@ -15,7 +16,7 @@ type Accuser struct{}
 // Conduct denies every proof in the node's attestations.
 func (Accuser) Conduct() node.Conduct {
 	return node.Conduct{Rounds: rounds.Conduct{Attest: func(a rounds.Attestation) rounds.Attestation {
-		a.Listened, a.Yes = true, make([]byte, len(a.Yes))
+		a.Listened, a.Yes = true, blob.NewSet[blob.Shard](a.Shards)
 		return a
 	}}}
 }

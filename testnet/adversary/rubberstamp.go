@@ -3,6 +3,7 @@ package adversary
 import (
 	"slices"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/node/rounds"
 )
@@ -16,8 +17,8 @@ type Rubberstamp struct{}
 func (Rubberstamp) Conduct() node.Conduct {
 	return node.Conduct{Rounds: rounds.Conduct{Attest: func(a rounds.Attestation) rounds.Attestation {
 		a.Listened, a.Yes = true, slices.Clone(a.Yes)
-		for s := range a.Shards {
-			a.Yes[s/8] |= 1 << (s % 8)
+		for s := range blob.Shard(a.Shards) {
+			a.Yes.Add(s)
 		}
 		return a
 	}}}
