@@ -14,6 +14,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/walrus-network/walrus/internal/testlevel"
 )
 
 // flooder speaks gossipsub by hand, and keeps to nothing.
@@ -86,7 +88,7 @@ func TestAFloodKeepsNobodyOut(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	f := newFlooder(t, victim)
 	total := 100_000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || testlevel.Race {
 		total = 10_000
 	}
 	var publishing sync.WaitGroup

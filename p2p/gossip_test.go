@@ -192,7 +192,7 @@ func TestABurstReachesAll(t *testing.T) {
 
 // burst has each of the hosts publish messages, all at the same time.
 func burst(t *testing.T, hosts, neighbours, each, size int) {
-	if raceEnabled {
+	if testlevel.Race {
 		size = min(size, 20<<10)
 	}
 	all := gossipers(t, hosts, neighbours)

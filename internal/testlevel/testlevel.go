@@ -13,7 +13,9 @@
 package testlevel
 
 import (
+	"flag"
 	"os"
+	"strconv"
 	"testing"
 )
 
@@ -48,4 +50,20 @@ func Repeat(short, middle, all int) int {
 		return all
 	}
 	return middle
+}
+
+// Beside lets up to n parallel tests of a package run beside each other, where they wait
+// for most of their time; -parallel, if it is typed, is stronger. The race detector makes
+// them compute, and they run as Go has them. TestMain calls it.
+func Beside(n int) {
+	const name = "test.parallel"
+	flag.Parse()
+	typed := Race
+	flag.Visit(func(f *flag.Flag) { typed = typed || f.Name == name })
+	if typed {
+		return
+	}
+	if err := flag.Set(name, strconv.Itoa(n)); err != nil {
+		panic(err) // the testing package has no such flag any more
+	}
 }

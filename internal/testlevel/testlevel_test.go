@@ -2,6 +2,10 @@ package testlevel
 
 import (
 	"flag"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -59,4 +63,18 @@ func TestShortIsStrongerThanTheVariable(t *testing.T) {
 			t.Error("-short runs more than the short level")
 		}
 	})
+}
+
+func TestMain(m *testing.M) {
+	Beside(width)
+	os.Exit(m.Run())
+}
+
+const width = 7 // as no machine has it by itself
+
+func TestThePackageSaysHowManyWait(t *testing.T) {
+	got := flag.Lookup("test.parallel").Value.String()
+	if !Race && !slices.ContainsFunc(os.Args, func(a string) bool { return strings.HasPrefix(a, "-test.parallel") }) && got != strconv.Itoa(width) {
+		t.Errorf("%s tests run beside each other, want %d", got, width)
+	}
 }

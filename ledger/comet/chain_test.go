@@ -206,6 +206,7 @@ func within(t *testing.T) context.Context {
 }
 
 func TestALedgerOfFourGoesOnHaltsAndComesBack(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	ctx := within(t)
 	began := time.Now()

@@ -13,6 +13,7 @@ import (
 // On a chain the closers sign in their turn, round after round, and each draw is where
 // the beacon before says; one that is silent delays it, and is passed over.
 func TestClosersCloseTheBeaconsOfAChain(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	p := &c.genesis.Params
 	p.Challenged, p.RoundBlocks, p.RoundsPerEpoch = true, 80, 3

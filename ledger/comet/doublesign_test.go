@@ -71,6 +71,7 @@ func (m *member) power(t *testing.T, height uint64, address types.Address) (powe
 // own record. Every peer takes one connection of a name, so each life has its own
 // peers; whenever the two propose, they sign two blocks.
 func TestTwoNodesWithOneKeyAreFoundOutAndTheChainGoesOn(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 5)
 	c.genesis.Params.RoundBlocks, c.genesis.Params.RoundsPerEpoch = 15, 2 // the stake is slashed at block 31
 	c.genesis.Params.Staking.CommissionNotice = 22
@@ -180,6 +181,7 @@ func (c *cluster) twoVotes(i int, height uint64) types.Evidence {
 // Evidence of four nodes only: nobody can be spared, so that it costs no power.
 // Evidence that is too old is refused; what is just young enough is not.
 func TestEvidenceCountsWhileStakeIsThere(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	c.genesis.Params.RoundBlocks, c.genesis.Params.RoundsPerEpoch = 4, 4
 	age := c.genesis.Params.EvidenceBlocks()

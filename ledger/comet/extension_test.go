@@ -239,6 +239,7 @@ func (c *cluster) sameBlocks(t *testing.T, list []*lives, height uint64, wants f
 // Three begin; the fourth comes when rounds have passed, learns their blocks from the
 // others, and speaks from then on.
 func TestExtensionsArriveWhereTheyAreWanted(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	list := c.challenged(short)
 	ctx := within(t)
@@ -261,6 +262,7 @@ func TestExtensionsArriveWhereTheyAreWanted(t *testing.T) {
 // Whichever block of a round it is: who stops with it, orderly or as if its disk were
 // gone, takes up where it was.
 func TestAValidatorRestartsInAnyWindow(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	list := c.challenged(short)
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -304,6 +306,7 @@ func TestAValidatorRestartsInAnyWindow(t *testing.T) {
 
 // Validators come and go with an epoch; who voted on a block is of the set of that block.
 func TestExtensionsAreOfTheValidatorsOfTheBlockBefore(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 5)
 	c.genesis.Params.RoundBlocks, c.genesis.Params.RoundsPerEpoch = 10, 1
 	c.genesis.Nodes[4].Bond = 15_000 * token.WAL // few shards, so that all of them move at once

@@ -93,6 +93,7 @@ func TestOnlyAnUnbornNodeSignsAtTheGenesisWithoutARecord(t *testing.T) {
 // no commit holds its signature before two blocks above the tip it first met, and
 // later ones do.
 func TestANodeWithoutItsRecordWaitsTwoBlocks(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	ctx := within(t)
 	c.start(0, 1, 2, 3)

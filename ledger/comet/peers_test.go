@@ -12,6 +12,7 @@ import (
 // a stranger claims the address of somebody else, and one listens and says nothing.
 // The others find it, and ending does not wait for those who are silent.
 func TestANodeThatMovedIsFoundBesideWrongAddresses(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	ctx := within(t)
 	silent, err := net.Listen("tcp", "127.0.0.1:0")

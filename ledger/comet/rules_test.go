@@ -29,6 +29,7 @@ func (c *cluster) vote(t *testing.T, v ledger.Vote) {
 // what to install; opened again, with a block that was agreed on and not worked out, it
 // says so too. No directory is to be moved away.
 func TestAllStopBeforeRulesTheyDoNotKnow(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	c.genesis.Params.RoundBlocks, c.genesis.Params.RoundsPerEpoch = 12, 1
 	c.start(0, 1, 2, 3)

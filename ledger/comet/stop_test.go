@@ -5,22 +5,21 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/walrus-network/walrus/internal/testlevel"
 )
 
 // A node that catches up may be told to stop at any moment. In CometBFT's own order its
 // peers leave first, and a block that is being applied is gone: a nil panic in a
 // goroutine, which ends the process.
 func TestANodeStopsAtAnyMomentOfCatchingUp(t *testing.T) {
-	times := 8
-	if testing.Short() {
-		times = 2
-	}
+	t.Parallel()
 	c := newCluster(t, 4)
 	c.genesis.Params.BlockMs = 20
 	ctx := within(t)
 	c.start(0, 1, 2)
 	c.reach(ctx, 0, 60)
-	for range times {
+	for range testlevel.Repeat(0, 3, 8) {
 		c.start(3)
 		m := c.members[3].chain
 		from := m.machine.Height()

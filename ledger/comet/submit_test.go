@@ -96,6 +96,7 @@ func TestAForgottenReceiptIsAnsweredFromTheState(t *testing.T) {
 // One of four runs: no block comes. Who submits hears it in time, who submits too
 // much hears that, and reads are answered, with proofs.
 func TestAHaltedLedgerSaysSo(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	c.waiting = 3
 	ctx := within(t)

@@ -227,6 +227,7 @@ func (e *tamperer) ProcessProposal(ctx context.Context, r *abci.RequestProcessPr
 }
 
 func TestATamperingProposerLosesItsTurnAndNothingElse(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 4)
 	const bad = 3
 	table := func(h uint64) ledger.Wants { // in step with nobody's turn
