@@ -26,14 +26,11 @@ type arena struct {
 	adversaries map[int]adversary.Adversary
 }
 
-const (
-	arenaNodes = 10
-	arenaBlobs = 24
-)
+// arenaBlobs is how many blobs an arena stores.
+const arenaBlobs = 24
 
-func startArena(ctx context.Context, t *testing.T, adversaries map[int]adversary.Adversary) *arena {
+func startArena(ctx context.Context, t *testing.T, o Options, adversaries map[int]adversary.Adversary) *arena {
 	t.Helper()
-	o := challenged(arenaNodes)
 	o.Adversaries = adversaries
 	shorter := o.Difference
 	o.Difference = func(p *ledger.Params) {
@@ -264,15 +261,15 @@ func (a *arena) avoided(i int) (n int) {
 
 // meet starts a network with adversaries and checks what became of each of them, and of
 // the honest nodes, at the end of so many epochs.
-func meet(t *testing.T, epochs uint64, words ...string) *arena {
+func meet(t *testing.T, o Options, epochs uint64, words ...string) *arena {
 	t.Helper()
 	t.Parallel() // they wait for blocks, most of the time
-	all, err := adversary.ParseList(words, arenaNodes)
+	all, err := adversary.ParseList(words, o.Nodes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx := within(t, 2*time.Minute+time.Duration(epochs)*3*time.Minute)
-	a := startArena(ctx, t, all)
+	a := startArena(ctx, t, o, all)
 	for epoch := range epochs {
 		list := a.statements(ctx, epoch)
 		a.untouched(list)
@@ -292,19 +289,27 @@ func meet(t *testing.T, epochs uint64, words ...string) *arena {
 	return a
 }
 
+// One adversary of five nodes is found out and slashed while the others are paid.
+func TestAForgerIsSlashed(t *testing.T) {
+	o := challenged(5)
+	o.Block = 200 * time.Millisecond
+	meet(t, o, 1, "forger@4")
+}
+
 // A third of the shards may go unproven before a round is void, and less than a third of
-// the power may lie in its votes: so the adversaries share three networks.
+// the power may lie in its votes: so the adversaries share three networks of ten nodes.
 
 func TestSilenceForgeryAndWithholdingDoNotPay(t *testing.T) {
-	meet(t, 1, "silent@7", "forger@8", "withholder@9")
+	testlevel.Whole(t, "runs ten nodes for an epoch")
+	meet(t, challenged(10), 1, "silent@7", "forger@8", "withholder@9")
 }
 
 func TestLazinessReplaysFloodsAndAccusationsDoNotPay(t *testing.T) {
 	testlevel.Whole(t, "runs ten nodes for two epochs")
-	meet(t, 2, "accuser@4,5,6", "lazy=0.3@7", "replayer@8", "flooder@9")
+	meet(t, challenged(10), 2, "accuser@4,5,6", "lazy=0.3@7", "replayer@8", "flooder@9")
 }
 
 func TestTruncatingOutsourcingGrindingAndRubberstampsDoNotPay(t *testing.T) {
 	testlevel.Whole(t, "runs ten nodes for an epoch")
-	meet(t, 1, "rubberstamp@5,6", "truncator@7", "outsourcer@8", "grinder=0.3@9")
+	meet(t, challenged(10), 1, "rubberstamp@5,6", "truncator@7", "outsourcer@8", "grinder=0.3@9")
 }

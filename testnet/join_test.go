@@ -55,6 +55,7 @@ func (r *running) layJoiner(ctx context.Context, i int) ledger.RegisterNode {
 // the old holders let go only when the ledger knows it. A node that has moved to
 // another port is found again meanwhile.
 func TestAFreshNodeJoinsAndTakesShardsOver(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 5*time.Minute)
 	o := Default()
 	o.Nodes, o.Block, o.Epoch = 4, 200*time.Millisecond, 8*time.Second

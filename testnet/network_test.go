@@ -149,6 +149,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 // one again and again at moments that nobody chose, then all at once. Whoever comes
 // back has the state that all have.
 func TestKilledNodesComeBackWithTheSameState(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 5*time.Minute)
 	o := Default()
 	o.Block = 200 * time.Millisecond
@@ -204,6 +205,7 @@ func TestKilledNodesComeBackWithTheSameState(t *testing.T) {
 }
 
 func TestManySpendFromOneWalletAtOnce(t *testing.T) {
+	t.Parallel()
 	ctx := within(t, 3*time.Minute)
 	o := Default()
 	o.Nodes, o.Block = 4, 200*time.Millisecond

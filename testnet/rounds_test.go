@@ -56,7 +56,9 @@ func (r *running) tallyOf(ctx context.Context, i int) (t ledger.Tally, credit st
 func TestNodesProveWhatTheyHold(t *testing.T) {
 	t.Parallel()
 	ctx := within(t, 8*time.Minute)
-	r := startNet(ctx, t, challenged(5))
+	o := challenged(5)
+	o.Block = 200 * time.Millisecond
+	r := startNet(ctx, t, o)
 	for i := range 4 { // few: so each round asks for one of them
 		path := filepath.Join(t.TempDir(), fmt.Sprint(i))
 		if err := os.WriteFile(path, bytes.Repeat([]byte{byte(i), 7, 9}, 40_000+i), 0o600); err != nil {

@@ -45,6 +45,7 @@ func launchAsked(t *testing.T) *developer {
 
 // TestSomebodyWithAFile is one story, told in order, on one network that asks for proof.
 func TestSomebodyWithAFile(t *testing.T) {
+	testlevel.Whole(t, "waits for three rounds of a network")
 	d := launchAsked(t)
 	path, _ := d.file("precious", 200_000, 30)
 	id := d.store(path).ID.String()

@@ -169,27 +169,37 @@ func TestEverySignalEndsABlockedCommandWithItsCode(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		for _, args := range [][]string{{"info", "--network", pipe}, {"wallet", "show", "--offline", "--wallet", pipe}, {"wallet", "import", pipe}} {
+	type blocked struct {
+		*exec.Cmd
+		signal syscall.Signal
+	}
+	var all []blocked
+	for _, args := range [][]string{{"info", "--network", pipe}, {"wallet", "show", "--offline", "--wallet", pipe}, {"wallet", "import", pipe}} {
+		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 			c := exec.Command(os.Args[0], args...)
 			c.Env = append(os.Environ(), runVariable+"=1")
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
-			time.Sleep(300 * time.Millisecond) // until it blocks: nothing tells
-			c.Process.Signal(s)
-			ended := make(chan error, 1)
-			go func() { ended <- c.Wait() }()
-			select {
-			case <-ended:
-				if code := c.ProcessState.ExitCode(); code != 128+int(s) {
-					t.Errorf("walrus %v, %s: exit %d", args, s, code)
-				}
-			case <-time.After(10 * time.Second):
-				t.Errorf("walrus %v goes on after %s", args, s)
-				c.Process.Kill()
-				<-ended
+			all = append(all, blocked{c, s})
+		}
+	}
+	time.Sleep(time.Second) // until they block: nothing tells
+	for _, c := range all {
+		c.Process.Signal(c.signal)
+	}
+	for _, c := range all {
+		ended := make(chan error, 1)
+		go func() { ended <- c.Wait() }()
+		select {
+		case <-ended:
+			if code := c.ProcessState.ExitCode(); code != 128+int(c.signal) {
+				t.Errorf("%v, %s: exit %d", c.Args, c.signal, code)
 			}
+		case <-time.After(10 * time.Second):
+			t.Errorf("%v goes on after %s", c.Args, c.signal)
+			c.Process.Kill()
+			<-ended
 		}
 	}
 }
