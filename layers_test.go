@@ -38,6 +38,8 @@ var house = map[string]room{
 	"staking":             {2, []string{"github.com/mr-tron/base58"}, "arithmetic on values: knows credit, never a challenge"},
 	"store":               {2, nil, "fragments on a disk: knows nothing of tokens"},
 	"p2p":                 {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr"}, "carries bytes: knows nothing of tokens, duties or blocks"},
+	"p2p/internal/wire":   {1, nil, "a seam for tests: carries nothing itself"},
+	"p2p/p2ptest":         {2, []string{"github.com/quic-go/quic-go", "go.uber.org/fx"}, "packets in memory, for tests: knows no host of ours"},
 	"wallet":              {2, []string{"filippo.io/age"}, "a key in a file: asks nobody for a passphrase"},
 	"fetch":               {3, nil, "verified bytes from the nodes: knows no ledger, money or duty"},
 	"registry":            {3, nil, "what is promised: pure"},
@@ -65,7 +67,7 @@ var house = map[string]room{
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
-	"github.com/libp2p/go-libp2p":      {"p2p", "fetch", "node/rounds", "node", "ledger/light", "ledger/comet", "testnet", "testnet/adversary", "bench"}, // beside p2p: the type of a peer's name
+	"github.com/libp2p/go-libp2p":      {"p2p", "p2p/internal/wire", "p2p/p2ptest", "fetch", "node/rounds", "node", "ledger/light", "ledger/comet", "testnet", "testnet/adversary", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/cometbft":              {"ledger/light", "ledger/comet"},
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"doctor", "cmd/walrus"},

@@ -30,6 +30,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/walrus-network/walrus/p2p/internal/wire"
 )
 
 // Config is a host's key, the addresses where it may be reached, and its first peers.
@@ -44,7 +46,10 @@ type Config struct {
 	// CountLoopback counts loopback addresses as any others where peers of one network of
 	// addresses are bounded. Off, since a peer on this machine is no stranger to it.
 	CountLoopback bool
-	Log           *slog.Logger // nil: silent
+	// Wire is nil: TCP and QUIC over the machine's sockets. Package p2ptest makes others,
+	// for tests.
+	Wire *wire.Wire
+	Log  *slog.Logger // nil: silent
 }
 
 // Host is a process's place on the network.
@@ -93,14 +98,13 @@ func New(c Config) (*Host, error) {
 		libp2p.UserAgent("walrus/" + c.Hello.Version),
 		libp2p.Security(tls.ID, tls.New), // before Noise: 1.4 times the speed in bulk
 		libp2p.Security(noise.ID, noise.New),
-		libp2p.Transport(tcp.NewTCPTransport),
-		libp2p.Transport(quic.NewTransport),
 		libp2p.SwarmOpts(swarm.WithDialRanker(tcpFirst)),
 		libp2p.ResourceManager(limits),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // conns decides which stay
 		libp2p.ConnectionGater(proven),
 		libp2p.DisableMetrics(),
 	}
+	options = append(options, transports(c.Wire)...)
 	if len(c.Listen) == 0 {
 		options = append(options, libp2p.NoListenAddrs)
 	} else {
@@ -135,6 +139,14 @@ func New(c Config) (*Host, error) {
 	}})
 	h.libp2p.SetStreamHandler(HelloProtocol, h.admitted(HelloProtocol, h.serveHello))
 	return h, nil
+}
+
+// transports is TCP and QUIC, or QUIC over a wire.
+func transports(w *wire.Wire) []libp2p.Option {
+	if w != nil {
+		return append(slices.Clone(w.Options), libp2p.Transport(quic.NewTransport))
+	}
+	return []libp2p.Option{libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport)}
 }
 
 // dhtPrefix keeps the networks' tables apart.
