@@ -179,12 +179,12 @@ func publish(t testing.TB, g *gossiper, msgs ...[]byte) {
 }
 
 // A round's messages come at once. As many as in a round of a thousand shards reach all
-// of twenty hosts over several hops; and so do messages as large as a round's, fewer of
-// them. BenchmarkBurst publishes as many of that size.
+// of twenty hosts over several hops in the whole level; and so do messages as large as a
+// round's, fewer of them. BenchmarkBurst publishes as many of that size.
 func TestABurstReachesAll(t *testing.T) {
 	for name, b := range map[string]struct{ hosts, neighbours, each, size int }{
-		"many":  {20, 4, 50, 20 << 10},
-		"large": {8, 2, 25, 200 << 10},
+		"many":  {20, 4, testlevel.Repeat(5, 25, 50), 20 << 10},
+		"large": {8, 2, testlevel.Repeat(2, 10, 25), 200 << 10},
 	} {
 		t.Run(name, func(t *testing.T) { burst(t, b.hosts, b.neighbours, b.each, b.size) })
 	}
@@ -216,52 +216,54 @@ func burst(t *testing.T, hosts, neighbours, each, size int) {
 }
 
 func TestAPeerWhoseMessagesAreRejectedIsShutOut(t *testing.T) {
-	all := gossipers(t, 2, 1)
-	judge, other := all[0], all[1]
-	// It sends to all it knows: who only met it in the mesh would prune it and be spared.
-	liar := newGossiper(t, newHost(t, 66, "net"), accept, pubsub.WithFloodPublish(true))
-	for _, g := range all {
-		connect(t, liar.host, g.host)
-	}
-	until(t, "the liar is known", func() bool { return liar.meshed() == 2 })
-	for _, g := range all {
-		g.setJudge(func(msg []byte) Validation {
-			if msg[8] == 0xff {
-				return Reject
-			}
-			return Accept
-		})
-	}
-	lie := func(n int) []byte {
-		m := message(uint64(n), 64)
-		m[8] = 0xff
-		return m
-	}
-	sent := 0
-	for judge.score(liar) >= graylistThreshold || other.score(liar) >= graylistThreshold {
-		publish(t, liar, lie(sent))
-		sent++
-		if sent > 10 {
-			t.Fatalf("after %d rejected messages the scores are %v and %v", sent, judge.score(liar), other.score(liar))
+	virtual(t, func(t *testing.T) {
+		all := gossipers(t, 2, 1)
+		judge, other := all[0], all[1]
+		// It sends to all it knows: who only met it in the mesh would prune it and be spared.
+		liar := newGossiper(t, newHost(t, 66, "net"), accept, pubsub.WithFloodPublish(true))
+		for _, g := range all {
+			connect(t, liar.host, g.host)
 		}
-		// Both have judged it, or read nothing of the liar any more.
-		until(t, "the message is judged", func() bool {
-			m := lie(sent - 1)
-			return (judge.got(m) > 0 || judge.score(liar) < graylistThreshold) && (other.got(m) > 0 || other.score(liar) < graylistThreshold)
-		})
-	}
-	if !judge.host.Avoided(liar.host.ID()) {
-		t.Error("other protocols do not know of it")
-	}
-	// What it sends now comes in and is read by nobody, and the others talk on.
-	truth := message(1000, 64)
-	publish(t, liar, truth)
-	until(t, "the liar's frame is there", func() bool { return judge.intake.leftOver(truth) && other.intake.leftOver(truth) })
-	publish(t, other, message(1001, 64))
-	until(t, "the others talk on", func() bool { return judge.got(message(1001, 64)) > 0 })
-	if judge.got(truth) > 0 || other.got(truth) > 0 {
-		t.Error("a message of the liar arrived")
-	}
+		until(t, "the liar is known", func() bool { return liar.meshed() == 2 })
+		for _, g := range all {
+			g.setJudge(func(msg []byte) Validation {
+				if msg[8] == 0xff {
+					return Reject
+				}
+				return Accept
+			})
+		}
+		lie := func(n int) []byte {
+			m := message(uint64(n), 64)
+			m[8] = 0xff
+			return m
+		}
+		sent := 0
+		for judge.score(liar) >= graylistThreshold || other.score(liar) >= graylistThreshold {
+			publish(t, liar, lie(sent))
+			sent++
+			if sent > 10 {
+				t.Fatalf("after %d rejected messages the scores are %v and %v", sent, judge.score(liar), other.score(liar))
+			}
+			// Both have judged it, or read nothing of the liar any more.
+			until(t, "the message is judged", func() bool {
+				m := lie(sent - 1)
+				return (judge.got(m) > 0 || judge.score(liar) < graylistThreshold) && (other.got(m) > 0 || other.score(liar) < graylistThreshold)
+			})
+		}
+		if !judge.host.Avoided(liar.host.ID()) {
+			t.Error("other protocols do not know of it")
+		}
+		// What it sends now comes in and is read by nobody, and the others talk on.
+		truth := message(1000, 64)
+		publish(t, liar, truth)
+		until(t, "the liar's frame is there", func() bool { return judge.intake.leftOver(truth) && other.intake.leftOver(truth) })
+		publish(t, other, message(1001, 64))
+		until(t, "the others talk on", func() bool { return judge.got(message(1001, 64)) > 0 })
+		if judge.got(truth) > 0 || other.got(truth) > 0 {
+			t.Error("a message of the liar arrived")
+		}
+	})
 }
 
 // leftOver says whether a message came in the last frame and was not asked for.
@@ -286,65 +288,69 @@ func (g *gossiper) score(p *gossiper) float64 {
 // The named attack: a proof that comes before its round is ignored, and when its time
 // has come the seen cache must not swallow it.
 func TestAnIgnoredMessageReachesItsHandlerAgain(t *testing.T) {
-	all := gossipers(t, 3, 2)
-	early := message(1, 1000)
-	for _, g := range all[1:] {
-		g.setJudge(func([]byte) Validation { return Ignore })
-	}
-	publish(t, all[0], early)
-	for _, g := range all[1:] {
-		until(t, "the early message was ignored", func() bool { return g.got(early) > 0 })
-	}
-	for _, g := range all[1:] {
-		g.setJudge(accept)
-	}
-	before := all[1].got(early)
-	// A host that knows nothing of what was sent sends the same bytes.
-	again := newGossiper(t, newHost(t, 9, "net"), accept)
-	connect(t, again.host, all[1].host)
-	until(t, "the new host is known", func() bool { return again.meshed() > 0 && all[1].meshed() > 2 })
-	publish(t, again, early)
-	until(t, "the message is judged again, and goes on", func() bool { return all[1].got(early) > before })
-	// Accepted, it is known for good: nothing more of it is judged.
-	once := all[1].got(early)
-	third := newGossiper(t, newHost(t, 10, "net"), accept)
-	connect(t, third.host, all[1].host)
-	until(t, "the third host is known", func() bool { return third.meshed() > 0 && all[1].meshed() > 3 })
-	publish(t, third, early, message(2, 100))
-	until(t, "what was sent after it is there", func() bool { return all[1].got(message(2, 100)) > 0 && all[1].departed() == 2 })
-	id := hashMessage(testTopic, early)
-	all[1].mu.Lock()
-	if !all[1].names[string(id[:])] || len(all[1].names) != 2 {
-		t.Errorf("%d messages went on, and none under the ID %x that others know the early one by", len(all[1].names), id)
-	}
-	all[1].mu.Unlock()
-	if n := all[1].got(early); n != once {
-		t.Errorf("an accepted message was judged %d times more", n-once)
-	}
+	virtual(t, func(t *testing.T) {
+		all := gossipers(t, 3, 2)
+		early := message(1, 1000)
+		for _, g := range all[1:] {
+			g.setJudge(func([]byte) Validation { return Ignore })
+		}
+		publish(t, all[0], early)
+		for _, g := range all[1:] {
+			until(t, "the early message was ignored", func() bool { return g.got(early) > 0 })
+		}
+		for _, g := range all[1:] {
+			g.setJudge(accept)
+		}
+		before := all[1].got(early)
+		// A host that knows nothing of what was sent sends the same bytes.
+		again := newGossiper(t, newHost(t, 9, "net"), accept)
+		connect(t, again.host, all[1].host)
+		until(t, "the new host is known", func() bool { return again.meshed() > 0 && all[1].meshed() > 2 })
+		publish(t, again, early)
+		until(t, "the message is judged again, and goes on", func() bool { return all[1].got(early) > before })
+		// Accepted, it is known for good: nothing more of it is judged.
+		once := all[1].got(early)
+		third := newGossiper(t, newHost(t, 10, "net"), accept)
+		connect(t, third.host, all[1].host)
+		until(t, "the third host is known", func() bool { return third.meshed() > 0 && all[1].meshed() > 3 })
+		publish(t, third, early, message(2, 100))
+		until(t, "what was sent after it is there", func() bool { return all[1].got(message(2, 100)) > 0 && all[1].departed() == 2 })
+		id := hashMessage(testTopic, early)
+		all[1].mu.Lock()
+		if !all[1].names[string(id[:])] || len(all[1].names) != 2 {
+			t.Errorf("%d messages went on, and none under the ID %x that others know the early one by", len(all[1].names), id)
+		}
+		all[1].mu.Unlock()
+		if n := all[1].got(early); n != once {
+			t.Errorf("an accepted message was judged %d times more", n-once)
+		}
+	})
 }
 
 // Who holds an early message passes it on when its time has come.
 func TestAHeldMessageIsPassedOn(t *testing.T) {
-	all := gossipers(t, 2, 1)
-	maker, holder := all[0], all[1]
-	holder.setJudge(func([]byte) Validation { return Ignore })
-	early := message(1, 1000)
-	publish(t, maker, early)
-	until(t, "the message was ignored", func() bool { return holder.got(early) > 0 })
-	maker.stop()
-	if err := maker.host.Close(); err != nil {
-		t.Fatal(err)
-	}
-	third := newGossiper(t, newHost(t, 9, "net"), accept)
-	connect(t, third.host, holder.host)
-	until(t, "the third is there", func() bool { return holder.meshed() == 1 && third.meshed() == 1 })
-	publish(t, holder, message(2, 1000))
-	until(t, "the third hears", func() bool { return third.got(message(2, 1000)) > 0 })
-	if third.got(early) > 0 {
-		t.Fatal("an ignored message went on")
-	}
-	publish(t, holder, early)
-	until(t, "the message was passed on", func() bool { return third.got(early) > 0 })
+	virtual(t, func(t *testing.T) {
+		all := gossipers(t, 2, 1)
+		maker, holder := all[0], all[1]
+		holder.setJudge(func([]byte) Validation { return Ignore })
+		early := message(1, 1000)
+		publish(t, maker, early)
+		until(t, "the message was ignored", func() bool { return holder.got(early) > 0 })
+		maker.stop()
+		if err := maker.host.Close(); err != nil {
+			t.Fatal(err)
+		}
+		third := newGossiper(t, newHost(t, 9, "net"), accept)
+		connect(t, third.host, holder.host)
+		until(t, "the third is there", func() bool { return holder.meshed() == 1 && third.meshed() == 1 })
+		publish(t, holder, message(2, 1000))
+		until(t, "the third hears", func() bool { return third.got(message(2, 1000)) > 0 })
+		if third.got(early) > 0 {
+			t.Fatal("an ignored message went on")
+		}
+		publish(t, holder, early)
+		until(t, "the message was passed on", func() bool { return third.got(early) > 0 })
+	})
 }
 
 func TestUnknownTopicsAreRefused(t *testing.T) {
@@ -373,85 +379,90 @@ func TestALargestMessageArrives(t *testing.T) {
 }
 
 func TestAHostThatComesBackGetsWhatIsLater(t *testing.T) {
-	all := gossipers(t, 4, 2)
-	gone := all[3]
-	gone.stop()
-	if err := gone.Publish(within(t), testTopic, [][]byte{{1}}); !errors.Is(err, ErrNotRunning) {
-		t.Errorf("published after the end: %v", err)
-	}
-	if err := gone.host.Close(); err != nil {
-		t.Fatal(err)
-	}
-	publish(t, all[0], message(1, 100))
-	for _, g := range all[1:3] {
-		until(t, "the others go on", func() bool { return g.got(message(1, 100)) > 0 })
-	}
-	back := newGossiper(t, newHost(t, 4, "net"), accept)
-	for _, g := range all[:2] {
-		connect(t, back.host, g.host)
-	}
-	until(t, "it is known again", func() bool { return back.meshed() >= 2 && all[0].meshed() >= 3 })
-	publish(t, all[0], message(2, 100))
-	publish(t, back, message(3, 100))
-	until(t, "it hears and is heard", func() bool { return back.got(message(2, 100)) > 0 && all[2].got(message(3, 100)) > 0 })
+	virtual(t, func(t *testing.T) {
+		all := gossipers(t, 4, 2)
+		gone := all[3]
+		gone.stop()
+		if err := gone.Publish(within(t), testTopic, [][]byte{{1}}); !errors.Is(err, ErrNotRunning) {
+			t.Errorf("published after the end: %v", err)
+		}
+		if err := gone.host.Close(); err != nil {
+			t.Fatal(err)
+		}
+		publish(t, all[0], message(1, 100))
+		for _, g := range all[1:3] {
+			until(t, "the others go on", func() bool { return g.got(message(1, 100)) > 0 })
+		}
+		back := newGossiper(t, newHost(t, 4, "net"), accept)
+		for _, g := range all[:2] {
+			connect(t, back.host, g.host)
+		}
+		until(t, "it is known again", func() bool { return back.meshed() >= 2 && all[0].meshed() >= 3 })
+		publish(t, all[0], message(2, 100))
+		publish(t, back, message(3, 100))
+		until(t, "it hears and is heard", func() bool { return back.got(message(2, 100)) > 0 && all[2].got(message(3, 100)) > 0 })
+	})
 }
 
 // Run returns when no handler runs, and a handler is told to end.
 func TestRunWaitsForItsHandlers(t *testing.T) {
-	a, b := newHost(t, 1, "net"), newHost(t, 2, "net")
-	sender := newGossiper(t, a, accept)
-	g, err := NewGossip(b, testTopic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	began, ended := make(chan struct{}), false
-	g.Handle(testTopic, func(ctx context.Context, _ peer.ID, _ []byte) Validation {
-		close(began)
-		<-ctx.Done()
-		ended = true // read after Run: the race detector sees who waited
-		return Accept
+	virtual(t, func(t *testing.T) {
+		a, b := newHost(t, 1, "net"), newHost(t, 2, "net")
+		sender := newGossiper(t, a, accept)
+		g, err := NewGossip(b, testTopic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		began, ended := make(chan struct{}), false
+		g.Handle(testTopic, func(ctx context.Context, _ peer.ID, _ []byte) Validation {
+			close(began)
+			<-ctx.Done()
+			ended = true // read after Run: the race detector sees who waited
+			return Accept
+		})
+		ctx, cancel := context.WithCancel(within(t))
+		done := make(chan error, 1)
+		go func() { done <- g.Run(ctx) }()
+		connect(t, a, b)
+		until(t, "the peer is known", func() bool { return sender.meshed() > 0 })
+		publish(t, sender, message(1, 100))
+		<-began
+		cancel()
+		if err := <-done; err != nil || !ended {
+			t.Errorf("Run ended with %v while a handler ran", err)
+		}
 	})
-	ctx, cancel := context.WithCancel(within(t))
-	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
-	connect(t, a, b)
-	until(t, "the peer is known", func() bool { return sender.meshed() > 0 })
-	publish(t, sender, message(1, 100))
-	<-began
-	cancel()
-	if err := <-done; err != nil || !ended {
-		t.Errorf("Run ended with %v while a handler ran", err)
-	}
 }
 
 // A handler that hangs is told to end; others do not wait for it for ever.
 func TestASlowHandlerDoesNotBlockForEver(t *testing.T) {
-	testlevel.Middle(t, "takes seconds of processor time")
-	all := gossipers(t, 2, 1)
-	slow := newHost(t, 3, "net")
-	g, err := NewGossip(slow, testTopic)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.patience = 300 * time.Millisecond
-	var mu sync.Mutex
-	judged := 0
-	g.Handle(testTopic, func(ctx context.Context, _ peer.ID, msg []byte) Validation {
-		<-ctx.Done()
-		mu.Lock()
-		defer mu.Unlock()
-		judged++
-		return Ignore
+	virtual(t, func(t *testing.T) {
+		all := gossipers(t, 2, 1)
+		slow := newHost(t, 3, "net")
+		g, err := NewGossip(slow, testTopic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.patience = 300 * time.Millisecond
+		var mu sync.Mutex
+		judged := 0
+		g.Handle(testTopic, func(ctx context.Context, _ peer.ID, msg []byte) Validation {
+			<-ctx.Done()
+			mu.Lock()
+			defer mu.Unlock()
+			judged++
+			return Ignore
+		})
+		ctx, cancel := context.WithCancel(within(t))
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- g.Run(ctx) }()
+		connect(t, slow, all[0].host)
+		until(t, "the slow one is known", func() bool { return all[0].meshed() == 2 })
+		publish(t, all[0], messages(0, minJudges+2, 100)...)
+		until(t, "all are judged at last", func() bool { mu.Lock(); defer mu.Unlock(); return judged >= minJudges+2 })
+		until(t, "others were served", func() bool { return all[1].count() == minJudges+2 })
+		cancel()
+		<-done
 	})
-	ctx, cancel := context.WithCancel(within(t))
-	defer cancel()
-	done := make(chan error, 1)
-	go func() { done <- g.Run(ctx) }()
-	connect(t, slow, all[0].host)
-	until(t, "the slow one is known", func() bool { return all[0].meshed() == 2 })
-	publish(t, all[0], messages(0, minJudges+2, 100)...)
-	until(t, "all are judged at last", func() bool { mu.Lock(); defer mu.Unlock(); return judged >= minJudges+2 })
-	until(t, "others were served", func() bool { return all[1].count() == minJudges+2 })
-	cancel()
-	<-done
 }

@@ -33,13 +33,8 @@ func key(i int) ed25519.PrivateKey {
 
 func newHost(t testing.TB, i int, chain string, bootstrap ...string) *Host {
 	t.Helper()
-	h, err := New(Config{Key: key(i), Listen: []string{loopback}, Bootstrap: bootstrap,
-		Hello: Hello{Chain: chain, Version: "test", Ledger: fmt.Sprintf("127.0.0.1:%d", i)}, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
-	return h
+	return open(t, Config{Key: key(i), Listen: []string{loopback}, Bootstrap: bootstrap,
+		Hello: Hello{Chain: chain, Version: "test", Ledger: fmt.Sprintf("127.0.0.1:%d", i)}})
 }
 
 func within(t testing.TB) context.Context {
@@ -50,41 +45,43 @@ func within(t testing.TB) context.Context {
 }
 
 func TestOneBootstrapAddressFindsAll(t *testing.T) {
-	const hosts = 20
-	ctx, cancel := context.WithCancel(within(t))
-	first := newHost(t, 0, "net")
-	all := []*Host{first}
-	for i := 1; i < hosts; i++ {
-		all = append(all, newHost(t, i, "net", first.Addrs()[0]))
-	}
-	done := make(chan error, hosts)
-	for _, h := range all {
-		go func() { done <- h.Run(ctx) }()
-	}
-	for i, h := range all {
-		for j, other := range all {
-			if i == j {
-				continue
-			}
-			// Asking until it is found is what a node does; the test's deadline bounds it.
-			for h.Connect(ctx, other.ID(), nil) != nil {
-				if ctx.Err() != nil {
-					t.Fatalf("host %d does not find host %d", i, j)
+	virtual(t, func(t *testing.T) {
+		const hosts = 20
+		ctx, cancel := context.WithCancel(within(t))
+		first := newHost(t, 0, "net")
+		all := []*Host{first}
+		for i := 1; i < hosts; i++ {
+			all = append(all, newHost(t, i, "net", first.Addrs()[0]))
+		}
+		done := make(chan error, hosts)
+		for _, h := range all {
+			go func() { done <- h.Run(ctx) }()
+		}
+		for i, h := range all {
+			for j, other := range all {
+				if i == j {
+					continue
 				}
-				time.Sleep(50 * time.Millisecond) // tables fill as peers talk
+				// Asking until it is found is what a node does; the test's deadline bounds it.
+				for h.Connect(ctx, other.ID(), nil) != nil {
+					if ctx.Err() != nil {
+						t.Fatalf("host %d does not find host %d", i, j)
+					}
+					time.Sleep(50 * time.Millisecond) // tables fill as peers talk
+				}
 			}
 		}
-	}
-	hello, err := all[3].Greet(ctx, all[7].ID())
-	if err != nil || hello.Ledger != "127.0.0.1:7" {
-		t.Errorf("hello of host 7: %+v, %v", hello, err)
-	}
-	cancel()
-	for range all {
-		if err := <-done; err != nil {
-			t.Error(err)
+		hello, err := all[3].Greet(ctx, all[7].ID())
+		if err != nil || hello.Ledger != "127.0.0.1:7" {
+			t.Errorf("hello of host 7: %+v, %v", hello, err)
 		}
-	}
+		cancel()
+		for range all {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 func TestStrangersAreRefusedInWords(t *testing.T) {

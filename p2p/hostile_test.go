@@ -152,15 +152,17 @@ func TestAPeerThatForgotTheHelloAsksForIt(t *testing.T) {
 }
 
 func TestWhoIsSilentOnHelloHoldsNobodyUp(t *testing.T) {
-	h := newHost(t, 1, "net")
-	silent := newHost(t, 2, "net")
-	silent.libp2p.SetStreamHandler(HelloProtocol, func(s network.Stream) {})
-	ctx, cancel := context.WithCancel(within(t))
-	stop := time.AfterFunc(100*time.Millisecond, cancel)
-	defer stop.Stop()
-	if err := h.Connect(ctx, silent.ID(), silent.Addrs()); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
-	}
+	virtual(t, func(t *testing.T) {
+		h := newHost(t, 1, "net")
+		silent := newHost(t, 2, "net")
+		silent.libp2p.SetStreamHandler(HelloProtocol, func(s network.Stream) {})
+		ctx, cancel := context.WithCancel(within(t))
+		stop := time.AfterFunc(100*time.Millisecond, cancel)
+		defer stop.Stop()
+		if err := h.Connect(ctx, silent.ID(), silent.Addrs()); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+	})
 }
 
 // Symbols asked for twice would make a small question have an answer of a gigabyte.
@@ -226,23 +228,25 @@ func (p patient) Receive(ctx context.Context, from peer.ID, in *Upload) (Confirm
 
 // Uploads that wait for a registration nobody will pay must not keep others out.
 func TestUploadsThatWaitForARegistrationHoldNoSlot(t *testing.T) {
-	r := newRig(t, 1)
-	k := patient{r.keeper, make(chan struct{})}
-	r.server.ServeFragments(k)
-	for range maxPeerUploads + 3 {
-		link := r.link(t)
-		defer link.Close(errors.New("done"))
-		out, err := link.Offer(r.m, []blob.Place{0})
-		if err != nil {
-			t.Fatal(err)
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		k := patient{r.keeper, make(chan struct{})}
+		r.server.ServeFragments(k)
+		for range maxPeerUploads + 3 {
+			link := r.link(t)
+			defer link.Close(errors.New("done"))
+			out, err := link.Offer(r.m, []blob.Place{0})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := out.link.ask(kindStored, struct {
+				_ struct{} `cbor:",toarray"`
+			}{}); err != nil {
+				t.Fatal(err)
+			}
+			<-k.waiting
 		}
-		if err := out.link.ask(kindStored, struct {
-			_ struct{} `cbor:",toarray"`
-		}{}); err != nil {
-			t.Fatal(err)
-		}
-		<-k.waiting
-	}
+	})
 }
 
 func TestAnUploadThatNeverEndsIsEnded(t *testing.T) {

@@ -117,34 +117,36 @@ func TestAnAnswerForAnotherShardIsRefused(t *testing.T) {
 }
 
 func TestOnePeersPullsAreBounded(t *testing.T) {
-	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
-	hold := make(chan struct{})
-	entered := make(chan struct{}, maxPeerPulls)
-	server.ServeProofs(func(context.Context, peer.ID, uint64, uint64, blob.Shard) ([]byte, error) {
-		entered <- struct{}{}
-		<-hold
-		return []byte{1}, nil
-	}, nobody)
-	connect(t, client, server)
-	done := make(chan error, maxPeerPulls)
-	for range maxPeerPulls {
-		go func() {
-			_, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{1})
-			done <- err
-		}()
-	}
-	for range maxPeerPulls {
-		<-entered
-	}
-	if _, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{1}); !IsRefusal(err, CodeBusy) {
-		t.Errorf("one stream too many: %v", err)
-	}
-	close(hold)
-	for range maxPeerPulls {
-		if err := <-done; err != nil {
-			t.Error(err)
+	virtual(t, func(t *testing.T) {
+		server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
+		hold := make(chan struct{})
+		entered := make(chan struct{}, maxPeerPulls)
+		server.ServeProofs(func(context.Context, peer.ID, uint64, uint64, blob.Shard) ([]byte, error) {
+			entered <- struct{}{}
+			<-hold
+			return []byte{1}, nil
+		}, nobody)
+		connect(t, client, server)
+		done := make(chan error, maxPeerPulls)
+		for range maxPeerPulls {
+			go func() {
+				_, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{1})
+				done <- err
+			}()
 		}
-	}
+		for range maxPeerPulls {
+			<-entered
+		}
+		if _, err := client.AskProofs(within(t), server.ID(), 0, 0, []blob.Shard{1}); !IsRefusal(err, CodeBusy) {
+			t.Errorf("one stream too many: %v", err)
+		}
+		close(hold)
+		for range maxPeerPulls {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+	})
 }
 
 // idler asks a peer for one proof, and then for no more without hanging up.
@@ -163,26 +165,28 @@ func idler(t *testing.T, client, server *Host) *session {
 // Identities are free: those who take all places of strangers must not keep members of
 // the committee from asking.
 func TestStrangersDoNotTakeTheMembersPlaces(t *testing.T) {
-	server, member, late := newHost(t, 1, "net"), newHost(t, 2, "net"), newHost(t, 3, "net")
-	server.serve(ProofProtocol, unhurried(evens, func(p peer.ID) bool { return p == member.ID() }).answer)
-	for i := range maxPulls / maxPeerPulls {
-		sybil := newHost(t, 10+i, "net")
-		connect(t, sybil, server)
-		for range maxPeerPulls {
-			idler(t, sybil, server)
+	virtual(t, func(t *testing.T) {
+		server, member, late := newHost(t, 1, "net"), newHost(t, 2, "net"), newHost(t, 3, "net")
+		server.serve(ProofProtocol, unhurried(evens, func(p peer.ID) bool { return p == member.ID() }).answer)
+		for i := range maxPulls / maxPeerPulls {
+			sybil := newHost(t, 10+i, "net")
+			connect(t, sybil, server)
+			for range maxPeerPulls {
+				idler(t, sybil, server)
+			}
 		}
-	}
-	connect(t, late, server)
-	if _, err := late.AskProofs(within(t), server.ID(), 3, 7, []blob.Shard{2}); !IsRefusal(err, CodeBusy) {
-		t.Errorf("a stranger too many: %v", err)
-	}
-	connect(t, member, server)
-	for range maxPeerPulls {
-		idler(t, member, server)
-	}
-	if _, err := member.AskProofs(within(t), server.ID(), 3, 7, []blob.Shard{2}); !IsRefusal(err, CodeBusy) {
-		t.Errorf("a member has more than its own places: %v", err)
-	}
+		connect(t, late, server)
+		if _, err := late.AskProofs(within(t), server.ID(), 3, 7, []blob.Shard{2}); !IsRefusal(err, CodeBusy) {
+			t.Errorf("a stranger too many: %v", err)
+		}
+		connect(t, member, server)
+		for range maxPeerPulls {
+			idler(t, member, server)
+		}
+		if _, err := member.AskProofs(within(t), server.ID(), 3, 7, []blob.Shard{2}); !IsRefusal(err, CodeBusy) {
+			t.Errorf("a member has more than its own places: %v", err)
+		}
+	})
 }
 
 // unhurried waits so long for the next request, and spares a guest only after so long,
@@ -196,31 +200,33 @@ func unhurried(held ProofSource, member func(peer.ID) bool) *pulls {
 
 // Who has a place and asks for nothing, or takes nothing, loses it.
 func TestAPlaceForPullsIsLostInTime(t *testing.T) {
-	for what, bound := range map[string]func(*pulls){
-		"idle": func(p *pulls) { p.idle = 50 * time.Millisecond },
-		"long": func(p *pulls) { p.life = 50 * time.Millisecond },
-	} {
-		server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
-		p := unhurried(evens, nobody)
-		bound(p)
-		server.serve(ProofProtocol, p.answer)
-		connect(t, client, server)
-		s, err := client.open(within(t), server.ID(), nil, ProofProtocol)
-		if err != nil {
-			t.Fatal(err)
+	virtual(t, func(t *testing.T) {
+		for what, bound := range map[string]func(*pulls){
+			"idle": func(p *pulls) { p.idle = 50 * time.Millisecond },
+			"long": func(p *pulls) { p.life = 50 * time.Millisecond },
+		} {
+			server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
+			p := unhurried(evens, nobody)
+			bound(p)
+			server.serve(ProofProtocol, p.answer)
+			connect(t, client, server)
+			s, err := client.open(within(t), server.ID(), nil, ProofProtocol)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = errors.Join(s.send(kindGetProofs, getProofs{Epoch: 3, Round: 7, Shards: []blob.Shard{2}}), s.flush())
+			for err == nil {
+				_, err = s.stream.Read(make([]byte, 4096)) // ends when the server hangs up
+			}
+			s.close(err)
+			if err := errors.Join(server.Close(), client.Close()); err != nil { // waits for the handler
+				t.Error(err)
+			}
+			if p.strangers.taken != 0 {
+				t.Errorf("%s: %d places are taken", what, p.strangers.taken)
+			}
 		}
-		err = errors.Join(s.send(kindGetProofs, getProofs{Epoch: 3, Round: 7, Shards: []blob.Shard{2}}), s.flush())
-		for err == nil {
-			_, err = s.stream.Read(make([]byte, 4096)) // ends when the server hangs up
-		}
-		s.close(err)
-		if err := errors.Join(server.Close(), client.Close()); err != nil { // waits for the handler
-			t.Error(err)
-		}
-		if p.strangers.taken != 0 {
-			t.Errorf("%s: %d places are taken", what, p.strangers.taken)
-		}
-	}
+	})
 }
 
 func FuzzGetProofs(f *testing.F) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"runtime"
 	"sync"
 	"testing"
@@ -20,23 +19,13 @@ import (
 // strange is a stranger with an address of its own: 127.1.i.1.
 func strange(t testing.TB, i int) *Host {
 	t.Helper()
-	h, err := New(Config{Key: key(1000 + i), Listen: []string{fmt.Sprintf("/ip4/127.1.%d.1/tcp/0", i)}, Log: slog.New(slog.DiscardHandler), Hello: Hello{Chain: "net", Version: "x"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
-	return h
+	return open(t, Config{Key: key(1000 + i), Listen: []string{fmt.Sprintf("/ip4/127.1.%d.1/tcp/0", i)}, Hello: Hello{Chain: "net", Version: "x"}})
 }
 
 // wary is a server that counts loopback addresses.
 func wary(t testing.TB) *Host {
 	t.Helper()
-	h, err := New(Config{Key: key(1), Listen: []string{loopback}, CountLoopback: true, Log: slog.New(slog.DiscardHandler), Hello: Hello{Chain: "net", Version: "test"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
-	return h
+	return open(t, Config{Key: key(1), Listen: []string{loopback}, CountLoopback: true, Hello: Hello{Chain: "net", Version: "test"}})
 }
 
 func wariRig(t *testing.T, stripes int64) *rig {
@@ -96,65 +85,69 @@ func TestSilentStrangersDoNotStopReads(t *testing.T) {
 
 // Offers without stripes keep their places for seconds at most.
 func TestSilentOffersDoNotStopUploads(t *testing.T) {
-	r := wariRig(t, 2)
-	taken := 0
-	for i := range maxUploads {
-		who := strange(t, i)
-		for range maxPeerUploads + 1 {
-			l, err := who.Fragments(within(t), r.server.ID(), r.server.Addrs())
-			if err == nil {
-				if _, err = l.Offer(r.m, []blob.Place{0}); err == nil {
-					taken++
+	virtual(t, func(t *testing.T) {
+		r := wariRig(t, 2)
+		taken := 0
+		for i := range maxUploads {
+			who := strange(t, i)
+			for range maxPeerUploads + 1 {
+				l, err := who.Fragments(within(t), r.server.ID(), r.server.Addrs())
+				if err == nil {
+					if _, err = l.Offer(r.m, []blob.Place{0}); err == nil {
+						taken++
+					}
 				}
 			}
+			if taken >= maxUploads {
+				break
+			}
 		}
-		if taken >= maxUploads {
-			break
+		if taken < maxUploads {
+			t.Fatalf("%d offers were taken: the attack is none", taken)
 		}
-	}
-	if taken < maxUploads {
-		t.Fatalf("%d offers were taken: the attack is none", taken)
-	}
-	began := time.Now()
-	for {
-		_, _, err := r.upload(t)
-		if err == nil {
-			break
+		began := time.Now()
+		for {
+			_, _, err := r.upload(t)
+			if err == nil {
+				break
+			}
+			if !IsRefusal(err, CodeBusy) || time.Since(began) > 10*time.Second {
+				t.Fatalf("%d silent offers: an honest upload is refused for %s: %v", taken, time.Since(began), err)
+			}
+			time.Sleep(100 * time.Millisecond)
 		}
-		if !IsRefusal(err, CodeBusy) || time.Since(began) > 10*time.Second {
-			t.Fatalf("%d silent offers: an honest upload is refused for %s: %v", taken, time.Since(began), err)
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
+	})
 }
 
 // The end of a stream where a stripe was due is the end of the upload, and no "that is all".
 func TestAnUploadThatHangsUpIsNotComplete(t *testing.T) {
-	r := newRig(t, 3)
-	ended := make(chan error, 1)
-	r.server.ServeFragments(listening{r.keeper, ended})
-	for what, hangUp := range map[string]func(*Link){
-		"closes": func(l *Link) { l.Close(nil) },
-		"resets": func(l *Link) { l.Close(errors.New("gone")) },
-	} {
-		l := r.link(t)
-		out, err := l.Offer(r.m, []blob.Place{0})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := out.Send(0, make(blob.RootList, r.layout.N), nil, r.fragment(0, blob.Row), r.fragment(0, blob.Column)); err != nil {
-			t.Fatal(err)
-		}
-		hangUp(l)
-		select {
-		case err := <-ended:
-			if err == nil || err == io.EOF || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-				t.Errorf("%s: the upload ended with %v", what, err)
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, 3)
+		ended := make(chan error, 1)
+		r.server.ServeFragments(listening{r.keeper, ended})
+		for what, hangUp := range map[string]func(*Link){
+			"closes": func(l *Link) { l.Close(nil) },
+			"resets": func(l *Link) { l.Close(errors.New("gone")) },
+		} {
+			l := r.link(t)
+			out, err := l.Offer(r.m, []blob.Place{0})
+			if err != nil {
+				t.Fatal(err)
 			}
-		case <-time.After(5 * time.Second):
-			t.Errorf("%s: the upload goes on after its client has gone", what)
+			if err := out.Send(0, make(blob.RootList, r.layout.N), nil, r.fragment(0, blob.Row), r.fragment(0, blob.Column)); err != nil {
+				t.Fatal(err)
+			}
+			hangUp(l)
+			select {
+			case err := <-ended:
+				if err == nil || err == io.EOF || errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("%s: the upload ended with %v", what, err)
+				}
+			case <-time.After(5 * time.Second):
+				t.Errorf("%s: the upload goes on after its client has gone", what)
+			}
 		}
-	}
+	})
 }
 
 // listening says how Next ended.
@@ -174,22 +167,24 @@ func (l listening) Receive(_ context.Context, _ peer.ID, in *Upload) (Confirmati
 
 // Whoever hangs up while the node waits to see its payment is waited for no longer.
 func TestWaitingForAPaymentEndsWithTheClient(t *testing.T) {
-	r := newRig(t, 1)
-	ended := make(chan struct{})
-	r.server.ServeFragments(unpaid{r.keeper, ended})
-	l := r.link(t)
-	out, err := l.Offer(r.m, []blob.Place{0})
-	if err != nil {
-		t.Fatal(err)
-	}
-	go out.Finish()
-	time.Sleep(100 * time.Millisecond) // it waits by now
-	l.Interrupt()
-	select {
-	case <-ended:
-	case <-time.After(5 * time.Second):
-		t.Error("the node waits for a client that has gone")
-	}
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, 1)
+		ended := make(chan struct{})
+		r.server.ServeFragments(unpaid{r.keeper, ended})
+		l := r.link(t)
+		out, err := l.Offer(r.m, []blob.Place{0})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go out.Finish()
+		time.Sleep(100 * time.Millisecond) // it waits by now
+		l.Interrupt()
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			t.Error("the node waits for a client that has gone")
+		}
+	})
 }
 
 type unpaid struct {
@@ -296,108 +291,111 @@ func (halted) Answer(ctx context.Context, _ peer.ID, ask Ask, _ []byte) ([]byte,
 
 // Transactions that wait for ever are bounded in bytes, and others find room.
 func TestWaitingTransactionsOfStrangersStopNobody(t *testing.T) {
-	testlevel.Middle(t, "takes seconds of processor time")
-	server := wary(t)
-	server.ServeLedger(halted{})
-	var all sync.WaitGroup
-	ctx, cancel := context.WithCancel(within(t))
-	defer all.Wait()
-	defer cancel()
-	for i := range 12 {
-		who := strange(t, i)
-		if err := who.Connect(ctx, server.ID(), server.Addrs()); err != nil {
+	virtual(t, func(t *testing.T) {
+		server := wary(t)
+		server.ServeLedger(halted{})
+		var all sync.WaitGroup
+		ctx, cancel := context.WithCancel(within(t))
+		defer all.Wait()
+		defer cancel()
+		for i := range 12 {
+			who := strange(t, i)
+			if err := who.Connect(ctx, server.ID(), server.Addrs()); err != nil {
+				t.Fatal(err)
+			}
+			for range 40 {
+				all.Go(func() { who.AskLedger(ctx, server.ID(), AskSubmit, make([]byte, 200<<10)) })
+			}
+		}
+		time.Sleep(3 * time.Second)
+		s := server.admission.submits
+		s.mu.Lock()
+		waiting, bytes := s.has, s.held
+		s.mu.Unlock()
+		if bytes > maxSubmitBytes || waiting == 0 {
+			t.Errorf("%d transactions wait, with %d bytes", waiting, bytes)
+		}
+		client := newHost(t, 500, "net")
+		if err := client.Connect(ctx, server.ID(), server.Addrs()); err != nil {
 			t.Fatal(err)
 		}
-		for range 40 {
-			all.Go(func() { who.AskLedger(ctx, server.ID(), AskSubmit, make([]byte, 200<<10)) })
+		if _, err := client.AskLedger(ctx, server.ID(), AskStatus, nil); err != nil {
+			t.Errorf("a question: %v", err)
 		}
-	}
-	time.Sleep(3 * time.Second)
-	s := server.admission.submits
-	s.mu.Lock()
-	waiting, bytes := s.has, s.held
-	s.mu.Unlock()
-	if bytes > maxSubmitBytes || waiting == 0 {
-		t.Errorf("%d transactions wait, with %d bytes", waiting, bytes)
-	}
-	client := newHost(t, 500, "net")
-	if err := client.Connect(ctx, server.ID(), server.Addrs()); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := client.AskLedger(ctx, server.ID(), AskStatus, nil); err != nil {
-		t.Errorf("a question: %v", err)
-	}
-	sent := make(chan error, 1)
-	all.Go(func() {
-		_, err := client.AskLedger(ctx, server.ID(), AskSubmit, make([]byte, 300))
-		sent <- err
+		sent := make(chan error, 1)
+		all.Go(func() {
+			_, err := client.AskLedger(ctx, server.ID(), AskSubmit, make([]byte, 300))
+			sent <- err
+		})
+		select {
+		case err := <-sent:
+			t.Errorf("an honest transaction does not wait: %v", err)
+		case <-time.After(time.Second):
+		}
 	})
-	select {
-	case err := <-sent:
-		t.Errorf("an honest transaction does not wait: %v", err)
-	case <-time.After(time.Second):
-	}
 }
 
 // Connections that just stay make room for a newcomer.
 func TestConnectionsThatStayShutNobodyOut(t *testing.T) {
-	testlevel.Middle(t, "takes seconds of processor time")
-	r := wariRig(t, 1)
-	if _, _, err := r.upload(t); err != nil {
-		t.Fatal(err)
-	}
-	r.server.admission.conns.places.most = 20 // as if it had been 512, and 500 more strangers
-	for i := range 60 {
-		who := strange(t, i)
-		if err := who.Connect(within(t), r.server.ID(), r.server.Addrs()); err != nil && i < 10 {
+	virtual(t, func(t *testing.T) {
+		r := wariRig(t, 1)
+		if _, _, err := r.upload(t); err != nil {
 			t.Fatal(err)
 		}
-	}
-	time.Sleep(connPatience + 500*time.Millisecond)
-	for i := range 5 {
-		r.client = newHost(t, 600+i, "net")
-		if err := r.read(t); err != nil {
-			t.Errorf("60 connections that stay: a reader is told: %v", err)
+		r.server.admission.conns.places.most = 20 // as if it had been 512, and 500 more strangers
+		for i := range 60 {
+			who := strange(t, i)
+			if err := who.Connect(within(t), r.server.ID(), r.server.Addrs()); err != nil && i < 10 {
+				t.Fatal(err)
+			}
 		}
-	}
+		time.Sleep(connPatience + 500*time.Millisecond)
+		for i := range 5 {
+			r.client = newHost(t, 600+i, "net")
+			if err := r.read(t); err != nil {
+				t.Errorf("60 connections that stay: a reader is told: %v", err)
+			}
+		}
+	})
 }
 
 // Streams that say nothing at all lose their places in time, in every protocol.
 func TestFirstBytesAreDueWithinSeconds(t *testing.T) {
-	testlevel.Middle(t, "waits for the limit")
-	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
-	server.ServeFragments(&shelf{held: map[blob.Position][]byte{}})
-	server.ServeLedger(gigantic{})
-	server.ServeDialback()
-	connect(t, client, server)
-	began := time.Now()
-	for _, id := range allProtocols {
-		if id == ProofProtocol {
-			continue // has its own limit
-		}
-		s, err := client.libp2p.NewStream(within(t), server.ID(), id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := s.Write([]byte{1}); err != nil {
-			t.Fatal(err)
-		}
-		defer s.Reset()
-		until(t, "the stream of "+string(id)+" is there", func() bool { return standing(server.admission.of(id)) > 0 })
-	}
-	for _, id := range allProtocols {
-		for {
-			n := standing(server.admission.of(id))
-			if n == 0 {
-				break
+	virtual(t, func(t *testing.T) {
+		server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
+		server.ServeFragments(&shelf{held: map[blob.Position][]byte{}})
+		server.ServeLedger(gigantic{})
+		server.ServeDialback()
+		connect(t, client, server)
+		began := time.Now()
+		for _, id := range allProtocols {
+			if id == ProofProtocol {
+				continue // has its own limit
 			}
-			if time.Since(began) > 3*firstLimit {
-				t.Errorf("%s: %d silent streams stand after %s", id, n, time.Since(began))
-				break
+			s, err := client.libp2p.NewStream(within(t), server.ID(), id)
+			if err != nil {
+				t.Fatal(err)
 			}
-			time.Sleep(50 * time.Millisecond)
+			if _, err := s.Write([]byte{1}); err != nil {
+				t.Fatal(err)
+			}
+			defer s.Reset()
+			until(t, "the stream of "+string(id)+" is there", func() bool { return standing(server.admission.of(id)) > 0 })
 		}
-	}
+		for _, id := range allProtocols {
+			for {
+				n := standing(server.admission.of(id))
+				if n == 0 {
+					break
+				}
+				if time.Since(began) > 3*firstLimit {
+					t.Errorf("%s: %d silent streams stand after %s", id, n, time.Since(began))
+					break
+				}
+				time.Sleep(50 * time.Millisecond)
+			}
+		}
+	})
 }
 
 func standing(p *places) int {

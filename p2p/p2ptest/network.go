@@ -47,7 +47,8 @@ func NewNetwork(t testing.TB, latency time.Duration, loss float64) *Network {
 	return &Network{latency: latency, loss: loss, ports: 40_000, sockets: map[netip.AddrPort]*socket{}, chance: rand.New(rand.NewPCG(1, 2))}
 }
 
-// Place is where one host is: an IP address of its own, which counts as loopback.
+// Place is where one host is: an IP address of its own, in a network of addresses of its
+// own (24 bits), which counts as loopback.
 type Place struct {
 	Wire   *wire.Wire // for p2p.Config
 	Listen string     // a multiaddr of this place, for p2p.Config, and for others to dial
@@ -58,7 +59,7 @@ type Place struct {
 func (n *Network) Place() Place {
 	n.mu.Lock()
 	n.places++
-	ip := netip.AddrFrom4([4]byte{127, 77, byte(n.places >> 8), byte(n.places)})
+	ip := netip.AddrFrom4([4]byte{127, 64 + byte(n.places>>8), byte(n.places), 1})
 	n.mu.Unlock()
 	open := func(_ string, want *net.UDPAddr) (net.PacketConn, error) { return n.open(ip, uint16(want.Port)) }
 	source := func() (quicreuse.SourceIPSelector, error) { return from(ip), nil }
