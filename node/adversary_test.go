@@ -6,6 +6,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -89,53 +90,55 @@ func flip(b []byte) []byte {
 
 // Whatever one holder says, a reader gets the blob, and blames that one and nobody else.
 func TestALyingHolderIsBlamedAndReadAround(t *testing.T) {
-	n := startNetwork(t, 4, 4)
-	ctx := within(t)
-	data, other := random(300_000, 1), random(300_000, 2)
-	stored := n.store(ctx, n.client(), data)
-	foreign := n.store(ctx, n.client(), other)
-	const bad = 0
-	swap := func(at blob.Position) (d, w []byte, err error) {
-		k := keeper{n.nodes[bad].node}
-		at.Blob = foreign.ID
-		for p := range blob.Place(4) { // whatever it holds of the other blob
-			at.Place = p
-			if d, w, err = k.Fragment(context.Background(), at); err == nil {
-				return d, w, nil
+	synctest.Test(t, func(t *testing.T) {
+		n := startNetwork(t, 4, 4)
+		ctx := within(t)
+		data, other := random(300_000, 1), random(300_000, 2)
+		stored := n.store(ctx, n.client(), data)
+		foreign := n.store(ctx, n.client(), other)
+		const bad = 0
+		swap := func(at blob.Position) (d, w []byte, err error) {
+			k := keeper{n.nodes[bad].node}
+			at.Blob = foreign.ID
+			for p := range blob.Place(4) { // whatever it holds of the other blob
+				at.Place = p
+				if d, w, err = k.Fragment(context.Background(), at); err == nil {
+					return d, w, nil
+				}
+			}
+			return nil, nil, err
+		}
+		for name, lie := range map[string]*liar{
+			"a flipped bit": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) { return flip(d), w, nil }},
+			"a witness bent": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) {
+				return d, flip(w), nil
+			}},
+			"a witness cut": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) { return d, w[:len(w)/2], nil }},
+			"a wrong parity root": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) {
+				x, err := blob.DecodeWitness(w)
+				if err != nil {
+					return nil, nil, err
+				}
+				x.Parity.Row[3] ^= 1
+				return d, x.Encode(), nil
+			}},
+			"short by a byte":         {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) { return d[:len(d)-1], w, nil }},
+			"nothing":                 {fragment: func(_ blob.Position, _, w []byte) ([]byte, []byte, error) { return nil, w, nil }},
+			"too long":                {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) { return append(d, d...), w, nil }},
+			"another blob's fragment": {fragment: func(at blob.Position, _, _ []byte) ([]byte, []byte, error) { return swap(at) }},
+			"another axis": {fragment: func(at blob.Position, _, _ []byte) ([]byte, []byte, error) {
+				at.Axis = at.Axis.Cross()
+				return keeper{n.nodes[bad].node}.Fragment(context.Background(), at)
+			}},
+		} {
+			l := n.turn(bad, lie)
+			c := n.client()
+			n.readAll(ctx, c, stored.ID, data, l)
+			if got := n.blamed(c); len(got) != 1 || got[0] != bad {
+				t.Errorf("%s: node 0 lied, %v are blamed", name, got)
 			}
 		}
-		return nil, nil, err
-	}
-	for name, lie := range map[string]*liar{
-		"a flipped bit": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) { return flip(d), w, nil }},
-		"a witness bent": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) {
-			return d, flip(w), nil
-		}},
-		"a witness cut": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) { return d, w[:len(w)/2], nil }},
-		"a wrong parity root": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) {
-			x, err := blob.DecodeWitness(w)
-			if err != nil {
-				return nil, nil, err
-			}
-			x.Parity.Row[3] ^= 1
-			return d, x.Encode(), nil
-		}},
-		"short by a byte":         {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) { return d[:len(d)-1], w, nil }},
-		"nothing":                 {fragment: func(_ blob.Position, _, w []byte) ([]byte, []byte, error) { return nil, w, nil }},
-		"too long":                {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) { return append(d, d...), w, nil }},
-		"another blob's fragment": {fragment: func(at blob.Position, _, _ []byte) ([]byte, []byte, error) { return swap(at) }},
-		"another axis": {fragment: func(at blob.Position, _, _ []byte) ([]byte, []byte, error) {
-			at.Axis = at.Axis.Cross()
-			return keeper{n.nodes[bad].node}.Fragment(context.Background(), at)
-		}},
-	} {
-		l := n.turn(bad, lie)
-		c := n.client()
-		n.readAll(ctx, c, stored.ID, data, l)
-		if got := n.blamed(c); len(got) != 1 || got[0] != bad {
-			t.Errorf("%s: node 0 lied, %v are blamed", name, got)
-		}
-	}
+	})
 }
 
 // readAll reads until the liar was asked: which rows are read first depends on the ID.
@@ -212,24 +215,26 @@ func TestALyingHolderDoesNotStopRepairAndIsFound(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := startNetwork(t, 7, 7)
-			ctx := within(t)
-			data := random(700_000, 3)
-			stored := n.store(ctx, n.client(), data)
-			const bad, healing = 1, 4
-			l := n.turn(bad, lie())
-			n.wipe(healing)
-			n.start(healing)
-			n.healed(ctx, healing)
-			if l.asked.Load() == 0 {
-				t.Fatal("the liar was never asked: keys and content decide its place")
-			}
-			for i := range n.nodes {
-				if got := n.nodes[healing].host.Avoided(n.peer(i)); got != (i == bad) {
-					t.Errorf("node %d avoided: %v", i, got)
+			synctest.Test(t, func(t *testing.T) {
+				n := startNetwork(t, 7, 7)
+				ctx := within(t)
+				data := random(700_000, 3)
+				stored := n.store(ctx, n.client(), data)
+				const bad, healing = 1, 4
+				l := n.turn(bad, lie())
+				n.wipe(healing)
+				n.start(healing)
+				n.healed(ctx, healing)
+				if l.asked.Load() == 0 {
+					t.Fatal("the liar was never asked: keys and content decide its place")
 				}
-			}
-			n.possesses(healing, stored.ID)
+				for i := range n.nodes {
+					if got := n.nodes[healing].host.Avoided(n.peer(i)); got != (i == bad) {
+						t.Errorf("node %d avoided: %v", i, got)
+					}
+				}
+				n.possesses(healing, stored.ID)
+			})
 		})
 	}
 }
@@ -283,45 +288,47 @@ func (n *network) possesses(i int, id blob.ID) {
 
 // Silence, a trickle and a hangup cost a read a moment, not a timeout, and only once.
 func TestASilentOrSlowHolderIsReadAround(t *testing.T) {
-	n := startNetwork(t, 4, 4)
-	ctx := within(t)
-	data := random(2_000_000, 4)
-	stored := n.store(ctx, n.client(), data)
-	block := make(chan struct{})
-	t.Cleanup(func() { close(block) })
-	for name, lie := range map[string]*liar{
-		"silent": {fragment: func(blob.Position, []byte, []byte) ([]byte, []byte, error) {
-			<-block
-			return nil, nil, store.ErrMissing
-		}},
-		"slow": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) {
-			select {
-			case <-block:
-			case <-time.After(200 * time.Millisecond): // always within the hedge
+	synctest.Test(t, func(t *testing.T) {
+		n := startNetwork(t, 4, 4)
+		ctx := within(t)
+		data := random(2_000_000, 4)
+		stored := n.store(ctx, n.client(), data)
+		block := make(chan struct{})
+		t.Cleanup(func() { close(block) })
+		for name, lie := range map[string]*liar{
+			"silent": {fragment: func(blob.Position, []byte, []byte) ([]byte, []byte, error) {
+				<-block
+				return nil, nil, store.ErrMissing
+			}},
+			"slow": {fragment: func(_ blob.Position, d, w []byte) ([]byte, []byte, error) {
+				select {
+				case <-block:
+				case <-time.After(200 * time.Millisecond): // always within the hedge
+				}
+				return d, w, nil
+			}},
+			"hangs up": {fragment: func(blob.Position, []byte, []byte) ([]byte, []byte, error) {
+				return nil, nil, errors.New("disk on fire")
+			}},
+		} {
+			for _, bad := range []int{0, 1, 2, 3} {
+				l := n.turn(bad, &liar{fragment: lie.fragment})
+				c := n.client()
+				n.read(ctx, c, stored.ID, data)
+				if asked := l.asked.Load(); name == "slow" && asked > 15 {
+					t.Errorf("waited for %d of 21 stripes of a holder that is slow on purpose", asked)
+				}
+				if got := n.blamed(c); len(got) != 0 {
+					t.Errorf("%s: %v are blamed for what is no lie", name, got)
+				}
+				// The next read asks the others first.
+				l.begun.Store(0) // it may still be busy with what nobody waits for any more
+				n.read(ctx, c, stored.ID, data)
+				if asked := l.begun.Load(); asked > 0 {
+					t.Errorf("%s: node %d is asked first again", name, bad)
+				}
+				n.nodes[bad].host.ServeFragments(keeper{n.nodes[bad].node})
 			}
-			return d, w, nil
-		}},
-		"hangs up": {fragment: func(blob.Position, []byte, []byte) ([]byte, []byte, error) {
-			return nil, nil, errors.New("disk on fire")
-		}},
-	} {
-		for _, bad := range []int{0, 1, 2, 3} {
-			l := n.turn(bad, &liar{fragment: lie.fragment})
-			c := n.client()
-			n.read(ctx, c, stored.ID, data)
-			if asked := l.asked.Load(); name == "slow" && asked > 15 {
-				t.Errorf("waited for %d of 21 stripes of a holder that is slow on purpose", asked)
-			}
-			if got := n.blamed(c); len(got) != 0 {
-				t.Errorf("%s: %v are blamed for what is no lie", name, got)
-			}
-			// The next read asks the others first.
-			l.begun.Store(0) // it may still be busy with what nobody waits for any more
-			n.read(ctx, c, stored.ID, data)
-			if asked := l.begun.Load(); asked > 0 {
-				t.Errorf("%s: node %d is asked first again", name, bad)
-			}
-			n.nodes[bad].host.ServeFragments(keeper{n.nodes[bad].node})
 		}
-	}
+	})
 }

@@ -8,13 +8,11 @@ import (
 	"io"
 	"log/slog"
 	"math/rand"
-	"net"
 	"os"
 	"path/filepath"
-	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
@@ -22,15 +20,18 @@ import (
 	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/p2p/p2ptest"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/store"
 	"github.com/walrus-network/walrus/token"
 )
 
-// network is real nodes over real TCP that share one ledger of one machine.
+// network is real nodes on a network in memory that share one ledger of one machine. It
+// is started in a bubble, in which waiting costs nothing.
 type network struct {
 	t       *testing.T
+	air     *p2ptest.Network
 	genesis ledger.Genesis
 	ledger  local
 	wallet  token.Key
@@ -51,7 +52,7 @@ func (l local) Hold(context.Context) (ledger.View, func(), error) { return l.Mac
 type running struct {
 	secret token.Secret
 	dir    string
-	listen string
+	place  p2ptest.Place
 	host   *p2p.Host
 	store  *store.Store
 	node   *Node
@@ -67,34 +68,12 @@ func quiet() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// ports is those that freeListen gave: no two nodes of a run get the same.
-var ports sync.Map
-
-// freeListen is an address whose port nobody uses and the system does not hand out to
-// outgoing connections: a node that is stopped finds it again.
-func freeListen(t testing.TB) string {
-	t.Helper()
-	for range 1000 {
-		port := strconv.Itoa(4_000 + rand.Intn(6_000))
-		if _, given := ports.LoadOrStore(port, true); given {
-			continue
-		}
-		l, err := net.Listen("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			l.Close()
-			return "/ip4/127.0.0.1/tcp/" + port
-		}
-	}
-	t.Fatal("no free port")
-	return ""
-}
-
 // payout is where a node's earnings go: not to the wallet that operates them all.
 func payout(secret token.Secret) token.Address { return token.KeyFromSeed(secret).Address() }
 
 func startNetwork(t *testing.T, nodes, shards int) *network {
 	t.Helper()
-	n := &network{t: t, wallet: token.KeyFromSeed([32]byte{42})}
+	n := &network{t: t, air: p2ptest.NewNetwork(t, time.Millisecond, 0), wallet: token.KeyFromSeed([32]byte{42})}
 	n.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
 		Accounts: []ledger.GenesisAccount{{Address: n.wallet.Address(), Amount: 1_000_000 * token.WAL}}}
 	n.genesis.Params.Shards = shards
@@ -102,13 +81,13 @@ func startNetwork(t *testing.T, nodes, shards int) *network {
 	for i := range nodes {
 		secret := token.Secret{byte(i + 1), 77}
 		id := staking.NodeID(secret.Key().Public())
-		bls, listen := secret.BLSKey(), freeListen(t)
+		bls, place := secret.BLSKey(), n.air.Place()
 		n.genesis.Nodes = append(n.genesis.Nodes, ledger.GenesisNode{
 			ID: id, Operator: n.wallet.Address(), Payout: payout(secret), BLS: bls.Public(),
 			BLSProof:  bls.ProvePossession(ledger.BLSProofMessage("test", id, bls.Public())),
-			Addresses: []string{listen + "/p2p/" + id.String()}, Name: fmt.Sprintf("node-%d", i), CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
+			Addresses: []string{place.Listen + "/p2p/" + id.String()}, Name: fmt.Sprintf("node-%d", i), CapacityKiB: 1 << 30, Bond: 100_000 * token.WAL,
 		})
-		n.nodes = append(n.nodes, &running{secret: secret, dir: t.TempDir(), listen: listen})
+		n.nodes = append(n.nodes, &running{secret: secret, dir: t.TempDir(), place: place})
 	}
 	l, err := ledger.NewLocal(n.genesis, state.NewMemory(), func() int64 { return time.Now().UnixMilli() })
 	if err != nil {
@@ -143,7 +122,7 @@ func (n *network) start(i int) {
 	if i > 0 {
 		bootstrap = n.genesis.Nodes[0].Addresses
 	}
-	r.host, err = p2p.New(p2p.Config{Key: r.secret.Key().Ed25519(), Listen: []string{r.listen}, Bootstrap: bootstrap,
+	r.host, err = p2p.New(p2p.Config{Key: r.secret.Key().Ed25519(), Listen: []string{r.place.Listen}, Bootstrap: bootstrap, Wire: r.place.Wire,
 		Hello: p2p.Hello{Chain: string(n.ledger.ChainID()), Version: "test"}, Log: quiet()})
 	if err != nil {
 		n.t.Fatal(err)
@@ -186,7 +165,7 @@ func (n *network) wipe(i int) {
 func (n *network) client() *client.Client {
 	n.t.Helper()
 	key := token.KeyFromSeed([32]byte{byte(rand.Int()), byte(rand.Int()), byte(rand.Int()), 1})
-	host, err := p2p.New(p2p.Config{Key: key.Ed25519(), Bootstrap: n.genesis.Nodes[0].Addresses,
+	host, err := p2p.New(p2p.Config{Key: key.Ed25519(), Bootstrap: n.genesis.Nodes[0].Addresses, Wire: n.air.Place().Wire,
 		Hello: p2p.Hello{Chain: string(n.ledger.ChainID()), Version: "test"}, Log: quiet()})
 	if err != nil {
 		n.t.Fatal(err)
@@ -239,47 +218,51 @@ func (n *network) store(ctx context.Context, c *client.Client, data memory) clie
 }
 
 func TestABlobSurvivesFStoppedNodes(t *testing.T) {
-	n := startNetwork(t, 4, 4)
-	ctx := within(t)
-	c := n.client()
-	for _, size := range []int{0, 1, 10_007, 300_000} {
-		data := random(size, int64(size))
-		stored := n.store(ctx, c, data)
-		n.read(ctx, c, stored.ID, data)
-		n.stop(size % 4)
-		n.read(ctx, n.client(), stored.ID, data)
-		degraded := random(size+3, 9)
-		n.read(ctx, c, n.store(ctx, c, degraded).ID, degraded)
-		n.start(size % 4)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		n := startNetwork(t, 4, 4)
+		ctx := within(t)
+		c := n.client()
+		for _, size := range []int{0, 1, 10_007, 300_000} {
+			data := random(size, int64(size))
+			stored := n.store(ctx, c, data)
+			n.read(ctx, c, stored.ID, data)
+			n.stop(size % 4)
+			n.read(ctx, n.client(), stored.ID, data)
+			degraded := random(size+3, 9)
+			n.read(ctx, c, n.store(ctx, c, degraded).ID, degraded)
+			n.start(size % 4)
+		}
+	})
 }
 
 func TestWipedNodeHealsItself(t *testing.T) {
-	n := startNetwork(t, 7, 28)
-	ctx := within(t)
-	c := n.client()
-	data := random(8<<20, 1)
-	stored := n.store(ctx, c, data)
-	held := n.nodes[3].store.Usage().Bytes
-	n.stop(3)
-	if err := os.RemoveAll(filepath.Join(n.nodes[3].dir, "fragments")); err != nil {
-		t.Fatal(err)
-	}
-	n.start(3)
-	n.healed(ctx, 3)
-	if got := n.nodes[3].store.Usage().Bytes; got != held {
-		t.Errorf("holds %d bytes, held %d before", got, held)
-	}
-	r := n.nodes[3].node.progress.get()
-	t.Logf("healed %d bytes, moved %d (%.3f)", r.HealedBytes, r.MovedBytes, float64(r.MovedBytes)/float64(r.HealedBytes))
-	if r.MovedBytes > r.HealedBytes*108/100 {
-		t.Errorf("moved %d bytes to heal %d", r.MovedBytes, r.HealedBytes)
-	}
-	// What was rebuilt serves: read with only the healed node and two others.
-	for _, i := range []int{0, 1, 2, 4} {
-		n.stop(i)
-	}
-	n.read(ctx, n.client(), stored.ID, data)
+	synctest.Test(t, func(t *testing.T) {
+		n := startNetwork(t, 7, 28)
+		ctx := within(t)
+		c := n.client()
+		data := random(8<<20, 1)
+		stored := n.store(ctx, c, data)
+		held := n.nodes[3].store.Usage().Bytes
+		n.stop(3)
+		if err := os.RemoveAll(filepath.Join(n.nodes[3].dir, "fragments")); err != nil {
+			t.Fatal(err)
+		}
+		n.start(3)
+		n.healed(ctx, 3)
+		if got := n.nodes[3].store.Usage().Bytes; got != held {
+			t.Errorf("holds %d bytes, held %d before", got, held)
+		}
+		r := n.nodes[3].node.progress.get()
+		t.Logf("healed %d bytes, moved %d (%.3f)", r.HealedBytes, r.MovedBytes, float64(r.MovedBytes)/float64(r.HealedBytes))
+		if r.MovedBytes > r.HealedBytes*108/100 {
+			t.Errorf("moved %d bytes to heal %d", r.MovedBytes, r.HealedBytes)
+		}
+		// What was rebuilt serves: read with only the healed node and two others.
+		for _, i := range []int{0, 1, 2, 4} {
+			n.stop(i)
+		}
+		n.read(ctx, n.client(), stored.ID, data)
+	})
 }
 
 // healed waits until a node's recovery loop has looked and found nothing missing.
@@ -298,74 +281,82 @@ func (n *network) healed(ctx context.Context, i int) {
 }
 
 func TestStragglerOfAStoreIsServedByRepair(t *testing.T) {
-	n := startNetwork(t, 7, 28)
-	ctx := within(t)
-	c := n.client()
-	n.stop(2)
-	n.stop(5)
-	data := random(3<<20, 2)
-	stored := n.store(ctx, c, data)
-	n.read(ctx, c, stored.ID, data)
-	n.start(2)
-	n.start(5)
-	n.healed(ctx, 2)
-	n.healed(ctx, 5)
-	for _, i := range []int{0, 1, 3, 4} {
-		n.stop(i)
-	}
-	n.read(ctx, n.client(), stored.ID, data)
+	synctest.Test(t, func(t *testing.T) {
+		n := startNetwork(t, 7, 28)
+		ctx := within(t)
+		c := n.client()
+		n.stop(2)
+		n.stop(5)
+		data := random(3<<20, 2)
+		stored := n.store(ctx, c, data)
+		n.read(ctx, c, stored.ID, data)
+		n.start(2)
+		n.start(5)
+		n.healed(ctx, 2)
+		n.healed(ctx, 5)
+		for _, i := range []int{0, 1, 3, 4} {
+			n.stop(i)
+		}
+		n.read(ctx, n.client(), stored.ID, data)
+	})
 }
 
 func TestStoreFailsFastAndSaysWhy(t *testing.T) {
-	n := startNetwork(t, 4, 4)
-	ctx := within(t)
-	n.stop(1)
-	n.stop(2)
-	_, err := n.client().Store(ctx, n.wallet, random(1000, 3), client.StoreOptions{})
-	if !errors.Is(err, client.ErrQuorum) {
-		t.Fatalf("got %v", err)
-	}
-	v, _ := n.ledger.View(ctx)
-	if a, _ := v.Account(n.wallet.Address()); a.Nonce != 0 {
-		t.Error("paid for a blob that could not be stored")
-	}
+	synctest.Test(t, func(t *testing.T) {
+		n := startNetwork(t, 4, 4)
+		ctx := within(t)
+		n.stop(1)
+		n.stop(2)
+		_, err := n.client().Store(ctx, n.wallet, random(1000, 3), client.StoreOptions{})
+		if !errors.Is(err, client.ErrQuorum) {
+			t.Fatalf("got %v", err)
+		}
+		v, _ := n.ledger.View(ctx)
+		if a, _ := v.Account(n.wallet.Address()); a.Nonce != 0 {
+			t.Error("paid for a blob that could not be stored")
+		}
+	})
 }
 
 func TestSecondStoreSendsAndPaysNothing(t *testing.T) {
-	n := startNetwork(t, 4, 4)
-	ctx := within(t)
-	data := random(500_000, 4)
-	first := n.store(ctx, n.client(), data)
-	second := n.store(ctx, n.client(), data)
-	if !second.Already || second.SentBytes != 0 || second.ID != first.ID {
-		t.Errorf("second store: %+v", second)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		n := startNetwork(t, 4, 4)
+		ctx := within(t)
+		data := random(500_000, 4)
+		first := n.store(ctx, n.client(), data)
+		second := n.store(ctx, n.client(), data)
+		if !second.Already || second.SentBytes != 0 || second.ID != first.ID {
+			t.Errorf("second store: %+v", second)
+		}
+	})
 }
 
 func TestRangeReadsAreExactAndSmall(t *testing.T) {
-	n := startNetwork(t, 4, 4)
-	ctx := within(t)
-	c := n.client()
-	data := random(400_000, 5) // several stripes of 98,304 bytes
-	stored := n.store(ctx, c, data)
-	_, commitment, d, err := c.Find(ctx, stored.ID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range [][2]int64{{0, 1}, {399_999, 1}, {100, 40_000}, {90_000, 20_000}, {0, 400_000}, {98_303, 2}, {5, 0}, {200_000, 150_000}} {
-		var got bytes.Buffer
-		before := c.Received()
-		if err := c.ReadRange(ctx, d, commitment, r[0], r[1], &got); err != nil {
-			t.Fatal(r, err)
+	synctest.Test(t, func(t *testing.T) {
+		n := startNetwork(t, 4, 4)
+		ctx := within(t)
+		c := n.client()
+		data := random(400_000, 5) // several stripes of 98,304 bytes
+		stored := n.store(ctx, c, data)
+		_, commitment, d, err := c.Find(ctx, stored.ID)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if !bytes.Equal(got.Bytes(), data[r[0]:r[0]+r[1]]) {
-			t.Fatalf("range %v reads wrong", r)
+		for _, r := range [][2]int64{{0, 1}, {399_999, 1}, {100, 40_000}, {90_000, 20_000}, {0, 400_000}, {98_303, 2}, {5, 0}, {200_000, 150_000}} {
+			var got bytes.Buffer
+			before := c.Received()
+			if err := c.ReadRange(ctx, d, commitment, r[0], r[1], &got); err != nil {
+				t.Fatal(r, err)
+			}
+			if !bytes.Equal(got.Bytes(), data[r[0]:r[0]+r[1]]) {
+				t.Fatalf("range %v reads wrong", r)
+			}
+			if moved := c.Received() - before; r[1] == 1 && moved > 20_000 {
+				t.Errorf("one byte moved %d", moved)
+			}
 		}
-		if moved := c.Received() - before; r[1] == 1 && moved > 20_000 {
-			t.Errorf("one byte moved %d", moved)
+		if err := c.ReadRange(ctx, d, commitment, 399_999, 2, io.Discard); !errors.Is(err, fetch.ErrRange) {
+			t.Errorf("got %v", err)
 		}
-	}
-	if err := c.ReadRange(ctx, d, commitment, 399_999, 2, io.Discard); !errors.Is(err, fetch.ErrRange) {
-		t.Errorf("got %v", err)
-	}
+	})
 }

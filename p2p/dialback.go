@@ -16,12 +16,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
-	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/p2p/internal/wire"
 )
 
 // DialbackProtocol asks a peer whether it reaches the asker at addresses that the asker
@@ -92,6 +91,7 @@ type Dialback struct {
 type dialbacks struct {
 	now   func() time.Time
 	slots *slots
+	wire  *wire.Wire // of the host that answers
 
 	mu     sync.Mutex        // guards recent
 	recent []dialbackRequest // the oldest first, at most maxDialbackSpan
@@ -104,7 +104,7 @@ type dialbackRequest struct {
 
 // ServeDialback answers the dial-back protocol.
 func (h *Host) ServeDialback() {
-	h.serveDialback(&dialbacks{now: time.Now, slots: newSlots(maxDialbacks, 1)})
+	h.serveDialback(&dialbacks{now: time.Now, slots: newSlots(maxDialbacks, 1), wire: h.wire})
 }
 
 func (h *Host) serveDialback(d *dialbacks) {
@@ -139,7 +139,7 @@ func (d *dialbacks) answer(ctx context.Context, s *session) error {
 	if !d.admit(from) {
 		return Refuse(CodeBusy, "%d questions a minute, %d from one place: try again in a minute", maxDialbackSpan, maxDialbackOfOne)
 	}
-	out := dialMeAnswer{Seen: dialAll(ctx, s.peer(), from, q.Addresses)}
+	out := dialMeAnswer{Seen: dialAll(ctx, d.wire, s.peer(), from, q.Addresses)}
 	out.TimeMs = d.now().UnixMilli()
 	if err := s.send(kindDialed, out); err != nil {
 		return err
@@ -196,7 +196,7 @@ func readDialMe(what kind, body []byte) (q dialMe, err error) {
 }
 
 // dialAll dials the addresses of a peer that comes from an IP address.
-func dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string) []AddressReport {
+func dialAll(ctx context.Context, w *wire.Wire, p peer.ID, from netip.Addr, addresses []string) []AddressReport {
 	ctx, cancel := context.WithTimeout(ctx, dialbackLimit)
 	defer cancel()
 	out := make([]AddressReport, len(addresses))
@@ -205,7 +205,7 @@ func dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string
 		all.Go(func() {
 			out[i] = AddressReport{Reach: NotDialable, Text: ErrPanic.Error()}
 			_ = Guard(slog.Default(), "dial back", func() error {
-				out[i] = dialOne(ctx, p, from, text)
+				out[i] = dialOne(ctx, w, p, from, text)
 				return nil
 			})
 		})
@@ -214,12 +214,12 @@ func dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string
 	return out
 }
 
-func dialOne(ctx context.Context, p peer.ID, from netip.Addr, text string) AddressReport {
+func dialOne(ctx context.Context, w *wire.Wire, p peer.ID, from netip.Addr, text string) AddressReport {
 	addr, err := dialTarget(p, from, text)
 	if err != nil {
 		return AddressReport{Reach: NotDialable, Text: Clean(err.Error(), maxDialText)}
 	}
-	if err := dialFresh(ctx, p, addr); err != nil {
+	if err := dialFresh(ctx, w, p, addr); err != nil {
 		return AddressReport{Reach: NotReached, Text: Clean(err.Error(), maxDialText)}
 	}
 	return AddressReport{Reach: Reached}
@@ -272,9 +272,9 @@ func ipOf(m ma.Multiaddr) (netip.Addr, error) {
 
 // dialFresh makes a connection from a process of no name, and ends it: so it is
 // no connection that stands already, and the handshake shows whose key answers.
-func dialFresh(ctx context.Context, p peer.ID, addr ma.Multiaddr) error {
-	h, err := libp2p.New(libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.DisableIdentifyAddressDiscovery(), libp2p.ResourceManager(&network.NullResourceManager{}),
-		libp2p.Security(tls.ID, tls.New), libp2p.Security(noise.ID, noise.New), libp2p.Transport(tcp.NewTCPTransport), libp2p.Transport(quic.NewTransport))
+func dialFresh(ctx context.Context, w *wire.Wire, p peer.ID, addr ma.Multiaddr) error {
+	h, err := libp2p.New(append(transports(w), libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.DisableIdentifyAddressDiscovery(), libp2p.ResourceManager(&network.NullResourceManager{}),
+		libp2p.Security(tls.ID, tls.New), libp2p.Security(noise.ID, noise.New))...)
 	if err != nil {
 		return err
 	}

@@ -64,6 +64,7 @@ type Host struct {
 	lines     lines
 	admission *admission
 	only      *dialFilter
+	wire      *wire.Wire // nil: the machine's sockets
 
 	handlers sync.WaitGroup // stream handlers that run
 	closing  context.Context
@@ -115,7 +116,7 @@ func New(c Config) (*Host, error) {
 	} else {
 		options = append(options, libp2p.DisableRelay())
 	}
-	h := &Host{admission: newDoors(c.CountLoopback), only: proven, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
+	h := &Host{admission: newDoors(c.CountLoopback), only: proven, wire: c.Wire, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
 		greeted: greetings{peers: map[peer.ID]Hello{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
 	h.closing, h.close = context.WithCancel(context.Background())
 	if h.libp2p, err = libp2p.New(options...); err != nil {

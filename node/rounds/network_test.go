@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/p2p/p2ptest"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -28,10 +29,12 @@ func TestMain(m *testing.M) {
 	)
 }
 
-// network is participants over real TCP that share one ledger, which keeps no blob: a
-// round asks each shard no question, and its proof holds.
+// network is participants on a network in memory that share one ledger, which keeps no
+// blob: a round asks each shard no question, and its proof holds. It is started in a
+// bubble, in which waiting costs nothing.
 type network struct {
 	t       *testing.T
+	air     *p2ptest.Network
 	genesis ledger.Genesis
 	ledger  local
 	wallet  token.Key
@@ -76,7 +79,7 @@ func payout(secret token.Secret) token.Address { return token.KeyFromSeed(secret
 // startNetwork starts 4 nodes and their ledger, with numbers changed by change.
 func startNetwork(t *testing.T, shards int, change func(*ledger.Params)) *network {
 	t.Helper()
-	n := &network{t: t, wallet: token.KeyFromSeed([32]byte{42})}
+	n := &network{t: t, air: p2ptest.NewNetwork(t, time.Millisecond, 0), wallet: token.KeyFromSeed([32]byte{42})}
 	n.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
 		Accounts: []ledger.GenesisAccount{{Address: n.wallet.Address(), Amount: 1_000_000 * token.WAL}}}
 	n.genesis.Params.Shards = shards
@@ -115,9 +118,13 @@ func (n *network) clock() func() int64 {
 }
 
 // host opens a host and connects it to the nodes that run.
-func (n *network) host(key token.Key, listen ...string) *p2p.Host {
+func (n *network) host(key token.Key, listens bool) *p2p.Host {
 	n.t.Helper()
-	h, err := p2p.New(p2p.Config{Key: key.Ed25519(), Listen: listen, Hello: p2p.Hello{Chain: string(n.ledger.ChainID()), Version: "test"}, Log: quiet()})
+	at, listen := n.air.Place(), []string(nil)
+	if listens {
+		listen = []string{at.Listen}
+	}
+	h, err := p2p.New(p2p.Config{Key: key.Ed25519(), Listen: listen, Wire: at.Wire, Hello: p2p.Hello{Chain: string(n.ledger.ChainID()), Version: "test"}, Log: quiet()})
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -135,7 +142,7 @@ func (n *network) host(key token.Key, listen ...string) *p2p.Host {
 // stranger is a host that is no node's.
 func (n *network) stranger(seed byte) *p2p.Host {
 	n.t.Helper()
-	h := n.host(token.KeyFromSeed([32]byte{seed, 99}))
+	h := n.host(token.KeyFromSeed([32]byte{seed, 99}), false)
 	n.t.Cleanup(func() { h.Close() })
 	return h
 }
@@ -148,7 +155,7 @@ func (n *network) config(i int, h *p2p.Host, l Ledger) Config {
 func (n *network) start(i int) {
 	n.t.Helper()
 	r := n.nodes[i]
-	r.host = n.host(r.secret.Key(), "/ip4/127.0.0.1/tcp/0")
+	r.host = n.host(r.secret.Key(), true)
 	r.part = New(n.config(i, r.host, n.ledger))
 	r.part.Behave(r.conduct)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -197,7 +204,7 @@ func (n *network) until(missing string, what func() int) {
 		if what() < 0 {
 			return
 		}
-		time.Sleep(20 * time.Millisecond) // real hosts
+		time.Sleep(20 * time.Millisecond) // while the hosts talk
 	}
 	n.t.Fatalf("node %d %s", what(), missing)
 }
