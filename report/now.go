@@ -1,21 +1,29 @@
 package report
 
-import "github.com/walrus-network/walrus/ledger"
+import (
+	"time"
+
+	"github.com/walrus-network/walrus/ledger"
+)
 
 // Now is the ledger at one height, with the records that most figures need.
 type Now struct {
 	View   ledger.View
 	Head   ledger.Head
-	Params ledger.Params // in force at that height
+	Rules  ledger.Rules
+	Params ledger.Params // of Rules: in force at that height
+	At     time.Time     // when the caller looked, by the caller's clock
 }
 
-// Look reads the head and the parameters of a view. The errors are those of the view.
-func Look(v ledger.View) (n Now, err error) {
-	n.View = v
+// Look reads the head and the rules of a view; at is the time by the caller's clock. The
+// errors are those of the view.
+func Look(v ledger.View, at time.Time) (n Now, err error) {
+	n.View, n.At = v, at
 	if n.Head, err = v.Head(); err != nil {
 		return n, err
 	}
-	n.Params, err = v.Params()
+	n.Rules, err = v.Rules()
+	n.Params = n.Rules.Params
 	return n, err
 }
 

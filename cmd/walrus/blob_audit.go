@@ -111,7 +111,7 @@ func (a *app) audit(ctx context.Context, id blob.ID, samples int) error {
 
 // name fills in the nodes, by the names that the ledger has for them.
 func (s *session) name(out *auditShown, got fetch.Audit) error {
-	committee, err := s.view.Committee(s.head.Epoch)
+	committee, err := s.View.Committee(s.Head.Epoch)
 	if err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (s *session) name(out *auditShown, got fetch.Audit) error {
 	for _, m := range committee.Nodes {
 		keys = append(keys, ledger.KeyNode(m.ID))
 	}
-	if err := s.prefetch(keys); err != nil {
+	if err := s.Prefetch(keys...); err != nil {
 		return err
 	}
 	for _, n := range got.Nodes {
@@ -128,7 +128,7 @@ func (s *session) name(out *auditShown, got fetch.Audit) error {
 			if m.ID.String() != n.Peer.String() {
 				continue
 			}
-			record, _, err := s.view.Node(m.ID)
+			record, _, err := s.View.Node(m.ID)
 			if err != nil {
 				return err
 			}

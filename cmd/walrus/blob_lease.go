@@ -17,14 +17,14 @@ import (
 
 // own finds a blob on which the wallet has a lease.
 func (s *session) own(id blob.ID) (registry.Entry, uint64, error) {
-	e, known, err := s.view.Blob(id)
+	e, known, err := s.View.Blob(id)
 	if err != nil {
 		return e, 0, err
 	}
-	if !known || !e.Live(s.head.Epoch) {
+	if !known || !e.Live(s.Head.Epoch) {
 		return e, 0, s.missing(id, known)
 	}
-	end, ok := e.OwnedBy(s.key.Address(), s.head.Epoch)
+	end, ok := e.OwnedBy(s.key.Address(), s.Head.Epoch)
 	if !ok {
 		return e, 0, fmt.Errorf("%s: %s has no lease on it: walrus status %s shows the owners of its leases", id, s.key.Address(), id)
 	}
@@ -33,7 +33,7 @@ func (s *session) own(id blob.ID) (registry.Entry, uint64, error) {
 
 // missing says why a blob has no lease: it has ended, or never was.
 func (s *session) missing(id blob.ID, registered bool) error {
-	t, buried, err := s.view.Tombstone(id)
+	t, buried, err := s.View.Tombstone(id)
 	switch {
 	case err != nil:
 		return err
@@ -52,7 +52,7 @@ func (s *session) proven(ctx context.Context, id blob.ID) (registry.Entry, uint6
 	if err != nil {
 		return registry.Entry{}, 0, err
 	}
-	s.now = n
+	s.Now = n
 	return s.own(id)
 }
 
@@ -92,14 +92,14 @@ func (a *app) extendCommand() *cobra.Command {
 
 func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64) error {
 	if epochs == 0 {
-		epochs = s.params.Registry.DefaultEpochs
+		epochs = s.Params.Registry.DefaultEpochs
 	}
 	e, end, err := s.own(id)
 	if err != nil {
 		return err
 	}
 	body := ledger.Extend{Blob: id, Epochs: epochs}
-	cost, err := client.CostOf(s.params, e.Units, epochs, true, 0, 0)
+	cost, err := client.CostOf(s.Params, e.Units, epochs, true, 0, 0)
 	if err != nil {
 		return err
 	}
@@ -118,7 +118,7 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 		if out.DryRun {
 			return did.print(w)
 		}
-		_, err := fmt.Fprintf(w, "%s is kept until epoch %d begins (about %s); paid %s\n", id, out.EndEpoch, timeText(s.begins(out.EndEpoch)), out.Price)
+		_, err := fmt.Fprintf(w, "%s is kept until epoch %d begins (about %s); paid %s\n", id, out.EndEpoch, timeText(s.Begins(out.EndEpoch)), out.Price)
 		return err
 	})
 }
@@ -158,7 +158,7 @@ func (a *app) deleteCommand() *cobra.Command {
 			defer s.Close()
 			out := deletedBlobs{Deleted: []deleted{}}
 			var errs []error
-			on := s.view
+			on := s.View
 			for _, id := range ids {
 				var one deleted
 				if one, on, err = a.delete(c.Context(), s, on, id); err != nil {
@@ -185,7 +185,7 @@ func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID
 	}
 	m := move{act: "delete", text: fmt.Sprintf("give up the leases on %s", id), body: ledger.Delete{Blob: id}}
 	out := deleted{Blob: id}
-	free := registry.FreeFrom(registry.Deleted, s.head.Epoch)
+	free := registry.FreeFrom(registry.Deleted, s.Head.Epoch)
 	for _, l := range e.Leases {
 		if l.Owner != s.key.Address() || l.Permanent {
 			out.Others++
@@ -198,7 +198,7 @@ func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID
 			continue // it goes back to the account that paid
 		}
 		back := e.Refund(l, free)
-		out.Refund += back - s.params.Registry.Fee(back)
+		out.Refund += back - s.Params.Registry.Fee(back)
 	}
 	if out.Others > 0 {
 		m.notes = []string{fmt.Sprintf("%d other leases keep it", out.Others)}
@@ -212,9 +212,9 @@ func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID
 	if a.dry() {
 		did.DryRun = true
 	} else if err := a.carryOut(ctx, s, m, &did); err != nil {
-		return deleted{}, s.view, err
+		return deleted{}, s.View, err
 	} else {
-		after = s.view
+		after = s.View
 	}
 	out.moved = did
 	return out, after, nil

@@ -9,13 +9,14 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 )
 
 type ownBlobs struct {
-	Owner  token.Address `json:"owner"`
-	Blobs  []blobStatus  `json:"blobs"`
-	Ledger ledgerState   `json:"ledger"`
+	Owner  token.Address      `json:"owner"`
+	Blobs  []blobStatus       `json:"blobs"`
+	Ledger report.LedgerState `json:"ledger"`
 }
 
 func (a *app) listCommand() *cobra.Command {
@@ -68,14 +69,14 @@ func (a *app) addressOr(c *cobra.Command, typed string) (token.Address, error) {
 func (s *session) owned(owner token.Address) (ownBlobs, error) {
 	out := ownBlobs{Owner: owner, Blobs: []blobStatus{}}
 	var ids []blob.ID
-	if err := s.view.EachOwned(owner, func(id blob.ID) error { ids = append(ids, id); return nil }); err != nil {
+	if err := s.View.EachOwned(owner, func(id blob.ID) error { ids = append(ids, id); return nil }); err != nil {
 		return out, err
 	}
 	var keys [][]byte
 	for _, id := range ids {
 		keys = append(keys, ledger.KeyBlob(id))
 	}
-	if err := s.prefetch(keys); err != nil {
+	if err := s.Prefetch(keys...); err != nil {
 		return out, err
 	}
 	for _, id := range ids {
@@ -102,7 +103,7 @@ func (s *session) printOwned(w io.Writer, out ownBlobs) error {
 		if until > end {
 			renews = strconv.FormatUint(until, 10)
 		}
-		t.row(b.Blob, bytesText(b.Bytes), b.State, end, timeText(s.begins(end)), renews)
+		t.row(b.Blob, bytesText(b.Bytes), b.State, end, timeText(s.Begins(end)), renews)
 	}
 	if err := t.flush(); err != nil {
 		return err

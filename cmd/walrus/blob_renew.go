@@ -128,14 +128,14 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 	last := e.Leases[i]
 	out := renewed{Blob: body.Blob, Allowance: body.Allowance, Back: last.Renewal.Left, EndEpoch: end}
 	if body.Allowance > 0 {
-		if body.HighestPrice, err = client.HighestOr(s.params, body.HighestPrice); err != nil {
+		if body.HighestPrice, err = client.HighestOr(s.Params, body.HighestPrice); err != nil {
 			return err
 		}
-		if price, err := s.params.Registry.PriceOf(e.Units); err != nil || body.Allowance < price {
+		if price, err := s.Params.Registry.PriceOf(e.Units); err != nil || body.Allowance < price {
 			return fmt.Errorf("%s does not pay for an epoch of %s, which costs %s today: leave at least that", body.Allowance, body.Blob, price)
 		}
 		last.Renewal = registry.Renewal{Left: body.Allowance, Highest: body.HighestPrice}
-		out.Highest, out.RenewsUntil = body.HighestPrice, end+last.RenewableEpochs(s.params.Registry, e.Units)
+		out.Highest, out.RenewsUntil = body.HighestPrice, end+last.RenewableEpochs(s.Params.Registry, e.Units)
 	} else if !last.Renews() {
 		return fmt.Errorf("%s does not renew itself: there is nothing to stop", body.Blob)
 	}
@@ -160,7 +160,7 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 		l := e.Leases[i]
 		out.EndEpoch, out.Allowance, out.RenewsUntil = end, l.Renewal.Left, 0
 		if l.Renews() {
-			out.RenewsUntil = end + l.RenewableEpochs(s.params.Registry, e.Units)
+			out.RenewsUntil = end + l.RenewableEpochs(s.Params.Registry, e.Units)
 		}
 	}
 	return a.print(out, func(w io.Writer) error { return s.printRenewed(w, out) })
@@ -170,9 +170,9 @@ func (s *session) printRenewed(w io.Writer, out renewed) error {
 	text := fmt.Sprintf("%s renews itself until about epoch %d at today's price", out.Blob, out.RenewsUntil)
 	switch {
 	case out.Allowance == 0:
-		text = fmt.Sprintf("%s renews itself no more; it is kept until epoch %d begins (about %s)", out.Blob, out.EndEpoch, timeText(s.begins(out.EndEpoch)))
+		text = fmt.Sprintf("%s renews itself no more; it is kept until epoch %d begins (about %s)", out.Blob, out.EndEpoch, timeText(s.Begins(out.EndEpoch)))
 	case out.RenewsUntil == out.EndEpoch:
-		text = fmt.Sprintf("%s renews itself when a KiB and epoch costs %s or less; today it costs %s", out.Blob, out.Highest, s.params.Registry.Price)
+		text = fmt.Sprintf("%s renews itself when a KiB and epoch costs %s or less; today it costs %s", out.Blob, out.Highest, s.Params.Registry.Price)
 	}
 	if out.Back > 0 {
 		text += fmt.Sprintf("; %s came back", out.Back)
@@ -194,7 +194,7 @@ func (s *session) renewalOf(e registry.Entry, l registry.Lease) *renewal {
 	if !l.Renews() {
 		return nil
 	}
-	return &renewal{l.Renewal.Payer, l.Renewal.Left, l.Renewal.Highest, l.End + l.RenewableEpochs(s.params.Registry, e.Units)}
+	return &renewal{l.Renewal.Payer, l.Renewal.Left, l.Renewal.Highest, l.End + l.RenewableEpochs(s.Params.Registry, e.Units)}
 }
 
 // text says how a lease that ends in epoch end goes on.
@@ -227,7 +227,7 @@ func (st blobStatus) lasts(owner token.Address) (end, renewed uint64) {
 // warn says of a blob that is kept that it ends soon, for one owner or for all.
 func (s *session) warn(st blobStatus, owner token.Address) string {
 	_, until := st.lasts(owner)
-	if st.State != stateCertified || until > s.head.Epoch+warnEpochs {
+	if st.State != stateCertified || until > s.Head.Epoch+warnEpochs {
 		return ""
 	}
 	why := "nothing renews it"
@@ -236,5 +236,5 @@ func (s *session) warn(st blobStatus, owner token.Address) string {
 			why = "what is left to renew it lasts no longer"
 		}
 	}
-	return fmt.Sprintf("ends in epoch %d (about %s), and %s: walrus extend %s, or walrus renew %s AMOUNT", until, timeText(s.begins(until)), why, st.Blob, st.Blob)
+	return fmt.Sprintf("ends in epoch %d (about %s), and %s: walrus extend %s, or walrus renew %s AMOUNT", until, timeText(s.Begins(until)), why, st.Blob, st.Blob)
 }

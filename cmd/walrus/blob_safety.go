@@ -49,7 +49,7 @@ func (s *session) ask(ctx context.Context, id blob.ID) (now map[staking.NodeID]f
 	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return nil, false, err
 	}
-	committee, err := s.view.Committee(s.head.Epoch)
+	committee, err := s.View.Committee(s.Head.Epoch)
 	if err != nil {
 		return nil, false, err
 	}
@@ -68,14 +68,14 @@ func (s *session) ask(ctx context.Context, id blob.ID) (now map[staking.NodeID]f
 // the nodes.
 func (s *session) safety(ctx context.Context, e registry.Entry, ask bool) (report.Safety, error) {
 	if !ask {
-		return s.report().Safety(e, nil)
+		return s.Safety(e, nil)
 	}
 	began := time.Now()
 	nodes, heldBack, err := s.ask(ctx, e.ID())
 	if err != nil {
 		return report.Safety{}, err
 	}
-	return s.report().Safety(e, &report.Asked{Nodes: nodes, HeldBack: heldBack, Took: time.Since(began)})
+	return s.Safety(e, &report.Asked{Nodes: nodes, HeldBack: heldBack, Took: time.Since(began)})
 }
 
 // holderName is how a line calls a holder.

@@ -24,25 +24,25 @@ const (
 
 // blobStatus is what the ledger says of a blob.
 type blobStatus struct {
-	Blob           blob.ID        `json:"blob"`
-	Answer         string         `json:"answer,omitempty"` // is it safe now? in a line
-	Safe           *bool          `json:"safe,omitempty"`   // the verdict is safe
-	State          string         `json:"state"`            // certified, registered, expired, lapsed, deleted, invalid, unknown
-	Bytes          int64          `json:"bytes,omitempty"`
-	StoredKiB      uint64         `json:"stored_kib,omitempty"`
-	CertifiedEpoch *uint64        `json:"certified_epoch,omitempty"`
-	EndEpoch       uint64         `json:"end_epoch,omitempty"`   // when the last lease ends
-	EndedEpoch     *uint64        `json:"ended_epoch,omitempty"` // when it was known to have ended
-	Nodes          int            `json:"nodes,omitempty"`       // that keep its fragments, while it is certified
-	Shards         int            `json:"shards,omitempty"`      // over which these are spread
-	Needed         int            `json:"needed,omitempty"`      // shards that bring it back
-	Safety         *report.Safety `json:"safety,omitempty"`      // while it is certified
-	PaidUntil      *time.Time     `json:"paid_until,omitempty"`  // about when the end epoch begins
-	Leases         []lease        `json:"leases,omitempty"`
-	RenewsUntil    uint64         `json:"renews_until_epoch,omitempty"` // about, at today's price; where a lease renews itself
-	Warning        string         `json:"warning,omitempty"`            // it ends soon
-	Ledger         *ledgerState   `json:"ledger,omitempty"`
-	Error          string         `json:"error,omitempty"`
+	Blob           blob.ID             `json:"blob"`
+	Answer         string              `json:"answer,omitempty"` // is it safe now? in a line
+	Safe           *bool               `json:"safe,omitempty"`   // the verdict is safe
+	State          string              `json:"state"`            // certified, registered, expired, lapsed, deleted, invalid, unknown
+	Bytes          int64               `json:"bytes,omitempty"`
+	StoredKiB      uint64              `json:"stored_kib,omitempty"`
+	CertifiedEpoch *uint64             `json:"certified_epoch,omitempty"`
+	EndEpoch       uint64              `json:"end_epoch,omitempty"`   // when the last lease ends
+	EndedEpoch     *uint64             `json:"ended_epoch,omitempty"` // when it was known to have ended
+	Nodes          int                 `json:"nodes,omitempty"`       // that keep its fragments, while it is certified
+	Shards         int                 `json:"shards,omitempty"`      // over which these are spread
+	Needed         int                 `json:"needed,omitempty"`      // shards that bring it back
+	Safety         *report.Safety      `json:"safety,omitempty"`      // while it is certified
+	PaidUntil      *time.Time          `json:"paid_until,omitempty"`  // about when the end epoch begins
+	Leases         []lease             `json:"leases,omitempty"`
+	RenewsUntil    uint64              `json:"renews_until_epoch,omitempty"` // about, at today's price; where a lease renews itself
+	Warning        string              `json:"warning,omitempty"`            // it ends soon
+	Ledger         *report.LedgerState `json:"ledger,omitempty"`
+	Error          string              `json:"error,omitempty"`
 }
 
 type lease struct {
@@ -115,7 +115,7 @@ func (a *app) blobStatus(ctx context.Context, s *session, id blob.ID, ask bool) 
 			return err
 		}
 		if at.Still {
-			st.Answer = fmt.Sprintf("%s; the ledger stands still for %s: what it says is that old", st.Answer, ageText(s.age()))
+			st.Answer = fmt.Sprintf("%s; the ledger stands still for %s: what it says is that old", st.Answer, ageText(s.Age()))
 		}
 	case stateUnknown:
 		st.Answer, err = "unknown: no blob of that name is on this ledger", fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
@@ -137,7 +137,7 @@ func (a *app) blobStatus(ctx context.Context, s *session, id blob.ID, ask bool) 
 // statusOf reads what the ledger says of a blob.
 func (s *session) statusOf(id blob.ID) (blobStatus, error) {
 	st := blobStatus{Blob: id, State: stateUnknown}
-	e, known, err := s.view.Blob(id)
+	e, known, err := s.View.Blob(id)
 	if err != nil {
 		return st, err
 	}
@@ -145,7 +145,7 @@ func (s *session) statusOf(id blob.ID) (blobStatus, error) {
 		s.fill(&st, e)
 		return st, nil
 	}
-	t, buried, err := s.view.Tombstone(id)
+	t, buried, err := s.View.Tombstone(id)
 	if buried {
 		st.State, st.EndedEpoch = t.Reason.String(), &t.Ended
 	}
@@ -154,7 +154,7 @@ func (s *session) statusOf(id blob.ID) (blobStatus, error) {
 
 // keepers says which nodes keep a certified blob: every shard has a place in every blob.
 func (s *session) keepers(ctx context.Context, st *blobStatus, ask bool) error {
-	e, _, err := s.view.Blob(st.Blob)
+	e, _, err := s.View.Blob(st.Blob)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (s *session) keepers(ctx context.Context, st *blobStatus, ask bool) error {
 	safe := of.Verdict == report.Safe
 	st.Safety, st.Answer, st.Safe = &of, of.String(), &safe
 	st.Nodes, st.Shards, st.Needed = len(of.Holders), of.Shards, of.Needed
-	paid := s.begins(st.EndEpoch).UTC()
+	paid := s.Begins(st.EndEpoch).UTC()
 	st.PaidUntil = &paid
 	return nil
 }
@@ -175,7 +175,7 @@ func (s *session) fill(st *blobStatus, e registry.Entry) {
 	switch {
 	case e.Invalid:
 		st.State = registry.Invalid.String()
-	case !e.Live(s.head.Epoch):
+	case !e.Live(s.Head.Epoch):
 		st.State = registry.Expired.String()
 	case e.Certified():
 		st.State = stateCertified
@@ -220,18 +220,18 @@ func (s *session) printStatus(w io.Writer, st blobStatus) error {
 		t.row("paid", text)
 	}
 	for _, l := range st.Leases {
-		text := fmt.Sprintf("%s, until epoch %d begins (about %s)", l.Owner, l.End, timeText(s.begins(l.End)))
+		text := fmt.Sprintf("%s, until epoch %d begins (about %s)", l.Owner, l.End, timeText(s.Begins(l.End)))
 		if l.Permanent {
 			text += ", permanent"
 		}
 		if l.Renewal != nil {
-			text += ", " + l.Renewal.text(l.End, s.params.Registry.Price)
+			text += ", " + l.Renewal.text(l.End, s.Params.Registry.Price)
 		}
 		t.row("lease", text)
 	}
 	if st.Warning != "" {
 		t.row("warning", st.Warning)
 	}
-	t.row("ledger", st.Ledger)
+	t.row("ledger", ledgerText(*st.Ledger))
 	return t.flush()
 }

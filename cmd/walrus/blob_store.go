@@ -266,7 +266,7 @@ func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
 // affords refuses, before any work, what the wallet cannot pay for. Only what is sure
 // counts: bytes that the wallet has paid for already may be meant.
 func (w *storing) affords(ctx context.Context, size int64) error {
-	shape, err := w.s.params.Shape()
+	shape, err := w.s.Params.Shape()
 	if err != nil {
 		return err
 	}
@@ -274,19 +274,19 @@ func (w *storing) affords(ctx context.Context, size int64) error {
 	if err != nil {
 		return err
 	}
-	highest, err := client.HighestOr(w.s.params, w.opts.HighestPrice)
+	highest, err := client.HighestOr(w.s.Params, w.opts.HighestPrice)
 	if err != nil {
 		return err
 	}
 	epochs := w.opts.Epochs
 	if epochs == 0 {
-		epochs = w.s.params.Registry.DefaultEpochs
+		epochs = w.s.Params.Registry.DefaultEpochs
 	}
-	cost, err := client.CostOf(w.s.params, layout.StoredKiB(), epochs, false, w.opts.Allowance, highest)
+	cost, err := client.CostOf(w.s.Params, layout.StoredKiB(), epochs, false, w.opts.Allowance, highest)
 	if err != nil {
 		return err
 	}
-	cost.Fee = client.MostFee(w.s.Network.Genesis.ChainID(), w.s.params.Fees, ledger.RegisterBlob{Manifest: blob.NewManifest(layout, blob.Hash{}), Epochs: epochs, Permanent: w.opts.Permanent, Allowance: w.opts.Allowance, HighestPrice: highest})
+	cost.Fee = client.MostFee(w.s.Network.Genesis.ChainID(), w.s.Params.Fees, ledger.RegisterBlob{Manifest: blob.NewManifest(layout, blob.Hash{}), Epochs: epochs, Permanent: w.opts.Permanent, Allowance: w.opts.Allowance, HighestPrice: highest})
 	least := cost
 	least.Write = 0 // another may keep the same bytes
 	short := w.covers(ctx, cost, least)
@@ -374,7 +374,7 @@ func (w *storing) explain(err error) error {
 
 // price works out what a store would do.
 func (w *storing) price(ctx context.Context, file string, src client.Source) (*dryRun, error) {
-	shape, err := w.s.params.Shape()
+	shape, err := w.s.Params.Shape()
 	if err != nil {
 		return nil, err
 	}
@@ -386,33 +386,33 @@ func (w *storing) price(ctx context.Context, file string, src client.Source) (*d
 	}
 	d := dryRun{Blob: c.ID, Bytes: c.Layout.Size, EncodedBytes: c.Layout.EncodedBytes(), StoredKiB: c.Layout.StoredKiB(), Epochs: w.opts.Epochs, Allowance: w.opts.Allowance}
 	if d.Epochs == 0 {
-		d.Epochs = w.s.params.Registry.DefaultEpochs
+		d.Epochs = w.s.Params.Registry.DefaultEpochs
 	}
-	e, known, err := w.s.view.Blob(c.ID)
+	e, known, err := w.s.View.Blob(c.ID)
 	if err != nil {
 		return nil, err
 	}
-	d.Already = known && e.Certified() && e.Live(w.s.head.Epoch)
+	d.Already = known && e.Certified() && e.Live(w.s.Head.Epoch)
 	return &d, d.price(w.s, c.Manifest(), w.opts)
 }
 
 // price fills in what it costs.
 func (d *dryRun) price(s *session, m blob.Manifest, o client.StoreOptions) error {
-	highest, err := client.HighestOr(s.params, o.HighestPrice)
+	highest, err := client.HighestOr(s.Params, o.HighestPrice)
 	if err != nil {
 		return err
 	}
-	cost, err := client.CostOf(s.params, d.StoredKiB, d.Epochs, d.Already, o.Allowance, highest)
+	cost, err := client.CostOf(s.Params, d.StoredKiB, d.Epochs, d.Already, o.Allowance, highest)
 	if err != nil {
 		return err
 	}
 	d.Price, d.Write = cost.Lease, cost.Write
 	if o.Allowance > 0 {
-		renewal := registry.Lease{End: s.head.Epoch + d.Epochs, Renewal: registry.Renewal{Left: o.Allowance, Highest: highest}}
-		d.Highest, d.RenewsUntil = highest, renewal.End+renewal.RenewableEpochs(s.params.Registry, d.StoredKiB)
+		renewal := registry.Lease{End: s.Head.Epoch + d.Epochs, Renewal: registry.Renewal{Left: o.Allowance, Highest: highest}}
+		d.Highest, d.RenewsUntil = highest, renewal.End+renewal.RenewableEpochs(s.Params.Registry, d.StoredKiB)
 	}
 	body := ledger.RegisterBlob{Manifest: m, Epochs: d.Epochs, Permanent: o.Permanent, Allowance: o.Allowance, HighestPrice: highest}
-	d.MostFee = client.MostFee(s.Network.Genesis.ChainID(), s.params.Fees, body)
+	d.MostFee = client.MostFee(s.Network.Genesis.ChainID(), s.Params.Fees, body)
 	return nil
 }
 
@@ -437,7 +437,7 @@ func (w *storing) print(out io.Writer, one storedFile) error {
 	}
 	t.row("fee", fmt.Sprintf("at most %s", d.MostFee))
 	if d.Allowance > 0 {
-		t.row("allowance", fmt.Sprintf("%s; it %s", d.Allowance, (&renewal{Left: d.Allowance, Highest: d.Highest, Until: d.RenewsUntil}).text(w.s.head.Epoch+d.Epochs, w.s.params.Registry.Price)))
+		t.row("allowance", fmt.Sprintf("%s; it %s", d.Allowance, (&renewal{Left: d.Allowance, Highest: d.Highest, Until: d.RenewsUntil}).text(w.s.Head.Epoch+d.Epochs, w.s.Params.Registry.Price)))
 	}
 	if d.Already {
 		t.row("", "the network keeps it already: nothing would be sent")
@@ -458,5 +458,5 @@ func (w *storing) tell(s client.Stored) {
 	if s.Allowance > 0 {
 		how += fmt.Sprintf("; left %s to renew it", s.Allowance)
 	}
-	w.a.say("  %s; paid %s; kept until epoch %d begins (about %s)", how, paid, s.EndEpoch, timeText(w.s.begins(s.EndEpoch)))
+	w.a.say("  %s; paid %s; kept until epoch %d begins (about %s)", how, paid, s.EndEpoch, timeText(w.s.Begins(s.EndEpoch)))
 }

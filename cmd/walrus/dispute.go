@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/explain"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -32,8 +33,8 @@ type openDispute struct {
 
 // disputeList is the disputes of the rounds that the ledger keeps.
 type disputeList struct {
-	Disputes []openDispute `json:"disputes"`
-	Ledger   ledgerState   `json:"ledger"`
+	Disputes []openDispute      `json:"disputes"`
+	Ledger   report.LedgerState `json:"ledger"`
 }
 
 func (a *app) disputeCommand() *cobra.Command {
@@ -90,45 +91,45 @@ func (a *app) dispute(c *cobra.Command, shard blob.Shard, round *uint64) error {
 }
 
 func (s *session) dispute(shard blob.Shard, number *uint64) (move, error) {
-	if int(shard) >= s.params.Shards {
-		return move{}, errUsage{fmt.Errorf("shard %d: this network has the shards 0 to %d", shard, s.params.Shards-1)}
+	if int(shard) >= s.Params.Shards {
+		return move{}, errUsage{fmt.Errorf("shard %d: this network has the shards 0 to %d", shard, s.Params.Shards-1)}
 	}
 	r, err := s.tallied(number)
 	if err != nil {
 		return move{}, err
 	}
-	committee, err := s.view.Committee(r.Round.Epoch)
+	committee, err := s.View.Committee(r.Round.Epoch)
 	if err != nil {
 		return move{}, err
 	}
-	holder, p := committee.Holder[shard], s.params.Challenge
+	holder, p := committee.Holder[shard], s.Params.Challenge
 	return move{act: "dispute", text: fmt.Sprintf("dispute that node %s has proven shard %d in round %d of epoch %d", shortID(holder), shard, r.Round.Round, r.Round.Epoch),
 		node: &holder, amount: &p.DisputeBond, body: ledger.Dispute{Ordinal: r.Ordinal, Shard: shard},
 		notes: []string{
-			fmt.Sprintf("the bond of %s is lost if a node shows the proof within %d blocks; else it comes back, with a part of what is slashed", p.DisputeBond, p.AnswerBlocks(s.params.RoundBlocks)),
-			fmt.Sprintf("the round can be disputed until block %d, now is block %d", s.params.DisputableUntil(s.head, r.Round), s.head.Height),
+			fmt.Sprintf("the bond of %s is lost if a node shows the proof within %d blocks; else it comes back, with a part of what is slashed", p.DisputeBond, p.AnswerBlocks(s.Params.RoundBlocks)),
+			fmt.Sprintf("the round can be disputed until block %d, now is block %d", s.Params.DisputableUntil(s.Head, r.Round), s.Head.Height),
 		}}, nil
 }
 
 // tallied is a round of this epoch that is over: the one with a number, or the last.
 func (s *session) tallied(number *uint64) (ledger.RoundState, error) {
-	now, known, err := s.view.Round()
+	now, known, err := s.View.Round()
 	if err != nil {
 		return now, err
 	}
-	for back := uint64(0); known && back <= s.params.Challenge.KeepRounds && back <= now.Ordinal; back++ {
-		r, kept, err := s.view.RoundOf(now.Ordinal - back)
+	for back := uint64(0); known && back <= s.Params.Challenge.KeepRounds && back <= now.Ordinal; back++ {
+		r, kept, err := s.View.RoundOf(now.Ordinal - back)
 		if err != nil {
 			return r, err
 		}
-		if kept && r.Over && r.Round.Epoch == s.head.Epoch && (number == nil || r.Round.Round == *number) {
+		if kept && r.Over && r.Round.Epoch == s.Head.Epoch && (number == nil || r.Round.Round == *number) {
 			return r, nil
 		}
 	}
 	if number == nil {
-		return now, fmt.Errorf("no round of epoch %d has been tallied yet: there is nothing to dispute", s.head.Epoch)
+		return now, fmt.Errorf("no round of epoch %d has been tallied yet: there is nothing to dispute", s.Head.Epoch)
 	}
-	return now, fmt.Errorf("round %d of epoch %d: %w: it is not tallied yet, or too long ago", *number, s.head.Epoch, explain.ErrNoRecord)
+	return now, fmt.Errorf("round %d of epoch %d: %w: it is not tallied yet, or too long ago", *number, s.Head.Epoch, explain.ErrNoRecord)
 }
 
 func (a *app) listDisputes(c *cobra.Command) error {
@@ -150,12 +151,12 @@ func (a *app) listDisputes(c *cobra.Command) error {
 // disputes are those of the rounds that are kept, the latest first.
 func (s *session) disputes() ([]openDispute, error) {
 	out := []openDispute{}
-	err := s.view.EachDispute(func(ordinal uint64, shard blob.Shard, d ledger.DisputeRecord) error {
-		r, kept, err := s.view.RoundOf(ordinal)
+	err := s.View.EachDispute(func(ordinal uint64, shard blob.Shard, d ledger.DisputeRecord) error {
+		r, kept, err := s.View.RoundOf(ordinal)
 		if err != nil || !kept {
 			return err
 		}
-		committee, err := s.view.Committee(r.Round.Epoch)
+		committee, err := s.View.Committee(r.Round.Epoch)
 		if err != nil {
 			return err
 		}
@@ -172,7 +173,7 @@ func (s *session) disputes() ([]openDispute, error) {
 
 func (l disputeList) print(w io.Writer) error {
 	if len(l.Disputes) == 0 {
-		_, err := fmt.Fprintf(w, "no proof of the last rounds is disputed\n%s\n", l.Ledger)
+		_, err := fmt.Fprintf(w, "no proof of the last rounds is disputed\n%s\n", ledgerText(l.Ledger))
 		return err
 	}
 	t := newTable(w)
@@ -187,6 +188,6 @@ func (l disputeList) print(w io.Writer) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, l.Ledger)
+	_, err := fmt.Fprintln(w, ledgerText(l.Ledger))
 	return err
 }

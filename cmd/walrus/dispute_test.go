@@ -101,7 +101,7 @@ func TestADisputeIsShownBeforeItIsOpenedAndItsEvidenceIsCheckedOffline(t *testin
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, _, err := s.preview(s.view, m)
+	plan, _, err := s.preview(s.View, m)
 	if err != nil || plan.Cost != 10*token.WAL || len(plan.Notes) != 2 {
 		t.Fatalf("%v: %+v", err, plan)
 	}
@@ -112,7 +112,7 @@ func TestADisputeIsShownBeforeItIsOpenedAndItsEvidenceIsCheckedOffline(t *testin
 		}
 	}
 	c.block(ledger.Sign(holder, c.l.ChainID(), 0, plan.Fee, m.body))
-	if _, _, err := s.preview(c.session(holder).view, m); !errors.Is(err, ledger.ErrDisputed) {
+	if _, _, err := s.preview(c.session(holder).View, m); !errors.Is(err, ledger.ErrDisputed) {
 		t.Fatalf("twice: %v", err)
 	}
 	c.toHeight(60)
@@ -126,7 +126,7 @@ func TestADisputeIsShownBeforeItIsOpenedAndItsEvidenceIsCheckedOffline(t *testin
 			t.Errorf("%d letters: %s", len(line), line)
 		}
 	}
-	for c.session(holder).head.Epoch == 0 {
+	for c.session(holder).Head.Epoch == 0 {
 		c.block()
 	}
 	c.evidence(t)

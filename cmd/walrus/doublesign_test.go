@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/testnet"
 )
 
@@ -87,14 +88,14 @@ func TestANodeThatRunsTwiceIsExpelled(t *testing.T) {
 	defer cancel()
 	const twice = 4
 	id := net5.Network.Genesis.Nodes[twice].ID
-	find := func() listedNode {
+	find := func() report.Node {
 		for _, n := range okJSON[nodeList](t, "nodes", "--no-call").Nodes {
 			if n.ID == id {
 				return n
 			}
 		}
 		t.Fatalf("%s is not listed", id)
-		return listedNode{}
+		return report.Node{}
 	}
 	if before := find(); before.Out || before.Power == 0 || before.Power != before.Shards {
 		t.Fatalf("before: %+v", before)
@@ -138,7 +139,7 @@ func TestANodeThatRunsTwiceIsExpelled(t *testing.T) {
 	if !strings.HasSuffix(strings.TrimSpace(listed), "expelled") {
 		t.Errorf("walrus nodes says %q", listed)
 	}
-	if j := okJSON[jailStatus](t, "pool", "jail-status", id.String()); !j.Out || !strings.Contains(j.Advice[0], "for good") {
+	if j := okJSON[jailShown](t, "pool", "jail-status", id.String()); !j.Out || !strings.Contains(j.Advice[0], "for good") {
 		t.Errorf("jail-status: %+v", j)
 	}
 	refused(t, exitFail, []string{"expelled for good"}, "stake", "delegate", shortID(id), "5WAL", "--dry-run")

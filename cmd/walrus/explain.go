@@ -11,6 +11,7 @@ import (
 
 	"github.com/walrus-network/walrus/explain"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 )
 
@@ -21,7 +22,7 @@ func (a *app) explainCommand() *cobra.Command {
 // explained is an explanation and the state of the ledger it was read from.
 type explained struct {
 	explain.Explanation
-	Ledger ledgerState `json:"ledger"`
+	Ledger report.LedgerState `json:"ledger"`
 }
 
 func (a *app) explainPrice() *cobra.Command {
@@ -36,9 +37,9 @@ func (a *app) explainPrice() *cobra.Command {
 			}
 			return a.explain(c, nil, func(s *session, _ staking.NodeID) (explain.Explanation, error) {
 				if epoch == nil {
-					epoch = &s.head.Epoch
+					epoch = &s.Head.Epoch
 				}
-				return explain.Price(s.view, *epoch)
+				return explain.Price(s.View, *epoch)
 			})
 		},
 	}
@@ -84,21 +85,21 @@ stripes were drawn or which nodes voted; only the ledger can: explain slash NODE
 
 // lastEnded is the last epoch that is settled.
 func (s *session) lastEnded() (uint64, error) {
-	if s.head.Epoch == 0 {
-		return 0, fmt.Errorf("no epoch has ended yet: %w; the first does about %s", explain.ErrNoRecord, timeText(s.begins(1)))
+	if s.Head.Epoch == 0 {
+		return 0, fmt.Errorf("no epoch has ended yet: %w; the first does about %s", explain.ErrNoRecord, timeText(s.Begins(1)))
 	}
-	return s.head.Epoch - 1, nil
+	return s.Head.Epoch - 1, nil
 }
 
 // lastSlash is the last epoch at whose end a node was slashed.
 func (s *session) lastSlash(id staking.NodeID) (uint64, error) {
-	p, err := s.pasts([]staking.NodeID{id}, s.params.HistoryEpochs)
+	p, err := s.Statements([]staking.NodeID{id}, s.Params.HistoryEpochs)
 	if err != nil {
 		return 0, err
 	}
 	for i := len(p[id]) - 1; i >= 0; i-- {
 		if p[id][i].Verdict.Bps > 0 {
-			return p[id][i].epoch, nil
+			return p[id][i].Epoch, nil
 		}
 	}
 	return s.lastEnded()
@@ -122,7 +123,7 @@ func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.Vie
 			}
 			epoch = &e
 		}
-		return about(s.view, *epoch, id)
+		return about(s.View, *epoch, id)
 	})
 }
 
@@ -172,7 +173,7 @@ func (e explained) print(w io.Writer) error {
 	if !e.Holds {
 		verdict = "it is NOT what the ledger did"
 	}
-	return printSteps(w, e.Explanation, verdict, e.Ledger.String())
+	return printSteps(w, e.Explanation, verdict, ledgerText(e.Ledger).String())
 }
 
 // printSteps writes an explanation, and what is to be said under it.

@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/doctor"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -63,15 +64,11 @@ func (c *tribunal) session(k token.Key) *session {
 	if err != nil {
 		c.Fatal(err)
 	}
-	s := &session{Connection: &client.Connection{Network: client.Network{Genesis: c.g}}, key: k, now: now{view: v}}
-	if s.head, err = v.Head(); err == nil {
-		s.rules, err = v.Rules()
-	}
+	n, err := report.Look(v, time.Now())
 	if err != nil {
 		c.Fatal(err)
 	}
-	s.params = s.rules.Params
-	return s
+	return &session{Connection: &client.Connection{Network: client.Network{Genesis: c.g}}, key: k, Now: n}
 }
 
 // do signs and submits, with a fee that makes the epoch worth something.
@@ -91,14 +88,14 @@ func (c *tribunal) do(k token.Key, fee token.Amount, body ledger.Body) {
 func (c *tribunal) epoch(faults ...ledger.Fault) {
 	c.Helper()
 	c.do(holderKey(2), 1000*token.WAL, ledger.Transfer{To: holderKey(2).Address(), Amount: 1})
-	for at := c.session(token.Key{}).head; ; {
-		h := c.session(token.Key{}).head
+	for at := c.session(token.Key{}).Head; ; {
+		h := c.session(token.Key{}).Head
 		if h.Epoch != at.Epoch {
 			return
 		}
 		b := ledger.Block{Faults: faults}
 		if (h.Height+2-h.EpochStart)%c.g.Params.RoundBlocks == 0 && h.Height < h.EpochEnd {
-			committee, err := c.session(token.Key{}).view.Committee(h.Epoch)
+			committee, err := c.session(token.Key{}).View.Committee(h.Epoch)
 			if err != nil {
 				c.Fatal(err)
 			}
@@ -118,7 +115,7 @@ func (c *tribunal) epoch(faults ...ledger.Fault) {
 	}
 }
 
-func (c *tribunal) jail(i int) jailStatus {
+func (c *tribunal) jail(i int) jailShown {
 	c.Helper()
 	s := c.session(holderKey(0))
 	n, err := s.find(nodeRef{id: c.id(i)})
@@ -146,10 +143,10 @@ func TestAPunishedNodeIsToldOf(t *testing.T) {
 	c.fate[c.id(1)] = staking.Failed
 	c.epoch()
 	j := c.jail(1)
-	if j.Jailed || j.JailFrom != 2 || j.JailUntil != 3 || j.MoveUntil != 2 || len(j.Verdicts) != 1 || j.Verdicts[0].Rung != 4 || j.Verdicts[0].Taken == 0 {
+	if j.Jailed || j.JailFrom != 2 || j.JailUntil != 3 || j.MoveUntil != 2 || len(j.Results) != 1 || j.Results[0].Rung != 4 || j.Results[0].Slashed == 0 {
 		t.Fatalf("%+v", j)
 	}
-	text := printed(t, func(b *bytes.Buffer) error { return j.print(b, c.session(token.Key{}).now) })
+	text := printed(t, func(b *bytes.Buffer) error { return j.print(b, c.session(token.Key{}).Now) })
 	for _, words := range []string{"goes to jail in epoch 2", "ends by itself when epoch 3 begins", "failed proofs in epoch 0", "explain slash " + shortID(c.id(1)) + " 0", "pay deferred", "shards move away"} {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), words) {
 			t.Errorf("no word of %q:\n%s", words, text)
@@ -161,7 +158,7 @@ func TestAPunishedNodeIsToldOf(t *testing.T) {
 	delete(c.fate, c.id(1))
 	c.epoch()
 	c.epoch() // now in epoch 3
-	if j := c.jail(1); j.JailUntil != 0 || len(j.Verdicts) != 3 {
+	if j := c.jail(1); j.JailUntil != 0 || len(j.Results) != 3 {
 		t.Fatalf("%+v", j)
 	}
 	s := c.session(holderKey(0))
@@ -182,11 +179,11 @@ func TestTheTableOfNodesFitsATerminal(t *testing.T) {
 	c.do(holderKey(0), token.WAL, ledger.SetCommission{Node: c.id(1), Bps: 2050})
 	c.fate[c.id(1)] = staking.Failed
 	c.epoch()
-	list, err := c.session(holderKey(0)).listNodes(defaultPast)
+	list, err := c.session(holderKey(0)).Nodes(defaultPast)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.IsSortedFunc(list, func(a, b listedNode) int { return int(int64(b.Stake) - int64(a.Stake)) }) || list[0].ID != c.id(3) {
+	if !slices.IsSortedFunc(list, func(a, b report.Node) int { return int(int64(b.Stake) - int64(a.Stake)) }) || list[0].ID != c.id(3) {
 		t.Error("not by stake")
 	}
 	for _, n := range list {
@@ -222,7 +219,7 @@ func TestRewardsAddUpToWhatSharesAreWorth(t *testing.T) {
 		c.epoch()
 	}
 	s := c.session(holder)
-	r, err := s.rewards(holder.Address(), 8)
+	r, err := s.Rewards(holder.Address(), 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +230,7 @@ func TestRewardsAddUpToWhatSharesAreWorth(t *testing.T) {
 			t.Errorf("it joined with epoch 1: %+v", d)
 		}
 	}
-	l, err := s.positions(holder.Address())
+	l, err := s.Positions(holder.Address())
 	if err != nil || len(l.Delegations) != 1 {
 		t.Fatal(err, l)
 	}
@@ -241,7 +238,7 @@ func TestRewardsAddUpToWhatSharesAreWorth(t *testing.T) {
 	if earned == 0 || gain < earned || gain-earned > 8 { // rounding, once an epoch
 		t.Errorf("earned %s, worth %s more", earned, gain)
 	}
-	own, err := s.rewards(holderKey(0).Address(), 2)
+	own, err := s.Rewards(holderKey(0).Address(), 2)
 	if err != nil || len(own.Operated) != 10 {
 		t.Fatalf("%v, %d rows", err, len(own.Operated))
 	}
@@ -251,12 +248,12 @@ func TestRewardsAddUpToWhatSharesAreWorth(t *testing.T) {
 			held += h.End.Amount
 		}
 	}
-	pool, _, err := s.view.Pool(c.id(3))
-	if err != nil || held != pool.Held.Total() || own.Held[0].End.Epoch != s.head.Epoch {
+	pool, _, err := s.View.Pool(c.id(3))
+	if err != nil || held != pool.Held.Total() || own.Held[0].End.Epoch != s.Head.Epoch {
 		t.Errorf("%v: a schedule of %s, held is %s", err, held, pool.Held.Total())
 	}
-	for _, r := range []rewardsShown{r, own} {
-		printed(t, func(b *bytes.Buffer) error { return r.print(b) })
+	for _, r := range []report.Rewards{r, own} {
+		printed(t, func(b *bytes.Buffer) error { return rewardsShown{Rewards: r}.print(b) })
 	}
 }
 
@@ -266,16 +263,16 @@ func TestWhatASlashTookIsToldOf(t *testing.T) {
 	holder := holderKey(1)
 	c.do(holder, token.WAL, ledger.Delegate{Node: c.id(3), Amount: 900_000 * token.WAL})
 	c.epoch()
-	before, err := c.session(holder).positions(holder.Address())
+	before, err := c.session(holder).Positions(holder.Address())
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.epoch(ledger.Fault{Node: c.id(3), Kind: ledger.Lie, Epoch: 1, Round: 1})
-	r, err := c.session(holder).rewards(holder.Address(), 1)
+	r, err := c.session(holder).Rewards(holder.Address(), 1)
 	if err != nil || len(r.Delegated) != 1 || r.Delegated[0].Lost < 7_000*token.WAL {
 		t.Fatalf("%v: %+v", err, r.Delegated)
 	}
-	after, err := c.session(holder).positions(holder.Address())
+	after, err := c.session(holder).Positions(holder.Address())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -299,7 +296,7 @@ func TestAPlannedMoveIsWhatTheLedgerDoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, _, err := s.preview(s.view, m)
+	plan, _, err := s.preview(s.View, m)
 	if err != nil || plan.Cost != 0 || plan.Gain != 0 || *plan.Acts != 3 {
 		t.Fatalf("%v: %+v", err, plan)
 	}
@@ -314,11 +311,11 @@ func TestAPlannedMoveIsWhatTheLedgerDoes(t *testing.T) {
 	if m, err = s.withdraw(n); err != nil {
 		t.Fatal(err)
 	}
-	if plan, _, err = s.preview(s.view, m); err != nil || plan.Gain < 999*token.WAL || plan.Gain != *m.amount {
+	if plan, _, err = s.preview(s.View, m); err != nil || plan.Gain < 999*token.WAL || plan.Gain != *m.amount {
 		t.Fatalf("%v: %+v", err, plan)
 	}
 	c.do(holder, plan.Fee, m.body)
-	if a, err := c.session(holder).view.Account(holder.Address()); err != nil || a.Balance != plan.After {
+	if a, err := c.session(holder).View.Account(holder.Address()); err != nil || a.Balance != plan.After {
 		t.Errorf("%v: it has %s, planned were %s", err, a.Balance, plan.After)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/walrus-network/walrus/internal/golden"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -66,21 +67,21 @@ func (c *tribunal) goldenJSON(when string) {
 	at, err := a.ledgerState(s)
 	add("ledger", at, err)
 	for _, epochs := range []uint64{0, 1, defaultPast} {
-		list, err := s.listNodes(epochs)
+		list, err := s.Nodes(epochs)
 		add("nodes", nodeList{Nodes: list, Epochs: epochs, Ledger: at}, err)
 	}
 	for i := range byte(3) {
 		owner := holderKey(i).Address()
-		positions, err := s.positions(owner)
-		add("stake list", positions, err)
-		rewards, err := s.rewards(owner, defaultPast)
-		add("stake rewards", rewards, err)
+		positions, err := s.Positions(owner)
+		add("stake list", stakeShown{Positions: positions}, err)
+		rewards, err := s.Rewards(owner, defaultPast)
+		add("stake rewards", rewardsShown{Rewards: rewards}, err)
 	}
 	for i := range 5 {
 		add("pool jail-status", c.jail(i), nil)
 	}
-	info, err := s.info()
-	add("info", info, err)
-	add("params", listParams(s.rules), nil)
+	info, err := s.Overview()
+	add("info", networkInfo{Overview: info}, err)
+	add("params", paramList{Rules: report.RulesOf(s.Rules)}, nil)
 	golden.Check(c, "json-"+when+".txt", out.String())
 }

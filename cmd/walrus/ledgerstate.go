@@ -4,29 +4,19 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/report"
 )
 
-// ledgerState says of which state of the ledger an answer is.
-type ledgerState struct {
-	Chain    token.ChainID `json:"chain"`
-	Height   uint64        `json:"height"`
-	Epoch    uint64        `json:"epoch"`
-	Time     time.Time     `json:"time"`
-	Age      float64       `json:"age_seconds"`
-	Still    bool          `json:"still"`            // no block for much longer than there should be
-	Notice   string        `json:"notice,omitempty"` // of rules to come that this program does not know
-	Verified bool          `json:"verified"`         // proven against the genesis, not taken on a node's word
-}
-
-func (a *app) ledgerState(s *session) (ledgerState, error) {
+// ledgerState names the state of the ledger that the session looked at.
+func (a *app) ledgerState(s *session) (report.LedgerState, error) {
 	trust, err := a.trusting()
-	return ledgerState{Chain: s.Network.Genesis.ChainID(), Height: s.head.Height, Epoch: s.head.Epoch, Time: s.time().UTC(),
-		Age: s.age().Seconds(), Still: s.still(), Notice: s.rules.Notice(), Verified: !trust}, err
+	return s.LedgerState(s.Network.Genesis.ChainID(), !trust), err
 }
 
-// String is for people.
-func (l ledgerState) String() string {
+// ledgerText prints a state of the ledger in a line.
+type ledgerText report.LedgerState
+
+func (l ledgerText) String() string {
 	how := "proven"
 	if !l.Verified {
 		how = "on a node's word"

@@ -75,7 +75,7 @@ func (a *app) dry() bool {
 func (s *session) preview(on ledger.View, m move) (moved, ledger.View, error) {
 	out := moved{Act: m.act, Wallet: s.key.Address(), Node: m.node, To: m.to, Amount: m.amount, Notes: m.notes, text: m.text}
 	genesis := s.Network.Genesis
-	out.Fee = client.MostFee(genesis.ChainID(), s.params.Fees, m.body)
+	out.Fee = client.MostFee(genesis.ChainID(), s.Params.Fees, m.body)
 	before, err := on.Account(out.Wallet)
 	if err != nil {
 		return out, on, err
@@ -94,7 +94,7 @@ func (s *session) preview(on ledger.View, m move) (moved, ledger.View, error) {
 	} else {
 		out.Gain = left.Balance - less
 	}
-	return out, after, s.timed(&out, m, after, s.head.Height+1)
+	return out, after, s.timed(&out, m, after, s.Head.Height+1)
 }
 
 // hint adds what to do where the ledger only says no.
@@ -118,7 +118,7 @@ func (s *session) timed(out *moved, m move, v ledger.View, height uint64) error 
 	if err != nil {
 		return err
 	}
-	begins := s.begins(at.epoch).UTC()
+	begins := s.Begins(at.epoch).UTC()
 	out.Acts, out.About = &at.epoch, &begins
 	out.when = fmt.Sprintf("%s epoch %d (about %s)", at.what, at.epoch, timeText(begins))
 	return nil
@@ -126,7 +126,7 @@ func (s *session) timed(out *moved, m move, v ledger.View, height uint64) error 
 
 // do shows a move, and does it unless it is to be shown only.
 func (a *app) do(ctx context.Context, s *session, m move) (moved, error) {
-	out, _, err := s.preview(s.view, m)
+	out, _, err := s.preview(s.View, m)
 	if err != nil {
 		return out, fmt.Errorf("%s: %w", m.text, err)
 	}
@@ -156,10 +156,10 @@ func (a *app) carryOut(ctx context.Context, s *session, m move, out *moved) erro
 // lookAgain sees what came of a move that is done. Where the ledger does not answer now,
 // what was planned stands.
 func (s *session) lookAgain(ctx context.Context, m move, out *moved) {
-	if n, err := look(ctx, s.Connection); err == nil && n.head.Height >= out.Height {
-		s.now = n
+	if n, err := look(ctx, s.Connection); err == nil && n.Head.Height >= out.Height {
+		s.Now = n
 		is := *out
-		if s.timed(&is, m, n.view, out.Height) == nil {
+		if s.timed(&is, m, n.View, out.Height) == nil {
 			*out = is
 		}
 	}
@@ -213,18 +213,6 @@ func (m moved) print(w io.Writer) error {
 	}
 	_, err := fmt.Fprintln(w, text)
 	return err
-}
-
-// countsFrom is the first epoch whose committee is not fixed at a height: what joins
-// then counts from it on.
-func (n now) countsFrom(height uint64) uint64 {
-	switch {
-	case height > n.head.EpochEnd: // of the next epoch
-		return n.head.Epoch + 2
-	case height >= n.head.Middle():
-		return n.head.Epoch + 2
-	}
-	return n.head.Epoch + 1
 }
 
 func percentText(bps uint64) string {

@@ -5,16 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
-	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -22,45 +20,13 @@ import (
 const callLimit = 5 * time.Second
 
 type nodeList struct {
-	Nodes  []listedNode `json:"nodes"`  // by stake, the most first
-	Epochs uint64       `json:"epochs"` // that were looked back
-	Ledger ledgerState  `json:"ledger"`
+	Nodes  []report.Node      `json:"nodes"`  // most stake first
+	Epochs uint64             `json:"epochs"` // last epochs that the figures of the past cover
+	Ledger report.LedgerState `json:"ledger"`
 }
 
-type listedNode struct {
-	Name        string         `json:"name"`
-	ID          staking.NodeID `json:"id"`
-	Operator    token.Address  `json:"operator"`
-	URL         string         `json:"url,omitempty"`
-	About       string         `json:"about,omitempty"`
-	Shards      int            `json:"shards"`
-	Keeping     int            `json:"keeping"` // handed over, but the new holder is not ready
-	Power       int            `json:"power"`   // in the agreement on blocks: its shards, or 0 where it is expelled
-	Bond        token.Amount   `json:"bond"`    // the operator's own
-	Stake       token.Amount   `json:"stake"`   // with delegations, in the next committee's choice
-	Counted     token.Amount   `json:"counted"` // of the stake: what the bond backs
-	Commission  uint64         `json:"commission_bps"`
-	Announced   []announced    `json:"commission_announced"`
-	Now         passed         `json:"passed_now"`              // of the present epoch's shard-rounds
-	Past        passed         `json:"passed_past"`             // of the last epochs'
-	Slashes     []slashed      `json:"slashes"`                 // in the last epochs
-	Return      *returns       `json:"yearly_return,omitempty"` // of a delegator, estimated
-	JailedUntil uint64         `json:"jailed_until_epoch,omitempty"`
-	NoNewUntil  uint64         `json:"no_new_shards_before_epoch,omitempty"`
-	CapacityKiB uint64         `json:"capacity_kib"`
-	Addresses   []string       `json:"addresses"`
-	Out         bool           `json:"out"` // expelled
-	Answers     bool           `json:"answers"`
-	Version     string         `json:"version,omitempty"`
-	Error       string         `json:"error,omitempty"` // why it does not answer
-	standing    string
-}
-
-// announced is a commission that acts later.
-type announced struct {
-	Bps   uint64 `json:"bps"`
-	Epoch uint64 `json:"epoch"`
-}
+// defaultPast is how many of the last epochs people are shown of a node.
+const defaultPast = 8
 
 const nodesHelp = `Lists the nodes by their stake: what they hold, what they charge, how they have
 passed, and what they have been slashed. The last letters of an ID are enough for other
@@ -90,7 +56,7 @@ func (a *app) nodesCommand() *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			list, err := s.listNodes(epochs)
+			list, err := s.Nodes(epochs)
 			if err != nil {
 				return err
 			}
@@ -115,98 +81,25 @@ func (a *app) nodesCommand() *cobra.Command {
 	return c
 }
 
-// listNodes reads what the ledger says of all nodes.
-func (s *session) listNodes(epochs uint64) ([]listedNode, error) {
-	committee, err := s.view.Committee(s.head.Epoch)
-	if err != nil {
-		return nil, err
-	}
-	var records []ledger.NodeRecord
-	if err := s.view.EachNode(func(n ledger.NodeRecord) error { records = append(records, n); return nil }); err != nil {
-		return nil, err
-	}
-	var keys [][]byte
-	var ids []staking.NodeID
-	for _, n := range records {
-		keys = append(keys, ledger.KeyPool(n.ID), ledger.KeySanctions(n.ID))
-		ids = append(ids, n.ID)
-	}
-	if err := s.prefetch(append(keys, ledger.KeyTally(s.head.Epoch))); err != nil {
-		return nil, err
-	}
-	tally, err := s.view.Tally(s.head.Epoch)
-	if err != nil {
-		return nil, err
-	}
-	pasts, err := s.pasts(ids, epochs)
-	if err != nil {
-		return nil, err
-	}
-	list := []listedNode{}
-	for _, n := range records {
-		one, err := s.listed(n, pasts[n.ID])
-		if err != nil {
-			return nil, err
-		}
-		one.Shards, one.Keeping = len(committee.Duty(n.ID)), len(committee.Keeping(n.ID))
-		if i, ok := committee.Index(n.ID); ok {
-			one.Power = committee.Nodes[i].Power
-			if i < len(tally.Nodes) {
-				one.Now.add(tally.Nodes[i])
-			}
-		}
-		list = append(list, one)
-	}
-	slices.SortStableFunc(list, func(a, b listedNode) int { return cmp.Compare(b.Stake, a.Stake) })
-	return list, nil
-}
-
-// listed is what is known of a node by its own records.
-func (s *session) listed(n ledger.NodeRecord, p []past) (listedNode, error) {
-	pool, _, err := s.view.Pool(n.ID)
-	if err != nil {
-		return listedNode{}, err
-	}
-	standing, err := s.view.Sanctions(n.ID)
-	next := s.countsFrom(s.head.Height)
-	out := listedNode{Name: n.Name, ID: n.ID, Operator: n.Operator, URL: n.URL, About: n.About, Bond: pool.Bond, Stake: pool.Stake(next), Counted: pool.Counted(next, s.params.Staking),
-		Commission: pool.CommissionBps, Announced: []announced{}, Slashes: slashes(p), Return: s.yearly(p), CapacityKiB: n.CapacityKiB, Addresses: n.Addresses, Out: n.Out,
-		standing: standingText(n, standing, s.head.Epoch)}
-	for _, c := range pool.NextCommission {
-		out.Announced = append(out.Announced, announced{c.Bps, c.Epoch})
-	}
-	for _, one := range p {
-		out.Past.add(one.Credit)
-	}
-	if standing.JailUntil > s.head.Epoch {
-		out.JailedUntil = standing.JailUntil
-	}
-	if until := max(standing.NoNewUntil, standing.MoveUntil); until > s.head.Epoch {
-		out.NoNewUntil = until
-	}
-	return out, err
-}
-
-// standingText is what a node is punished with in an epoch or after it, in few words;
-// empty for nothing.
-func standingText(n ledger.NodeRecord, s staking.Sanctions, epoch uint64) string {
+// penaltyText is a node's penalty in few words; empty for none.
+func penaltyText(p report.Penalty) string {
 	switch {
-	case n.Out:
+	case p.Out:
 		return "expelled"
-	case s.Jailed(epoch):
-		return fmt.Sprintf("jail to %d", s.JailUntil)
-	case s.JailFrom > epoch:
-		return fmt.Sprintf("jail from %d", s.JailFrom)
-	case s.Moves(epoch):
+	case p.Jailed:
+		return fmt.Sprintf("jail to %d", p.JailUntil)
+	case p.JailUntil > 0:
+		return fmt.Sprintf("jail from %d", p.JailFrom)
+	case p.MoveUntil > 0:
 		return "loses its shards"
-	case s.NoNew(epoch):
+	case p.NoNewUntil > 0:
 		return "no new shards"
 	}
 	return ""
 }
 
 // callAll says hello to all nodes at once.
-func (s *session) callAll(ctx context.Context, list []listedNode) {
+func (s *session) callAll(ctx context.Context, list []report.Node) {
 	var wg sync.WaitGroup
 	for i := range list {
 		n := &list[i]
@@ -226,8 +119,8 @@ func (s *session) callAll(ctx context.Context, list []listedNode) {
 	wg.Wait()
 }
 
-// state says in a word whether it answers, and how it stands.
-func (n listedNode) state(quiet bool) string {
+// stateText says in a word whether a node answers, and its penalty.
+func stateText(n report.Node, quiet bool) string {
 	answers := "up"
 	switch {
 	case quiet:
@@ -235,17 +128,17 @@ func (n listedNode) state(quiet bool) string {
 	case !n.Answers:
 		answers = "down"
 	}
-	return cmp.Or(strings.Trim(answers+", "+n.standing, ", "), "not called")
+	return cmp.Or(strings.Trim(answers+", "+penaltyText(n.Penalty), ", "), "not called")
 }
 
-func (n listedNode) shards() string {
+func shardsText(n report.Node) string {
 	if n.Keeping > 0 {
 		return fmt.Sprintf("%d (+%d)", n.Shards, n.Keeping)
 	}
 	return fmt.Sprint(n.Shards)
 }
 
-func (n listedNode) commission() string {
+func commissionText(n report.Node) string {
 	text := percentText(n.Commission)
 	for _, c := range n.Announced {
 		text += fmt.Sprintf(">%s @%d", percentText(c.Bps), c.Epoch)
@@ -253,15 +146,15 @@ func (n listedNode) commission() string {
 	return text
 }
 
-// String is the part in percent; a dash where nothing was asked.
-func (p passed) String() string {
-	if p.Assigned == 0 {
+// passedText is the part of shard-rounds that passed, in percent; a dash without any.
+func passedText(r report.ShardRounds) string {
+	if r.Assigned == 0 {
 		return "-"
 	}
-	return percentText(p.Passed * 10000 / p.Assigned)
+	return percentText(r.Passed * 10000 / r.Assigned)
 }
 
-func (r *returns) String() string {
+func returnText(r *report.Returns) string {
 	if r == nil {
 		return "-"
 	}
@@ -295,7 +188,7 @@ func (l nodeList) print(w io.Writer, quiet bool) error {
 		if len(n.Slashes) > 0 {
 			slashed = fmt.Sprintf("%dx", len(n.Slashes))
 		}
-		t.row(cutText(n.Name), shortID(n.ID), n.shards(), walText(n.Bond), walText(n.Stake), n.commission(), fmt.Sprintf("%s/%s", n.Now, n.Past), n.Return, slashed, n.state(quiet))
+		t.row(cutText(n.Name), shortID(n.ID), shardsText(n), walText(n.Bond), walText(n.Stake), commissionText(n), passedText(n.Now)+"/"+passedText(n.Past), returnText(n.Return), slashed, stateText(n, quiet))
 	}
 	return t.flush()
 }
@@ -308,7 +201,7 @@ func (l nodeList) printWide(w io.Writer, quiet bool) error {
 		for _, s := range n.Slashes {
 			all = append(all, fmt.Sprintf("%s in epoch %d (rung %d)", s.Amount, s.Epoch, s.Rung))
 		}
-		t.row(nameText(n.Name), n.ID, n.shards(), n.Bond, n.Stake, n.Counted, n.commission(), n.Now, n.Past, n.Return, bytesText(n.CapacityKiB<<10), n.state(quiet), cmp.Or(strings.Join(all, ", "), "-"))
+		t.row(nameText(n.Name), n.ID, shardsText(n), n.Bond, n.Stake, n.Counted, commissionText(n), passedText(n.Now), passedText(n.Past), returnText(n.Return), bytesText(n.CapacityKiB<<10), stateText(n, quiet), cmp.Or(strings.Join(all, ", "), "-"))
 	}
 	return t.flush()
 }

@@ -64,7 +64,7 @@ func enough(o *doctor.OpeningTime, p ledger.Params, nodes int, force bool) (note
 
 // seats is how many nodes have shards now.
 func (s *session) seats() (int, error) {
-	c, err := s.view.Committee(s.head.Epoch)
+	c, err := s.View.Committee(s.Head.Epoch)
 	return len(c.Nodes), err
 }
 
@@ -88,7 +88,7 @@ func (b bonding) check(ctx context.Context, a *app, s *session, n ledger.NodeRec
 	case !here:
 		return "", errUsage{fmt.Errorf("in %s lies another node than %s", b.dir, n.ID)}
 	}
-	o, err := a.measureOpening(ctx, b.dir, s.params, b.force)
+	o, err := a.measureOpening(ctx, b.dir, s.Params, b.force)
 	if err != nil {
 		return "", err
 	}
@@ -96,5 +96,5 @@ func (b bonding) check(ctx context.Context, a *app, s *session, n ledger.NodeRec
 	if err != nil {
 		return "", err
 	}
-	return enough(o, s.params, nodes, b.force)
+	return enough(o, s.Params, nodes, b.force)
 }

@@ -37,14 +37,14 @@ func parseNode(s string) (nodeRef, error) {
 // find looks a node up.
 func (s *session) find(r nodeRef) (ledger.NodeRecord, error) {
 	if r.ending == "" {
-		n, known, err := s.view.Node(r.id)
+		n, known, err := s.View.Node(r.id)
 		if err == nil && !known {
 			err = fmt.Errorf("%s: %w: walrus nodes lists them", r.id, ledger.ErrUnknownNode)
 		}
 		return n, err
 	}
 	var found []ledger.NodeRecord
-	err := s.view.EachNode(func(n ledger.NodeRecord) error {
+	err := s.View.EachNode(func(n ledger.NodeRecord) error {
 		if strings.HasSuffix(n.ID.String(), r.ending) {
 			found = append(found, n)
 		}

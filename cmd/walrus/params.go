@@ -8,30 +8,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/report"
 )
 
 type paramList struct {
-	Rules      uint64       `json:"rules"`       // version in force
-	Known      uint64       `json:"known"`       // newest that this program knows
-	Price      token.Amount `json:"price"`       // of a stored KiB and epoch
-	WritePrice token.Amount `json:"write_price"` // of writing a stored KiB
-	Parameters []parameter  `json:"parameters"`
-	Planned    []planned    `json:"planned"`
-	Ledger     ledgerState  `json:"ledger"`
-}
-
-type parameter struct {
-	Name  string `json:"name"`
-	Value uint64 `json:"value"` // FROST where that is the unit
-	Unit  string `json:"unit"`
-	Doc   string `json:"doc"`
-}
-
-type planned struct {
-	Epoch   uint64            `json:"epoch"`
-	Rules   uint64            `json:"rules,omitempty"` // 0: as before
-	Changes map[string]uint64 `json:"parameters"`
+	report.Rules
+	Ledger report.LedgerState `json:"ledger"`
 }
 
 func (a *app) paramsCommand() *cobra.Command {
@@ -45,7 +27,7 @@ func (a *app) paramsCommand() *cobra.Command {
 				return err
 			}
 			defer s.Close()
-			out := listParams(s.rules)
+			out := paramList{Rules: report.RulesOf(s.Rules)}
 			if out.Ledger, err = a.ledgerState(s); err != nil {
 				return err
 			}
@@ -54,24 +36,9 @@ func (a *app) paramsCommand() *cobra.Command {
 	}
 }
 
-func listParams(r ledger.Rules) paramList {
-	out := paramList{Rules: r.Version, Known: ledger.Newest, Price: r.Params.Registry.Price, WritePrice: r.Params.Registry.WritePrice, Planned: []planned{}}
-	for _, v := range ledger.Votables() {
-		out.Parameters = append(out.Parameters, parameter{v.Name, v.Of(r.Params), v.Unit, v.Doc})
-	}
-	for _, p := range r.Planned {
-		plan := planned{Epoch: p.Epoch, Rules: p.Version, Changes: map[string]uint64{}}
-		for _, c := range p.Changes {
-			plan.Changes[c.Name] = c.Value
-		}
-		out.Planned = append(out.Planned, plan)
-	}
-	return out
-}
-
 func (l paramList) print(w io.Writer) error {
 	t := newTable(w)
-	t.row("rules", fmt.Sprintf("%d; this program knows up to %d", l.Rules, l.Known))
+	t.row("rules", fmt.Sprintf("%d; this program knows up to %d", l.Version, l.Known))
 	t.row("price", fmt.Sprintf("%d FROST", uint64(l.Price)), "of a stored KiB and epoch (walrus explain price)")
 	t.row("write price", fmt.Sprintf("%d FROST", uint64(l.WritePrice)), "of writing a stored KiB")
 	all := ledger.Votables()
@@ -80,8 +47,8 @@ func (l paramList) print(w io.Writer) error {
 	}
 	for _, p := range l.Planned {
 		var what []string
-		if p.Rules > 0 {
-			what = append(what, fmt.Sprintf("rules %d", p.Rules))
+		if p.Version > 0 {
+			what = append(what, fmt.Sprintf("rules %d", p.Version))
 		}
 		for _, v := range all {
 			if value, ok := p.Changes[v.Name]; ok {
@@ -90,6 +57,6 @@ func (l paramList) print(w io.Writer) error {
 		}
 		t.row(fmt.Sprintf("from epoch %d", p.Epoch), strings.Join(what, ", "))
 	}
-	t.row("ledger", l.Ledger)
+	t.row("ledger", ledgerText(l.Ledger))
 	return t.flush()
 }

@@ -50,7 +50,7 @@ func (a *app) poolBond() *cobra.Command {
 		note, err := b.check(c.Context(), a, s, n)
 		m := move{act: "bond", text: fmt.Sprintf("add %s to the bond of %s", amount, called(n)), node: &n.ID, amount: &amount, body: ledger.Bond{Node: n.ID, Amount: amount},
 			acts: func(_ ledger.View, height uint64) (acting, error) {
-				return acting{s.countsFrom(height), "it is at risk and earns at once, and counts for shards from"}, nil
+				return acting{s.CountsFrom(height), "it is at risk and earns at once, and counts for shards from"}, nil
 			}}
 		if note != "" {
 			m.notes = append(m.notes, note)
@@ -65,14 +65,14 @@ func (a *app) poolUnbond() *cobra.Command {
 		Short: "Ask for the operator's own stake back",
 		Long:  "Asks for the operator's own stake of a node back. It stays at risk until it can be drawn, with walrus pool withdraw: some epochs later, and not while the node keeps shards for others, or has shards and too little bond without it.",
 	}, func(s *session, n ledger.NodeRecord, amount token.Amount) (move, error) {
-		pool, _, err := s.view.Pool(n.ID)
+		pool, _, err := s.View.Pool(n.ID)
 		m := move{act: "unbond", text: fmt.Sprintf("ask for %s of the bond of %s back", amount, called(n)), node: &n.ID, amount: &amount, body: ledger.Unbond{Node: n.ID, Amount: amount}}
 		after := pool
 		after.Bond -= min(pool.Bond, amount)
-		if s.params.Staking.Seated(pool) && !s.params.Staking.Seated(after) {
-			m.notes = append(m.notes, fmt.Sprintf("less than the least bond of %s stays: the node gets no shards in the next committee, and the bond comes free when it has handed over those it has", s.params.Staking.MinBond))
+		if s.Params.Staking.Seated(pool) && !s.Params.Staking.Seated(after) {
+			m.notes = append(m.notes, fmt.Sprintf("less than the least bond of %s stays: the node gets no shards in the next committee, and the bond comes free when it has handed over those it has", s.Params.Staking.MinBond))
 		}
-		if backed, err := (pool.Bond - min(pool.Bond, amount)).MulDiv(10000, s.params.Staking.BondBps); err == nil && backed < pool.Stake(s.head.Epoch+1) {
+		if backed, err := (pool.Bond - min(pool.Bond, amount)).MulDiv(10000, s.Params.Staking.BondBps); err == nil && backed < pool.Stake(s.Head.Epoch+1) {
 			m.notes = append(m.notes, fmt.Sprintf("what stays backs %s of stake: what is delegated beyond that counts for no shards", backed))
 		}
 		m.acts = func(v ledger.View, _ uint64) (acting, error) {
@@ -119,7 +119,7 @@ func (a *app) poolCommission() *cobra.Command {
 				return err
 			}
 			return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
-				pool, _, err := s.view.Pool(n.ID)
+				pool, _, err := s.View.Pool(n.ID)
 				if err != nil {
 					return err
 				}

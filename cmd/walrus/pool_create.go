@@ -173,22 +173,22 @@ func (a *app) create(ctx context.Context, network client.Network, key token.Key,
 	if err != nil {
 		return err
 	}
-	note, err := enough(r.Opening, s.params, nodes, force)
+	note, err := enough(r.Opening, s.Params, nodes, force)
 	if err != nil {
 		return err
 	}
 	if body.Bond == 0 {
-		body.Bond = s.params.Staking.MinBond
+		body.Bond = s.Params.Staking.MinBond
 	}
 	m := move{act: "create", text: fmt.Sprintf("register %s with a bond of %s and a commission of %s", called(ledger.NodeRecord{ID: r.Node, Name: r.Name}), body.Bond, percentText(body.CommissionBps)),
 		node: &r.Node, amount: &body.Bond, body: body}
-	m.notes = append(m.notes, fmt.Sprintf("%s of the bond are set aside for good: they stand for dead shares, which have no owner", s.params.Staking.MinDelegation),
+	m.notes = append(m.notes, fmt.Sprintf("%s of the bond are set aside for good: they stand for dead shares, which have no owner", s.Params.Staking.MinDelegation),
 		fmt.Sprintf("others reach it at %v, its ledger at %s; it declares %s", body.Addresses, body.Comet, bytesText(body.CapacityKiB<<10)))
 	if note != "" {
 		m.notes = append(m.notes, note)
 	}
 	m.acts = func(_ ledger.View, height uint64) (acting, error) {
-		return acting{s.countsFrom(height), "if it runs then and its stake suffices, it can have shards from"}, nil
+		return acting{s.CountsFrom(height), "if it runs then and its stake suffices, it can have shards from"}, nil
 	}
 	done, err := a.do(ctx, s, m)
 	if err != nil {

@@ -102,7 +102,7 @@ func (v *voting) run(ctx context.Context, ref nodeRef) error {
 	if err != nil {
 		return err
 	}
-	stands, _, err := s.view.Ballot(id)
+	stands, _, err := s.View.Ballot(id)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (v *voting) run(ctx context.Context, ref nodeRef) error {
 	if err != nil {
 		return err
 	}
-	plan, _, err := s.preview(s.view, move{body: body})
+	plan, _, err := s.preview(s.View, move{body: body})
 	if err != nil {
 		return fmt.Errorf("vote for node %s: %w", id, err)
 	}
@@ -195,7 +195,7 @@ func parseChange(text string) (c ledger.ParamChange, back bool, err error) {
 
 // voted says what a vote is worth before it is sent.
 func (s *session) voted(body ledger.Vote, plan moved) (voted, error) {
-	committee, err := s.view.Committee(s.head.Epoch)
+	committee, err := s.View.Committee(s.Head.Epoch)
 	if err != nil {
 		return voted{}, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strconv"
+	"time"
 
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
@@ -79,28 +80,16 @@ func (a *app) key(ctx context.Context) (token.Key, error) {
 type session struct {
 	*client.Connection
 	key token.Key
-	now
-}
-
-// now is the ledger as it stands, as far as every command wants to know.
-type now struct {
-	view   ledger.View
-	head   ledger.Head
-	rules  ledger.Rules
-	params ledger.Params // of the rules
+	report.Now
 }
 
 // look reads where the ledger stands.
-func look(ctx context.Context, c *client.Connection) (n now, err error) {
-	if n.view, err = c.Remote.View(ctx); err != nil {
-		return n, err
+func look(ctx context.Context, c *client.Connection) (report.Now, error) {
+	v, err := c.Remote.View(ctx)
+	if err != nil {
+		return report.Now{}, err
 	}
-	if n.head, err = n.view.Head(); err != nil {
-		return n, err
-	}
-	n.rules, err = n.view.Rules()
-	n.params = n.rules.Params
-	return n, err
+	return report.Look(v, time.Now())
 }
 
 // send signs with the wallet and waits until a block holds the transaction.
@@ -146,15 +135,5 @@ func (a *app) openOn(ctx context.Context, network client.Network) (*session, err
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	return &session{Connection: c, now: n}, nil
-}
-
-// report is the read model of this state.
-func (n now) report() report.Now {
-	return report.Now{View: n.view, Head: n.head, Params: n.params}
-}
-
-// prefetch reads many keys of the view with few questions.
-func (n now) prefetch(keys [][]byte) error {
-	return n.report().Prefetch(keys...)
+	return &session{Connection: c, Now: n}, nil
 }

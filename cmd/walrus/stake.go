@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
@@ -77,7 +78,7 @@ func (s *session) delegate(n ledger.NodeRecord, amount token.Amount, least staki
 		}
 		return at, err
 	}
-	pool, _, err := s.view.Pool(n.ID)
+	pool, _, err := s.View.Pool(n.ID)
 	if err != nil {
 		return m, err
 	}
@@ -87,14 +88,14 @@ func (s *session) delegate(n ledger.NodeRecord, amount token.Amount, least staki
 	for _, next := range pool.NextCommission {
 		m.notes = append(m.notes, fmt.Sprintf("the operator has announced to keep %s from epoch %d on", percentText(next.Bps), next.Epoch))
 	}
-	if stake, counted := pool.Stake(s.head.Epoch+2)+amount, pool.Counted(s.head.Epoch+2, s.params.Staking); stake > counted+amount {
+	if stake, counted := pool.Stake(s.Head.Epoch+2)+amount, pool.Counted(s.Head.Epoch+2, s.Params.Staking); stake > counted+amount {
 		m.notes = append(m.notes, fmt.Sprintf("the node has more behind it than its bond of %s backs: more stake brings it no more shards", pool.Bond))
 	}
-	standing, err := s.view.Sanctions(n.ID)
+	standing, err := s.View.Sanctions(n.ID)
 	if err != nil {
 		return m, err
 	}
-	if text := standingText(n, standing, s.head.Epoch); text != "" {
+	if text := penaltyText(report.PenaltyOf(n, standing, s.Head.Epoch)); text != "" {
 		m.notes = append(m.notes, fmt.Sprintf("the node is punished (%s): walrus pool jail-status %s", text, shortID(n.ID)))
 	}
 	return m, nil
@@ -152,23 +153,9 @@ func (s *session) unbond(n ledger.NodeRecord, amount *token.Amount) (move, error
 		}}, nil
 }
 
-// delegated is an account's part of a pool as it would be settled now.
-func (s *session) delegated(owner token.Address, id staking.NodeID) (staking.Pool, staking.Delegation, staking.PoolSettlement, error) {
-	pool, _, err := s.view.Pool(id)
-	if err != nil {
-		return pool, staking.Delegation{}, staking.PoolSettlement{}, err
-	}
-	part, _, err := s.view.Delegation(owner, id)
-	if err != nil {
-		return pool, part, staking.PoolSettlement{}, err
-	}
-	settled, err := s.view.Settle(id, &pool, &part)
-	return pool, part, settled, err
-}
-
 // sharesFor is the shares that stand for an amount, or all there are, and their worth.
 func (s *session) sharesFor(id staking.NodeID, amount *token.Amount) (staking.Shares, token.Amount, error) {
-	pool, part, _, err := s.delegated(s.key.Address(), id)
+	pool, part, _, err := s.Settled(s.key.Address(), id)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -234,7 +221,7 @@ func (a *app) stakeWithdraw() *cobra.Command {
 
 func (s *session) withdraw(n ledger.NodeRecord) (move, error) {
 	m := move{act: "withdraw", text: "draw what is yours of " + called(n), node: &n.ID, body: ledger.Withdraw{Node: n.ID}}
-	pool, _, settled, err := s.delegated(s.key.Address(), n.ID)
+	pool, _, settled, err := s.Settled(s.key.Address(), n.ID)
 	if err != nil {
 		return m, err
 	}
@@ -250,13 +237,13 @@ func (s *session) withdraw(n ledger.NodeRecord) (move, error) {
 // withdrawAll draws of one node after the other; one that fails does not stop the rest.
 func (a *app) withdrawAll(ctx context.Context, s *session) error {
 	out := movedList{Moves: []moved{}}
-	held, err := s.positions(s.key.Address())
+	held, err := s.Positions(s.key.Address())
 	if err != nil {
 		return err
 	}
 	var errs []error
-	on := s.view
-	for _, id := range held.withdrawable() {
+	on := s.View
+	for _, id := range held.Withdrawable() {
 		n, err := s.find(nodeRef{id: id})
 		if err != nil {
 			return err

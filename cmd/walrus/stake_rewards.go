@@ -7,53 +7,14 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 )
 
-// rewardsShown is what an address earned of late.
+// rewardsShown is what an address earned of late, and the ledger it was read from.
 type rewardsShown struct {
-	Address   token.Address `json:"address"`
-	From      uint64        `json:"from_epoch"`
-	To        uint64        `json:"to_epoch"` // the last that is settled
-	Delegated []delegated   `json:"delegated"`
-	Operated  []operatedPay `json:"operated"`
-	Held      []heldBack    `json:"held_back"`
-	Ledger    ledgerState   `json:"ledger"`
-}
-
-// delegated is what shares of one node earned in one epoch.
-type delegated struct {
-	Epoch  uint64         `json:"epoch"`
-	Node   staking.NodeID `json:"node"`
-	Name   string         `json:"name"`
-	Shares staking.Shares `json:"shares"`
-	Earned token.Amount   `json:"earned"`
-	Lost   token.Amount   `json:"lost"` // by a slash
-}
-
-// operatedPay is what one node's operator earned in one epoch.
-type operatedPay struct {
-	Epoch      uint64         `json:"epoch"`
-	Node       staking.NodeID `json:"node"`
-	Name       string         `json:"name"`
-	Reward     token.Amount   `json:"reward"` // of the node
-	Held       token.Amount   `json:"held_back"`
-	Released   token.Amount   `json:"released"` // of earlier epochs'
-	Lost       token.Amount   `json:"lost"`     // of what was held back
-	Slashed    token.Amount   `json:"slashed"`  // of bond and delegations
-	Commission token.Amount   `json:"commission"`
-	Bond       token.Amount   `json:"for_the_bond"`
-	Delegators token.Amount   `json:"delegators"`
-}
-
-// heldBack is pay that an epoch's end releases, if the node passes in that epoch.
-type heldBack struct {
-	Node staking.NodeID `json:"node"`
-	Name string         `json:"name"`
-	End  dated          `json:"end"`       // of this epoch; the time is when the next begins
-	Late token.Amount   `json:"last_time"` // of the amount: missed once, the next miss loses it
+	report.Rewards
+	Ledger report.LedgerState `json:"ledger"`
 }
 
 func (a *app) stakeRewards() *cobra.Command {
@@ -82,8 +43,8 @@ walrus explain reward NODE EPOCH shows the whole sum.`,
 				return err
 			}
 			defer s.Close()
-			out, err := s.rewards(address, epochs)
-			if err != nil {
+			out := rewardsShown{}
+			if out.Rewards, err = s.Rewards(address, epochs); err != nil {
 				return err
 			}
 			if out.Ledger, err = a.ledgerState(s); err != nil {
@@ -94,123 +55,6 @@ walrus explain reward NODE EPOCH shows the whole sum.`,
 	}
 	c.Flags().Uint64Var(&epochs, "epochs", epochs, "how many epochs to look back")
 	return c
-}
-
-// stay is shares that are known to have been in a pool from one epoch on, before
-// another.
-type stay struct {
-	shares      staking.Shares
-	from, until uint64
-}
-
-const never = ^uint64(0)
-
-// stays are the shares of a delegation as it is on the ledger, and when they count.
-func (s *session) stays(id staking.NodeID, d staking.Delegation) (out []stay, err error) {
-	out = append(out, stay{d.Shares, 0, never})
-	for _, j := range d.Joining {
-		rate, done, err := s.view.Joined(id, j.Epoch)
-		if err != nil {
-			return nil, err
-		}
-		if shares, err := rate.Rate.Buys(j.Amount); done && !rate.Rate.Returned && err == nil {
-			out = append(out, stay{shares, j.Epoch, never})
-		}
-	}
-	for _, x := range d.Leaving {
-		_, done, err := s.view.Left(id, x.Epoch)
-		if err != nil {
-			return nil, err
-		}
-		until := never
-		if done {
-			until = x.Epoch
-		}
-		out = append(out, stay{x.Shares, 0, until})
-	}
-	return out, nil
-}
-
-func sharesIn(stays []stay, epoch uint64) (sum staking.Shares) {
-	for _, p := range stays {
-		if p.from <= epoch && epoch < p.until {
-			sum += p.shares // of one pool
-		}
-	}
-	return sum
-}
-
-func (s *session) rewards(owner token.Address, epochs uint64) (rewardsShown, error) {
-	out := rewardsShown{Address: owner, From: s.head.Epoch - min(s.head.Epoch, epochs), To: s.head.Epoch - min(s.head.Epoch, 1), Delegated: []delegated{}, Operated: []operatedPay{}, Held: []heldBack{}}
-	parts := map[staking.NodeID]staking.Delegation{}
-	var ids []staking.NodeID
-	err := s.view.EachDelegation(owner, func(id staking.NodeID, d staking.Delegation) error {
-		ids, parts[id] = append(ids, id), d
-		return nil
-	})
-	if err != nil {
-		return out, err
-	}
-	own, err := s.operatedBy(owner)
-	if err != nil {
-		return out, err
-	}
-	all := ids
-	for _, n := range own {
-		all = append(all, n.ID)
-	}
-	pasts, err := s.pasts(all, epochs)
-	if err != nil {
-		return out, err
-	}
-	for _, id := range ids {
-		n, _, err := s.view.Node(id)
-		if err != nil {
-			return out, err
-		}
-		stays, err := s.stays(id, parts[id])
-		if err != nil {
-			return out, err
-		}
-		for _, p := range pasts[id] {
-			if shares := sharesIn(stays, p.epoch); shares > 0 {
-				out.Delegated = append(out.Delegated, delegated{p.epoch, id, n.Name, shares, p.GainOf(shares), p.LossOf(shares)})
-			}
-		}
-	}
-	for _, n := range own {
-		for _, p := range pasts[n.ID] {
-			out.Operated = append(out.Operated, operatedPay{p.epoch, n.ID, n.Name, p.Reward, p.Held, p.Released, p.Lost, p.Cut.Total(), p.Payment.Commission, p.Payment.Bond, p.Payment.Delegators})
-		}
-		held, err := s.heldBack(n)
-		if err != nil {
-			return out, err
-		}
-		out.Held = append(out.Held, held...)
-	}
-	return out, nil
-}
-
-// heldBack is the schedule of what is held back of a node's pay.
-func (s *session) heldBack(n ledger.NodeRecord) (out []heldBack, err error) {
-	pool, _, err := s.view.Pool(n.ID)
-	h := pool.Held
-	for i := range max(len(h.First), len(h.Late)) {
-		one := heldBack{Node: n.ID, Name: n.Name}
-		var first token.Amount
-		if i < len(h.First) {
-			first = h.First[i]
-		}
-		if i < len(h.Late) {
-			one.Late = h.Late[i]
-		}
-		epoch := s.head.Epoch + uint64(i)
-		one.End = dated{first + one.Late, epoch, s.begins(epoch + 1).UTC()} // one pool holds both
-		if one.End.Amount > 0 {
-			out = append(out, one)
-		}
-	}
-	return out, err
 }
 
 func (r rewardsShown) print(w io.Writer) error {
@@ -246,6 +90,6 @@ func (r rewardsShown) print(w io.Writer) error {
 	if len(r.Delegated)+len(r.Operated)+len(r.Held) == 0 {
 		t.row(fmt.Sprintf("%s earned nothing in the epochs from %d on that have ended; now is epoch %d", r.Address, r.From, r.Ledger.Epoch))
 	}
-	t.row(r.Ledger)
+	t.row(ledgerText(r.Ledger))
 	return t.flush()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -127,7 +128,7 @@ func TestWhatStakeEarnsCanBeExplained(t *testing.T) {
 	d.store(path)
 	node := okJSON[nodeList](t, "nodes", "--no-call").Nodes[0].ID.String()
 	ok(t, "stake", "delegate", node, "1000WAL")
-	var earned delegated
+	var earned report.ShareReward
 	d.until("the delegation has earned", func() bool {
 		for _, one := range okJSON[rewardsShown](t, "stake", "rewards").Delegated {
 			if one.Earned > 0 {
@@ -352,7 +353,7 @@ func (d *developer) stakes(node, second string) {
 	if l := okJSON[stakeShown](d.T, holder("stake", "list")...); len(l.Operated) != 1 {
 		d.Errorf("the payout address' list: %+v", l)
 	}
-	if j := okJSON[jailStatus](d.T, "pool", "jail-status", node); j.Out || j.Jailed || len(j.Advice) != 1 {
+	if j := okJSON[jailShown](d.T, "pool", "jail-status", node); j.Out || j.Jailed || len(j.Advice) != 1 {
 		d.Errorf("jail-status: %+v", j)
 	}
 }
@@ -361,7 +362,7 @@ func (d *developer) stakes(node, second string) {
 func (d *developer) votes() {
 	id := okJSON[nodeList](d.T, "nodes", "--no-call").Nodes[0].ID.String()
 	l := okJSON[paramList](d.T, "params")
-	if l.Price == 0 || l.WritePrice == 0 || len(l.Parameters) != len(ledger.Votables()) || l.Rules != 1 || l.Known != ledger.Newest || l.Ledger.Notice != "" {
+	if l.Price == 0 || l.WritePrice == 0 || len(l.Parameters) != len(ledger.Votables()) || l.Version != 1 || l.Known != ledger.Newest || l.Ledger.Notice != "" {
 		d.Errorf("params: %+v", l)
 	}
 	ballotOf := func(args ...string) voted {

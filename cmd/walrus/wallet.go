@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/wallet"
 )
@@ -135,9 +136,9 @@ func (a *app) walletExport() *cobra.Command {
 }
 
 type walletShown struct {
-	Address token.Address `json:"address"`
-	Balance *token.Amount `json:"balance,omitempty"`
-	Ledger  *ledgerState  `json:"ledger,omitempty"`
+	Address token.Address       `json:"address"`
+	Balance *token.Amount       `json:"balance,omitempty"`
+	Ledger  *report.LedgerState `json:"ledger,omitempty"`
 }
 
 func (a *app) walletShow() *cobra.Command {
@@ -158,7 +159,7 @@ func (a *app) walletShow() *cobra.Command {
 					return fmt.Errorf("the address is %s, but its balance is not known (--offline does not ask): %w", address, err)
 				}
 				defer s.Close()
-				account, err := s.view.Account(address)
+				account, err := s.View.Account(address)
 				if err != nil {
 					return err
 				}
@@ -173,7 +174,7 @@ func (a *app) walletShow() *cobra.Command {
 				t.row("address", out.Address)
 				if out.Balance != nil {
 					t.row("balance", *out.Balance)
-					t.row("ledger", *out.Ledger)
+					t.row("ledger", ledgerText(*out.Ledger))
 				}
 				return t.flush()
 			})

@@ -125,11 +125,11 @@ the same transaction again instead of a second one.`,
 			if err != nil {
 				return err
 			}
-			list, err := o.Pending(s.view)
+			list, err := o.Pending(s.View)
 			if err != nil {
 				return err
 			}
-			out := pendingList{Height: s.head.Height, Pending: []pendingTx{}}
+			out := pendingList{Height: s.Head.Height, Pending: []pendingTx{}}
 			for _, p := range list {
 				out.Pending = append(out.Pending, pendingOf(p))
 			}
