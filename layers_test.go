@@ -45,6 +45,7 @@ var house = map[string]room{
 	"registry":            {3, nil, "what is promised: pure"},
 	"challenge":           {4, []string{"lukechampine.com/blake3"}, "asks for proof: pure"},
 	"ledger":              {5, nil, "the rule book: pure"},
+	"internal/court":      {6, nil, "a ledger in memory for tests: knows no figure"},
 	"explain":             {6, nil, "works out from records: settles nothing, asks no node"},
 	"ledger/light":        {6, nil, "asks and checks: runs no agreement"},
 	"ledger/comet":        {7, nil, "translates, holds no rule"},

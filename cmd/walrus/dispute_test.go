@@ -12,9 +12,9 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/explain"
+	"github.com/walrus-network/walrus/internal/court"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
-	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -28,22 +28,18 @@ type rubberstamps struct {
 func newRubberstamps(t *testing.T) *rubberstamps {
 	t.Helper()
 	c := newTribunal(t, 100*token.WAL)
-	p := &c.g.Params
+	p := &c.Genesis.Params
 	p.Challenge = challenge.Default()
 	p.Challenge.Start, p.Challenge.Freeze, p.Challenge.Deadline, p.Challenge.Attest, p.Challenge.Pull = 5, 5, 2, 2, 1
 	p.Challenge.Late, p.Challenge.Second = 5, 6
 	p.RoundBlocks, p.RoundsPerEpoch = 70, 3
-	l, err := ledger.NewLocal(c.g, state.NewMemory(), func() int64 { return 0 })
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.l = l
+	c.Court = court.New(t, c.Genesis)
 	return &rubberstamps{tribunal: c}
 }
 
 func (c *rubberstamps) block(txs ...[]byte) {
 	c.Helper()
-	w, err := c.l.Machine().Wants(c.l.Height() + 1)
+	w, err := c.Ledger.Machine().Wants(c.Ledger.Height() + 1)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -52,20 +48,20 @@ func (c *rubberstamps) block(txs ...[]byte) {
 		b.Extensions = c.votes
 	}
 	if w.Last {
-		b.Proposer, b.Last = c.id(0), token.Secret{8, 0}.BLSKey().Sign(challenge.LastMessage(c.l.ChainID(), w.Round))
+		b.Proposer, b.Last = c.ID(0), token.Secret{8, 0}.BLSKey().Sign(challenge.LastMessage(c.Ledger.ChainID(), w.Round))
 	}
 	c.votes = nil
-	for i := range c.g.Nodes {
-		v := ledger.VoteExtension{Node: c.id(i), Power: 1}
+	for i := range c.Genesis.Nodes {
+		v := ledger.VoteExtension{Node: c.ID(i), Power: 1}
 		switch {
 		case w.Reveal:
-			v.Extension = challenge.NewReveal(c.l.ChainID(), token.Secret{8, byte(i)}.BLSKey(), w.Round).Encode()
+			v.Extension = challenge.NewReveal(c.Ledger.ChainID(), token.Secret{8, byte(i)}.BLSKey(), w.Round).Encode()
 		case w.Attest:
 			v.Extension = challenge.NewAttest(w.Round, true, blob.Hash{}, []byte{0xff, 3}).Encode()
 		}
 		c.votes = append(c.votes, v)
 	}
-	r, err := c.l.Run(b)
+	r, err := c.Ledger.Run(b)
 	if err != nil {
 		c.Fatal(err)
 	}
@@ -77,7 +73,7 @@ func (c *rubberstamps) block(txs ...[]byte) {
 }
 
 func (c *rubberstamps) toHeight(h uint64) {
-	for c.l.Height() < h {
+	for c.Ledger.Height() < h {
 		c.block()
 	}
 }
@@ -111,7 +107,7 @@ func TestADisputeIsShownBeforeItIsOpenedAndItsEvidenceIsCheckedOffline(t *testin
 			t.Errorf("nothing says %q:\n%s", words, shown)
 		}
 	}
-	c.block(ledger.Sign(holder, c.l.ChainID(), 0, plan.Fee, m.body))
+	c.block(ledger.Sign(holder, c.Ledger.ChainID(), 0, plan.Fee, m.body))
 	if _, _, err := s.preview(c.session(holder).View, m); !errors.Is(err, ledger.ErrDisputed) {
 		t.Fatalf("twice: %v", err)
 	}
@@ -134,11 +130,11 @@ func TestADisputeIsShownBeforeItIsOpenedAndItsEvidenceIsCheckedOffline(t *testin
 
 // evidence explains a slash, writes its evidence and checks that again.
 func (c *rubberstamps) evidence(t *testing.T) {
-	v, err := c.l.View(context.Background())
+	v, err := c.Ledger.View(context.Background())
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := explain.Slash(v, 0, c.id(1))
+	e, err := explain.Slash(v, 0, c.ID(1))
 	if err != nil || !e.Holds || len(e.Exhibits) != 1 {
 		t.Fatalf("%v: %+v", err, e)
 	}
@@ -146,7 +142,7 @@ func (c *rubberstamps) evidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := replayFile(bytes.NewReader(raw), c.l.ChainID())
+	got, err := replayFile(bytes.NewReader(raw), c.Ledger.ChainID())
 	if err != nil || !got.Holds {
 		t.Fatalf("%v: %+v", err, got)
 	}
@@ -157,13 +153,13 @@ func (c *rubberstamps) evidence(t *testing.T) {
 		}
 	}
 	for name, wrong := range map[string]string{
-		"another node":   strings.Replace(string(raw), c.id(1).String(), staking.NodeID{1}.String(), -1),
+		"another node":   strings.Replace(string(raw), c.ID(1).String(), staking.NodeID{1}.String(), -1),
 		"another round":  strings.Replace(string(raw), `"round":0`, `"round":1`, 1),
 		"a changed byte": strings.Replace(string(raw), `"bundle":"`, `"bundle":"AA`, 1),
 		"no evidence":    `{"evidence":[]}`,
 		"no JSON":        "hello",
 	} {
-		if got, err := replayFile(strings.NewReader(wrong), c.l.ChainID()); err == nil && got.Holds {
+		if got, err := replayFile(strings.NewReader(wrong), c.Ledger.ChainID()); err == nil && got.Holds {
 			t.Errorf("%s is taken: %+v", name, got)
 		}
 	}
@@ -180,7 +176,7 @@ func (c *rubberstamps) evidence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err = replayFile(bytes.NewReader(made), c.l.ChainID()); err != nil {
+	if got, err = replayFile(bytes.NewReader(made), c.Ledger.ChainID()); err != nil {
 		t.Fatal(err)
 	}
 	text = printed(t, func(out *bytes.Buffer) error { return got.print(out) })
@@ -190,7 +186,7 @@ func (c *rubberstamps) evidence(t *testing.T) {
 	if got, err := replayFile(bytes.NewReader(raw), "other-00000000"); err == nil && got.Holds {
 		t.Error("evidence of another chain is taken")
 	}
-	if got, err := replayFile(strings.NewReader(fmt.Sprintf("%*d", maxEvidenceFile+1, 1)), c.l.ChainID()); err == nil {
+	if got, err := replayFile(strings.NewReader(fmt.Sprintf("%*d", maxEvidenceFile+1, 1)), c.Ledger.ChainID()); err == nil {
 		t.Errorf("a huge file is read: %+v", got)
 	}
 }

@@ -21,28 +21,28 @@ func TestTheJSONOfCommandsStays(t *testing.T) {
 		c.goldenJSON("start") // epoch 0, without a delegation or a settled epoch
 
 		holder := holderKey(1)
-		c.do(holder, token.WAL, ledger.Delegate{Node: c.id(3), Amount: 12_345 * token.WAL})
-		c.do(holder, token.WAL, ledger.Delegate{Node: c.id(1), Amount: 777 * token.WAL})
-		c.do(holderKey(0), token.WAL, ledger.SetCommission{Node: c.id(1), Bps: 2050})
-		c.fate[c.id(1)] = staking.Failed
+		c.Do(holder, token.WAL, ledger.Delegate{Node: c.ID(3), Amount: 12_345 * token.WAL})
+		c.Do(holder, token.WAL, ledger.Delegate{Node: c.ID(1), Amount: 777 * token.WAL})
+		c.Do(holderKey(0), token.WAL, ledger.SetCommission{Node: c.ID(1), Bps: 2050})
+		c.Fate[c.ID(1)] = staking.Failed
 		c.epoch()
 		c.goldenJSON("slashed") // node 1 goes to jail, its delegation is not yet shares
 
-		delete(c.fate, c.id(1))
+		delete(c.Fate, c.ID(1))
 		c.epoch()
-		c.do(holder, token.WAL, ledger.Delegate{Node: c.id(2), Amount: 50 * token.WAL})
-		c.do(holder, token.WAL, ledger.Undelegate{Node: c.id(3), Shares: 1000 * staking.Shares(token.WAL)})
-		c.do(holderKey(0), token.WAL, ledger.Unbond{Node: c.id(4), Amount: 500 * token.WAL})
+		c.Do(holder, token.WAL, ledger.Delegate{Node: c.ID(2), Amount: 50 * token.WAL})
+		c.Do(holder, token.WAL, ledger.Undelegate{Node: c.ID(3), Shares: 1000 * staking.Shares(token.WAL)})
+		c.Do(holderKey(0), token.WAL, ledger.Unbond{Node: c.ID(4), Amount: 500 * token.WAL})
 		for i := range 5 {
-			c.do(holderKey(0), token.WAL, ledger.Vote{Node: c.id(i), Price: 3000, Version: 0, Changes: []ledger.ParamChange{{Name: ledger.Votables()[0].Name, Value: ledger.Votables()[0].Of(c.g.Params) + 1}}})
+			c.Do(holderKey(0), token.WAL, ledger.Vote{Node: c.ID(i), Price: 3000, Version: 0, Changes: []ledger.ParamChange{{Name: ledger.Votables()[0].Name, Value: ledger.Votables()[0].Of(c.Genesis.Params) + 1}}})
 		}
 		c.goldenJSON("jailed") // node 1 is in jail, money joins and leaves, a vote is cast
 
-		c.epoch(ledger.Fault{Node: c.id(4), Kind: ledger.Lie, Epoch: 2, Round: 1})
+		c.epoch(ledger.Fault{Node: c.ID(4), Kind: ledger.Lie, Epoch: 2, Round: 1})
 		c.epoch()
-		c.epoch(ledger.Fault{Node: c.id(4), Kind: ledger.Lie, Epoch: 4, Round: 1})
+		c.epoch(ledger.Fault{Node: c.ID(4), Kind: ledger.Lie, Epoch: 4, Round: 1})
 		c.epoch()
-		c.epoch(ledger.Fault{Node: c.id(4), Kind: ledger.Lie, Epoch: 6, Round: 1})
+		c.epoch(ledger.Fault{Node: c.ID(4), Kind: ledger.Lie, Epoch: 6, Round: 1})
 		c.goldenJSON("expelled") // node 4 has told its last lie
 	})
 }

@@ -1,0 +1,113 @@
+// Package court runs a ledger in memory whose rounds are judged by hand: for tests of
+// what is read from a ledger.
+//
+// The promise: pay, slashes, jail and shards move by the ledger's own rules; a test sets
+// the outcome of the shards of each node, and passes time by epochs. No node runs.
+package court
+
+import (
+	"testing"
+
+	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Court is a ledger of a test, and the judge of its rounds.
+type Court struct {
+	testing.TB
+	Ledger  *ledger.Local
+	Genesis ledger.Genesis
+	Fate    map[staking.NodeID]staking.Outcome // of all shards of a node in each round; without an entry they pass
+
+	nonces map[token.Address]uint64
+}
+
+// Params are 10 shards, and epochs of 4 rounds of 10 blocks, in which no blob is drawn.
+func Params() ledger.Params {
+	p := ledger.Testnet()
+	p.Shards, p.RoundBlocks, p.RoundsPerEpoch, p.Buckets, p.Challenged = 10, 10, 4, 1<<6, true
+	p.Challenge = challenge.Params{}
+	p.Staking.MinBond = 10 * token.WAL
+	return p
+}
+
+// New starts a ledger from a genesis.
+func New(t testing.TB, g ledger.Genesis) *Court {
+	t.Helper()
+	l, err := ledger.NewLocal(g, state.NewMemory(), func() int64 { return 0 })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Court{t, l, g, map[staking.NodeID]staking.Outcome{}, map[token.Address]uint64{}}
+}
+
+// ID is the ID of a node of the genesis.
+func (c *Court) ID(i int) staking.NodeID { return c.Genesis.Nodes[i].ID }
+
+// View is the ledger as it is now.
+func (c *Court) View() ledger.View {
+	c.Helper()
+	v, err := c.Ledger.View(c.Context())
+	if err != nil {
+		c.Fatal(err)
+	}
+	return v
+}
+
+// Head is where the ledger is now.
+func (c *Court) Head() ledger.Head {
+	c.Helper()
+	h, err := c.View().Head()
+	if err != nil {
+		c.Fatal(err)
+	}
+	return h
+}
+
+// Do signs and submits a transaction, which must succeed. The fee is the epoch's income.
+func (c *Court) Do(k token.Key, fee token.Amount, body ledger.Body) {
+	c.Helper()
+	r, err := c.Ledger.Submit(c.Context(), ledger.Sign(k, c.Ledger.ChainID(), c.nonces[k.Address()], fee, body))
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		c.Fatal(err)
+	}
+	c.nonces[k.Address()]++
+}
+
+// Epoch runs to the first block of the next epoch. Each block reports the faults.
+func (c *Court) Epoch(faults ...ledger.Fault) {
+	c.Helper()
+	for epoch := c.Head().Epoch; c.Head().Epoch == epoch; {
+		c.Block(faults...)
+	}
+}
+
+// Block runs one block, which judges a round if it is the last of one.
+func (c *Court) Block(faults ...ledger.Fault) {
+	c.Helper()
+	h, b := c.Head(), ledger.Block{Faults: faults}
+	if (h.Height+2-h.EpochStart)%c.Genesis.Params.RoundBlocks == 0 && h.Height < h.EpochEnd {
+		committee, err := c.View().Committee(h.Epoch)
+		if err != nil {
+			c.Fatal(err)
+		}
+		r := staking.RoundResult{}
+		for _, id := range committee.Holder {
+			o, known := c.Fate[id]
+			if !known {
+				o = staking.Passed
+			}
+			r.Outcomes = append(r.Outcomes, o)
+		}
+		b.Rounds = []staking.RoundResult{r}
+	}
+	if _, err := c.Ledger.Run(b); err != nil {
+		c.Fatal(err)
+	}
+}
