@@ -67,19 +67,14 @@ enough to bring it back, with 4 if too few do.`,
 			if samples < 1 || samples > most {
 				return errUsage{fmt.Errorf("--samples %d: 1 to %d", samples, most)}
 			}
-			return a.audit(c.Context(), id, samples)
+			return a.withSession(c.Context(), func(s *session) error { return a.audit(c.Context(), s, id, samples) })
 		},
 	}
 	c.Flags().IntVar(&samples, "samples", samples, "how many random places of the blob each shard is asked for")
 	return c
 }
 
-func (a *app) audit(ctx context.Context, id blob.ID, samples int) error {
-	s, err := a.openWithout(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
+func (a *app) audit(ctx context.Context, s *session, id blob.ID, samples int) error {
 	_, commitment, d, err := s.Find(ctx, id)
 	if err != nil {
 		return err

@@ -78,12 +78,7 @@ func (a *app) extendCommand() *cobra.Command {
 			if epochs == 0 && a.flags.Changed("epochs") {
 				return errUsage{errors.New("--epochs 0: extend by at least one epoch")}
 			}
-			s, err := a.open(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return a.extend(c.Context(), s, id, epochs)
+			return a.withWallet(c.Context(), func(s *session) error { return a.extend(c.Context(), s, id, epochs) })
 		},
 	})
 	c.Flags().Uint64Var(&epochs, "epochs", 0, "how many epochs more (default: the network's)")
@@ -151,29 +146,30 @@ func (a *app) deleteCommand() *cobra.Command {
 				}
 				ids = append(ids, id)
 			}
-			s, err := a.open(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			out := deletedBlobs{Deleted: []deleted{}}
-			var errs []error
-			on := s.View
-			for _, id := range ids {
-				var one deleted
-				if one, on, err = a.delete(c.Context(), s, on, id); err != nil {
-					errs = append(errs, err)
-					continue
-				}
-				out.Deleted = append(out.Deleted, one)
-			}
-			err = errors.Join(errs...)
-			if err != nil {
-				out.Error = err.Error()
-			}
-			return errors.Join(err, a.print(out, out.print))
+			return a.withWallet(c.Context(), func(s *session) error { return a.deleteAll(c.Context(), s, ids) })
 		},
 	})
+}
+
+// deleteAll gives up the leases on blobs, one after the other; one that fails does not
+// stop the rest.
+func (a *app) deleteAll(ctx context.Context, s *session, ids []blob.ID) (err error) {
+	out := deletedBlobs{Deleted: []deleted{}}
+	var errs []error
+	on := s.View
+	for _, id := range ids {
+		var one deleted
+		if one, on, err = a.delete(ctx, s, on, id); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		out.Deleted = append(out.Deleted, one)
+	}
+	err = errors.Join(errs...)
+	if err != nil {
+		out.Error = err.Error()
+	}
+	return errors.Join(err, a.print(out, out.print))
 }
 
 // delete gives up the leases on one blob, as the ledger is in a view, and returns the view

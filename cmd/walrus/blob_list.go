@@ -31,19 +31,14 @@ func (a *app) listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := a.openWithout(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			out, err := s.owned(address)
-			if err != nil {
-				return err
-			}
-			if out.Ledger, err = a.ledgerState(s); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) error { return s.printOwned(w, out) })
+			return a.withSession(c.Context(), func(s *session) error {
+				out, err := s.owned(address)
+				if err != nil {
+					return err
+				}
+				out.Ledger = s.ledgerState()
+				return a.print(out, func(w io.Writer) error { return s.printOwned(w, out) })
+			})
 		},
 	}
 	c.Flags().StringVar(&owner, "owner", "", "list the blobs of this address instead")

@@ -61,11 +61,11 @@ func (r *reading) run(ctx context.Context, text string) error {
 	if err != nil {
 		return errUsage{err}
 	}
-	s, err := r.a.openWithout(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
+	return r.a.withSession(ctx, func(s *session) error { return r.read(ctx, s, id, span, toStdout) })
+}
+
+// read writes the bytes of the span to standard output or to the file.
+func (r *reading) read(ctx context.Context, s *session, id blob.ID, span span, toStdout bool) error {
 	_, commitment, d, err := s.Find(ctx, id)
 	if err != nil {
 		return err

@@ -60,19 +60,14 @@ Without -o the receipt goes to standard output.`,
 			if a.json && (to == "" || to == "-") {
 				return errUsage{errors.New("the receipt and --json both want standard output: name a file with -o")}
 			}
-			return a.receipt(c.Context(), id, to)
+			return a.withSession(c.Context(), func(s *session) error { return a.receipt(c.Context(), s, id, to) })
 		},
 	}
 	c.Flags().StringVarP(&to, "output", "o", "", "write the receipt to this file")
 	return c
 }
 
-func (a *app) receipt(ctx context.Context, id blob.ID, to string) error {
-	s, err := a.openWithout(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
+func (a *app) receipt(ctx context.Context, s *session, id blob.ID, to string) error {
 	if _, _, _, err := s.Find(ctx, id); err != nil {
 		return err
 	}

@@ -106,12 +106,7 @@ back. An allowance that is there already comes back at once: the new one replace
 					return err
 				}
 			}
-			s, err := a.open(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return a.renew(c.Context(), s, body)
+			return a.withWallet(c.Context(), func(s *session) error { return a.renew(c.Context(), s, body) })
 		},
 	})
 	r.addHighest(c, "highest")

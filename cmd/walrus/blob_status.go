@@ -87,12 +87,7 @@ has ended.`,
 			if err != nil {
 				return err
 			}
-			s, err := a.openWithout(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return a.blobStatus(c.Context(), s, id, !quick)
+			return a.withSession(c.Context(), func(s *session) error { return a.blobStatus(c.Context(), s, id, !quick) })
 		},
 	}
 	c.Flags().BoolVar(&quick, "no-ask", false, "ask the ledger alone, not the nodes")
@@ -104,10 +99,7 @@ func (a *app) blobStatus(ctx context.Context, s *session, id blob.ID, ask bool) 
 	if err != nil {
 		return err
 	}
-	at, err := a.ledgerState(s)
-	if err != nil {
-		return err
-	}
+	at := s.ledgerState()
 	st.Ledger = &at
 	switch st.State {
 	case stateCertified:

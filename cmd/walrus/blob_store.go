@@ -113,10 +113,14 @@ func (w *storing) run(ctx context.Context, files []string) (err error) {
 			}
 		}
 	}
-	if w.s, err = open(ctx); err != nil {
-		return err
-	}
-	defer w.s.Close()
+	return within(ctx, open, func(s *session) error {
+		w.s = s
+		return w.store(ctx, files)
+	})
+}
+
+// store stores the files, and prints what became of them.
+func (w *storing) store(ctx context.Context, files []string) (err error) {
 	signal.Ignore(syscall.SIGPIPE) // the IDs of what is paid for are told elsewhere then
 	w.several = len(files) > 1
 	errs := w.all(ctx, files)

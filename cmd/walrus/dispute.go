@@ -78,16 +78,13 @@ is yours. Do it if you know that there is no proof: nodes answer by themselves.`
 }
 
 func (a *app) dispute(c *cobra.Command, shard blob.Shard, round *uint64) error {
-	s, err := a.open(c.Context())
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	m, err := s.dispute(shard, round)
-	if err != nil {
-		return err
-	}
-	return a.move(c.Context(), s, m)
+	return a.withWallet(c.Context(), func(s *session) error {
+		m, err := s.dispute(shard, round)
+		if err != nil {
+			return err
+		}
+		return a.move(c.Context(), s, m)
+	})
 }
 
 func (s *session) dispute(shard blob.Shard, number *uint64) (move, error) {
@@ -133,19 +130,14 @@ func (s *session) tallied(number *uint64) (ledger.RoundState, error) {
 }
 
 func (a *app) listDisputes(c *cobra.Command) error {
-	s, err := a.openWithout(c.Context())
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	out := disputeList{}
-	if out.Disputes, err = s.disputes(); err != nil {
-		return err
-	}
-	if out.Ledger, err = a.ledgerState(s); err != nil {
-		return err
-	}
-	return a.print(out, out.print)
+	return a.withSession(c.Context(), func(s *session) error {
+		disputes, err := s.disputes()
+		if err != nil {
+			return err
+		}
+		out := disputeList{disputes, s.ledgerState()}
+		return a.print(out, out.print)
+	})
 }
 
 // disputes are those of the rounds that are kept, the latest first.

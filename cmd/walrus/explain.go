@@ -141,28 +141,22 @@ func parseEpoch(text string) (*uint64, error) {
 
 // explain prints an explanation. A node may be named.
 func (a *app) explain(c *cobra.Command, ref *nodeRef, about func(*session, staking.NodeID) (explain.Explanation, error)) error {
-	s, err := a.openWithout(c.Context())
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	var id staking.NodeID
-	if ref != nil {
-		n, err := s.find(*ref)
+	return a.withSession(c.Context(), func(s *session) error {
+		var id staking.NodeID
+		if ref != nil {
+			n, err := s.find(*ref)
+			if err != nil {
+				return err
+			}
+			id = n.ID
+		}
+		e, err := about(s, id)
 		if err != nil {
 			return err
 		}
-		id = n.ID
-	}
-	e, err := about(s, id)
-	if err != nil {
-		return err
-	}
-	out := explained{Explanation: e}
-	if out.Ledger, err = a.ledgerState(s); err != nil {
-		return err
-	}
-	return a.print(out, out.print)
+		out := explained{e, s.ledgerState()}
+		return a.print(out, out.print)
+	})
 }
 
 // explainWidth is how many letters a line of an explanation takes.

@@ -36,33 +36,28 @@ func (a *app) infoCommand() *cobra.Command {
 		Short: "Show the network: chain, epoch, committee, prices, and your balance",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := a.openWithout(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			out := networkInfo{}
-			if out.Overview, err = s.Overview(); err != nil {
-				return err
-			}
-			if out.Ledger, err = a.ledgerState(s); err != nil {
-				return err
-			}
-			// A network can be looked at without a wallet.
-			if key, err := a.key(c.Context()); err != nil {
-				if c.Context().Err() != nil {
-					return err
-				}
-				out.NoWallet = err.Error()
-			} else {
-				address := key.Address()
-				account, err := s.View.Account(address)
+			return a.withSession(c.Context(), func(s *session) error {
+				overview, err := s.Overview()
 				if err != nil {
 					return err
 				}
-				out.Wallet, out.Balance = &address, &account.Balance
-			}
-			return a.print(out, out.print)
+				out := networkInfo{Ledger: s.ledgerState(), Overview: overview}
+				// A network can be looked at without a wallet.
+				if key, err := a.key(c.Context()); err != nil {
+					if c.Context().Err() != nil {
+						return err
+					}
+					out.NoWallet = err.Error()
+				} else {
+					address := key.Address()
+					account, err := s.View.Account(address)
+					if err != nil {
+						return err
+					}
+					out.Wallet, out.Balance = &address, &account.Balance
+				}
+				return a.print(out, out.print)
+			})
 		},
 	}
 }

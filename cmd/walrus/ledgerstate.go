@@ -8,9 +8,8 @@ import (
 )
 
 // ledgerState names the state of the ledger that the session looked at.
-func (a *app) ledgerState(s *session) (report.LedgerState, error) {
-	trust, err := a.trusting()
-	return s.LedgerState(s.Network.Genesis.ChainID(), !trust), err
+func (s *session) ledgerState() report.LedgerState {
+	return s.LedgerState(s.Network.Genesis.ChainID(), s.verified)
 }
 
 // ledgerText prints a state of the ledger in a line.

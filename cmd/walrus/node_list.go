@@ -51,27 +51,21 @@ func (a *app) nodesCommand() *cobra.Command {
 		Long:  nodesHelp,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := a.openWithout(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			list, err := s.Nodes(epochs)
-			if err != nil {
-				return err
-			}
-			out := nodeList{Nodes: list, Epochs: epochs}
-			if out.Ledger, err = a.ledgerState(s); err != nil {
-				return err
-			}
-			if !quiet {
-				s.callAll(c.Context(), out.Nodes)
-			}
-			return a.print(out, func(w io.Writer) error {
-				if wide {
-					return out.printWide(w, quiet)
+			return a.withSession(c.Context(), func(s *session) error {
+				list, err := s.Nodes(epochs)
+				if err != nil {
+					return err
 				}
-				return out.print(w, quiet)
+				out := nodeList{list, epochs, s.ledgerState()}
+				if !quiet {
+					s.callAll(c.Context(), out.Nodes)
+				}
+				return a.print(out, func(w io.Writer) error {
+					if wide {
+						return out.printWide(w, quiet)
+					}
+					return out.print(w, quiet)
+				})
 			})
 		},
 	}

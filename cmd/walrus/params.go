@@ -22,16 +22,10 @@ func (a *app) paramsCommand() *cobra.Command {
 		Short: "List the numbers that nodes can change by vote, and what is planned",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := a.openWithout(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			out := paramList{Rules: report.RulesOf(s.Rules)}
-			if out.Ledger, err = a.ledgerState(s); err != nil {
-				return err
-			}
-			return a.print(out, out.print)
+			return a.withSession(c.Context(), func(s *session) error {
+				out := paramList{report.RulesOf(s.Rules), s.ledgerState()}
+				return a.print(out, out.print)
+			})
 		},
 	}
 }

@@ -25,7 +25,7 @@ func (a *app) poolAmount(c *cobra.Command, m func(*session, ledger.NodeRecord, t
 		if err != nil {
 			return errUsage{err}
 		}
-		return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+		return a.withNode(c.Context(), args[0], func(s *session, n ledger.NodeRecord) error {
 			m, err := m(s, n, amount)
 			if err != nil {
 				return err
@@ -93,7 +93,7 @@ func (a *app) poolWithdraw() *cobra.Command {
 		Short: "Draw what the node has earned, and bond whose time has come, to its payout address",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+			return a.withNode(c.Context(), args[0], func(s *session, n ledger.NodeRecord) error {
 				if me := s.key.Address(); me != n.Operator && me != n.Payout {
 					return fmt.Errorf("%s is operated by %s and pays out to %s, the wallet is %s: name one of these with --wallet: %w", called(n), n.Operator, n.Payout, me, ledger.ErrNotOperator)
 				}
@@ -118,7 +118,7 @@ func (a *app) poolCommission() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+			return a.withNode(c.Context(), args[0], func(s *session, n ledger.NodeRecord) error {
 				pool, _, err := s.View.Pool(n.ID)
 				if err != nil {
 					return err
@@ -173,7 +173,7 @@ back.`,
 		if text == "" {
 			return errUsage{fmt.Errorf("hand over what? say --operator, --governance or --payout with an address")}
 		}
-		return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+		return a.withNode(c.Context(), args[0], func(s *session, n ledger.NodeRecord) error {
 			body.Node = n.ID
 			m := move{act: "keys", text: fmt.Sprintf("of %s set%s", called(n), text[:len(text)-1]), node: &n.ID, body: body}
 			if body.Operator != (token.Address{}) && body.Operator != s.key.Address() {
@@ -214,7 +214,7 @@ func (a *app) poolUpdate() *cobra.Command {
 				return err
 			}
 		}
-		return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+		return a.withNode(c.Context(), args[0], func(s *session, n ledger.NodeRecord) error {
 			b := ledger.UpdateNode{Node: n.ID, Addresses: n.Addresses, Comet: n.Comet, CapacityKiB: n.CapacityKiB, Name: n.Name, URL: n.URL, About: n.About}
 			set(&b.Name, name, named("name"))
 			set(&b.URL, url, named("url"))

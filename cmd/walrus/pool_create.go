@@ -163,12 +163,14 @@ func (a *app) create(ctx context.Context, network client.Network, key token.Key,
 	if err != nil {
 		return err
 	}
-	s, err := a.openOn(ctx, network)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	s.key = key
+	return a.withSessionOn(ctx, network, func(s *session) error {
+		s.key = key
+		return a.enter(ctx, s, r, body, force)
+	})
+}
+
+// enter shows the registration of a node, and sends it unless it is to be shown only.
+func (a *app) enter(ctx context.Context, s *session, r nodeRequest, body ledger.RegisterNode, force bool) error {
 	nodes, err := s.seats()
 	if err != nil {
 		return err
@@ -194,6 +196,6 @@ func (a *app) create(ctx context.Context, network client.Network, key token.Key,
 	if err != nil {
 		return err
 	}
-	out := registeredNode{done, key.Address(), body.Bond, body.Addresses, body.Comet, *done.Acts}
+	out := registeredNode{done, s.key.Address(), body.Bond, body.Addresses, body.Comet, *done.Acts}
 	return a.print(out, func(w io.Writer) error { return out.print(w) })
 }

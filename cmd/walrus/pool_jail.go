@@ -28,23 +28,18 @@ func (a *app) poolJailStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := a.openWithout(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			n, err := s.find(ref)
-			if err != nil {
-				return err
-			}
-			out, err := s.jailStatus(n)
-			if err != nil {
-				return err
-			}
-			if out.Ledger, err = a.ledgerState(s); err != nil {
-				return err
-			}
-			return a.print(out, func(w io.Writer) error { return out.print(w, s.Now) })
+			return a.withSession(c.Context(), func(s *session) error {
+				n, err := s.find(ref)
+				if err != nil {
+					return err
+				}
+				out, err := s.jailStatus(n)
+				if err != nil {
+					return err
+				}
+				out.Ledger = s.ledgerState()
+				return a.print(out, func(w io.Writer) error { return out.print(w, s.Now) })
+			})
 		},
 	}
 }

@@ -89,11 +89,11 @@ func (v *voting) run(ctx context.Context, ref nodeRef) error {
 	if !v.clear && !v.named("price") && !v.named("write-price") && !v.named("set") && !v.named("version") {
 		return errUsage{errors.New("vote for what? say --price, --write-price, --set name=value or --version, or --clear to take the ballot away")}
 	}
-	s, err := v.a.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
+	return v.a.withWallet(ctx, func(s *session) error { return v.vote(ctx, s, ref) })
+}
+
+// vote shows what the ballot becomes, and sends it unless it is to be shown only.
+func (v *voting) vote(ctx context.Context, s *session, ref nodeRef) error {
 	record, err := s.find(ref)
 	id := record.ID
 	if err == nil && record.Governance != s.key.Address() {

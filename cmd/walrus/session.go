@@ -29,15 +29,6 @@ func (a *app) network() (client.Network, error) {
 	return n, err
 }
 
-// connect joins a network as a client.
-func (a *app) connect(ctx context.Context, n client.Network) (*client.Connection, error) {
-	trust, err := a.trusting()
-	if err != nil {
-		return nil, err
-	}
-	return client.Connect(ctx, n, client.ConnectOptions{TrustNode: trust, Version: version(), Log: a.log()})
-}
-
 func (a *app) trusting() (bool, error) { return a.truth(setTrust) }
 
 // loose says that files with secrets are read although others may read or write them.
@@ -79,8 +70,9 @@ func (a *app) key(ctx context.Context) (token.Key, error) {
 // session is a connection, a wallet, and the ledger as it stands.
 type session struct {
 	*client.Connection
-	key token.Key
 	report.Now
+	key      token.Key
+	verified bool // what the ledger says is proven, not taken on a node's word
 }
 
 // look reads where the ledger stands.
@@ -95,6 +87,46 @@ func look(ctx context.Context, c *client.Connection) (report.Now, error) {
 // send signs with the wallet and waits until a block holds the transaction.
 func (s *session) send(ctx context.Context, body ledger.Body) (ledger.TxReceipt, error) {
 	return s.Send(ctx, s.key, body)
+}
+
+// withSession joins the network, looks at the ledger, and runs a command on that.
+func (a *app) withSession(ctx context.Context, run func(*session) error) error {
+	return within(ctx, a.openWithout, run)
+}
+
+// withSessionOn is withSession on a network that is known.
+func (a *app) withSessionOn(ctx context.Context, n client.Network, run func(*session) error) error {
+	return within(ctx, func(ctx context.Context) (*session, error) { return a.openOn(ctx, n) }, run)
+}
+
+// withWallet is withSession for a command that signs: it opens the wallet first.
+func (a *app) withWallet(ctx context.Context, run func(*session) error) error {
+	return within(ctx, a.open, run)
+}
+
+// withNode is withWallet for a command about a node, named as it was typed. A name that
+// makes no sense is refused before anything is opened.
+func (a *app) withNode(ctx context.Context, typed string, run func(*session, ledger.NodeRecord) error) error {
+	ref, err := parseNode(typed)
+	if err != nil {
+		return err
+	}
+	return a.withWallet(ctx, func(s *session) error {
+		n, err := s.find(ref)
+		if err != nil {
+			return err
+		}
+		return run(s, n)
+	})
+}
+
+func within(ctx context.Context, open func(context.Context) (*session, error), run func(*session) error) error {
+	s, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return run(s)
 }
 
 // open opens the wallet, joins the network and looks at the ledger. The caller closes it.
@@ -125,7 +157,11 @@ func (a *app) openWithout(ctx context.Context) (*session, error) {
 
 // openOn is open on a network that is known, without a wallet.
 func (a *app) openOn(ctx context.Context, network client.Network) (*session, error) {
-	c, err := a.connect(ctx, network)
+	trust, err := a.trusting()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.Connect(ctx, network, client.ConnectOptions{TrustNode: trust, Version: version(), Log: a.log()})
 	if err != nil {
 		return nil, err
 	}
@@ -135,5 +171,5 @@ func (a *app) openOn(ctx context.Context, network client.Network) (*session, err
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	return &session{Connection: c, Now: n}, nil
+	return &session{Connection: c, Now: n, verified: !trust}, nil
 }

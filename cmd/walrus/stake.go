@@ -19,25 +19,6 @@ func (a *app) stakeCommand() *cobra.Command {
 		a.stakeDelegate(), a.stakeUnbond(), a.stakeWithdraw(), a.stakeList(), a.stakeRewards())
 }
 
-// onNode is a command about one node: it finds the node, and hands it over with a
-// session that has a wallet.
-func (a *app) onNode(c *cobra.Command, typed string, run func(*session, ledger.NodeRecord) error) error {
-	ref, err := parseNode(typed)
-	if err != nil {
-		return err
-	}
-	s, err := a.open(c.Context())
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	n, err := s.find(ref)
-	if err != nil {
-		return err
-	}
-	return run(s, n)
-}
-
 func (a *app) stakeDelegate() *cobra.Command {
 	var least uint64
 	c := &cobra.Command{
@@ -54,7 +35,7 @@ its operator's bond is gone.`,
 			if err != nil {
 				return errUsage{err}
 			}
-			return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+			return a.withNode(c.Context(), args[0], func(s *session, n ledger.NodeRecord) error {
 				m, err := s.delegate(n, amount, staking.Shares(least))
 				if err != nil {
 					return err
@@ -122,7 +103,7 @@ and can be slashed until then; walrus stake list says when, walrus stake withdra
 				}
 				amount = &n
 			}
-			return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+			return a.withNode(c.Context(), args[0], func(s *session, n ledger.NodeRecord) error {
 				m, err := s.unbond(n, amount)
 				if err != nil {
 					return err
@@ -199,7 +180,7 @@ func (a *app) stakeWithdraw() *cobra.Command {
 				return errUsage{errors.New("of which node? Name one, or say --all")}
 			}
 			if !all {
-				return a.onNode(c, args[0], func(s *session, n ledger.NodeRecord) error {
+				return a.withNode(c.Context(), args[0], func(s *session, n ledger.NodeRecord) error {
 					m, err := s.withdraw(n)
 					if err != nil {
 						return err
@@ -207,12 +188,7 @@ func (a *app) stakeWithdraw() *cobra.Command {
 					return a.move(c.Context(), s, m)
 				})
 			}
-			s, err := a.open(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return a.withdrawAll(c.Context(), s)
+			return a.withWallet(c.Context(), func(s *session) error { return a.withdrawAll(c.Context(), s) })
 		},
 	}
 	c.Flags().BoolVar(&all, "all", false, "of all nodes of which there is anything to draw")

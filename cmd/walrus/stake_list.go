@@ -34,19 +34,14 @@ func (a *app) stakeList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := a.openWithout(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			out := stakeShown{}
-			if out.Positions, err = s.Positions(address); err != nil {
-				return err
-			}
-			if out.Ledger, err = a.ledgerState(s); err != nil {
-				return err
-			}
-			return a.print(out, out.print)
+			return a.withSession(c.Context(), func(s *session) error {
+				positions, err := s.Positions(address)
+				if err != nil {
+					return err
+				}
+				out := stakeShown{positions, s.ledgerState()}
+				return a.print(out, out.print)
+			})
 		},
 	}
 }

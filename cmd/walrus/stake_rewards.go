@@ -38,19 +38,14 @@ walrus explain reward NODE EPOCH shows the whole sum.`,
 			if err != nil {
 				return err
 			}
-			s, err := a.openWithout(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			out := rewardsShown{}
-			if out.Rewards, err = s.Rewards(address, epochs); err != nil {
-				return err
-			}
-			if out.Ledger, err = a.ledgerState(s); err != nil {
-				return err
-			}
-			return a.print(out, out.print)
+			return a.withSession(c.Context(), func(s *session) error {
+				rewards, err := s.Rewards(address, epochs)
+				if err != nil {
+					return err
+				}
+				out := rewardsShown{rewards, s.ledgerState()}
+				return a.print(out, out.print)
+			})
 		},
 	}
 	c.Flags().Uint64Var(&epochs, "epochs", epochs, "how many epochs to look back")

@@ -164,13 +164,10 @@ func (a *app) testnetFaucet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := a.openOn(c.Context(), t.Network)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			s.key = t.Wallet
-			return a.send(c.Context(), s, to, sum)
+			return a.withSessionOn(c.Context(), t.Network, func(s *session) error {
+				s.key = t.Wallet
+				return a.send(c.Context(), s, to, sum)
+			})
 		},
 	}
 }

@@ -163,10 +163,7 @@ func (a *app) walletShow() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				at, err := a.ledgerState(s)
-				if err != nil {
-					return err
-				}
+				at := s.ledgerState()
 				out.Balance, out.Ledger = &account.Balance, &at
 			}
 			return a.print(out, func(w io.Writer) error {
@@ -202,12 +199,7 @@ func (a *app) walletSend() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			s, err := a.open(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			return a.send(c.Context(), s, to, amount)
+			return a.withWallet(c.Context(), func(s *session) error { return a.send(c.Context(), s, to, amount) })
 		},
 	})
 }

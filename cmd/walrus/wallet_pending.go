@@ -116,24 +116,21 @@ it, and forgets those that are decided. The same command, typed again, sends
 the same transaction again instead of a second one.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			s, err := a.openWithout(c.Context())
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			o, err := a.outbox(s.Network.Genesis.ChainID())
-			if err != nil {
-				return err
-			}
-			list, err := o.Pending(s.View)
-			if err != nil {
-				return err
-			}
-			out := pendingList{Height: s.Head.Height, Pending: []pendingTx{}}
-			for _, p := range list {
-				out.Pending = append(out.Pending, pendingOf(p))
-			}
-			return a.print(out, out.print)
+			return a.withSession(c.Context(), func(s *session) error {
+				o, err := a.outbox(s.Network.Genesis.ChainID())
+				if err != nil {
+					return err
+				}
+				list, err := o.Pending(s.View)
+				if err != nil {
+					return err
+				}
+				out := pendingList{Height: s.Head.Height, Pending: []pendingTx{}}
+				for _, p := range list {
+					out.Pending = append(out.Pending, pendingOf(p))
+				}
+				return a.print(out, out.print)
+			})
 		},
 	}
 }
