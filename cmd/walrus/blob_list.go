@@ -24,7 +24,7 @@ func (a *app) listCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "list",
 		Short: "List the blobs on which the wallet has a lease",
-		Long:  "Lists the blobs on which the wallet has a lease, and warns of those whose lease ends soon. What is said of each is proven; that none is left out is the word of the node that was asked.",
+		Long:  "Lists the blobs on which the wallet has a lease, and warns of those whose lease ends soon. Every row is proven. That the list is complete rests on the node that answered.",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			address, err := a.addressOr(c, owner)

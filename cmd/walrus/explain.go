@@ -175,9 +175,9 @@ func printSteps(w io.Writer, e explain.Explanation, under ...string) error {
 	var out strings.Builder
 	fmt.Fprintln(&out, e.Title)
 	for i, s := range e.Steps {
-		indent(&out, fmt.Sprintf("%3d  ", i+1), s.Text)
+		indent(&out, explainWidth, fmt.Sprintf("%3d  ", i+1), s.Text)
 		if s.Sum != "" {
-			indent(&out, "       ", s.Sum)
+			indent(&out, explainWidth, "       ", s.Sum)
 		}
 	}
 	for _, line := range under {
@@ -185,21 +185,4 @@ func printSteps(w io.Writer, e explain.Explanation, under ...string) error {
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
-}
-
-// indent writes words in lines that begin under the end of the first one's label.
-func indent(out *strings.Builder, label, text string) {
-	line := label
-	empty := true
-	for _, word := range strings.Fields(text) {
-		if !empty && len([]rune(line))+1+len([]rune(word)) > explainWidth {
-			fmt.Fprintln(out, line)
-			line, empty = strings.Repeat(" ", len(label)), true
-		}
-		if !empty {
-			line += " "
-		}
-		line, empty = line+word, false
-	}
-	fmt.Fprintln(out, line)
 }

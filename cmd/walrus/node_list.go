@@ -34,13 +34,12 @@ commands.
 
 COMMISSION 5%>8% @12 is one of 5% that becomes 8% in epoch 12. PASSED is the part of its
 shard-rounds that a node passed: in this epoch so far, and in the last ones (--epochs).
-RETURN is what a delegator would earn in a year if all epochs
-were like the last ones, and between what the single epochs lie: commission is taken
-off, slashes are not in it, nothing is put to work again. Of what a new node earns half
-is held back for up to eight epochs.
+RETURN is what a delegator would earn in a year
+if all epochs were like the last ones, with the returns of the worst and the best epoch:
+commission is subtracted, slashes are not, and earnings are not staked again. Half of
+the pay of a new node is held back, for up to eight epochs.
 
-That no node is left out is the word of the node that was asked; what is said of each is
-proven.`
+Every row is proven. That the list is complete rests on the node that answered.`
 
 func (a *app) nodesCommand() *cobra.Command {
 	var quiet, wide bool

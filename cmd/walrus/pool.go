@@ -192,7 +192,7 @@ func (a *app) poolUpdate() *cobra.Command {
 		Use:     "update NODE",
 		Short:   "Change what a node says of itself: name, addresses, capacity",
 		Long:    "Changes what a node says of itself; what is not named stays. More capacity acts at once, less as shards leave.",
-		Example: "  walrus pool update 12D3Koo… --name mine --url https://example.org --capacity 2TB",
+		Example: "  walrus pool update 12D3Koo… --name mine --url https://example.org \\\n    --capacity 2TB",
 		Args:    cobra.ExactArgs(1),
 	}
 	f := c.Flags()

@@ -116,7 +116,7 @@ func (j jailShown) print(w io.Writer, n report.Now) error {
 	}
 	var advice strings.Builder
 	for _, a := range j.Advice {
-		indent(&advice, "to do     ", a)
+		indent(&advice, explainWidth, "to do     ", a)
 	}
 	if _, err := io.WriteString(w, advice.String()); err != nil || len(j.Results) == 0 {
 		return err

@@ -63,7 +63,8 @@ thirds want at an epoch's end acts from the next epoch but one; it is then off t
 ballots. walrus params lists what can be voted, walrus explain price how a price came
 about.`,
 		Example: `  walrus pool vote 12D3Koo… --price 1100FROST --write-price 400FROST
-  walrus pool vote 12D3Koo… --set registry.max_epochs=60 --set fees.base=0.0002WAL
+  walrus pool vote 12D3Koo… --set registry.max_epochs=60 \
+    --set fees.base=0.0002WAL
   walrus pool vote 12D3Koo… --price 0FROST --set fees.base=      take these back
   walrus pool vote 12D3Koo… --clear`,
 		Args: cobra.ExactArgs(1),

@@ -99,6 +99,11 @@ func (a *app) root() *cobra.Command {
 		a.benchCommand(), a.simCommand(), a.configCommand(), a.versionCommand())
 	root.Long = rootHelp
 	root.SilenceUsage, root.SilenceErrors = true, true
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
+		if err := writeHelp(c.OutOrStdout(), c); err != nil {
+			c.PrintErrln(err)
+		}
+	})
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
 	})

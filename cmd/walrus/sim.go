@@ -28,7 +28,7 @@ and cheat as the flags say: pay, slashes, jail and committees are the ledger's o
 Every node has 1,000,000 WAL at stake, 5 % of it its operator's; customers pay 4,000
 WAL and the network 400 WAL a node and epoch. Nodes are node0, node1 and so on.
 One seed gives one history.`,
-		Example: "  walrus sim economy --nodes 100 --epochs 26 --uptime 0.99 --uptime 0.9@node3 --drop 0.01@node7",
+		Example: "  walrus sim economy --nodes 100 --epochs 26 --uptime 0.99 \\\n    --uptime 0.9@node3 --drop 0.01@node7",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			d := economy.Default(o.Nodes)

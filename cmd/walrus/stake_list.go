@@ -26,7 +26,7 @@ func (a *app) stakeList() *cobra.Command {
 	return &cobra.Command{
 		Use:     "list [ADDRESS]",
 		Short:   "List what the wallet has at stake, what comes and goes when, and what can be drawn",
-		Long:    "Lists what the wallet, or ADDRESS, has at stake. What is said of each node is proven; that none is left out is the word of the node that was asked. What a position has gained since it began is not told: the ledger does not keep what was paid for it; walrus stake rewards tells what it earned of late.",
+		Long:    "Lists what the wallet, or ADDRESS, has at stake. Every row is proven. That the list is complete rests on the node that answered. The gain of a position since it began is not shown, because the ledger does not keep its price; walrus stake rewards shows what it earned in the last epochs.",
 		Aliases: []string{"ls"},
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {

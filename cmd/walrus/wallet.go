@@ -78,7 +78,7 @@ func (a *app) walletImport() *cobra.Command {
 		Use:     "import FILE | -",
 		Short:   "Make a wallet file from an exported key",
 		Long:    "Reads a key as walrus wallet export prints it, from FILE or standard input, and writes a new wallet file with it.",
-		Example: "  walrus wallet export --show-the-key | ssh elsewhere walrus wallet import - --no-passphrase",
+		Example: "  walrus wallet export --show-the-key |\n    ssh elsewhere walrus wallet import - --no-passphrase",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			in, err := a.input(c.Context(), args[0], "the key")
