@@ -29,6 +29,7 @@ var house = map[string]room{
 	"internal/secretfile": {0, nil, "modes of files: knows no secret"},
 	"internal/testlevel":  {0, nil, "levels of tests: knows no test"},
 	"internal/wholelevel": {0, nil, "finds the tests of a level: runs none"},
+	"internal/port":       {0, nil, "free ports: knows no node"},
 	"internal/number":     {0, nil, "numbers as people write them: knows no unit of money"},
 	"blob":                {1, []string{"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}, "values: no disk, wire, clock, money"},
 	"token":               {1, []string{"github.com/consensys/gnark-crypto", "github.com/decred/dcrd/bech32"}, "values: knows no account"},

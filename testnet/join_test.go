@@ -14,6 +14,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/port"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
 )
@@ -22,7 +23,7 @@ import (
 // knows one bootstrap address only.
 func (r *running) layJoiner(ctx context.Context, i int) ledger.RegisterNode {
 	r.t.Helper()
-	ports, err := freePorts(2)
+	ports, err := port.Testnets.Free(2)
 	if err != nil {
 		r.t.Fatal(err)
 	}

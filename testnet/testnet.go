@@ -23,6 +23,7 @@ import (
 
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/port"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/staking"
@@ -124,7 +125,7 @@ func Create(o Options, c Command) (*Testnet, error) {
 	}
 	g := ledger.Genesis{Name: "testnet", Time: time.Now().UnixMilli(), Params: params, Subsidy: subsidyFund,
 		Accounts: append([]ledger.GenesisAccount{{Address: t.Wallet.Address(), Amount: walletMoney}}, o.Accounts...)}
-	ports, err := freePorts(2 * o.Nodes)
+	ports, err := port.Testnets.Free(2 * o.Nodes)
 	if err != nil {
 		return nil, err
 	}

@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/walrus-network/walrus/internal/port"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/testnet"
@@ -38,13 +40,12 @@ func (d *developer) spare(from string) (dir string) {
 	if err != nil {
 		d.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	ports, err := port.Testnets.Free(1)
 	if err != nil {
 		d.Fatal(err)
 	}
-	file.Listen, file.LedgerListen = []string{"/ip4/127.0.0.1/tcp/0"}, l.Addr().String()
+	file.Listen, file.LedgerListen = []string{"/ip4/127.0.0.1/tcp/0"}, net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
 	file.Network = filepath.Join(d.net, "network.toml") // it was beside the first directory
-	l.Close()
 	if err := file.Save(dir); err != nil {
 		d.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
+	"github.com/walrus-network/walrus/internal/port"
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
@@ -59,25 +59,14 @@ func quiet() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// ports is those that freeAddr gave: no two of a run are the same.
-var ports sync.Map
-
-// freeAddr finds a port below those that the system hands out to outgoing
-// connections: who is stopped for a while must find it free again.
+// freeAddr is a host:port that a member finds free again after it was stopped.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	for {
-		port := strconv.Itoa(10_000 + rand.IntN(10_000))
-		if _, given := ports.LoadOrStore(port, true); given {
-			continue
-		}
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port))
-		if err != nil {
-			continue // taken
-		}
-		defer l.Close()
-		return l.Addr().String()
+	ports, err := port.Ledgers.Free(1)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
 }
 
 func newCluster(t testing.TB, members int) *cluster {
