@@ -92,8 +92,8 @@ func times(n, stripes int) (out []int) {
 	return out
 }
 
-// What is told of a network is what happens when it is run: many seeded networks, the
-// real draw and the real questions.
+// The probability in the report is the frequency in many seeded networks, with the draw
+// and the questions of package challenge.
 func TestTheStrengthToldIsThatOfTheDraw(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	const rounds, bias = 24, 0.03

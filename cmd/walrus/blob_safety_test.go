@@ -43,8 +43,8 @@ func launchAsked(t *testing.T) *developer {
 	return d
 }
 
-// TestSomebodyWithAFile is one story, told in order, on one network that asks for proof.
-func TestSomebodyWithAFile(t *testing.T) {
+// TestAFileOwnerAsksWhetherABlobIsSafe is one story, told in order, on one network that asks for proof.
+func TestAFileOwnerAsksWhetherABlobIsSafe(t *testing.T) {
 	testlevel.Whole(t, "waits for three rounds of a network")
 	d := launchAsked(t)
 	path, _ := d.file("precious", 200_000, 30)
@@ -154,7 +154,7 @@ func (d *developer) audited(id string) {
 	refused(d.T, exitMissing, []string{"knows no such blob"}, "audit", nowhere)
 }
 
-// nowhere is the ID of a blob that nobody stored.
+// nowhere is the ID of a blob that no client stored.
 const nowhere = "bafyr4if4tbsvdd5ysntuhhenlofjprbnsaapnmqonj2aybuxuv634qr74u"
 
 func (d *developer) receipts(id string) {
@@ -171,7 +171,7 @@ func (d *developer) receipts(id string) {
 		}
 	}
 	printed := ok(d.T, "receipt", id)
-	// Offline: the network file names nobody who listens.
+	// Offline: no node listens at the address in the network file.
 	n, err := client.LoadNetwork(os.Getenv("WALRUS_NETWORK"))
 	if err != nil {
 		d.Fatal(err)

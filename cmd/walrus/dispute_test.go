@@ -163,8 +163,8 @@ func (c *rubberstamps) evidence(t *testing.T) {
 			t.Errorf("%s is taken: %+v", name, got)
 		}
 	}
-	// Nothing in a file shows that the ledger wrote it: anybody can name any voter, and any
-	// beacon. Who checks one must be told.
+	// A file does not prove that the ledger wrote it: its author can name any voter and any
+	// beacon. The check must say so.
 	b, err := explain.ParseBundle(e.Exhibits[0].Bundle)
 	if err != nil {
 		t.Fatal(err)
@@ -181,7 +181,7 @@ func (c *rubberstamps) evidence(t *testing.T) {
 	}
 	text = printed(t, func(out *bytes.Buffer) error { return got.print(out) })
 	if !strings.Contains(text, "if it is the ledger's") || got.Given == "" {
-		t.Errorf("made up evidence is taken, and nobody is warned:\n%s", text)
+		t.Errorf("made up evidence is taken without a warning:\n%s", text)
 	}
 	if got, err := replayFile(bytes.NewReader(raw), "other-00000000"); err == nil && got.Holds {
 		t.Error("evidence of another chain is taken")

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Every command and flag that a page shows is there: whoever types a line of it must not
-// be told that the words make no sense.
+// Every command and flag that a page shows exists: a reader who types a line of a page
+// must not get a usage error.
 func TestThePagesShowCommandsThatAreThere(t *testing.T) {
 	pages, err := filepath.Glob("../../doc/*.md")
 	if err != nil || len(pages) < 10 {

@@ -214,7 +214,7 @@ func TestStandardInputServesOnePurpose(t *testing.T) {
 	refused(t, exitUsage, []string{"standard input"}, "store", "-", "/dev/stdin")
 }
 
-func TestSecretsThatOthersMayTouchAreRefused(t *testing.T) {
+func TestSecretsThatOtherUsersMayTouchAreRefused(t *testing.T) {
 	home(t)
 	dir := t.TempDir()
 	path, word := filepath.Join(dir, "w"), write(t, filepath.Join(dir, "p"), "word\n")

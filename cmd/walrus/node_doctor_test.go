@@ -38,8 +38,8 @@ func examined(t *testing.T, code int, dir string) diagnosis {
 	return d
 }
 
-// TestDoctorOnANodeThatRunsAndThatDoesNot is one story on one network, and what follows
-// for whoever would bond there.
+// TestDoctorOnANodeThatRunsAndThatDoesNot is one story on one network: the doctor's
+// verdicts, and then those of a bond.
 func TestDoctorOnANodeThatRunsAndThatDoesNot(t *testing.T) {
 	d := startTestnet(t)
 	dir := filepath.Join(d.net, "nodes", "0")
@@ -130,8 +130,8 @@ func (d *developer) bonds(dir string) {
 	refused(d.T, exitUsage, []string{"walrus node init"}, "pool", "bond", id, "1WAL", "--dry-run", "--dir", d.dir)
 }
 
-// TestWhoCannotProveInTimeIsRefused is a network whose rounds leave nobody time.
-func TestWhoCannotProveInTimeIsRefused(t *testing.T) {
+// TestAMachineThatProvesTooSlowlyIsRefused is a network whose rounds leave no machine the time.
+func TestAMachineThatProvesTooSlowlyIsRefused(t *testing.T) {
 	home(t)
 	program, err := testnet.Self()
 	if err != nil {
@@ -183,7 +183,7 @@ func TestDoctorSaysWhatIsWrongInADirectory(t *testing.T) {
 	if err := os.Chmod(key, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// Nobody answers, either: that takes a while, so both are looked at in one.
+	// No node answers either, which takes a while: one examination serves both checks.
 	got := examined(t, exitFail, dir)
 	for name, says := range map[string]string{"keys": "chmod 600 " + key, "network": "0 of 3", "ledger": "bootstrap"} {
 		if c := got.check(t, name); c.Health != doctor.Failing || !strings.Contains(c.Figure+c.Advice, says) {

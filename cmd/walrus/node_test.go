@@ -14,7 +14,7 @@ import (
 	"github.com/walrus-network/walrus/testnet"
 )
 
-func TestANodeThatIsAskedToEndsCleanly(t *testing.T) {
+func TestANodeEndsCleanlyOnASignal(t *testing.T) {
 	home(t)
 	made := laidNet(t)
 	program, err := testnet.Self()

@@ -55,7 +55,7 @@ func TestSimEconomyTellsWhatBecameOfEachNode(t *testing.T) {
 	}
 }
 
-func TestSimRoundsTellsHowSoonWhoDropsIsCaught(t *testing.T) {
+func TestSimRoundsTellsHowSoonANodeThatDropsIsCaught(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	home(t)
 	args := strings.Fields("sim rounds --nodes 4 --shards 4 --blobs 512 --rounds 5 --drop 0.3 --runs 2")

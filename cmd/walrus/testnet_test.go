@@ -19,7 +19,7 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// developer is somebody with a testnet of four nodes and seven shards.
+// developer is a user with a testnet of four nodes and seven shards.
 type developer struct {
 	*testing.T
 	dir string // of files
@@ -286,8 +286,8 @@ func (d *developer) money() {
 	d.stakes(node, second)
 }
 
-// stakes is what a token holder does in the first epoch, and an operator; what comes of
-// it at the turn is told in TestWhatStakeEarnsCanBeExplained.
+// stakes runs the commands of a token holder and of an operator in the first epoch. Their
+// results at the end of the epoch are in TestWhatStakeEarnsCanBeExplained.
 func (d *developer) stakes(node, second string) {
 	holder := func(args ...string) []string { return append(args, "--wallet", second) }
 	before := *okJSON[walletShown](d.T, holder("wallet", "show")...).Balance
@@ -358,7 +358,8 @@ func (d *developer) stakes(node, second string) {
 	}
 }
 
-// votes casts ballots as an operator does; what they do at an epoch's turn is told elsewhere.
+// votes casts ballots as an operator does. Their effect at the end of an epoch is tested
+// in package ledger.
 func (d *developer) votes() {
 	id := okJSON[nodeList](d.T, "nodes", "--no-call").Nodes[0].ID.String()
 	l := okJSON[paramList](d.T, "params")
@@ -457,7 +458,7 @@ func (d *developer) lostDisk() {
 	}
 	before := held()
 	ok(d.T, "testnet", "kill", "3", "--dir", d.net)
-	path, content := d.file("degraded", 40_000, 9) // more than what was deleted, which nobody heals
+	path, content := d.file("degraded", 40_000, 9) // more than what was deleted, which no node heals
 	d.reads(d.store(path).ID, content)
 	ok(d.T, "testnet", "wipe", "3", "--dir", d.net)
 	ok(d.T, "testnet", "start", "3", "--dir", d.net)
