@@ -8,8 +8,10 @@ package court
 import (
 	"testing"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -78,6 +80,48 @@ func (c *Court) Do(k token.Key, fee token.Amount, body ledger.Body) {
 		c.Fatal(err)
 	}
 	c.nonces[k.Address()]++
+}
+
+// Manifest is a manifest of a blob of a size; the ledger never sees its bytes.
+func (c *Court) Manifest(size int64) blob.Manifest {
+	c.Helper()
+	shape, err := c.Genesis.Params.Shape()
+	if err != nil {
+		c.Fatal(err)
+	}
+	l, err := shape.Layout(size)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return blob.NewManifest(l, blob.Leaf([]byte("the stripes of a blob")))
+}
+
+// Certify submits a certificate of a registered blob that all nodes with these secrets
+// have signed.
+func (c *Court) Certify(id blob.ID, secrets ...token.Secret) {
+	c.Helper()
+	epoch := c.Head().Epoch
+	committee, err := c.View().Committee(epoch)
+	if err != nil {
+		c.Fatal(err)
+	}
+	signatures := map[int]token.BLSSignature{}
+	for _, s := range secrets {
+		if i, ok := committee.Index(staking.NodeID(s.Key().Public())); ok {
+			signatures[i] = s.BLSKey().Sign(registry.ConfirmMessage(c.Ledger.ChainID(), epoch, id))
+		}
+	}
+	certificate, err := registry.NewCertificate(epoch, len(committee.Nodes), signatures)
+	if err != nil {
+		c.Fatal(err)
+	}
+	r, err := c.Ledger.Submit(c.Context(), ledger.Unsigned(ledger.Certify{Blob: id, Certificate: certificate}))
+	if err == nil {
+		err = r.Err()
+	}
+	if err != nil {
+		c.Fatal(err)
+	}
 }
 
 // Epoch runs to the first block of the next epoch. Each block reports the faults.
