@@ -31,6 +31,7 @@ var house = map[string]room{
 	"internal/wholelevel": {0, nil, "finds the tests of a level: runs none"},
 	"internal/port":       {0, nil, "free ports: knows no node"},
 	"internal/number":     {0, nil, "numbers as people write them: knows no unit of money"},
+	"unit":                {0, nil, "numbers of time and price: knows no rule"},
 	"blob":                {1, []string{"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}, "values: no disk, wire, clock, money"},
 	"token":               {1, []string{"github.com/consensys/gnark-crypto", "github.com/decred/dcrd/bech32"}, "values: knows no account"},
 	"kv":                  {1, []string{"github.com/dgraph-io/badger"}, "keys on a disk: knows nothing of what they mean"},
@@ -79,11 +80,11 @@ var shared = map[string][]string{
 // only lists packages that know fewer of our packages than their floor allows.
 var only = map[string][]string{
 	"fetch":       {"blob", "redstuff", "p2p"},
-	"node/rounds": {"blob", "token", "redstuff", "staking", "p2p", "challenge", "ledger"},
+	"node/rounds": {"unit", "blob", "token", "redstuff", "staking", "p2p", "challenge", "ledger"},
 }
 
 // pure packages decide what everybody must agree on.
-var pure = []string{"canon", "blob", "token", "redstuff", "staking", "state", "registry", "challenge", "ledger"}
+var pure = []string{"canon", "unit", "blob", "token", "redstuff", "staking", "state", "registry", "challenge", "ledger"}
 
 // impure is what a pure package may not use.
 var impure = map[string]string{

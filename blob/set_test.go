@@ -11,18 +11,19 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // record is a record with a set in it, and the same record as it was before sets had a type.
 type (
 	record struct {
 		_     struct{} `cbor:",toarray"`
-		Epoch uint64
+		Epoch unit.Epoch
 		Yes   blob.ShardSet
 	}
 	plain struct {
 		_     struct{} `cbor:",toarray"`
-		Epoch uint64
+		Epoch unit.Epoch
 		Yes   []byte
 	}
 )

@@ -3,6 +3,7 @@ package challenge
 import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Beacon is the number that a round's draw follows from.
@@ -11,7 +12,7 @@ type Beacon = blob.Hash
 // RoundID names a round of a chain.
 type RoundID struct {
 	_     struct{} `cbor:",toarray"`
-	Epoch uint64
+	Epoch unit.Epoch
 	Round uint64 // of the epoch
 }
 

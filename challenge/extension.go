@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // MaxExtensionBytes bounds what a validator adds to its vote on a block.
@@ -29,7 +30,7 @@ type Extension struct {
 type Reveal struct {
 	_         struct{} `cbor:",toarray"`
 	Version   uint8    // 1
-	Epoch     uint64
+	Epoch     unit.Epoch
 	Round     uint64
 	Signature token.BLSSignature // over RevealMessage
 }
@@ -38,7 +39,7 @@ type Reveal struct {
 type Attest struct {
 	_        struct{} `cbor:",toarray"`
 	Version  uint8    // 2
-	Epoch    uint64
+	Epoch    unit.Epoch
 	Round    uint64
 	Listened bool          // since the draw
 	Own      blob.Hash     // root over what it sent itself: see Promise
@@ -49,7 +50,7 @@ type Attest struct {
 type Closing struct {
 	_         struct{} `cbor:",toarray"`
 	Version   uint8    // 3
-	Epoch     uint64
+	Epoch     unit.Epoch
 	Round     uint64
 	Turn      uint64             // of the closer, from 0
 	Signature token.BLSSignature // over ClosingMessage

@@ -6,12 +6,13 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // committee is the directory of an epoch with the keys that certify in it.
 type committee struct {
 	*fetch.Directory
-	epoch uint64
+	epoch unit.Epoch
 	keys  []token.BLSPublicKey // of the members, in their order
 }
 

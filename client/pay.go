@@ -50,15 +50,15 @@ func (s *storeRun) owed(v ledger.View, entry registry.Entry, kept bool) error {
 		if epochs == 0 {
 			epochs = params.Registry.DefaultEpochs
 		}
-		if end >= s.d.epoch+epochs && !o.Permanent && o.Allowance == 0 {
-			s.until = s.d.epoch + epochs
+		if end >= s.d.epoch.Plus(epochs) && !o.Permanent && o.Allowance == 0 {
+			s.until = s.d.epoch.Plus(epochs)
 			return s.agree() // others have paid for all of it
 		}
 		cost, err := CostOf(params, s.p.Layout.StoredKiB(), epochs, kept, o.Allowance, highest)
 		if err != nil {
 			return err
 		}
-		s.until = s.d.epoch + epochs
+		s.until = s.d.epoch.Plus(epochs)
 		add(ledger.RegisterBlob{Manifest: s.manifest, Epochs: epochs, Owner: owner, Permanent: o.Permanent, Allowance: o.Allowance, HighestPrice: highest}, cost)
 		return s.agree()
 	}
@@ -67,13 +67,13 @@ func (s *storeRun) owed(v ledger.View, entry registry.Entry, kept bool) error {
 	if o.Permanent && !(last.Permanent && last.Payer == owner) {
 		return fmt.Errorf("a permanent lease was asked for, and one that can be deleted is there until epoch %d: delete the blob and store it again: %w", end, ErrTerms)
 	}
-	s.until = max(s.until, s.d.epoch+o.Epochs)
+	s.until = max(s.until, s.d.epoch.Plus(o.Epochs))
 	if o.Epochs > 0 && end < s.until {
-		cost, err := CostOf(params, entry.Units, s.until-end, true, 0, 0)
+		cost, err := CostOf(params, entry.Units, s.until.Since(end), true, 0, 0)
 		if err != nil {
 			return err
 		}
-		add(ledger.Extend{Blob: s.p.ID, Epochs: s.until - end}, cost)
+		add(ledger.Extend{Blob: s.p.ID, Epochs: s.until.Since(end)}, cost)
 	}
 	if o.Allowance > 0 && !last.Renews() {
 		add(ledger.SetRenewal{Blob: s.p.ID, Allowance: o.Allowance, HighestPrice: highest}, Cost{Allowance: o.Allowance, Highest: highest})

@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // StoreOptions says for how long and for whom.
@@ -32,13 +33,13 @@ type StoreOptions struct {
 
 // Stored is what Store did.
 type Stored struct {
-	ID           blob.ID `json:"blob"`
-	Size         int64   `json:"bytes"`
-	EncodedBytes int64   `json:"encoded_bytes"`
-	SentBytes    int64   `json:"sent_bytes"` // of fragments; less than encoded when resumed
-	EndEpoch     uint64  `json:"end_epoch"`  // of the owner's claim, as the ledger shows it
-	Already      bool    `json:"already"`    // it was certified before; nothing was sent
-	Requests     int64   `json:"requests"`   // streams opened and transactions sent
+	ID           blob.ID    `json:"blob"`
+	Size         int64      `json:"bytes"`
+	EncodedBytes int64      `json:"encoded_bytes"`
+	SentBytes    int64      `json:"sent_bytes"` // of fragments; less than encoded when resumed
+	EndEpoch     unit.Epoch `json:"end_epoch"`  // of the owner's claim, as the ledger shows it
+	Already      bool       `json:"already"`    // it was certified before; nothing was sent
+	Requests     int64      `json:"requests"`   // streams opened and transactions sent
 
 	// Paid now, as the ledger shows it. Of what is never certified the price of the epochs
 	// in which its room was held does not come back.
@@ -75,9 +76,9 @@ type storeRun struct {
 	p        *encodedBlob
 	manifest blob.Manifest
 	paying   []payment
-	until    uint64 // epoch at whose start the owner's claim may end; 0: whenever what is there does
-	agreed   bool   // the caller was told what it costs
-	busy     bool   // the last attempt found members busy
+	until    unit.Epoch // epoch at whose start the owner's claim may end; 0: whenever what is there does
+	agreed   bool       // the caller was told what it costs
+	busy     bool       // the last attempt found members busy
 	out      Stored
 }
 
@@ -183,7 +184,7 @@ func (s *storeRun) upload(ctx context.Context) error {
 	return err
 }
 
-func (s *storeRun) certify(ctx context.Context, epoch uint64, sigs map[int]token.BLSSignature) error {
+func (s *storeRun) certify(ctx context.Context, epoch unit.Epoch, sigs map[int]token.BLSSignature) error {
 	certificate, err := registry.NewCertificate(epoch, len(s.d.Members), sigs)
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrQuorum is returned where members with more than two thirds of the shards
@@ -237,7 +238,7 @@ func (s shortfall) Unwrap() []error { return []error{s.error, s.because} }
 
 // run sends all stripes and returns the confirmations of one epoch that weigh enough.
 // registered is closed when the registration is on the ledger, or holds its error.
-func (u *upload) run(ctx context.Context) (epoch uint64, sigs map[int]token.BLSSignature, err error) {
+func (u *upload) run(ctx context.Context) (epoch unit.Epoch, sigs map[int]token.BLSSignature, err error) {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	confirmations := make(chan memberConfirmation, len(u.lanes))
@@ -254,9 +255,9 @@ func (u *upload) run(ctx context.Context) (epoch uint64, sigs map[int]token.BLSS
 	supplied := make(chan error, 1)
 	wg.Go(func() { supplied <- u.supply(ctx) })
 
-	byEpoch := map[uint64]map[int]token.BLSSignature{}
-	weights := map[uint64]int{}
-	var enough *uint64
+	byEpoch := map[unit.Epoch]map[int]token.BLSSignature{}
+	weights := map[unit.Epoch]int{}
+	var enough *unit.Epoch
 	var graceOver <-chan time.Time
 	elsewhere := 0 // shards that confirmed for another epoch
 	for ended := 0; ended < live; {

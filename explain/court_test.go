@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // court is a network of known keys on a ledger whose rounds are judged by hand.
@@ -154,14 +155,14 @@ func (c *court) epoch(faults ...ledger.Fault) {
 	}
 }
 
-func (c *court) toEpoch(e uint64) {
+func (c *court) toEpoch(e unit.Epoch) {
 	c.t.Helper()
 	for c.head().Epoch < e {
 		c.advance()
 	}
 }
 
-func (c *court) statement(epoch uint64, id staking.NodeID) ledger.Statement {
+func (c *court) statement(epoch unit.Epoch, id staking.NodeID) ledger.Statement {
 	c.t.Helper()
 	s, known, err := c.view().Statement(epoch, id)
 	if err != nil || !known {

@@ -9,13 +9,14 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Exhibit is a bundle and the node that it is held against, for files.
 type Exhibit struct {
 	Node   staking.NodeID   `json:"node"`
 	Kind   ledger.FaultKind `json:"rung"`
-	Epoch  uint64           `json:"epoch"`
+	Epoch  unit.Epoch       `json:"epoch"`
 	Round  uint64           `json:"round"`
 	Shard  blob.Shard       `json:"shard"`
 	Bundle string           `json:"bundle"` // see BundleText

@@ -14,6 +14,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // wholeStory is a court in which everything happens that a statement can tell of.
@@ -46,8 +47,8 @@ func TestTheExplanationsOfAStory(t *testing.T) {
 	c := wholeStory(t)
 	var out strings.Builder
 	for _, x := range []struct {
-		about func(ledger.View, uint64, staking.NodeID) (Explanation, error)
-		epoch uint64
+		about func(ledger.View, unit.Epoch, staking.NodeID) (Explanation, error)
+		epoch unit.Epoch
 		node  int
 	}{
 		{Reward, 0, 0}, {Reward, 1, 0}, {Reward, 1, 1}, {Slash, 0, 0}, {Slash, 1, 1}, {Slash, 1, 2}, {Slash, 3, 3}, {Reward, 3, 3}, {Slash, 4, 4},
@@ -73,7 +74,7 @@ func (c *court) explains(t *testing.T) (n int) {
 	t.Helper()
 	for epoch := range c.head().Epoch {
 		for i, node := range c.g.Nodes {
-			for _, about := range []func(ledger.View, uint64, staking.NodeID) (Explanation, error){Reward, Slash} {
+			for _, about := range []func(ledger.View, unit.Epoch, staking.NodeID) (Explanation, error){Reward, Slash} {
 				e, err := about(c.view(), epoch, node.ID)
 				if errors.Is(err, ErrNoRecord) {
 					continue
@@ -141,7 +142,7 @@ func TestAFigureThatIsNotTrueIsFoundOut(t *testing.T) {
 	}
 	found := map[string]bool{}
 	for _, at := range []struct {
-		epoch uint64
+		epoch unit.Epoch
 		node  int
 	}{{1, 0}, {1, 1}, {1, 2}, {3, 3}, {4, 4}} {
 		id := c.g.Nodes[at.node].ID
@@ -224,7 +225,7 @@ func TestWhatIsNotOnRecordIsNotExplained(t *testing.T) {
 func FuzzRecordsOfStrangers(f *testing.F) {
 	c := wholeStory(f)
 	for _, at := range []struct {
-		epoch uint64
+		epoch unit.Epoch
 		node  int
 	}{{1, 0}, {1, 1}, {1, 2}, {3, 3}, {4, 4}} {
 		f.Add(uint8(0), canon.Encode(c.statement(at.epoch, c.id(at.node))))

@@ -8,11 +8,12 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Price works out the prices that act from an epoch on, from the votes on record. The error
 // is ErrNoRecord where the ledger has none.
-func Price(v ledger.View, epoch uint64) (Explanation, error) {
+func Price(v ledger.View, epoch unit.Epoch) (Explanation, error) {
 	e := Explanation{Title: fmt.Sprintf("The prices of epoch %d", epoch), Holds: true}
 	head, err := v.Head()
 	if err != nil {

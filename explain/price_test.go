@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func TestAPriceIsExplainedUntilItsRecordIsOld(t *testing.T) {
@@ -17,7 +18,7 @@ func TestAPriceIsExplainedUntilItsRecordIsOld(t *testing.T) {
 	w.vote(ledger.Vote{Price: 2000, WritePrice: 1}, 0, 1, 2)
 	w.vote(ledger.Vote{Price: 1150}, 3)
 	w.toEpoch(2)
-	for epoch := uint64(1); epoch <= 2; epoch++ {
+	for epoch := unit.Epoch(1); epoch <= 2; epoch++ {
 		e, err := Price(w.view(), epoch)
 		if err != nil || !e.Holds {
 			t.Fatalf("%+v: %v", e, err)
@@ -31,7 +32,7 @@ func TestAPriceIsExplainedUntilItsRecordIsOld(t *testing.T) {
 		t.Errorf("of the genesis: %v", err)
 	}
 	w.toEpoch(4)
-	for epoch, want := range map[uint64]bool{1: false, 2: true, 3: true, 4: true, 5: false} {
+	for epoch, want := range map[unit.Epoch]bool{1: false, 2: true, 3: true, 4: true, 5: false} {
 		if _, err := Price(w.view(), epoch); (err == nil) != want || err != nil && !errors.Is(err, ErrNoRecord) {
 			t.Errorf("epoch %d in epoch 4: %v", epoch, err)
 		}

@@ -6,11 +6,12 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // records is the ledger's records of one node at the end of one epoch.
 type records struct {
-	epoch uint64
+	epoch unit.Epoch
 	id    staking.NodeID
 	s     ledger.Statement
 	t     ledger.Terms
@@ -19,7 +20,7 @@ type records struct {
 
 // read reads the records of an epoch's end, and bounds them: a view may come from a
 // stranger.
-func read(v ledger.View, epoch uint64, id staking.NodeID) (c records, err error) {
+func read(v ledger.View, epoch unit.Epoch, id staking.NodeID) (c records, err error) {
 	c.epoch, c.id = epoch, id
 	head, err := v.Head()
 	if err != nil {

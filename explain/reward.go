@@ -6,11 +6,12 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Reward works out the pay of a node for an epoch that has ended, and where it went. The
 // error is ErrNoRecord where the ledger has no records.
-func Reward(v ledger.View, epoch uint64, id staking.NodeID) (Explanation, error) {
+func Reward(v ledger.View, epoch unit.Epoch, id staking.NodeID) (Explanation, error) {
 	e := Explanation{Title: fmt.Sprintf("What node %s earned in epoch %d", id, epoch), Holds: true}
 	c, err := read(v, epoch, id)
 	if err != nil {

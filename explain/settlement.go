@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Settlement is one node's part in an epoch's end, worked out a second time: from the
@@ -44,7 +45,7 @@ var errTooMuch = errors.New("more is released or lost than was held back")
 
 // Settle works out a node's part in the end of an epoch. The error is ErrNoRecord where
 // the ledger has no records of it.
-func Settle(v ledger.View, epoch uint64, id staking.NodeID) (Settlement, error) {
+func Settle(v ledger.View, epoch unit.Epoch, id staking.NodeID) (Settlement, error) {
 	r, err := read(v, epoch, id)
 	if err != nil {
 		return Settlement{}, err

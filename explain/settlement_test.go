@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Two implementations of an epoch's end are held against each other: the rules settle
@@ -160,7 +161,7 @@ func (c *court) compare(seed uint64, before poolsBefore, seen *counts) {
 		if before.held[id] != s.HeldBefore {
 			c.t.Fatalf("seed %d, epoch %d, node %d: %s was held back, the statement begins with %s", seed, epoch, i, before.held[id], s.HeldBefore)
 		}
-		for _, about := range []func(ledger.View, uint64, staking.NodeID) (Explanation, error){Reward, Slash} {
+		for _, about := range []func(ledger.View, unit.Epoch, staking.NodeID) (Explanation, error){Reward, Slash} {
 			if e, err := about(c.view(), epoch, id); err != nil || !e.Holds {
 				c.t.Fatalf("seed %d, epoch %d, node %d: %v %+v", seed, epoch, i, err, e)
 			}

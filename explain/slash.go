@@ -7,12 +7,13 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Slash works out the verdict on a node's conduct in an epoch that has ended, and its cost.
 // For a node that was not slashed it shows the distance to each rung. The error is
 // ErrNoRecord where the ledger has no records.
-func Slash(v ledger.View, epoch uint64, id staking.NodeID) (Explanation, error) {
+func Slash(v ledger.View, epoch unit.Epoch, id staking.NodeID) (Explanation, error) {
 	e := Explanation{Title: fmt.Sprintf("How node %s was judged at the end of epoch %d", id, epoch), Holds: true}
 	c, err := read(v, epoch, id)
 	if err != nil {

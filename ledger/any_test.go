@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // anything makes transactions that no honest door lets in, with numbers at all edges,
@@ -84,8 +85,8 @@ func (x *anything) reopen() {
 // number is one at an edge of some rule.
 func (x *anything) number() uint64 {
 	h, p := x.head(), x.g.Params
-	edge := []uint64{0, 1, 2, 3, 10, h.Epoch, h.Epoch + 1, h.Epoch - 1, h.Height, h.Height + 1, h.Height / p.RoundBlocks, h.Height/p.RoundBlocks - 1, h.Height/p.RoundBlocks + 1,
-		1 << 31, 1 << 32, 1<<62 + h.Epoch, 1 << 63, 1<<63 + h.Epoch, 1<<63 - 1, 1<<63 + h.Height/p.RoundBlocks, math.MaxUint64, math.MaxUint64 - 1, math.MaxUint64 - h.Epoch,
+	edge := []uint64{0, 1, 2, 3, 10, uint64(h.Epoch), uint64(h.Epoch + 1), uint64(h.Epoch - 1), h.Height, h.Height + 1, h.Height / p.RoundBlocks, h.Height/p.RoundBlocks - 1, h.Height/p.RoundBlocks + 1,
+		1 << 31, 1 << 32, uint64(1<<62 + h.Epoch), 1 << 63, uint64(1<<63 + h.Epoch), 1<<63 - 1, 1<<63 + h.Height/p.RoundBlocks, math.MaxUint64, math.MaxUint64 - 1, uint64(math.MaxUint64 - h.Epoch),
 		uint64(token.WAL), uint64(50 * token.WAL), uint64(100_000 * token.WAL), p.Registry.MaxEpochs, maxCapacityKiB}
 	switch x.r.Intn(8) {
 	case 0:
@@ -123,7 +124,7 @@ func (x *anything) anyCertificate() registry.Certificate {
 	}
 	switch x.r.Intn(6) {
 	case 0:
-		c.Epoch = x.number()
+		c.Epoch = unit.Epoch(x.number())
 	case 1:
 		c.Bitmap = make([]byte, x.r.Intn(5))
 		x.r.Read(c.Bitmap)

@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // draft runs blocks on a copy of a ledger; nothing of it stays.
@@ -35,7 +36,7 @@ func (d draft) block(b Block, txs ...[]byte) {
 }
 
 // cut is what the settlement of an epoch took from a node.
-func (d draft) cut(epoch uint64, id staking.NodeID) staking.Cut {
+func (d draft) cut(epoch unit.Epoch, id staking.NodeID) staking.Cut {
 	d.t.Helper()
 	for d.x.head.Epoch <= epoch {
 		d.block(Block{})
@@ -94,7 +95,7 @@ func TestStakeThatCountedIsSlashedWhateverTheOrder(t *testing.T) {
 				d.block(b, txs...)
 			}
 			tried++
-			return d.cut((shown-1)/blocks, id)
+			return d.cut(unit.Epoch((shown-1)/blocks), id)
 		}
 		for _, double := range []bool{false, true} {
 			last := (fault + 1 + unbonding) * blocks // the last block of the last epoch in which the proof counts

@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // The attacks on a round that the rules of challenges answer, as doc/threat-model.md
@@ -215,7 +216,7 @@ func TestVoidRoundsSpareNobodyTheLadder(t *testing.T) {
 		a.step()
 	}
 	slashed := 0
-	for e := range uint64(6) {
+	for e := range unit.Epoch(6) {
 		s, _, err := a.view().Statement(e, id)
 		ok(a.world, s, err)
 		if s.Verdict.Bps > 0 {

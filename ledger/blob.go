@@ -98,7 +98,7 @@ func (b RegisterBlob) plan(x *exec, tx Tx) (plan, error) {
 
 // newLease is what a registration pays for.
 func (x *exec) newLease(b RegisterBlob, payer token.Address, e registry.Entry) (l registry.Lease, err error) {
-	l = registry.Lease{Owner: b.Owner, Payer: payer, Start: x.epoch(), End: x.epoch() + b.Epochs, Permanent: b.Permanent, Renewal: renewalOf(payer, b.Allowance, b.HighestPrice)}
+	l = registry.Lease{Owner: b.Owner, Payer: payer, Start: x.epoch(), End: x.epoch().Plus(b.Epochs), Permanent: b.Permanent, Renewal: renewalOf(payer, b.Allowance, b.HighestPrice)}
 	cost, err := x.p.Registry.CostOf(e.Units, b.Epochs, e.Certified())
 	if err == nil {
 		_, err = cost.Total()
@@ -200,14 +200,14 @@ func (b Extend) plan(x *exec, tx Tx) (plan, error) {
 	if !ok {
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrNotOwner)
 	}
-	if last := x.epoch() + x.p.Registry.MaxEpochs; end+b.Epochs > last {
-		return plan{}, fmt.Errorf("until epoch %d, at most %d: %w", end+b.Epochs, last, ErrEpochs)
+	if last := x.epoch().Plus(x.p.Registry.MaxEpochs); end.Plus(b.Epochs) > last {
+		return plan{}, fmt.Errorf("until epoch %d, at most %d: %w", end.Plus(b.Epochs), last, ErrEpochs)
 	}
 	cost, err := x.p.Registry.CostOf(e.Units, b.Epochs, true)
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrFunds, err)
 	}
-	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end + b.Epochs, Price: must(x.p.Registry.PriceOf(e.Units))}
+	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end.Plus(b.Epochs), Price: must(x.p.Registry.PriceOf(e.Units))}
 	i, own := e.LastOf(owner, owner)
 	if own {
 		added.Permanent = e.Leases[i].Permanent

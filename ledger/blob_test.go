@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func (w *world) entry(id blob.ID) registry.Entry {
@@ -99,7 +100,7 @@ func TestABlobIsPaidForCertifiedAndEnds(t *testing.T) {
 	if s := w.grave(id); s.Reserved {
 		t.Fatal("the room is not given back")
 	}
-	w.toEpoch(3 + w.g.Params.Registry.TombstoneEpochs)
+	w.toEpoch(unit.Epoch(3 + w.g.Params.Registry.TombstoneEpochs))
 	if _, there, err := w.view().Tombstone(id); err != nil || there {
 		t.Fatalf("the tombstone stands for ever: %v", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Bundle is the evidence of a fault: with it a stranger can check the fault again, and
@@ -48,7 +49,7 @@ func (b Bundle) Fault() Fault {
 
 // Bundle is the evidence of a fault that was punished at the end of epoch found; ok is
 // false where none is kept.
-func (v View) Bundle(found uint64, e Evidence) (b Bundle, ok bool, err error) {
+func (v View) Bundle(found unit.Epoch, e Evidence) (b Bundle, ok bool, err error) {
 	return read[Bundle](v, "evidence", KeyBundle(found, Fault{Kind: e.Kind, Epoch: e.Epoch, Round: e.Round, Shard: e.Shard}))
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // The ledger keeps each blob's certificate as long as the blob, and its certifiers as
@@ -14,7 +15,7 @@ import (
 // the order of the bits of a certificate.
 type Certifiers struct {
 	_       struct{} `cbor:",toarray"`
-	Epoch   uint64
+	Epoch   unit.Epoch
 	Members []Certifier
 }
 
@@ -41,7 +42,7 @@ func (v View) Certificate(id blob.ID) (registry.Certificate, bool, error) {
 
 // Certifiers are the nodes that could sign the certificates of an epoch; they are kept as
 // long as a blob that they certified.
-func (v View) Certifiers(epoch uint64) (Certifiers, bool, error) {
+func (v View) Certifiers(epoch unit.Epoch) (Certifiers, bool, error) {
 	return read[Certifiers](v, "certifiers", KeyCertifiers(epoch))
 }
 
@@ -79,7 +80,7 @@ func (x *exec) dropCertificate(id blob.ID) {
 
 // vouched is how many of the blobs that are kept were certified with certificates of
 // an epoch.
-func (x *exec) vouched(epoch uint64) uint64 {
+func (x *exec) vouched(epoch unit.Epoch) uint64 {
 	n, _, err := read[uint64](x.view(), "certified blobs", keyVouched(epoch))
 	return sure(n, err)
 }

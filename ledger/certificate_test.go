@@ -5,6 +5,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // A certificate can be checked from the state alone as long as its blob is kept, also
@@ -17,7 +18,7 @@ func TestACertificateCanBeCheckedAsLongAsItsBlobIsKept(t *testing.T) {
 		w.certify(m.ID())
 		return m.ID()
 	}
-	certifiers := func() (epochs []uint64) {
+	certifiers := func() (epochs []unit.Epoch) {
 		for e := range w.head().Epoch + 1 {
 			if _, known, err := w.view().Certifiers(e); ok(w, known, err) {
 				epochs = append(epochs, e)
@@ -62,7 +63,7 @@ func TestABlobThatIsStoredAgainHasItsNewCertificate(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	m := w.manifest(1, 1000)
 	var last registry.Certificate
-	for epoch := range uint64(2) {
+	for epoch := range unit.Epoch(2) {
 		w.toEpoch(epoch)
 		w.do(w.users[1], RegisterBlob{Manifest: m, Epochs: 5, Owner: w.users[1].Address()})
 		if _, there, err := w.view().Certificate(m.ID()); ok(w, there, err) {

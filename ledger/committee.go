@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Committee is the nodes of an epoch and what they hold.
@@ -18,7 +19,7 @@ import (
 // Invariant: Nodes are in the order of their IDs, and are all nodes that hold a shard or
 // still keep one for a holder that is not ready; a certificate's bitmap counts them.
 type Committee struct {
-	Epoch uint64
+	Epoch unit.Epoch
 	Nodes []Member
 	staking.Assignment
 }
@@ -95,14 +96,14 @@ type Validator struct {
 // storedCommittee names nodes by their place in the list.
 type storedCommittee struct {
 	_      struct{} `cbor:",toarray"`
-	Epoch  uint64
+	Epoch  unit.Epoch
 	Nodes  []Member
 	Holder []uint16
 	From   []uint16 // 0: ready; else 1 + the index of the node that keeps it
 }
 
 // Committee reads the committee of an epoch.
-func (v View) Committee(epoch uint64) (Committee, error) {
+func (v View) Committee(epoch unit.Epoch) (Committee, error) {
 	raw, err := v.rawCommittee(epoch)
 	if err != nil {
 		return Committee{}, err
@@ -110,7 +111,7 @@ func (v View) Committee(epoch uint64) (Committee, error) {
 	return decodeCommittee(epoch, raw)
 }
 
-func (v View) rawCommittee(epoch uint64) ([]byte, error) {
+func (v View) rawCommittee(epoch unit.Epoch) ([]byte, error) {
 	raw, ok, err := v.R.Get(KeyCommittee(epoch))
 	switch {
 	case err != nil:
@@ -121,7 +122,7 @@ func (v View) rawCommittee(epoch uint64) ([]byte, error) {
 	return raw, nil
 }
 
-func decodeCommittee(epoch uint64, raw []byte) (Committee, error) {
+func decodeCommittee(epoch unit.Epoch, raw []byte) (Committee, error) {
 	var c storedCommittee
 	if err := canon.Decode(raw, &c); err != nil {
 		return Committee{}, fmt.Errorf("read committee: %w", err)
@@ -146,7 +147,7 @@ func decodeCommittee(epoch uint64, raw []byte) (Committee, error) {
 // what is kept is used for the very same bytes alone.
 type committees struct {
 	mu   sync.Mutex // guards kept
-	kept map[uint64]decodedCommittee
+	kept map[unit.Epoch]decodedCommittee
 }
 
 type decodedCommittee struct {
@@ -155,7 +156,7 @@ type decodedCommittee struct {
 }
 
 // of is the committee of an epoch, for the caller to change. A nil k keeps nothing.
-func (k *committees) of(v View, epoch uint64) (Committee, error) {
+func (k *committees) of(v View, epoch unit.Epoch) (Committee, error) {
 	if k == nil {
 		return v.Committee(epoch)
 	}
@@ -172,7 +173,7 @@ func (k *committees) of(v View, epoch uint64) (Committee, error) {
 		}
 		d.raw = bytes.Clone(raw)
 		if len(k.kept) >= 4 || k.kept == nil {
-			k.kept = map[uint64]decodedCommittee{}
+			k.kept = map[unit.Epoch]decodedCommittee{}
 		}
 		k.kept[epoch] = d
 	}
@@ -197,7 +198,7 @@ func (c Committee) encode() []byte {
 }
 
 // newCommittee lists the nodes of an assignment; their power is left to weigh.
-func newCommittee(epoch uint64, a staking.Assignment, bls func(staking.NodeID) token.BLSPublicKey) Committee {
+func newCommittee(epoch unit.Epoch, a staking.Assignment, bls func(staking.NodeID) token.BLSPublicKey) Committee {
 	count := a.Count()
 	for _, id := range a.From {
 		if !id.IsZero() {

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Disputes of all kinds, at all times, answered rightly, wrongly, late or not at all:
@@ -48,7 +49,7 @@ func TestRandomDisputesKeepTheInvariants(t *testing.T) {
 		}
 		votes := 0
 		for _, s := range a.secrets {
-			for epoch := range uint64(3) {
+			for epoch := range unit.Epoch(3) {
 				o, _, err := a.view().Statement(epoch, a.idOf(s))
 				votes += int(ok(a.world, o, err).FalseVotes)
 			}

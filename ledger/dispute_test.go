@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // archive is all fragments of some blobs, for those who are to prove them.
@@ -469,7 +470,7 @@ func TestASlashIsReplayedFromItsEvidence(t *testing.T) {
 	}
 	other := a.committee().Duty(a.idOf(a.secrets[0]))[0]
 	a.signed(a.users[2], Dispute{Ordinal: r.Ordinal, Shard: other})
-	a.toEpochBySteps(a.g.Params.HistoryEpochs - 1) // the round itself is forgotten for long
+	a.toEpochBySteps(unit.Epoch(a.g.Params.HistoryEpochs) - 1) // the round itself is forgotten for long
 	for i, want := range map[int][]string{
 		3: {"question 2 asks of blob " + r.Drawings[1].Manifest.ID().String(), "FALSE", "it does not hold"},
 		1: {"voted that it had seen shard", "upheld"},
@@ -522,7 +523,7 @@ func TestASlashIsReplayedFromItsEvidence(t *testing.T) {
 			t.Errorf("%s is taken for a lie", name)
 		}
 	}
-	a.toEpochBySteps(a.g.Params.HistoryEpochs + 1)
+	a.toEpochBySteps(unit.Epoch(a.g.Params.HistoryEpochs) + 1)
 	if _, kept, err := a.view().Bundle(0, Evidence{Kind: Lie, Epoch: r.Round.Epoch, Round: r.Round.Round, Shard: shard}); kept || err != nil {
 		t.Fatal("the evidence outlives the record of the slash", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // DoubleSign is proof, checked by the agreement, that a node signed two blocks at
@@ -21,12 +22,12 @@ type DoubleSign struct {
 // with most power counts, so that no node can hide it behind a lighter one; later ones of
 // the same node change nothing.
 type DoubleSignRecord struct {
-	_        struct{} `cbor:",toarray"`
-	Height   uint64   // of the fault
-	Found    uint64   // height of the block that held the evidence
-	Epoch    uint64   // of that block
-	Power    uint64   // of the node at the fault, in shards
-	TakenBps uint64   // of the node's stake, taken for it until now, in 1/10000
+	_        struct{}   `cbor:",toarray"`
+	Height   uint64     // of the fault
+	Found    uint64     // height of the block that held the evidence
+	Epoch    unit.Epoch // of that block
+	Power    uint64     // of the node at the fault, in shards
+	TakenBps uint64     // of the node's stake, taken for it until now, in 1/10000
 }
 
 // DoubleSigner is a node and what it is punished for.
@@ -83,7 +84,7 @@ func (x *exec) expel(found []DoubleSign) {
 // reweigh gives power anew in the committee in force, and in the next where it is chosen.
 func (x *exec) reweigh() {
 	out := x.expelled()
-	for _, epoch := range []uint64{x.epoch(), x.epoch() + 1} {
+	for _, epoch := range []unit.Epoch{x.epoch(), x.epoch() + 1} {
 		c, err := x.view().Committee(epoch)
 		if errors.Is(err, ErrNoCommittee) {
 			continue
@@ -111,7 +112,7 @@ func (x *exec) expelled() (out []staking.NodeID) {
 }
 
 // convene makes a committee of an assignment.
-func (x *exec) convene(epoch uint64, a staking.Assignment) Committee {
+func (x *exec) convene(epoch unit.Epoch, a staking.Assignment) Committee {
 	c := newCommittee(epoch, a, x.blsOf)
 	c.weigh(x.expelled())
 	return c

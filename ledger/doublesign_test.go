@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // chainOf runs blocks on a world's machine and follows the validators as the
@@ -431,7 +432,7 @@ func TestStakeThatCountedAtAFaultIsThereWhenItIsPunished(t *testing.T) {
 		p.RoundBlocks, p.RoundsPerEpoch, p.Staking.UnbondingEpochs = shape.round, shape.rounds, shape.unbond
 		p.Staking.CommissionNotice = shape.unbond + 2
 		blocks := p.EpochBlocks()
-		epochOf := func(height uint64) uint64 { return (height - 1) / blocks }
+		epochOf := func(height uint64) unit.Epoch { return unit.Epoch((height - 1) / blocks) }
 		for asked := blocks + 1; asked <= 2*blocks; asked++ { // all heights of epoch 1
 			w := newWorld(t, p, 5)
 			op, node, alice := w.users[0], w.g.Nodes[0].ID, w.users[1]
@@ -459,7 +460,7 @@ func TestStakeThatCountedAtAFaultIsThereWhenItIsPunished(t *testing.T) {
 			if drawn := min(pool.BondLeaving[0].Epoch, pool.Leaving[0].Epoch); epochOf(latest) >= drawn {
 				t.Errorf("%+v: asked in block %d, drawn in epoch %d, evidence can come in block %d of epoch %d", shape, asked, drawn, latest, epochOf(latest))
 			}
-			c.until(min(pool.BondLeaving[0].Epoch, pool.Leaving[0].Epoch) * blocks) // the last block before
+			c.until(uint64(min(pool.BondLeaving[0].Epoch, pool.Leaving[0].Epoch)) * blocks) // the last block before
 			c.refusedWith(ErrNothing, c.try(alice, Withdraw{Node: node}))
 		}
 	}

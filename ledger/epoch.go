@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // errEnough ends a walk that has found as much as it wanted.
@@ -113,7 +114,7 @@ func (x *exec) badness(id staking.NodeID) uint64 {
 
 // counted is the last epoch whose committee is fixed: what joins now counts from the
 // one after it on, what leaves now has counted until then.
-func (x *exec) counted() uint64 {
+func (x *exec) counted() unit.Epoch {
 	if x.head.Height >= x.head.Middle() {
 		return x.epoch() + 1
 	}

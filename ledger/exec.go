@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // exec runs rules over an overlay. A failing disk is no fault of a transaction: it
@@ -29,8 +30,8 @@ type exec struct {
 	// weighed once, after the block's transactions.
 	roomier    bool
 	committees *committees
-	buckets    map[uint64]*bucketChange // noted, not written yet
-	index      *challenge.Index         // as committed
+	buckets    map[unit.Epoch]*bucketChange // noted, not written yet
+	index      *challenge.Index             // as committed
 }
 
 // end does what a block does after its transactions.
@@ -45,7 +46,7 @@ func (x *exec) view() View { return View{x.o} }
 
 func (x *exec) put(key []byte, v any) { x.o.Set(key, canon.Encode(v)) }
 
-func (x *exec) epoch() uint64 { return x.head.Epoch }
+func (x *exec) epoch() unit.Epoch { return x.head.Epoch }
 
 func (x *exec) account(a token.Address) Account { return sure(x.view().Account(a)) }
 
@@ -104,7 +105,7 @@ func (x *exec) committee() Committee { return sure(x.committees.of(x.view(), x.e
 
 // committeeOf is that of an epoch which a transaction names: it may not be kept any
 // more, or not be chosen yet.
-func (x *exec) committeeOf(epoch uint64) (Committee, error) {
+func (x *exec) committeeOf(epoch unit.Epoch) (Committee, error) {
 	c, err := x.committees.of(x.view(), epoch)
 	if errors.Is(err, ErrNoCommittee) {
 		return Committee{}, err
@@ -117,12 +118,12 @@ func (x *exec) putCommittee(c Committee) { x.o.Set(KeyCommittee(c.Epoch), c.enco
 // addBucket and takeBucket note changes of what is set aside for an epoch. They are
 // written together by flushBuckets: a blob with many leases changes the same epochs many
 // times.
-func (x *exec) addBucket(epoch uint64, a token.Amount) {
+func (x *exec) addBucket(epoch unit.Epoch, a token.Amount) {
 	c := x.bucketOf(epoch)
 	c.in = must(c.in.Add(a))
 }
 
-func (x *exec) takeBucket(epoch uint64, a token.Amount) {
+func (x *exec) takeBucket(epoch unit.Epoch, a token.Amount) {
 	c := x.bucketOf(epoch)
 	c.out = must(c.out.Add(a))
 }
@@ -130,9 +131,9 @@ func (x *exec) takeBucket(epoch uint64, a token.Amount) {
 // bucketChange is what a transaction puts into a bucket and takes out.
 type bucketChange struct{ in, out token.Amount }
 
-func (x *exec) bucketOf(epoch uint64) *bucketChange {
+func (x *exec) bucketOf(epoch unit.Epoch) *bucketChange {
 	if x.buckets == nil {
-		x.buckets = map[uint64]*bucketChange{}
+		x.buckets = map[unit.Epoch]*bucketChange{}
 	}
 	c := x.buckets[epoch]
 	if c == nil {

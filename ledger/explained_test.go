@@ -6,13 +6,14 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Package explain stands above this one, and works the results of the worlds of these
 // tests out again: TestMain hands its functions in.
 var (
-	ExplainPrice  func(View, uint64) (Explained, error)
-	ExplainSlash  func(View, uint64, staking.NodeID) (Explained, error)
+	ExplainPrice  func(View, unit.Epoch) (Explained, error)
+	ExplainSlash  func(View, unit.Epoch, staking.NodeID) (Explained, error)
 	ReplayBundle  func(Bundle, staking.NodeID) Explained
 	ReplayExhibit func(ExhibitText, token.ChainID) (Explained, error)
 )
@@ -31,7 +32,7 @@ type StepText struct{ Text, Sum string }
 type ExhibitText struct {
 	Node   staking.NodeID
 	Kind   FaultKind
-	Epoch  uint64
+	Epoch  unit.Epoch
 	Round  uint64
 	Shard  blob.Shard
 	Bundle string

@@ -4,6 +4,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // FaultKind says what a node was proven to have done.
@@ -19,8 +20,8 @@ const (
 type Fault struct {
 	Node   staking.NodeID
 	Kind   FaultKind
-	Epoch  uint64 // in which it was committed
-	Round  uint64 // of that epoch
+	Epoch  unit.Epoch // in which it was committed
+	Round  uint64     // of that epoch
 	Shard  blob.Shard
 	Finder token.Address
 }
@@ -29,7 +30,7 @@ type Fault struct {
 type FaultRecord struct {
 	_      struct{} `cbor:",toarray"`
 	Finder token.Address
-	Found  uint64     // epoch at whose end it is punished
+	Found  unit.Epoch // epoch at whose end it is punished
 	Height uint64     // of the block that brought it
 	Shards uint64     // that the node held then
 	Shard  blob.Shard // that the fault is about
@@ -40,7 +41,7 @@ type FaultRecord struct {
 func (x *exec) counts(f Fault) bool {
 	_, there, err := x.o.Get(KeyFault(f))
 	n, known, err2 := x.view().Node(f.Node)
-	return !sure(there, err) && sure(known, err2) && !n.Out && f.Epoch <= x.epoch() && x.epoch()-f.Epoch <= x.p.Staking.UnbondingEpochs
+	return !sure(there, err) && sure(known, err2) && !n.Out && f.Epoch <= x.epoch() && x.epoch().Since(f.Epoch) <= x.p.Staking.UnbondingEpochs
 }
 
 // note enters a proven fault that counts, once.
@@ -64,7 +65,10 @@ func (x *exec) faults() map[staking.NodeID][]foundFault {
 		return nil
 	})
 	sure(all, err)
-	type when struct{ epoch, round uint64 }
+	type when struct {
+		epoch unit.Epoch
+		round uint64
+	}
 	shards := map[when]uint64{}
 	for _, f := range all {
 		if f.Kind == Lie {
@@ -81,7 +85,7 @@ func (x *exec) faults() map[staking.NodeID][]foundFault {
 		default:
 			out[f.Node] = append(out[f.Node], f)
 		}
-		if f.Epoch+x.p.Staking.UnbondingEpochs < x.epoch() {
+		if f.Epoch.Plus(x.p.Staking.UnbondingEpochs) < x.epoch() {
 			x.o.Delete(KeyFault(f.Fault))
 		}
 	}
@@ -104,7 +108,7 @@ type foundFault struct {
 // faultOf reads the key of a fault, without its letter.
 func faultOf(k []byte) Fault {
 	n := len(staking.NodeID{})
-	return Fault{Node: staking.NodeID(k[:n]), Epoch: numberAt(k[n:]), Round: numberAt(k[n+8:]), Kind: FaultKind(k[n+16])}
+	return Fault{Node: staking.NodeID(k[:n]), Epoch: unit.Epoch(numberAt(k[n:])), Round: numberAt(k[n+8:]), Kind: FaultKind(k[n+16])}
 }
 
 // EachFault walks the faults that are kept, by node.

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Invalidate shows that a blob contradicts its own commitments. Any peer may send it,
@@ -88,7 +89,7 @@ func (b Invalidate) verify() error {
 
 // forfeit takes from a lease what it has paid for the epochs from one on, or all of it
 // if the blob was never certified, and what would have renewed it.
-func (x *exec) forfeit(e registry.Entry, l registry.Lease, from uint64) (lost token.Amount) {
+func (x *exec) forfeit(e registry.Entry, l registry.Lease, from unit.Epoch) (lost token.Amount) {
 	if e.Certified() {
 		lost = l.Unused(from)
 		for epoch := max(from, l.Start); epoch < l.End; epoch++ {

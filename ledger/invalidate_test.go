@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // forgery is a blob whose rows are those of one content and whose columns are those
@@ -114,7 +115,7 @@ func TestABadlyEncodedBlobIsBuriedForGoodAndNobodyIsRefunded(t *testing.T) {
 		if w.l.AppHash() != hash {
 			t.Error("a second proof changed something")
 		}
-		w.toEpoch(2 + w.g.Params.Registry.TombstoneEpochs + 1)
+		w.toEpoch(unit.Epoch(2+w.g.Params.Registry.TombstoneEpochs) + 1)
 		if w.grave(id).Reserved {
 			t.Error("the room of an invalid blob is never given back")
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // before is what a turn, or the choice of a committee, began with.
@@ -212,7 +213,7 @@ func (c *chaos) chosen(was before) {
 func (c *chaos) leased() {
 	c.t.Helper()
 	h, v := c.head(), c.view()
-	paid, end := map[uint64]token.Amount{}, h.Epoch+2
+	paid, end := map[unit.Epoch]token.Amount{}, h.Epoch+2
 	err := v.EachBlob(func(_ blob.ID, e registry.Entry) error {
 		for _, l := range e.Leases {
 			for epoch := max(l.Start, h.Epoch+2); e.Certified() && epoch < l.End; epoch++ {
@@ -225,7 +226,7 @@ func (c *chaos) leased() {
 		c.t.Fatal(err)
 	}
 	err = each(v, key(letterBucket), func(k []byte, a token.Amount) error {
-		epoch := numberAt(k)
+		epoch := unit.Epoch(numberAt(k))
 		if end = max(end, epoch+1); epoch < h.Epoch || epoch >= h.Epoch+2 && a != paid[epoch] {
 			return fmt.Errorf("epoch %d: %s is set aside for epoch %d, leases paid %s", h.Epoch, a, epoch, paid[epoch])
 		}
@@ -352,7 +353,7 @@ func TestRandomHistoriesKeepTheInvariants(t *testing.T) {
 	voted := map[string]int{}
 	for c := range done {
 		steps += c.steps
-		epochs += c.head().Epoch
+		epochs += uint64(c.head().Epoch)
 		for k, n := range c.done {
 			kinds[k] += n
 		}
@@ -388,7 +389,7 @@ func TestRandomHistoriesKeepTheInvariants(t *testing.T) {
 // that nothing is left of any other.
 func (c *chaos) vouched() {
 	c.t.Helper()
-	v, blobs := c.view(), map[uint64]uint64{}
+	v, blobs := c.view(), map[unit.Epoch]uint64{}
 	err := v.EachBlob(func(id blob.ID, e registry.Entry) error {
 		cert, has, err := v.Certificate(id)
 		if err == nil && has != e.Certified() {
@@ -406,7 +407,7 @@ func (c *chaos) vouched() {
 	certificates, certifiers := uint64(0), 0
 	err2 := each(v, key(letterCertified), func([]byte, registry.Certificate) error { certificates++; return nil })
 	err3 := each(v, key(letterVouched), func(k []byte, n uint64) error {
-		if epoch := numberAt(k); blobs[epoch] != n {
+		if epoch := unit.Epoch(numberAt(k)); blobs[epoch] != n {
 			return fmt.Errorf("%d blobs of epoch %d, counted as %d", blobs[epoch], epoch, n)
 		}
 		return nil

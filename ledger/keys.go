@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // The keys of the state: a letter, then what is named. doc/formats.md lists them.
@@ -64,7 +65,7 @@ func key(letter byte, parts ...[]byte) []byte {
 	return k
 }
 
-func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+func number[N ~uint64](n N) []byte { return binary.BigEndian.AppendUint64(nil, uint64(n)) }
 
 // KeyHead is the key of the Head.
 func KeyHead() []byte { return key(letterHead) }
@@ -88,9 +89,9 @@ func KeyBlob(id blob.ID) []byte { return key(letterBlob, id[:]) }
 func KeyCertificate(id blob.ID) []byte { return key(letterCertified, id[:]) }
 
 // KeyCertifiers is the key of the Certifiers of an epoch.
-func KeyCertifiers(epoch uint64) []byte { return key(letterCertifiers, number(epoch)) }
+func KeyCertifiers(epoch unit.Epoch) []byte { return key(letterCertifiers, number(epoch)) }
 
-func keyVouched(epoch uint64) []byte { return key(letterVouched, number(epoch)) }
+func keyVouched(epoch unit.Epoch) []byte { return key(letterVouched, number(epoch)) }
 
 // KeyLastDraw is the key of a blob's LastDraw.
 func KeyLastDraw(id blob.ID) []byte { return key(letterLastDraw, id[:]) }
@@ -102,7 +103,7 @@ func KeyTombstone(id blob.ID) []byte { return key(letterTombstone, id[:]) }
 func KeyOwned(owner token.Address, id blob.ID) []byte { return key(letterOwned, owner[:], id[:]) }
 
 // KeyCommittee is the key of a committee.
-func KeyCommittee(epoch uint64) []byte { return key(letterCommittee, number(epoch)) }
+func KeyCommittee(epoch unit.Epoch) []byte { return key(letterCommittee, number(epoch)) }
 
 // KeyNode is the key of a NodeRecord.
 func KeyNode(id staking.NodeID) []byte { return key(letterNode, id[:]) }
@@ -116,26 +117,28 @@ func KeyDelegation(a token.Address, id staking.NodeID) []byte {
 }
 
 // KeyJoined is the key of the OpenRate at which a pool let in what waited for an epoch.
-func KeyJoined(id staking.NodeID, epoch uint64) []byte {
+func KeyJoined(id staking.NodeID, epoch unit.Epoch) []byte {
 	return key(letterJoined, id[:], number(epoch))
 }
 
 // KeyLeft is the key of the OpenRate at which a pool let out what was due for an epoch.
-func KeyLeft(id staking.NodeID, epoch uint64) []byte { return key(letterLeft, id[:], number(epoch)) }
+func KeyLeft(id staking.NodeID, epoch unit.Epoch) []byte {
+	return key(letterLeft, id[:], number(epoch))
+}
 
 // KeySanctions is the key of a node's staking.Sanctions.
 func KeySanctions(id staking.NodeID) []byte { return key(letterStanding, id[:]) }
 
 // KeyTally is the key of the Tally of the present epoch.
-func KeyTally(epoch uint64) []byte { return key(letterTally, number(epoch)) }
+func KeyTally(epoch unit.Epoch) []byte { return key(letterTally, number(epoch)) }
 
 // KeyStatement is the key of a node's Statement of an epoch.
-func KeyStatement(epoch uint64, id staking.NodeID) []byte {
+func KeyStatement(epoch unit.Epoch, id staking.NodeID) []byte {
 	return key(letterStatement, number(epoch), id[:])
 }
 
 // KeyBooks is the key of an epoch's Books.
-func KeyBooks(epoch uint64) []byte { return key(letterBooks, number(epoch)) }
+func KeyBooks(epoch unit.Epoch) []byte { return key(letterBooks, number(epoch)) }
 
 // KeyRound is the key of the RoundState.
 func KeyRound() []byte { return key(letterRound) }
@@ -161,7 +164,7 @@ func keyFreeing(slot uint64) []byte { return key(letterFreeing, number(slot)) }
 func keyEligible(height uint64, id blob.ID) []byte { return key(letterEligible, number(height), id[:]) }
 
 // KeyTerms is the key of an epoch's Terms.
-func KeyTerms(epoch uint64) []byte { return key(letterTerms, number(epoch)) }
+func KeyTerms(epoch unit.Epoch) []byte { return key(letterTerms, number(epoch)) }
 
 // KeyFault is the key of a FaultRecord.
 func KeyFault(f Fault) []byte {
@@ -185,7 +188,7 @@ func keyAnswerBy(height, ordinal uint64, s blob.Shard) []byte {
 
 // KeyBundle is the key of the Bundle of a fault that is punished at the end of epoch
 // found.
-func KeyBundle(found uint64, f Fault) []byte {
+func KeyBundle(found unit.Epoch, f Fault) []byte {
 	return key(letterBundle, number(found), number(f.Epoch), number(f.Round), []byte{byte(f.Kind)}, number(uint64(f.Shard)))
 }
 
@@ -193,16 +196,16 @@ func KeyBundle(found uint64, f Fault) []byte {
 func KeyDoubleSign(id staking.NodeID) []byte { return key(letterDoubleSign, id[:]) }
 
 // KeyBucket is the key of what was prepaid for an epoch.
-func KeyBucket(epoch uint64) []byte { return key(letterBucket, number(epoch)) }
+func KeyBucket(epoch unit.Epoch) []byte { return key(letterBucket, number(epoch)) }
 
 // KeyRuleRecord is the key of the RuleRecord of an epoch.
-func KeyRuleRecord(epoch uint64) []byte { return key(letterRules, number(epoch)) }
+func KeyRuleRecord(epoch unit.Epoch) []byte { return key(letterRules, number(epoch)) }
 
 // KeyBallot is the key of a node's Ballot.
 func KeyBallot(id staking.NodeID) []byte { return key(letterBallot, id[:]) }
 
 // KeyPriceRecord is the key of the PriceRecord of an epoch.
-func KeyPriceRecord(epoch uint64) []byte { return key(letterPrice, number(epoch)) }
+func KeyPriceRecord(epoch unit.Epoch) []byte { return key(letterPrice, number(epoch)) }
 
 // PrefixBallots begins the keys of all ballots.
 func PrefixBallots() []byte { return key(letterBallot) }
@@ -221,9 +224,9 @@ func PrefixDelegations(a token.Address) []byte { return key(letterDelegation, a[
 
 func keyBLS(k token.BLSPublicKey) []byte { return key(letterBLS, k[:]) }
 
-func keyDue(at registry.Half, id blob.ID) []byte { return key(letterDue, number(uint64(at)), id[:]) }
+func keyDue(at registry.Half, id blob.ID) []byte { return key(letterDue, number(at), id[:]) }
 
-func prefixDue(at registry.Half) []byte { return key(letterDue, number(uint64(at))) }
+func prefixDue(at registry.Half) []byte { return key(letterDue, number(at)) }
 
 // numberAt reads a number that a key holds.
 func numberAt(k []byte) uint64 { return binary.BigEndian.Uint64(k) }

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func (x *exec) entry(id blob.ID) (registry.Entry, bool) {
@@ -61,7 +62,7 @@ func (x *exec) fund(e registry.Entry, l registry.Lease) {
 
 // refund gives back what registry.Entry.Refund says, less a fee. What was never
 // certified pays for the epochs in which its room stays held, like what was.
-func (x *exec) refund(e registry.Entry, l registry.Lease, from uint64) {
+func (x *exec) refund(e registry.Entry, l registry.Lease, from unit.Epoch) {
 	back := e.Refund(l, from)
 	if e.Certified() {
 		for epoch := max(from, l.Start); epoch < l.End; epoch++ {

@@ -9,14 +9,15 @@ import (
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // keeping makes random transactions about few blobs, so that much meets.
 type keeping struct {
 	*world
 	r     *rand.Rand
-	extra map[uint64]token.Amount // in buckets beside what live leases paid for them
-	seen  map[string]int          // what came about
+	extra map[unit.Epoch]token.Amount // in buckets beside what live leases paid for them
+	seen  map[string]int              // what came about
 }
 
 const keptBlobs = 100
@@ -171,7 +172,7 @@ func (k *keeping) account(p registry.Params, before map[blob.ID]registry.Entry, 
 		switch body.(type) {
 		case Certify:
 			for _, l := range s.Entry.Leases {
-				k.extra[h.Epoch] += l.Write + token.Amount(h.Epoch-min(l.Start, h.Epoch))*l.Price
+				k.extra[h.Epoch] += l.Write + token.Amount(h.Epoch.Since(l.Start))*l.Price
 			}
 		case Delete, Invalidate:
 			_, deleted := body.(Delete)
@@ -196,7 +197,7 @@ func (k *keeping) account(p registry.Params, before map[blob.ID]registry.Entry, 
 
 // held notes what a lease that was never certified has paid for the epochs before one,
 // in which its room was held.
-func (k *keeping) held(l registry.Lease, from uint64) {
+func (k *keeping) held(l registry.Lease, from unit.Epoch) {
 	for e := l.Start; e < min(from, l.End); e++ {
 		k.extra[max(e, k.head().Epoch)] += l.Price
 	}
@@ -206,9 +207,9 @@ func (k *keeping) check() {
 	k.t.Helper()
 	h := k.head()
 	escrow, allowances := token.Amount(0), token.Amount(0)
-	buckets := map[uint64]token.Amount{}
+	buckets := map[unit.Epoch]token.Amount{}
 	for id, e := range k.entries() {
-		last := map[token.Address]uint64{}
+		last := map[token.Address]unit.Epoch{}
 		for _, l := range e.Leases {
 			last[l.Owner] = max(last[l.Owner], l.End)
 		}
@@ -234,7 +235,7 @@ func (k *keeping) check() {
 		k.t.Fatalf("height %d: escrow %s, leases say %s; allowances %s, leases say %s", h.Height, a.Escrow, escrow, a.Allowances, allowances)
 	}
 	sum := token.Amount(0)
-	for epoch := h.Epoch; epoch <= h.Epoch+k.g.Params.Registry.MaxEpochs+1; epoch++ {
+	for epoch := h.Epoch; epoch <= h.Epoch.Plus(k.g.Params.Registry.MaxEpochs)+1; epoch++ {
 		got, err := k.view().Bucket(epoch)
 		if err != nil || got != buckets[epoch]+k.extra[epoch] {
 			k.t.Fatalf("height %d, epoch %d: the bucket of %d holds %s, leases paid %s and %s beside: %v", h.Height, h.Epoch, epoch, got, buckets[epoch], k.extra[epoch], err)
@@ -254,7 +255,7 @@ func TestEveryFrostOfALeaseIsWhereItBelongs(t *testing.T) {
 		p.SweepBlobs = []uint64{1000, 1, 1, 3}[seed-1]
 		p.RoundBlocks = []uint64{10, 4, 4, 10}[seed-1]
 		p.Registry.MaxEpochs, p.Registry.DefaultEpochs, p.Registry.MaxLeases = 6, 2, 3
-		k := &keeping{newWorld(t, p, 4), rand.New(rand.NewSource(seed)), map[uint64]token.Amount{}, seen}
+		k := &keeping{newWorld(t, p, 4), rand.New(rand.NewSource(seed)), map[unit.Epoch]token.Amount{}, seen}
 		t.Logf("seed %d: one to %d blobs a block, epochs of %d blocks", seed, p.SweepBlobs, p.EpochBlocks())
 		for range testlevel.Repeat(0, 2500, 5000) {
 			k.step()

@@ -8,16 +8,17 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // TestMain gives the worlds of the tests the second implementation of their settlement,
 // which this package cannot import.
 func TestMain(m *testing.M) {
-	ledger.ExplainPrice = func(v ledger.View, epoch uint64) (ledger.Explained, error) {
+	ledger.ExplainPrice = func(v ledger.View, epoch unit.Epoch) (ledger.Explained, error) {
 		e, err := explain.Price(v, epoch)
 		return explained(e), err
 	}
-	ledger.ExplainSlash = func(v ledger.View, epoch uint64, id staking.NodeID) (ledger.Explained, error) {
+	ledger.ExplainSlash = func(v ledger.View, epoch unit.Epoch, id staking.NodeID) (ledger.Explained, error) {
 		e, err := explain.Slash(v, epoch, id)
 		return explained(e), err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Limits of what a node says of itself.
@@ -225,18 +226,18 @@ func (b SetNodeKeys) plan(x *exec, tx Tx) (plan, error) {
 type ShardReady struct {
 	_         struct{} `cbor:",toarray"`
 	Node      staking.NodeID
-	Epoch     uint64
+	Epoch     unit.Epoch
 	Shard     uint16
 	Signature token.Signature // by the node's key, over ReadyMessage
 }
 
 // ReadyMessage is what a node signs when it holds all of a shard.
-func ReadyMessage(chain token.ChainID, epoch uint64, shard uint16) []byte {
+func ReadyMessage(chain token.ChainID, epoch unit.Epoch, shard uint16) []byte {
 	return token.Message(token.PurposeReady, chain, epoch, shard)
 }
 
 // NewShardReady signs that the node of a key holds all of a shard.
-func NewShardReady(chain token.ChainID, k token.Key, epoch uint64, shard blob.Shard) ShardReady {
+func NewShardReady(chain token.ChainID, k token.Key, epoch unit.Epoch, shard blob.Shard) ShardReady {
 	b := ShardReady{Node: staking.NodeID(k.Public()), Epoch: epoch, Shard: uint16(shard)}
 	b.Signature = k.Sign(ReadyMessage(chain, epoch, b.Shard))
 	return b

@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // newcomer registers a node that was not in the genesis.
@@ -125,7 +126,7 @@ func TestAnExpelledNodeLosesItsShardsWithinTheBound(t *testing.T) {
 	}
 	w.refusedWith(ErrOut, w.try(w.users[1], Delegate{Node: bad, Amount: token.WAL}))
 	had := len(w.committee().Duty(bad))
-	for e := uint64(1); had > 0; e++ {
+	for e := unit.Epoch(1); had > 0; e++ {
 		w.toEpoch(e)
 		c := w.committee()
 		if now := len(c.Duty(bad)); now != had-1 {

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // spot is one shard of one blob.
@@ -27,8 +28,8 @@ type placement struct {
 	shape blob.Shape
 	liars map[staking.NodeID]bool
 	down  map[staking.NodeID]bool
-	disks map[spot]map[staking.NodeID]uint64 // who has it, and the last epoch in which he keeps it
-	blobs []uint64                           // the epoch of each one's certificate
+	disks map[spot]map[staking.NodeID]unit.Epoch // who has it, and the last epoch in which he keeps it
+	blobs []unit.Epoch                           // the epoch of each one's certificate
 	log   []string
 	lost  string
 	fair  bool // it ends where liars have more than f shards
@@ -41,7 +42,7 @@ func newPlacement(t testing.TB, seed int64, liars int) *placement {
 	c := newChaos(t, seed)
 	shape, err := c.g.Params.Shape()
 	p := &placement{chaos: c, shape: ok(c.world, shape, err), liars: map[staking.NodeID]bool{},
-		down: map[staking.NodeID]bool{}, disks: map[spot]map[staking.NodeID]uint64{}}
+		down: map[staking.NodeID]bool{}, disks: map[spot]map[staking.NodeID]unit.Epoch{}}
 	for _, i := range c.r.Perm(len(c.g.Nodes))[:liars] {
 		p.liars[c.g.Nodes[i].ID] = true
 	}
@@ -62,9 +63,9 @@ func (p *placement) has(id staking.NodeID, at spot) bool {
 	return there
 }
 
-func (p *placement) keep(id staking.NodeID, at spot, until uint64) {
+func (p *placement) keep(id staking.NodeID, at spot, until unit.Epoch) {
 	if p.disks[at] == nil {
-		p.disks[at] = map[staking.NodeID]uint64{}
+		p.disks[at] = map[staking.NodeID]unit.Epoch{}
 	}
 	p.disks[at][id] = until
 }
@@ -248,7 +249,7 @@ func (p *placement) play(epochs uint64) bool {
 	if !p.fall() && p.fair {
 		return true
 	}
-	for p.head().Epoch < epochs {
+	for p.head().Epoch < unit.Epoch(epochs) {
 		before := p.committee()
 		if p.r.Intn(8) == 0 && len(p.blobs) < 12 {
 			p.certify()
@@ -289,7 +290,7 @@ func TestEveryCertifiedBlobKeepsEnoughPlaces(t *testing.T) {
 		}
 		blobs += len(p.blobs)
 		moves += p.done[KindShardReady]
-		epochs += p.head().Epoch
+		epochs += uint64(p.head().Epoch)
 	}
 	t.Logf("%d epochs, %d blobs, %d shards were handed over", epochs, blobs, moves)
 	if blobs < 100 || moves < 100 {

@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // A node that proves nothing loses stake and shards, however it mixes failing with being
@@ -39,7 +40,7 @@ func TestWhoProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
 			a.step()
 		}
 		cut, moved := false, false
-		for e := range uint64(4) {
+		for e := range unit.Epoch(4) {
 			s, _, err := a.view().Statement(e, id)
 			ok(a.world, s, err)
 			cut, moved = cut || s.Cut.Total() > 0, moved || s.Verdict.Move

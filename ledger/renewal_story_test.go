@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // TestTheStoryOfARenewalThatRunsDry is told in testdata/renewal.txt.
@@ -14,9 +15,9 @@ func TestTheStoryOfARenewalThatRunsDry(t *testing.T) {
 	photo := w.manifest(1, 1_000_000)
 	id, units := photo.ID(), w.units(photo)
 	price := w.g.Params.Registry.Price * token.Amount(units)
-	until := func() uint64 { return w.entry(id).End() }
+	until := func() unit.Epoch { return w.entry(id).End() }
 	left := func() token.Amount { return w.entry(id).Leases[len(w.entry(id).Leases)-1].Renewal.Left }
-	passes := func(epoch uint64) {
+	passes := func(epoch unit.Epoch) {
 		w.toMiddle(epoch)
 		n.shows("the photo is paid for until epoch", until())
 		n.shows("left for renewals", w.balanced().Allowances)

@@ -9,6 +9,7 @@ import (
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // arena is a world whose nodes vote on blocks, as the agreement would have them do.
@@ -501,7 +502,7 @@ func TestWhoSignsAFalseProofIsSlashedOnceByWhoeverShowsIt(t *testing.T) {
 	a.balanced()
 }
 
-func (a *arena) toEpochBySteps(e uint64) {
+func (a *arena) toEpochBySteps(e unit.Epoch) {
 	a.t.Helper()
 	for a.head().Epoch < e {
 		a.step()

@@ -3,6 +3,8 @@ package ledger
 import (
 	"errors"
 	"fmt"
+
+	"github.com/walrus-network/walrus/unit"
 )
 
 // FirstRules is the version of the rules that every chain begins with. A rule that a
@@ -15,7 +17,7 @@ var ErrRules = errors.New("the network follows newer rules: install a newer rele
 
 // UnknownRules says which release is needed to go on.
 type UnknownRules struct {
-	Epoch   uint64 // that begins with them
+	Epoch   unit.Epoch // that begins with them
 	Version uint64
 }
 
@@ -40,9 +42,9 @@ type Rules struct {
 
 // Plan is what more than two thirds of the shards have asked for.
 type Plan struct {
-	_       struct{} `cbor:",toarray"`
-	Epoch   uint64   // at whose start it acts
-	Version uint64   // of the rules; 0: as before
+	_       struct{}   `cbor:",toarray"`
+	Epoch   unit.Epoch // at whose start it acts
+	Version uint64     // of the rules; 0: as before
 	Changes []ParamChange
 }
 
@@ -56,7 +58,7 @@ type ParamChange struct {
 // RuleRecord tells what became of a plan at an epoch's start.
 type RuleRecord struct {
 	_       struct{} `cbor:",toarray"`
-	Epoch   uint64
+	Epoch   unit.Epoch
 	Version uint64 // in force from Epoch on
 	Changes []ParamChange
 	Dropped bool // the Changes do not fit together: none of them acts

@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // inBlock puts transactions into a block past all doors.
@@ -51,9 +52,9 @@ func TestACertificateOfAWrappedEpochIsRefused(t *testing.T) {
 	w.toEpoch(3)
 	m := w.manifest(1, 1000)
 	w.do(alice, RegisterBlob{Manifest: m, Epochs: 2, Owner: alice.Address()})
-	for _, more := range []uint64{1 << 63, 1, 1<<64 - 1, 1<<64 - 3} {
+	for _, more := range []unit.Epoch{1 << 63, 1, 1<<64 - 1, 1<<64 - 3} {
 		c := w.certificate(m.ID(), w.head().Epoch, all)
-		c.Epoch += more
+		c.Epoch += more // beyond the end too
 		if r := w.inBlock(Unsigned(Certify{Blob: m.ID(), Certificate: c})); r[0].Code != ErrCertificate.Code {
 			t.Errorf("epoch %d: %+v", c.Epoch, r[0])
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // disk is a database as a state lies on it.
@@ -90,7 +91,7 @@ func fill(b *testing.B, m *Machine) {
 	}
 	chunk(benchBlobs, func(x *exec, i int) {
 		man := blob.NewManifest(layout, blob.Leaf(binary.BigEndian.AppendUint32(nil, uint32(i))))
-		end := uint64(1 + i%benchEpochs)
+		end := unit.Epoch(1 + i%benchEpochs)
 		e := registry.Entry{Manifest: man, Units: layout.StoredKiB(), CertifiedHeight: 1,
 			Leases: []registry.Lease{{Owner: payer, Payer: payer, Start: 0, End: end, Price: price}}}
 		x.putEntry(man.ID(), e)

@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // court is a world whose rounds are judged by hand.
@@ -71,7 +72,7 @@ func (c *court) pool(id staking.NodeID) staking.Pool {
 	return ok(c.world, p, err)
 }
 
-func (c *court) statement(epoch uint64, id staking.NodeID) Statement {
+func (c *court) statement(epoch unit.Epoch, id staking.NodeID) Statement {
 	c.t.Helper()
 	s, known, err := c.view().Statement(epoch, id)
 	if err != nil || !known {
@@ -142,7 +143,7 @@ func TestWhatIsHeldBackComesInEightEpochs(t *testing.T) {
 	}
 	for i := range uint64(8) {
 		c.epoch()
-		if s := c.statement(1+i, id); s.Released < held/8 || s.Reward != 0 {
+		if s := c.statement(unit.Epoch(1+i), id); s.Released < held/8 || s.Reward != 0 {
 			t.Fatalf("epoch %d: %+v", 1+i, s)
 		}
 	}
@@ -252,7 +253,7 @@ func TestWhoIsAwayTwoEpochsInARowIsSlashed(t *testing.T) {
 func TestALieCostsOnceAndThreeAreTheEnd(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	id, finder := c.g.Nodes[3].ID, userKey(9).Address()
-	lie := func(epoch, round uint64) Fault {
+	lie := func(epoch unit.Epoch, round uint64) Fault {
 		return Fault{Node: id, Kind: Lie, Epoch: epoch, Round: round, Finder: finder}
 	}
 	c.epoch(lie(0, 1), lie(0, 1))
@@ -307,7 +308,7 @@ func TestJailEarnsNothingForAnEpoch(t *testing.T) {
 		}
 		c.pay(1000 * token.WAL)
 		c.epoch()
-		s := c.statement(uint64(epoch), id)
+		s := c.statement(unit.Epoch(epoch), id)
 		if s.Jailed != jailed || (s.Reward == 0) != jailed {
 			t.Fatalf("epoch %d: %+v", epoch, s)
 		}
@@ -328,7 +329,7 @@ func TestWhoOffendsAgainDoesNotPutOffItsJail(t *testing.T) {
 		c.toEpoch(c.head().Epoch + 1)
 		c.balanced()
 	}
-	for epoch := range uint64(6) {
+	for epoch := range unit.Epoch(6) {
 		if epoch < 3 {
 			offend()
 		} else {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Bond adds to the stake of one's own node.
@@ -171,9 +172,11 @@ type rates struct {
 	err  error
 }
 
-func (r *rates) Joined(epoch uint64) (staking.Rate, bool) { return r.keep(r.v.Joined(r.node, epoch)) }
+func (r *rates) Joined(epoch unit.Epoch) (staking.Rate, bool) {
+	return r.keep(r.v.Joined(r.node, epoch))
+}
 
-func (r *rates) Left(epoch uint64) (staking.Rate, bool) { return r.keep(r.v.Left(r.node, epoch)) }
+func (r *rates) Left(epoch unit.Epoch) (staking.Rate, bool) { return r.keep(r.v.Left(r.node, epoch)) }
 
 func (r *rates) keep(rate OpenRate, ok bool, err error) (staking.Rate, bool) {
 	if r.err == nil {

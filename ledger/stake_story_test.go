@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // saga is a court whose story is told.
@@ -74,7 +75,7 @@ func (s saga) toNext() {
 	s.court.balanced()
 }
 
-func (s saga) epochNow() uint64 { return s.court.head().Epoch }
+func (s saga) epochNow() unit.Epoch { return s.court.head().Epoch }
 
 // TestTheStoryOfADelegatorsYear is told in testdata/delegator.txt.
 func TestTheStoryOfADelegatorsYear(t *testing.T) {

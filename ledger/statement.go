@@ -4,6 +4,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // maxEvidence bounds how many faults a statement lists; the counts beside the list
@@ -57,9 +58,9 @@ type Statement struct {
 type Evidence struct {
 	_      struct{} `cbor:",toarray"`
 	Kind   FaultKind
-	Epoch  uint64 // in which it was committed
-	Round  uint64 // of that epoch
-	Height uint64 // of the block that brought the proof
+	Epoch  unit.Epoch // in which it was committed
+	Round  uint64     // of that epoch
+	Height uint64     // of the block that brought the proof
 	Finder token.Address
 	Shard  blob.Shard // that it is about
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // The records of an epoch go together: with a part of them no figure can be worked out.
@@ -14,7 +15,7 @@ func TestAllRecordsOfAnEpochAreKeptEquallyLong(t *testing.T) {
 	for range 6 {
 		c.epoch()
 	}
-	for epoch := range uint64(6) {
+	for epoch := range unit.Epoch(6) {
 		_, s, err := c.view().Statement(epoch, c.g.Nodes[0].ID)
 		_, b, err2 := c.view().Books(epoch)
 		_, terms, err3 := c.view().Terms(epoch)

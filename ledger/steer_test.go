@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // snapshot is the index as it stands, and whose blobs have ended.
@@ -282,7 +283,7 @@ func TestWhoseRevealsAreLeftOutLosesNothing(t *testing.T) {
 	for a.head().Epoch < 3 {
 		a.step()
 	}
-	for e := range uint64(3) {
+	for e := range unit.Epoch(3) {
 		honest, _, err := a.view().Statement(e, a.idOf(a.secrets[0]))
 		ok(a.world, honest, err)
 		for _, i := range victims {

@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // player makes random transactions, most of them valid, some wrong on purpose.
@@ -74,7 +75,7 @@ func (p *player) tx() []byte {
 	case 5, 6:
 		id, epoch := p.blob(), p.head().Epoch
 		if epoch > 0 {
-			epoch -= uint64(p.r.Intn(2))
+			epoch = epoch.Minus(uint64(p.r.Intn(2)))
 		}
 		few := p.r.Intn(4) == 0
 		return Unsigned(Certify{Blob: id, Certificate: p.certificate(id, epoch, func(i int, _ staking.NodeID) bool { return !few || i < 2 })})
@@ -212,7 +213,7 @@ func (p *player) invariants(before Committee) {
 	}
 	// Buckets of epochs that no deleted blob can have paid for hold what leases paid.
 	funded := token.Amount(0)
-	for e := h.Epoch + 2; e < h.Epoch+2+p.g.Params.Registry.MaxEpochs; e++ {
+	for e := h.Epoch + 2; e < (h.Epoch + 2).Plus(p.g.Params.Registry.MaxEpochs); e++ {
 		b, err := v.Bucket(e)
 		if err != nil {
 			p.t.Fatal(err)
@@ -233,7 +234,7 @@ func (p *player) isBad(id blob.ID) bool {
 }
 
 // drawable checks that what delegators could draw is there.
-func (p *player) drawable(v View, id staking.NodeID, epoch uint64) {
+func (p *player) drawable(v View, id staking.NodeID, epoch unit.Epoch) {
 	p.t.Helper()
 	pool, _, err := v.Pool(id)
 	if err != nil {

@@ -4,19 +4,20 @@ import (
 	"fmt"
 
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Tally is the credit of the present epoch's rounds so far.
 type Tally struct {
 	_       struct{} `cbor:",toarray"`
-	Epoch   uint64
+	Epoch   unit.Epoch
 	Tallied uint64           // rounds
 	Judged  uint64           // of these: not void
 	Nodes   []staking.Credit // in the order of the committee's nodes
 }
 
 // Tally is the credit of an epoch's rounds so far; empty once the epoch is closed.
-func (v View) Tally(epoch uint64) (Tally, error) {
+func (v View) Tally(epoch unit.Epoch) (Tally, error) {
 	t, _, err := read[Tally](v, "tally", KeyTally(epoch))
 	return t, err
 }

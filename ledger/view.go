@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrNoCommittee is returned for an epoch whose committee is not kept or not yet
@@ -24,7 +25,7 @@ type Head struct {
 	_           struct{} `cbor:",toarray"`
 	Height      uint64
 	TimeMs      int64 // of the block, Unix
-	Epoch       uint64
+	Epoch       unit.Epoch
 	EpochStart  uint64 // its first height
 	EpochEnd    uint64 // its last height
 	RuleVersion uint64
@@ -74,7 +75,7 @@ type NodeRecord struct {
 	Name            string
 	URL             string // where the operator can be read about
 	About           string // in the operator's words
-	RegisteredEpoch uint64
+	RegisteredEpoch unit.Epoch
 	Out             bool // expelled for good: no new shards, and no power if it can be spared
 }
 
@@ -146,13 +147,13 @@ func (v View) Delegation(a token.Address, id staking.NodeID) (staking.Delegation
 
 // Joined is the rate at which a pool let in what waited for an epoch; it is kept until
 // every delegator has its shares.
-func (v View) Joined(id staking.NodeID, epoch uint64) (OpenRate, bool, error) {
+func (v View) Joined(id staking.NodeID, epoch unit.Epoch) (OpenRate, bool, error) {
 	return read[OpenRate](v, "rate", KeyJoined(id, epoch))
 }
 
 // Left is the rate at which a pool let out what was due for an epoch; it is kept until
 // every delegator has its money.
-func (v View) Left(id staking.NodeID, epoch uint64) (OpenRate, bool, error) {
+func (v View) Left(id staking.NodeID, epoch unit.Epoch) (OpenRate, bool, error) {
 	return read[OpenRate](v, "rate", KeyLeft(id, epoch))
 }
 
@@ -163,22 +164,22 @@ func (v View) Sanctions(id staking.NodeID) (staking.Sanctions, error) {
 }
 
 // Statement is what became of a node's pay and stake at an epoch's end.
-func (v View) Statement(epoch uint64, id staking.NodeID) (Statement, bool, error) {
+func (v View) Statement(epoch unit.Epoch, id staking.NodeID) (Statement, bool, error) {
 	return read[Statement](v, "statement", KeyStatement(epoch, id))
 }
 
 // Books are the money of an epoch that was closed.
-func (v View) Books(epoch uint64) (staking.Books, bool, error) {
+func (v View) Books(epoch unit.Epoch) (staking.Books, bool, error) {
 	return read[staking.Books](v, "books", KeyBooks(epoch))
 }
 
 // Terms are the numbers by which an epoch was closed.
-func (v View) Terms(epoch uint64) (Terms, bool, error) {
+func (v View) Terms(epoch unit.Epoch) (Terms, bool, error) {
 	return read[Terms](v, "terms", KeyTerms(epoch))
 }
 
 // Bucket is what was prepaid for an epoch.
-func (v View) Bucket(epoch uint64) (token.Amount, error) {
+func (v View) Bucket(epoch unit.Epoch) (token.Amount, error) {
 	a, _, err := read[token.Amount](v, "bucket", KeyBucket(epoch))
 	return a, err
 }
@@ -199,12 +200,12 @@ func (v View) Ballot(id staking.NodeID) (Ballot, bool, error) {
 }
 
 // PriceRecord is how the prices of an epoch came about, while it is kept.
-func (v View) PriceRecord(epoch uint64) (PriceRecord, bool, error) {
+func (v View) PriceRecord(epoch unit.Epoch) (PriceRecord, bool, error) {
 	return read[PriceRecord](v, "price record", KeyPriceRecord(epoch))
 }
 
 // RuleRecord is what was voted for an epoch, if anything was, while it is kept.
-func (v View) RuleRecord(epoch uint64) (RuleRecord, bool, error) {
+func (v View) RuleRecord(epoch unit.Epoch) (RuleRecord, bool, error) {
 	return read[RuleRecord](v, "rule record", KeyRuleRecord(epoch))
 }
 

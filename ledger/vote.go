@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // maxChanges is the most parameters that one ballot asks to change.
@@ -44,7 +45,7 @@ func (b Ballot) Empty() bool {
 // PriceRecord is how the prices of an epoch came about.
 type PriceRecord struct {
 	_                       struct{}         `cbor:",toarray"`
-	Epoch                   uint64           // from which on the prices act
+	Epoch                   unit.Epoch       // from which on the prices act
 	Shards                  int              // of all nodes, at the end of the epoch before
 	BoundBps                uint64           // most that a price could move, in 1/10000
 	Nodes                   []staking.NodeID // that had shards and a vote, in the order of their IDs
@@ -209,7 +210,7 @@ func (x *exec) forget(letter byte) {
 		if len(k) == len(prefix) {
 			return nil // the rules themselves
 		}
-		if numberAt(k[len(prefix):])+x.p.HistoryEpochs > x.epoch() {
+		if unit.Epoch(numberAt(k[len(prefix):])).Plus(x.p.HistoryEpochs) > x.epoch() {
 			return errEnough
 		}
 		old = append(old, bytes.Clone(k))

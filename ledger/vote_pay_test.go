@@ -5,6 +5,7 @@ import (
 
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // A vote may change over how many epochs pay is held back, and how much, while some is.
@@ -29,14 +30,14 @@ func TestAVoteOnTranchesLeavesWhatIsHeldAsPromised(t *testing.T) {
 		}
 		fresh := s.Held / token.Amount(tranches)
 		held := c.pool(id).Held.Total()
-		for epoch := uint64(3); epoch < 3+max(6, tranches); epoch++ {
+		for epoch := unit.Epoch(3); epoch < unit.Epoch(3+max(6, tranches)); epoch++ {
 			c.epoch()
 			s := c.statement(epoch, id)
 			want := token.Amount(0)
 			if epoch <= 8 {
 				want += part // the eighth of epoch 0's is due at the end of epoch 8
 			}
-			if epoch < 3+tranches {
+			if epoch < unit.Epoch(3+tranches) {
 				want += fresh
 			}
 			if s.Released < want || s.Released > want+7+token.Amount(tranches) { // the last has what does not divide
@@ -70,13 +71,13 @@ func TestAMissAfterAVoteOnTranchesMovesToTheNewTail(t *testing.T) {
 			t.Fatalf("%d tranches: %+v", tranches, s)
 		}
 		got := part // of epoch 1
-		for epoch := uint64(3); epoch < 3+max(6, tranches); epoch++ {
+		for epoch := unit.Epoch(3); epoch < unit.Epoch(3+max(6, tranches)); epoch++ {
 			c.epoch()
 			s, want := c.statement(epoch, id), token.Amount(0)
 			if epoch <= 8 {
 				want += part
 			}
-			if epoch == 2+tranches {
+			if epoch == unit.Epoch(2+tranches) {
 				want += part
 			}
 			if s.Released < want || s.Released > want+8 {
@@ -131,7 +132,7 @@ func TestNoVoteForgetsAnEpochBeforeItCanBeExplained(t *testing.T) {
 		c.refusedWith(ErrVote, c.try(c.users[0], Vote{Node: c.g.Nodes[0].ID, Changes: []ParamChange{{Name: "history_epochs", Value: epochs}}}))
 	}
 	c.vote(Vote{Changes: []ParamChange{{Name: "history_epochs", Value: 2}}}, 0, 1, 2, 3, 4)
-	for epoch := range uint64(5) {
+	for epoch := range unit.Epoch(5) {
 		c.epoch()
 		c.statement(epoch, c.g.Nodes[0].ID)
 	}

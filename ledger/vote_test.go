@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // vote casts the ballots of nodes, all of them the operator's in this world.
@@ -180,7 +181,7 @@ func TestVotesOfWhoIsExpelledOrHasNoShardsDoNotCount(t *testing.T) {
 
 // randomVote is a ballot of some kind. Nodes that vote in the same epoch want the same
 // changes, most of the time, so that some are carried; not all of them fit together.
-func randomVote(r *rand.Rand, node staking.NodeID, epoch uint64) Vote {
+func randomVote(r *rand.Rand, node staking.NodeID, epoch unit.Epoch) Vote {
 	v := Vote{Node: node, Price: token.Amount(r.Intn(3) * (500 + r.Intn(1000))), WritePrice: token.Amount(r.Intn(3) * r.Intn(1000))}
 	if r.Intn(6) == 0 {
 		return v

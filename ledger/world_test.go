@@ -9,6 +9,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // world is a network of known keys on a Local ledger.
@@ -147,7 +148,7 @@ func (w *world) manifest(i, size int) blob.Manifest {
 }
 
 // certificate is signed by those nodes of an epoch's committee that sign takes.
-func (w *world) certificate(id blob.ID, epoch uint64, sign func(i int, id staking.NodeID) bool) registry.Certificate {
+func (w *world) certificate(id blob.ID, epoch unit.Epoch, sign func(i int, id staking.NodeID) bool) registry.Certificate {
 	w.t.Helper()
 	c, err := w.view().Committee(epoch)
 	ok(w, c, err)
@@ -183,7 +184,7 @@ func (w *world) advance(n int) {
 }
 
 // toEpoch advances to the first block of an epoch.
-func (w *world) toEpoch(e uint64) {
+func (w *world) toEpoch(e unit.Epoch) {
 	w.t.Helper()
 	for w.head().Epoch < e {
 		w.advance(1)
@@ -191,7 +192,7 @@ func (w *world) toEpoch(e uint64) {
 }
 
 // toMiddle advances to the middle of an epoch.
-func (w *world) toMiddle(e uint64) {
+func (w *world) toMiddle(e unit.Epoch) {
 	w.t.Helper()
 	w.toEpoch(e)
 	for w.head().Height < w.head().Middle() {

@@ -6,12 +6,13 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // duty is what the ledger says a node must hold in an epoch.
 type duty struct {
 	height uint64 // the ledger's, when it said so
-	epoch  uint64
+	epoch  unit.Epoch
 	shape  blob.Shape
 	shards []blob.Shard // it has the duty for
 	moving []blob.Shard // of these: not yet reported ready

@@ -9,6 +9,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/store"
+	"github.com/walrus-network/walrus/unit"
 )
 
 const (
@@ -31,7 +32,7 @@ func (n *Node) collectAlways(ctx context.Context) error {
 // when an epoch begins or the node's shards change, so one look suffices for each.
 type sweep struct {
 	done  bool
-	epoch uint64
+	epoch unit.Epoch
 	kept  []blob.Shard
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // crooked is a one-stripe blob as a malicious client commits to it.
@@ -239,7 +240,7 @@ func (n *network) holds(i int, id blob.ID) bool {
 	return held
 }
 
-func (n *network) epoch() uint64 {
+func (n *network) epoch() unit.Epoch {
 	n.t.Helper()
 	v, err := n.ledger.View(context.Background())
 	if err != nil {
@@ -252,7 +253,7 @@ func (n *network) epoch() uint64 {
 	return h.Epoch
 }
 
-func (n *network) toEpoch(e uint64) {
+func (n *network) toEpoch(e unit.Epoch) {
 	n.t.Helper()
 	for n.epoch() < e {
 		if err := n.ledger.Advance(1); err != nil {

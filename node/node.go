@@ -22,6 +22,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/store"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Ledger is what a node needs of its ledger: what a client needs, and to know when
@@ -138,7 +139,7 @@ type Status struct {
 	ID         staking.NodeID `json:"id"`
 	Chain      token.ChainID  `json:"chain"`
 	Height     uint64         `json:"height"`
-	Epoch      uint64         `json:"epoch"`
+	Epoch      unit.Epoch     `json:"epoch"`
 	AppHash    string         `json:"app_hash"` // of the newest state, in hex
 	AtTip      bool           `json:"at_tip"`
 	Rules      uint64         `json:"rules"`            // version in force

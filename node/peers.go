@@ -34,7 +34,7 @@ func (d *daemon) peers() []comet.Peer {
 	}
 	var out []comet.Peer
 	known := map[peer.ID]bool{}
-	for e := head.Epoch - min(head.Epoch, 1); e <= head.Epoch+1; e++ {
+	for e := head.Epoch.Minus(1); e <= head.Epoch+1; e++ {
 		c, err := v.Committee(e)
 		if err != nil {
 			continue // not there, or forgotten

@@ -11,6 +11,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // FragmentProtocol moves fragments: all of a blob for one node on one stream, and
@@ -73,7 +74,7 @@ type stripeFrame struct {
 // Confirmation is a node's signature that it holds all its fragments of a blob.
 type Confirmation struct {
 	_         struct{} `cbor:",toarray"`
-	Epoch     uint64
+	Epoch     unit.Epoch
 	Signature [96]byte // BLS
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // panicky is an Oracle and a Keeper with a fault.
@@ -37,7 +38,7 @@ func TestAPanicInAHandlerEndsItsStreamAlone(t *testing.T) {
 	r := newRig(t, 1)
 	r.server.ServeFragments(panicky{})
 	r.server.ServeLedger(panicky{})
-	r.server.ServeProofs(func(context.Context, peer.ID, uint64, uint64, blob.Shard) ([]byte, error) { panic("proof") }, nobody)
+	r.server.ServeProofs(func(context.Context, peer.ID, unit.Epoch, uint64, blob.Shard) ([]byte, error) { panic("proof") }, nobody)
 	connect(t, r.client, r.server)
 	for range 3 {
 		link := r.link(t)

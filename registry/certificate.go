@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Sentinels of certificates.
@@ -19,7 +20,7 @@ var (
 // blob in an epoch: the point of availability, once it is on the ledger.
 type Certificate struct {
 	_         struct{} `cbor:",toarray"`
-	Epoch     uint64
+	Epoch     unit.Epoch
 	Bitmap    blob.Set[uint16] // numbers in the committee of the nodes that signed
 	Aggregate token.BLSSignature
 }
@@ -31,13 +32,13 @@ type Member struct {
 }
 
 // ConfirmMessage is what a node signs to confirm a blob in an epoch.
-func ConfirmMessage(chain token.ChainID, epoch uint64, id blob.ID) []byte {
+func ConfirmMessage(chain token.ChainID, epoch unit.Epoch, id blob.ID) []byte {
 	return token.Message(token.PurposeConfirm, chain, epoch, id[:])
 }
 
 // NewCertificate aggregates confirmations, by the number of the node in the
 // committee of epoch. It does not check them: see Verify.
-func NewCertificate(epoch uint64, nodes int, confirmations map[int]token.BLSSignature) (Certificate, error) {
+func NewCertificate(epoch unit.Epoch, nodes int, confirmations map[int]token.BLSSignature) (Certificate, error) {
 	c := Certificate{Epoch: epoch, Bitmap: blob.NewSet[uint16](nodes)}
 	var sigs []token.BLSSignature
 	for i := range nodes {

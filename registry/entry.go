@@ -6,13 +6,14 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Half counts half epochs: epoch e begins at half 2e, its middle is half 2e+1.
 type Half uint64
 
 // HalfOf is the present half of an epoch.
-func HalfOf(epoch uint64, pastMiddle bool) Half {
+func HalfOf(epoch unit.Epoch, pastMiddle bool) Half {
 	if pastMiddle {
 		return Half(2*epoch + 1)
 	}
@@ -20,7 +21,7 @@ func HalfOf(epoch uint64, pastMiddle bool) Half {
 }
 
 // Epoch is the epoch that the half belongs to.
-func (h Half) Epoch() uint64 { return uint64(h) / 2 }
+func (h Half) Epoch() unit.Epoch { return unit.Epoch(h / 2) }
 
 // Entry is one blob that the network was asked to keep.
 //
@@ -28,10 +29,10 @@ func (h Half) Epoch() uint64 { return uint64(h) / 2 }
 type Entry struct {
 	_                struct{} `cbor:",toarray"`
 	Manifest         blob.Manifest
-	Units            uint64 // stored KiB: what it weighs and costs
-	RegisteredEpoch  uint64 // last asked for, while not certified
+	Units            uint64     // stored KiB: what it weighs and costs
+	RegisteredEpoch  unit.Epoch // last asked for, while not certified
 	RegisteredHeight uint64
-	CertifiedEpoch   uint64
+	CertifiedEpoch   unit.Epoch
 	CertifiedHeight  uint64 // 0 while not certified
 	Slot             uint64 // 1 + its place in the index of blobs that can be drawn; 0: none
 	Invalid          bool   // proven badly encoded; kept for readers until the tombstone takes over
@@ -45,8 +46,8 @@ func (e Entry) ID() blob.ID { return e.Manifest.ID() }
 func (e Entry) Certified() bool { return e.CertifiedHeight > 0 }
 
 // End is the first epoch in which no owner has a claim.
-func (e Entry) End() uint64 {
-	end := uint64(0)
+func (e Entry) End() unit.Epoch {
+	end := unit.Epoch(0)
 	for _, l := range e.Leases {
 		end = max(end, l.End)
 	}
@@ -55,7 +56,7 @@ func (e Entry) End() uint64 {
 
 // Live says that an owner has a claim in the present epoch, or that it is not settled yet
 // whether a lease was renewed for it: what is not stated to have ended is kept.
-func (e Entry) Live(epoch uint64) bool {
+func (e Entry) Live(epoch unit.Epoch) bool {
 	return !e.Invalid && slices.ContainsFunc(e.Leases, func(l Lease) bool {
 		return l.End > epoch || e.Certified() && l.Renews()
 	})
@@ -82,7 +83,7 @@ func (e Entry) Due() Half {
 }
 
 // OwnedBy is the end of an owner's claim; ok is false where there is none in epoch.
-func (e Entry) OwnedBy(owner token.Address, epoch uint64) (end uint64, ok bool) {
+func (e Entry) OwnedBy(owner token.Address, epoch unit.Epoch) (end unit.Epoch, ok bool) {
 	for _, l := range e.Leases {
 		if l.Owner == owner {
 			end = max(end, l.End)
@@ -92,7 +93,7 @@ func (e Entry) OwnedBy(owner token.Address, epoch uint64) (end uint64, ok bool) 
 }
 
 // PaidBy says whether a payer has a lease for an owner that lasts beyond epoch.
-func (e Entry) PaidBy(owner, payer token.Address, epoch uint64) (end uint64, ok bool) {
+func (e Entry) PaidBy(owner, payer token.Address, epoch unit.Epoch) (end unit.Epoch, ok bool) {
 	if i, ok := e.LastOf(owner, payer); ok {
 		end = e.Leases[i].End
 	}
@@ -150,7 +151,7 @@ func (e Entry) last(of func(Lease) bool) (i int, ok bool) {
 // Refund is what a lease gives back to its payer when it ends before its time and the
 // bytes may go in epoch from: what it paid for the epochs from then on, and for writing
 // what was never certified. The epochs in which the room is still held stay paid.
-func (e Entry) Refund(l Lease, from uint64) token.Amount {
+func (e Entry) Refund(l Lease, from unit.Epoch) token.Amount {
 	if e.Certified() {
 		return l.Unused(from)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Lease is one owner's paid claim, for the epochs Start to End-1. Any account may pay one
@@ -15,8 +16,8 @@ type Lease struct {
 	_         struct{} `cbor:",toarray"`
 	Owner     token.Address
 	Payer     token.Address // gets a refund
-	Start     uint64
-	End       uint64
+	Start     unit.Epoch
+	End       unit.Epoch
 	Price     token.Amount // paid for each epoch
 	Write     token.Amount // paid for writing; 0 once the blob is certified and it is spent
 	Permanent bool         // no delete, no refund
@@ -39,17 +40,17 @@ func (l Lease) Renews() bool { return l.Renewal.Left > 0 }
 func (l Lease) RenewsAt() Half { return Half(2*l.End - 1) }
 
 // Total is what a lease cost for its epochs, without the write price.
-func (l Lease) Total() token.Amount { return must(l.Price.Mul(l.End - l.Start)) }
+func (l Lease) Total() token.Amount { return must(l.Price.Mul(l.End.Since(l.Start))) }
 
 // Escrow is what of a lease waits until the blob is certified: all but its renewal.
 func (l Lease) Escrow() token.Amount { return must(l.Total().Add(l.Write)) }
 
 // Unused is what a lease has paid for the epochs from one on.
-func (l Lease) Unused(from uint64) token.Amount {
+func (l Lease) Unused(from unit.Epoch) token.Amount {
 	if from = max(from, l.Start); from >= l.End {
 		return 0
 	}
-	return must(l.Price.Mul(l.End - from))
+	return must(l.Price.Mul(l.End.Since(from)))
 }
 
 // RenewableEpochs is for how many epochs more the renewal of a lease on units lasts if

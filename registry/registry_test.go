@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func committee(shards ...int) (keys []token.BLSKey, members []Member, total int) {
@@ -74,7 +75,7 @@ func TestAnEntryIsDueWhenSomethingEnds(t *testing.T) {
 		t.Errorf("due at %d, ends %d", e.Due(), e.End())
 	}
 	l := e.Leases[0]
-	for from, want := range map[uint64]token.Amount{0: 50, 4: 50, 7: 20, 9: 0, 100: 0} {
+	for from, want := range map[unit.Epoch]token.Amount{0: 50, 4: 50, 7: 20, 9: 0, 100: 0} {
 		if got := l.Unused(from); got != want {
 			t.Errorf("unused from %d: %d, want %d", from, got, want)
 		}
@@ -89,7 +90,7 @@ func TestBytesGoOnlyAfterTheFollowingEpoch(t *testing.T) {
 	p := Default()
 	for _, c := range []struct {
 		why  Reason
-		free uint64
+		free unit.Epoch
 	}{{Expired, 8}, {Lapsed, 9}, {Deleted, 9}, {Invalid, 9}} {
 		s := Bury(Entry{Units: 3}, c.why, 7, 70)
 		if s.Free != c.free || s.MayGo(c.free-1) || !s.MayGo(c.free) {
@@ -104,7 +105,7 @@ func TestBytesGoOnlyAfterTheFollowingEpoch(t *testing.T) {
 			t.Errorf("%s: due at %d", c.why, at)
 		}
 		s.Reserved = false
-		if at, ends = s.Due(p); ends != (c.why != Invalid) || ends && at != Half(2*(s.Free+p.TombstoneEpochs)) {
+		if at, ends = s.Due(p); ends != (c.why != Invalid) || ends && at != Half(2*s.Free.Plus(p.TombstoneEpochs)) {
 			t.Errorf("%s: forgotten at %d, %v", c.why, at, ends)
 		}
 	}

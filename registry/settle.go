@@ -39,7 +39,7 @@ func (e Entry) renew(l Lease, now Half, p Params) (leases, bought []Lease) {
 		return []Lease{l}, nil
 	}
 	price := must(p.PriceOf(e.Units))
-	next := Lease{Owner: l.Owner, Payer: l.Renewal.Payer, Start: l.End, End: l.End + epochs, Price: price, Permanent: l.Permanent && l.Payer == l.Renewal.Payer}
+	next := Lease{Owner: l.Owner, Payer: l.Renewal.Payer, Start: l.End, End: l.End.Plus(epochs), Price: price, Permanent: l.Permanent && l.Payer == l.Renewal.Payer}
 	left := l.Renewal
 	if left.Left = must(left.Left.Sub(next.Total())); left.Left == 0 {
 		left = Renewal{}

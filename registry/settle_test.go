@@ -6,10 +6,11 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // naive renews as the rule is said: an epoch at a time, while it is due and can be paid.
-func naive(l Lease, units uint64, now Half, p Params) (end uint64, left token.Amount) {
+func naive(l Lease, units uint64, now Half, p Params) (end unit.Epoch, left token.Amount) {
 	end, left = l.End, l.Renewal.Left
 	cost := p.Price * token.Amount(units)
 	for left > 0 && now >= Half(2*end-1) && p.Price <= l.Renewal.Highest && left >= cost {
@@ -25,7 +26,7 @@ func TestRenewalsAreWhatAnEpochAtATimeGives(t *testing.T) {
 		renewed, moved, late := 0, 0, 0
 		for range 20_000 {
 			p := Params{Price: token.Amount(1 + r.Intn(5))}
-			l := Lease{Owner: token.Address{1}, Payer: token.Address{byte(r.Intn(2))}, Start: 3, End: 4 + uint64(r.Intn(6)), Price: token.Amount(7 * (1 + r.Intn(5)))}
+			l := Lease{Owner: token.Address{1}, Payer: token.Address{byte(r.Intn(2))}, Start: 3, End: unit.Epoch(4 + uint64(r.Intn(6))), Price: token.Amount(7 * (1 + r.Intn(5)))}
 			if r.Intn(4) > 0 {
 				l.Renewal = Renewal{Payer: token.Address{byte(r.Intn(2))}, Left: token.Amount(1 + r.Intn(200)), Highest: token.Amount(r.Intn(6))}
 			}
@@ -43,12 +44,12 @@ func TestRenewalsAreWhatAnEpochAtATimeGives(t *testing.T) {
 				}
 			}
 			for _, one := range all {
-				covered += one.End - one.Start
+				covered += one.End.Since(one.Start)
 				if one.Renews() && one.End != end {
 					t.Fatalf("seed %d: the renewal is not on the last lease: %+v", seed, all)
 				}
 			}
-			if last.End != end || last.Renewal.Left != left || covered != end-l.Start || l.Renewal.Left != left+paid {
+			if last.End != end || last.Renewal.Left != left || covered != end.Since(l.Start) || l.Renewal.Left != left+paid {
 				t.Fatalf("seed %d, half %d, price %d: %+v became %+v, bought %+v; want until %d with %d left", seed, now, p.Price, l, all, s.Bought, end, left)
 			}
 			if got := len(s.Entry.Leases) > 0; got != (end > now.Epoch()) {

@@ -1,6 +1,10 @@
 package registry
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/unit"
+)
 
 // Reason says how a blob ended.
 type Reason uint8
@@ -32,23 +36,23 @@ func (r Reason) String() string {
 type Tombstone struct {
 	_        struct{} `cbor:",toarray"`
 	Reason   Reason
-	Ended    uint64 // epoch
-	Height   uint64 // of the block that noted it
-	Free     uint64 // the first epoch in which the bytes may go
+	Ended    unit.Epoch // epoch
+	Height   uint64     // of the block that noted it
+	Free     unit.Epoch // the first epoch in which the bytes may go
 	Units    uint64
 	Reserved bool // its room is still set aside, until Free
 }
 
 // Bury is the tombstone of an entry that ends in epoch, as the
 // block at height notes.
-func Bury(e Entry, why Reason, epoch, height uint64) Tombstone {
+func Bury(e Entry, why Reason, epoch unit.Epoch, height uint64) Tombstone {
 	return Tombstone{Reason: why, Ended: epoch, Height: height, Free: FreeFrom(why, epoch), Units: e.Units, Reserved: true}
 }
 
 // FreeFrom is the first epoch in which the bytes of a blob that ended in epoch may
 // go: after the end of the following one. A lease that ran out had ended with the
 // epoch before the one that notes it.
-func FreeFrom(why Reason, epoch uint64) uint64 {
+func FreeFrom(why Reason, epoch unit.Epoch) unit.Epoch {
 	if why == Expired {
 		return epoch + 1
 	}
@@ -56,7 +60,7 @@ func FreeFrom(why Reason, epoch uint64) uint64 {
 }
 
 // MayGo says whether a node may drop the bytes in epoch.
-func (t Tombstone) MayGo(epoch uint64) bool { return epoch >= t.Free }
+func (t Tombstone) MayGo(epoch unit.Epoch) bool { return epoch >= t.Free }
 
 // Due is when the tombstone must be looked at next: to give its room back, or to
 // be forgotten. An invalid blob is refused for good.
@@ -64,9 +68,9 @@ func (t Tombstone) Due(p Params) (Half, bool) {
 	if t.Reserved {
 		return Half(2 * t.Free), true
 	}
-	return Half(2 * (t.Free + p.TombstoneEpochs)), t.Reason != Invalid
+	return Half(2 * t.Free.Plus(p.TombstoneEpochs)), t.Reason != Invalid
 }
 
 // PinnedUntil is the last epoch through which a confirmation binds its signer to
 // keep the bytes, whatever becomes of the lease.
-func PinnedUntil(confirmed uint64) uint64 { return confirmed + 1 }
+func PinnedUntil(confirmed unit.Epoch) unit.Epoch { return confirmed + 1 }

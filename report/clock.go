@@ -4,13 +4,14 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // LedgerState names the state of the ledger that an answer was read from.
 type LedgerState struct {
 	Chain    token.ChainID `json:"chain"`
 	Height   uint64        `json:"height"`           // block
-	Epoch    uint64        `json:"epoch"`            // of that block
+	Epoch    unit.Epoch    `json:"epoch"`            // of that block
 	Time     time.Time     `json:"time"`             // of that block, UTC
 	Age      float64       `json:"age_seconds"`      // seconds since Time, by the caller's clock; never below 0
 	Still    bool          `json:"still"`            // Age is far above the time of a block
@@ -41,17 +42,17 @@ func (n Now) Still() bool {
 
 // Begins estimates when an epoch begins: each block from the caller's look on takes its
 // nominal time. For the present epoch, and those before, it is the newest block's time.
-func (n Now) Begins(epoch uint64) time.Time {
+func (n Now) Begins(epoch unit.Epoch) time.Time {
 	if epoch <= n.Head.Epoch {
 		return n.Time()
 	}
-	blocks := n.Head.EpochEnd + 1 - n.Head.Height + (epoch-n.Head.Epoch-1)*n.Params.EpochBlocks()
+	blocks := n.Head.EpochEnd + 1 - n.Head.Height + (epoch.Since(n.Head.Epoch)-1)*n.Params.EpochBlocks()
 	return n.At.Add(time.Duration(blocks*n.Params.BlockMs) * time.Millisecond)
 }
 
 // CountsFrom is the first epoch whose committee is not yet fixed at a height of this
 // epoch, or of the next: stake that joins at that height counts from this epoch on.
-func (n Now) CountsFrom(height uint64) uint64 {
+func (n Now) CountsFrom(height uint64) unit.Epoch {
 	if height >= n.Head.Middle() {
 		return n.Head.Epoch + 2
 	}

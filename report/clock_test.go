@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func TestALedgerStandsStillAfterTenBlocksAndFiveSeconds(t *testing.T) {
@@ -33,13 +34,13 @@ func TestAnEpochBeginsWhenTheBlocksBeforeItHaveHadTheirTime(t *testing.T) {
 		t.Fatalf("%+v", n.Head)
 	}
 	next := n.At.Add(epoch - block) // the second block of the epoch is made
-	for e, want := range map[uint64]time.Time{0: genesisTime, 1: genesisTime, 2: next, 3: next.Add(epoch), 12: next.Add(10 * epoch)} {
+	for e, want := range map[unit.Epoch]time.Time{0: genesisTime, 1: genesisTime, 2: next, 3: next.Add(epoch), 12: next.Add(10 * epoch)} {
 		if got := n.Begins(e); !got.Equal(want) {
 			t.Errorf("epoch %d begins %s, want %s", e, got, want)
 		}
 	}
 	middle := n.Head.Middle()
-	for height, want := range map[uint64]uint64{n.Head.Height: 2, middle - 1: 2, middle: 3, n.Head.EpochEnd: 3, n.Head.EpochEnd + 1: 3} {
+	for height, want := range map[uint64]unit.Epoch{n.Head.Height: 2, middle - 1: 2, middle: 3, n.Head.EpochEnd: 3, n.Head.EpochEnd + 1: 3} {
 		if got := n.CountsFrom(height); got != want {
 			t.Errorf("stake of height %d counts from epoch %d, want %d", height, got, want)
 		}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // LastDraw is the result of the last round in which a blob was drawn.
@@ -23,9 +24,9 @@ type LastDraw struct {
 
 // ChallengeRound names a round of challenges.
 type ChallengeRound struct {
-	Epoch   uint64 `json:"epoch"`
-	Round   uint64 `json:"round"`   // number in the epoch
-	Ordinal uint64 `json:"ordinal"` // number among all rounds of the chain
+	Epoch   unit.Epoch `json:"epoch"`
+	Round   uint64     `json:"round"`   // number in the epoch
+	Ordinal uint64     `json:"ordinal"` // number among all rounds of the chain
 }
 
 func drawOf(d ledger.LastDraw, shape blob.Shape) *LastDraw {

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Node is a registered node: its shards, stake, terms, results and penalties. The ledger
@@ -29,8 +30,8 @@ type Node struct {
 	Past        ShardRounds    `json:"passed_past"`             // of the last epochs
 	Slashes     []Slash        `json:"slashes"`                 // in the last epochs; never nil
 	Return      *Returns       `json:"yearly_return,omitempty"` // of a delegator; nil without a statement
-	JailedUntil uint64         `json:"jailed_until_epoch,omitempty"`
-	NoNewUntil  uint64         `json:"no_new_shards_before_epoch,omitempty"`
+	JailedUntil unit.Epoch     `json:"jailed_until_epoch,omitempty"`
+	NoNewUntil  unit.Epoch     `json:"no_new_shards_before_epoch,omitempty"`
 	CapacityKiB uint64         `json:"capacity_kib"`
 	Addresses   []string       `json:"addresses"` // libp2p multiaddrs
 	Out         bool           `json:"out"`       // expelled for good
@@ -43,8 +44,8 @@ type Node struct {
 
 // Commission is a commission that acts from a later epoch on.
 type Commission struct {
-	Bps   uint64 `json:"bps"` // 1/10000 of the node's pay, to the operator
-	Epoch uint64 `json:"epoch"`
+	Bps   uint64     `json:"bps"` // 1/10000 of the node's pay, to the operator
+	Epoch unit.Epoch `json:"epoch"`
 }
 
 // Nodes lists the registered nodes, most stake first; epochs is how many of the last

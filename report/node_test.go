@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func TestTheFirstEpochHasNoPast(t *testing.T) {
@@ -150,7 +151,7 @@ func TestANodeThatLeavesKeepsShardsUntilTheyAreTaken(t *testing.T) {
 
 func TestAPoolWithoutStakeReturnsNothing(t *testing.T) {
 	n := Now{Head: ledger.Head{Epoch: 4}, Params: ledger.Default()}
-	paid := func(epoch uint64, balance, delegators token.Amount) EpochStatement {
+	paid := func(epoch unit.Epoch, balance, delegators token.Amount) EpochStatement {
 		st := EpochStatement{Epoch: epoch}
 		st.Weight.Balance, st.Payment.Delegators = balance, delegators
 		return st

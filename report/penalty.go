@@ -4,21 +4,22 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Penalty is how a node is punished in an epoch, or from a later one on. All epochs are
 // 0 where the penalty they belong to is over or never was.
 type Penalty struct {
-	Out        bool   `json:"out"`                                     // expelled for good
-	Jailed     bool   `json:"jailed"`                                  // in jail in this epoch
-	JailFrom   uint64 `json:"jail_from"`                               // epoch
-	JailUntil  uint64 `json:"jail_until"`                              // epoch: the first in which the node earns again
-	MoveUntil  uint64 `json:"shards_move_away_before_epoch,omitempty"` // epoch: committees chosen before it move the node's shards away
-	NoNewUntil uint64 `json:"no_new_shards_before_epoch,omitempty"`    // epoch: committees chosen before it give the node no new shards
+	Out        bool       `json:"out"`                                     // expelled for good
+	Jailed     bool       `json:"jailed"`                                  // in jail in this epoch
+	JailFrom   unit.Epoch `json:"jail_from"`                               // epoch
+	JailUntil  unit.Epoch `json:"jail_until"`                              // epoch: the first in which the node earns again
+	MoveUntil  unit.Epoch `json:"shards_move_away_before_epoch,omitempty"` // epoch: committees chosen before it move the node's shards away
+	NoNewUntil unit.Epoch `json:"no_new_shards_before_epoch,omitempty"`    // epoch: committees chosen before it give the node no new shards
 }
 
 // PenaltyOf reads the penalty of an epoch from a node's records.
-func PenaltyOf(r ledger.NodeRecord, s staking.Sanctions, epoch uint64) Penalty {
+func PenaltyOf(r ledger.NodeRecord, s staking.Sanctions, epoch unit.Epoch) Penalty {
 	p := Penalty{Out: r.Out, Jailed: s.Jailed(epoch)}
 	if s.JailUntil > epoch {
 		p.JailFrom, p.JailUntil = s.JailFrom, s.JailUntil
@@ -52,7 +53,7 @@ type UnreadyShard struct {
 
 // EpochResult is a node's result in an epoch, and its penalty.
 type EpochResult struct {
-	Epoch   uint64       `json:"epoch"`
+	Epoch   unit.Epoch   `json:"epoch"`
 	Passed  ShardRounds  `json:"passed"`
 	Failed  uint64       `json:"failed"`  // shard-rounds
 	Away    uint64       `json:"away"`    // shard-rounds

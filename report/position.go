@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Positions is all that an address has at stake.
@@ -41,11 +42,11 @@ type OwnNode struct {
 // Due is an amount that acts in an epoch.
 type Due struct {
 	Amount token.Amount `json:"amount"`
-	Epoch  uint64       `json:"epoch"`
+	Epoch  unit.Epoch   `json:"epoch"`
 	About  time.Time    `json:"about"` // when the epoch begins, estimated, UTC
 }
 
-func (n Now) due(a token.Amount, epoch uint64) Due { return Due{a, epoch, n.Begins(epoch).UTC()} }
+func (n Now) due(a token.Amount, epoch unit.Epoch) Due { return Due{a, epoch, n.Begins(epoch).UTC()} }
 
 // Positions reads all that an address has at stake. The errors are those of the view.
 func (n Now) Positions(owner token.Address) (Positions, error) {

@@ -20,7 +20,7 @@ func (n Now) Returns(statements []EpochStatement) *Returns {
 		return nil
 	}
 	year := float64(365*24*time.Hour/time.Millisecond) / float64(n.Params.EpochBlocks()*n.Params.BlockMs)
-	r := Returns{Epochs: int(n.Head.Epoch - statements[0].Epoch)}
+	r := Returns{Epochs: int(n.Head.Epoch.Since(statements[0].Epoch))}
 	var sum float64
 	for i, st := range statements {
 		rate := 0.0

@@ -6,13 +6,14 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Rewards is what an address earned in the last epochs that have ended.
 type Rewards struct {
 	Address   token.Address `json:"address"`
-	From      uint64        `json:"from_epoch"`
-	To        uint64        `json:"to_epoch"`  // the last that is settled
+	From      unit.Epoch    `json:"from_epoch"`
+	To        unit.Epoch    `json:"to_epoch"`  // the last that is settled
 	Delegated []ShareReward `json:"delegated"` // never nil
 	Operated  []NodeReward  `json:"operated"`  // never nil
 	Held      []HeldBack    `json:"held_back"` // never nil
@@ -20,7 +21,7 @@ type Rewards struct {
 
 // ShareReward is the result of a delegation in one epoch.
 type ShareReward struct {
-	Epoch  uint64         `json:"epoch"`
+	Epoch  unit.Epoch     `json:"epoch"`
 	Node   staking.NodeID `json:"node"`
 	Name   string         `json:"name"`
 	Shares staking.Shares `json:"shares"` // that are known to have been in the pool
@@ -30,7 +31,7 @@ type ShareReward struct {
 
 // NodeReward is the pay of a node in one epoch, and how it was shared.
 type NodeReward struct {
-	Epoch      uint64         `json:"epoch"`
+	Epoch      unit.Epoch     `json:"epoch"`
 	Node       staking.NodeID `json:"node"`
 	Name       string         `json:"name"`
 	Reward     token.Amount   `json:"reward"`       // of the node, before anything is held back
@@ -55,7 +56,7 @@ type HeldBack struct {
 // how many shares an address had before: they are taken to be the shares of now, less
 // those that are known to have joined later. The errors are those of the view.
 func (n Now) Rewards(owner token.Address, epochs uint64) (Rewards, error) {
-	out := Rewards{Address: owner, From: n.Head.Epoch - min(n.Head.Epoch, epochs), To: n.Head.Epoch - min(n.Head.Epoch, 1),
+	out := Rewards{Address: owner, From: n.Head.Epoch.Minus(epochs), To: n.Head.Epoch.Minus(1),
 		Delegated: []ShareReward{}, Operated: []NodeReward{}, Held: []HeldBack{}}
 	parts := map[staking.NodeID]staking.Delegation{}
 	var ids []staking.NodeID
@@ -114,21 +115,21 @@ func (n Now) addShareRewards(list []ShareReward, id staking.NodeID, d staking.De
 // stay is shares that are known to have been in a pool in the epochs from to until-1.
 type stay struct {
 	shares      staking.Shares
-	from, until uint64
+	from, until unit.Epoch
 }
 
 const never = ^uint64(0)
 
 // stays lists the shares of a delegation by the epochs in which they count.
 func (n Now) stays(id staking.NodeID, d staking.Delegation) (out []stay, err error) {
-	out = append(out, stay{d.Shares, 0, never})
+	out = append(out, stay{d.Shares, 0, unit.Epoch(never)})
 	for _, j := range d.Joining {
 		rate, done, err := n.View.Joined(id, j.Epoch)
 		if err != nil {
 			return nil, err
 		}
 		if shares, err := rate.Rate.Buys(j.Amount); done && !rate.Rate.Returned && err == nil {
-			out = append(out, stay{shares, j.Epoch, never})
+			out = append(out, stay{shares, j.Epoch, unit.Epoch(never)})
 		}
 	}
 	for _, x := range d.Leaving {
@@ -136,7 +137,7 @@ func (n Now) stays(id staking.NodeID, d staking.Delegation) (out []stay, err err
 		if err != nil {
 			return nil, err
 		}
-		until := never
+		until := unit.Epoch(never)
 		if done {
 			until = x.Epoch
 		}
@@ -145,7 +146,7 @@ func (n Now) stays(id staking.NodeID, d staking.Delegation) (out []stay, err err
 	return out, nil
 }
 
-func sharesIn(stays []stay, epoch uint64) (sum staking.Shares) {
+func sharesIn(stays []stay, epoch unit.Epoch) (sum staking.Shares) {
 	for _, s := range stays {
 		if s.from <= epoch && epoch < s.until {
 			sum += s.shares // one pool holds them all: the sum fits
@@ -167,7 +168,7 @@ func (n Now) addHeldBack(list []HeldBack, r ledger.NodeRecord) ([]HeldBack, erro
 		if i < len(h.Late) {
 			one.Late = h.Late[i]
 		}
-		epoch := n.Head.Epoch + uint64(i)
+		epoch := n.Head.Epoch.Plus(uint64(i))
 		one.End = Due{first + one.Late, epoch, n.Begins(epoch + 1).UTC()} // one pool holds both: the sum fits
 		if one.End.Amount > 0 {
 			list = append(list, one)

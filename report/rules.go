@@ -3,6 +3,7 @@ package report
 import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Rules is the rules in force, with the numbers that the nodes can change by vote, and
@@ -26,7 +27,7 @@ type Parameter struct {
 
 // Plan is a change of the rules that acts from an epoch on.
 type Plan struct {
-	Epoch   uint64            `json:"epoch"`
+	Epoch   unit.Epoch        `json:"epoch"`
 	Version uint64            `json:"rules,omitempty"` // 0: as before
 	Changes map[string]uint64 `json:"parameters"`      // new values by name
 }

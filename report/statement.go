@@ -4,11 +4,12 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // EpochStatement is the ledger's statement of a node's pay and stake at an epoch's end.
 type EpochStatement struct {
-	Epoch uint64
+	Epoch unit.Epoch
 	ledger.Statement
 }
 
@@ -16,7 +17,7 @@ type EpochStatement struct {
 // first; at most as many epochs as the ledger keeps. An epoch without a statement is left
 // out, and a node without one has an empty list. The errors are those of the view.
 func (n Now) Statements(ids []staking.NodeID, epochs uint64) (map[staking.NodeID][]EpochStatement, error) {
-	first := n.Head.Epoch - min(n.Head.Epoch, min(epochs, n.Params.HistoryEpochs))
+	first := n.Head.Epoch.Minus(min(epochs, n.Params.HistoryEpochs))
 	var keys [][]byte
 	for epoch := first; epoch < n.Head.Epoch; epoch++ {
 		for _, id := range ids {
@@ -47,7 +48,7 @@ func (n Now) Statements(ids []staking.NodeID, epochs uint64) (map[staking.NodeID
 
 // Slash is a slash of a node at the end of an epoch.
 type Slash struct {
-	Epoch  uint64       `json:"epoch"`
+	Epoch  unit.Epoch   `json:"epoch"`
 	Rung   uint8        `json:"rung"`   // of the ladder of penalties, 1 the mildest
 	Amount token.Amount `json:"amount"` // of bond and delegations
 }

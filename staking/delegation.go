@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Delegation is one account's part of a pool.
@@ -22,7 +23,7 @@ func (d Delegation) IsEmpty() bool {
 // Delegate adds a deposit. Counted is the last epoch whose committee is fixed: the
 // deposit becomes shares when the one after it begins. It is refused if it would buy
 // fewer than least shares at the present rate.
-func (p *Pool) Delegate(d *Delegation, a token.Amount, least Shares, counted uint64, params Params) error {
+func (p *Pool) Delegate(d *Delegation, a token.Amount, least Shares, counted unit.Epoch, params Params) error {
 	if a < params.MinDelegation {
 		return fmt.Errorf("delegate %s: at least %s: %w", a, params.MinDelegation, ErrTooLittle)
 	}
@@ -48,18 +49,18 @@ func (p *Pool) Delegate(d *Delegation, a token.Amount, least Shares, counted uin
 // Undelegate sends shares on their way out. Counted is the last epoch whose committee
 // they were counted for. They become money at the start of epoch counted +
 // UnbondingEpochs + 1 or later, and share in what happens to the pool until then.
-func (p *Pool) Undelegate(d *Delegation, s Shares, counted uint64, params Params) error {
+func (p *Pool) Undelegate(d *Delegation, s Shares, counted unit.Epoch, params Params) error {
 	if s == 0 || s > d.Shares {
 		return fmt.Errorf("undelegate %d of %d shares: %w", s, d.Shares, ErrTooMuch)
 	}
-	epoch := counted + params.UnbondingEpochs + 1
+	epoch := counted.Plus(params.UnbondingEpochs) + 1
 	d.Shares -= s
 	d.Leaving = addExit(d.Leaving, s, epoch)
 	p.Leaving = addExit(p.Leaving, s, epoch)
 	return nil
 }
 
-func addExit(list []ShareExit, s Shares, epoch uint64) []ShareExit {
+func addExit(list []ShareExit, s Shares, epoch unit.Epoch) []ShareExit {
 	for i := range list {
 		if list[i].Epoch == epoch {
 			list[i].Shares += s
@@ -72,8 +73,8 @@ func addExit(list []ShareExit, s Shares, epoch uint64) []ShareExit {
 // Rates answers at which rate a pool let in what had been due for an epoch, and let
 // out; ok is false while it has not.
 type Rates interface {
-	Joined(epoch uint64) (Rate, bool)
-	Left(epoch uint64) (Rate, bool)
+	Joined(epoch unit.Epoch) (Rate, bool)
+	Left(epoch unit.Epoch) (Rate, bool)
 }
 
 // PoolSettlement is what a delegation has of what its pool let in and out.

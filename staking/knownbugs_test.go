@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Bugs that others had, and that this package is built not to have. Each test names its
@@ -98,7 +99,7 @@ func TestAnHonestNodeIsNotPunishedForNoise(t *testing.T) {
 	for _, failed := range []uint64{0, 15, 150, 1190} {
 		c := Credit{Assigned: 11906, Passed: 11906 - failed, Judged: 11906, Proven: 11906 - failed, Failed: failed}
 		s := Sanctions{}
-		for epoch := range uint64(100) {
+		for epoch := range unit.Epoch(100) {
 			var v Verdict
 			if v, s = l.Judge(Performance{Credit: c, Enough: true}, s, epoch); v != (Verdict{}) {
 				t.Fatalf("%d failures, epoch %d: %+v", failed, epoch, v)

@@ -1,6 +1,9 @@
 package staking
 
-import "github.com/walrus-network/walrus/token"
+import (
+	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
+)
 
 // Performance is what is known of a node at the end of an epoch.
 type Performance struct {
@@ -31,7 +34,7 @@ type Verdict struct {
 
 // Judge climbs the ladder with one node's conduct. Before is its standing until then;
 // the standing that it returns is the one to keep.
-func (l Ladder) Judge(c Performance, s Sanctions, epoch uint64) (Verdict, Sanctions) {
+func (l Ladder) Judge(c Performance, s Sanctions, epoch unit.Epoch) (Verdict, Sanctions) {
 	var v Verdict
 	rung := func(n uint8, bps uint64) {
 		if bps > v.Bps || bps == v.Bps && n > v.Rung {
@@ -64,7 +67,7 @@ func (l Ladder) Judge(c Performance, s Sanctions, epoch uint64) (Verdict, Sancti
 }
 
 // presence is rungs 1 to 6 and 10.
-func (l Ladder) presence(c Performance, s Sanctions, epoch uint64, v *Verdict, rung func(uint8, uint64)) {
+func (l Ladder) presence(c Performance, s Sanctions, epoch unit.Epoch, v *Verdict, rung func(uint8, uint64)) {
 	if !c.Proves(l.PassBps) {
 		rung(1, 0)
 		v.Defer, v.NoNew = true, true

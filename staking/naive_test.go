@@ -8,6 +8,7 @@ import (
 
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 var (
@@ -38,7 +39,7 @@ type naivePart struct {
 
 type naiveDeposit struct {
 	money *big.Rat
-	epoch uint64
+	epoch unit.Epoch
 }
 
 func rat(n uint64) *big.Rat { return new(big.Rat).SetInt(new(big.Int).SetUint64(n)) }
@@ -140,7 +141,7 @@ func (p *naivePool) slash(bps uint64) {
 }
 
 // turn is the turn into an epoch.
-func (p *naivePool) turn(epoch uint64, locked, bondLocked bool) {
+func (p *naivePool) turn(epoch unit.Epoch, locked, bondLocked bool) {
 	ruined := p.balance().Sign() == 0
 	pick := func(list *[]naiveDeposit, hold bool) *big.Rat {
 		sum := new(big.Rat)
@@ -197,7 +198,7 @@ type twins struct {
 	rates  *book
 	naive  naivePool
 	dust   *big.Rat
-	epoch  uint64
+	epoch  unit.Epoch
 	ops    int
 	worst  float64
 }
@@ -228,7 +229,7 @@ func (w *twins) amount() token.Amount {
 	return 1 + token.Amount(w.r.Int63n(1<<w.r.Intn(50)))
 }
 
-func (w *twins) counted() uint64 { return w.epoch + uint64(w.r.Intn(2)) }
+func (w *twins) counted() unit.Epoch { return w.epoch.Plus(uint64(w.r.Intn(2))) }
 
 func (w *twins) worth(i int) *big.Rat {
 	d, trial := w.parts[i], w.pool
@@ -295,7 +296,7 @@ func (w *twins) undelegate() {
 	n := &w.naive.parts[i]
 	out := times(n.active, part(uint64(s), uint64(had)))
 	n.active = minus(n.active, out)
-	n.leaving = append(n.leaving, naiveDeposit{out, counted + w.params.UnbondingEpochs + 1})
+	n.leaving = append(n.leaving, naiveDeposit{out, counted.Plus(w.params.UnbondingEpochs) + 1})
 	w.check("exit")
 }
 
@@ -325,7 +326,7 @@ func (w *twins) bond() {
 	out := times(w.naive.bond, part(uint64(a), uint64(had)))
 	w.naive.bond = minus(w.naive.bond, out)
 	// The pool joins what leaves in one epoch: so that a slash takes it in the same order.
-	due := counted + w.params.UnbondingEpochs + 1
+	due := counted.Plus(w.params.UnbondingEpochs) + 1
 	for i := range w.naive.leaving {
 		if x := &w.naive.leaving[i]; x.epoch == due {
 			x.money = plus(x.money, out)
@@ -374,7 +375,7 @@ func (w *twins) commission() {
 	}
 	at := w.epoch + 1
 	if bps > w.naive.bps {
-		at = counted + w.params.CommissionNotice
+		at = counted.Plus(w.params.CommissionNotice)
 	}
 	w.naive.next = []Commission{{Bps: bps, Epoch: at}}
 	w.check("commission")

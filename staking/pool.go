@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Sentinels of this package.
@@ -47,14 +48,14 @@ type Pool struct {
 type Deposit struct {
 	_      struct{} `cbor:",toarray"`
 	Amount token.Amount
-	Epoch  uint64
+	Epoch  unit.Epoch
 }
 
 // ShareExit is shares that leave at an epoch.
 type ShareExit struct {
 	_      struct{} `cbor:",toarray"`
 	Shares Shares
-	Epoch  uint64 // at whose start they become money, at the earliest
+	Epoch  unit.Epoch // at whose start they become money, at the earliest
 }
 
 // NewPool is the pool of a new node. Out of bond, dead goes into shares without
@@ -82,7 +83,7 @@ func (p Pool) AtRisk() token.Amount { return mustAdd(p.OwnBond(), p.Balance) }
 
 // Stake is what stands behind the node in an epoch's committee: bond and delegations,
 // with what joins by then and without what leaves.
-func (p Pool) Stake(epoch uint64) token.Amount {
+func (p Pool) Stake(epoch unit.Epoch) token.Amount {
 	staying := p.Shares
 	for _, x := range p.Leaving {
 		staying -= x.Shares
@@ -99,7 +100,7 @@ func (p Pool) Stake(epoch uint64) token.Amount {
 // Counted is the stake that counts when shards are given for an epoch: delegations beyond
 // what the bond backs do not. A node is not left out for having too many of them, or a
 // stranger could push it out by delegating to it.
-func (p Pool) Counted(epoch uint64, params Params) token.Amount {
+func (p Pool) Counted(epoch unit.Epoch, params Params) token.Amount {
 	stake := p.Stake(epoch)
 	backed, err := p.Bond.MulDiv(Whole, params.BondBps)
 	if err != nil {
@@ -120,12 +121,12 @@ func (p *Pool) AddBond(a token.Amount) error {
 
 // Unbond sends bond on its way out. Counted is the last epoch whose committee it was
 // counted for: it stays slashable for UnbondingEpochs more.
-func (p *Pool) Unbond(a token.Amount, counted uint64, params Params) error {
+func (p *Pool) Unbond(a token.Amount, counted unit.Epoch, params Params) error {
 	rest, err := p.Bond.Sub(a)
 	if err != nil || a == 0 {
 		return fmt.Errorf("unbond %s of %s: %w", a, p.Bond, ErrTooMuch)
 	}
-	leaving, err := addDeposit(p.BondLeaving, a, counted+params.UnbondingEpochs+1)
+	leaving, err := addDeposit(p.BondLeaving, a, counted.Plus(params.UnbondingEpochs)+1)
 	if err != nil {
 		return fmt.Errorf("unbond %s: %w", a, err)
 	}
@@ -201,7 +202,7 @@ type Turned struct {
 // Turn is the turn into an epoch: what leaves becomes money, unless locked says that
 // the node still keeps what others rely on, and what joins becomes shares, both at
 // the one rate of before.
-func (p *Pool) Turn(epoch uint64, locked, bondLocked bool) (t Turned) {
+func (p *Pool) Turn(epoch unit.Epoch, locked, bondLocked bool) (t Turned) {
 	t.Rate = p.Rate()
 	if !locked {
 		t.Out = p.letOut(epoch, t.Rate)
@@ -219,7 +220,7 @@ func (p *Pool) Turn(epoch uint64, locked, bondLocked bool) (t Turned) {
 	return t
 }
 
-func (p *Pool) letOut(epoch uint64, rate Rate) (gone []ShareExit) {
+func (p *Pool) letOut(epoch unit.Epoch, rate Rate) (gone []ShareExit) {
 	var rest []ShareExit
 	for _, x := range p.Leaving {
 		if x.Epoch > epoch {
@@ -250,7 +251,7 @@ func (p *Pool) letIn(in token.Amount, rate Rate) bool {
 }
 
 // due parts a list into what waits on and what has come due by epoch.
-func due(list []Deposit, epoch uint64) (rest, ready []Deposit) {
+func due(list []Deposit, epoch unit.Epoch) (rest, ready []Deposit) {
 	for _, x := range list {
 		if x.Epoch > epoch {
 			rest = append(rest, x)
@@ -262,7 +263,7 @@ func due(list []Deposit, epoch uint64) (rest, ready []Deposit) {
 }
 
 // addDeposit is a list with a more for an epoch; it leaves list as it is.
-func addDeposit(list []Deposit, a token.Amount, epoch uint64) ([]Deposit, error) {
+func addDeposit(list []Deposit, a token.Amount, epoch unit.Epoch) ([]Deposit, error) {
 	out := slices.Clone(list)
 	for i := range out {
 		if out[i].Epoch == epoch {

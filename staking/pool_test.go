@@ -6,17 +6,18 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // book keeps the rates of a pool's turns.
-type book struct{ joined, left map[uint64]Rate }
+type book struct{ joined, left map[unit.Epoch]Rate }
 
-func newBook() *book { return &book{map[uint64]Rate{}, map[uint64]Rate{}} }
+func newBook() *book { return &book{map[unit.Epoch]Rate{}, map[unit.Epoch]Rate{}} }
 
-func (b *book) Joined(e uint64) (Rate, bool) { r, ok := b.joined[e]; return r, ok }
-func (b *book) Left(e uint64) (Rate, bool)   { r, ok := b.left[e]; return r, ok }
+func (b *book) Joined(e unit.Epoch) (Rate, bool) { r, ok := b.joined[e]; return r, ok }
+func (b *book) Left(e unit.Epoch) (Rate, bool)   { r, ok := b.left[e]; return r, ok }
 
-func (b *book) turn(p *Pool, epoch uint64, locked bool) {
+func (b *book) turn(p *Pool, epoch unit.Epoch, locked bool) {
 	t := p.Turn(epoch, locked, locked)
 	for _, in := range t.In {
 		b.joined[in.Epoch] = t.Rate
@@ -41,7 +42,7 @@ func TestPoolsNeitherMakeNorLoseMoney(t *testing.T) {
 		paid, drawn := make([]token.Amount, 4), make([]token.Amount, 4)
 		rates := newBook()
 		rewarded := false
-		for epoch := uint64(0); epoch < 60; epoch++ {
+		for epoch := unit.Epoch(0); epoch < 60; epoch++ {
 			for range r.Intn(6) {
 				i := r.Intn(len(parts))
 				got := p.Settle(&parts[i], rates).Out
@@ -49,11 +50,11 @@ func TestPoolsNeitherMakeNorLoseMoney(t *testing.T) {
 				late := uint64(r.Intn(2)) // past the middle of the epoch
 				if r.Intn(2) == 0 {
 					a := token.Amount(r.Intn(1000))
-					if err := p.Delegate(&parts[i], a, 0, epoch+late, params); err == nil {
+					if err := p.Delegate(&parts[i], a, 0, epoch.Plus(late), params); err == nil {
 						in, paid[i] = in+a, paid[i]+a
 					}
 				} else {
-					_ = p.Undelegate(&parts[i], Shares(r.Int63n(int64(parts[i].Shares)+1)), epoch+late, params) // of nothing, now and then
+					_ = p.Undelegate(&parts[i], Shares(r.Int63n(int64(parts[i].Shares)+1)), epoch.Plus(late), params) // of nothing, now and then
 				}
 			}
 			before := p.Rate()
@@ -173,13 +174,13 @@ func TestStakeOnItsWayOutIsSlashed(t *testing.T) {
 func TestAHigherCommissionTakesNotice(t *testing.T) {
 	params := Default()
 	p, _ := NewPool(10*token.WAL, params.MinDelegation, 500)
-	set := func(bps, now uint64) {
+	set := func(bps uint64, now unit.Epoch) {
 		if err := p.SetCommission(bps, now, now, params); err != nil {
 			t.Fatal(err)
 		}
 	}
 	set(2000, 5)
-	for epoch, want := range map[uint64]uint64{6: 500, 7: 500, 8: 500} {
+	for epoch, want := range map[unit.Epoch]uint64{6: 500, 7: 500, 8: 500} {
 		if p.Turn(epoch, false, false); p.CommissionBps != want {
 			t.Fatalf("epoch %d: %d", epoch, p.CommissionBps)
 		}

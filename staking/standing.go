@@ -1,20 +1,22 @@
 package staking
 
+import "github.com/walrus-network/walrus/unit"
+
 // Sanctions is what a node's conduct has brought it to. Epochs are counted as numbers
 // of epochs; a span From, Until is of the epochs From to Until-1.
 type Sanctions struct {
-	_          struct{} `cbor:",toarray"`
-	Paid       uint64   // epochs in which it had shards so far
-	Away       []uint64 // by rung (5, 6): 1 + the last epoch that was judged, if it was away that much in it; else 0
-	Lies       []uint64 // the last epochs with proven lies, one entry each lie
-	Unready    []uint16 // shards that it was not ready for at the end of the last epoch
-	UnreadyFor []uint64 // for how many epochs' ends
-	NoNewUntil uint64   // gets no new shards in committees chosen in the epochs before
-	MoveUntil  uint64   // its shards are moved away by committees chosen in the epochs before
-	JailFrom   uint64   // earns nothing from this epoch
-	JailUntil  uint64   // to the one before this
-	Badness    uint64   // of the last verdict that moves shards away: whose shards go first
-	Past       Past     // what the next epoch's conduct is judged together with
+	_          struct{}     `cbor:",toarray"`
+	Paid       uint64       // epochs in which it had shards so far
+	Away       []unit.Epoch // by rung (5, 6): 1 + the last epoch that was judged, if it was away that much in it; else 0
+	Lies       []unit.Epoch // the last epochs with proven lies, one entry each lie
+	Unready    []uint16     // shards that it was not ready for at the end of the last epoch
+	UnreadyFor []uint64     // for how many epochs' ends
+	NoNewUntil unit.Epoch   // gets no new shards in committees chosen in the epochs before
+	MoveUntil  unit.Epoch   // its shards are moved away by committees chosen in the epochs before
+	JailFrom   unit.Epoch   // earns nothing from this epoch
+	JailUntil  unit.Epoch   // to the one before this
+	Badness    uint64       // of the last verdict that moves shards away: whose shards go first
+	Past       Past         // what the next epoch's conduct is judged together with
 }
 
 // Past is what is kept of the epochs before to judge the next one by.
@@ -42,22 +44,22 @@ func (p *Past) Gather(c Performance) Performance {
 }
 
 // NoNew says that the node gets no new shards in the committee that is chosen in epoch.
-func (s Sanctions) NoNew(epoch uint64) bool { return epoch < s.NoNewUntil || epoch < s.MoveUntil }
+func (s Sanctions) NoNew(epoch unit.Epoch) bool { return epoch < s.NoNewUntil || epoch < s.MoveUntil }
 
 // Moves says that the node's shards are moved away by the committee chosen in epoch.
-func (s Sanctions) Moves(epoch uint64) bool { return epoch < s.MoveUntil }
+func (s Sanctions) Moves(epoch unit.Epoch) bool { return epoch < s.MoveUntil }
 
 // Jailed says that the node earns nothing in epoch.
-func (s Sanctions) Jailed(epoch uint64) bool { return s.JailFrom <= epoch && epoch < s.JailUntil }
+func (s Sanctions) Jailed(epoch unit.Epoch) bool { return s.JailFrom <= epoch && epoch < s.JailUntil }
 
 // AwayBefore says that the node was away as much as a rung (0: the lower) asks for in
 // the last epoch before that was judged.
-func (s Sanctions) AwayBefore(epoch uint64, rung int) bool {
+func (s Sanctions) AwayBefore(epoch unit.Epoch, rung int) bool {
 	return epoch > 0 && rung < len(s.Away) && s.Away[rung] > 0 && s.Away[rung] <= epoch
 }
 
-func (s *Sanctions) setAway(c Credit, l Ladder, epoch uint64) {
-	away := make([]uint64, len(l.AwayBps))
+func (s *Sanctions) setAway(c Credit, l Ladder, epoch unit.Epoch) {
+	away := make([]unit.Epoch, len(l.AwayBps))
 	for i, bps := range l.AwayBps {
 		if c.above(c.Away, bps) {
 			away[i] = epoch + 1
@@ -68,10 +70,10 @@ func (s *Sanctions) setAway(c Credit, l Ladder, epoch uint64) {
 
 // AddLies notes proven lies of an epoch, and forgets those that count no more.
 // It returns how many count.
-func (s *Sanctions) AddLies(n, epoch uint64, l Ladder) uint64 {
-	var rest []uint64
+func (s *Sanctions) AddLies(n uint64, epoch unit.Epoch, l Ladder) uint64 {
+	var rest []unit.Epoch
 	for _, e := range s.Lies {
-		if e+l.LieEpochs > epoch {
+		if e.Plus(l.LieEpochs) > epoch {
 			rest = append(rest, e)
 		}
 	}
@@ -101,7 +103,7 @@ func (s *Sanctions) SetUnready(shards []uint16, l Ladder) (late bool) {
 // punish writes down what a verdict of the end of epoch does to the committees that
 // are chosen from then on. What is decided at the end of e acts in the committee that
 // is chosen in e+1, which is that of e+2.
-func (s *Sanctions) punish(v Verdict, l Ladder, epoch uint64) {
+func (s *Sanctions) punish(v Verdict, l Ladder, epoch unit.Epoch) {
 	if v.NoNew || v.Jail || v.Move {
 		s.NoNewUntil = max(s.NoNewUntil, epoch+2)
 	}
@@ -113,7 +115,7 @@ func (s *Sanctions) punish(v Verdict, l Ladder, epoch uint64) {
 		if s.JailUntil < epoch+2 {
 			s.JailFrom = epoch + 2
 		} // else it goes on: a new offence must not put off the sentence
-		s.JailUntil = max(s.JailUntil, epoch+2+l.JailEpochs) // nor shorten it, where a vote made jail shorter
-		s.NoNewUntil = max(s.NoNewUntil, epoch+2+l.JailEpochs)
+		s.JailUntil = max(s.JailUntil, (epoch + 2).Plus(l.JailEpochs)) // nor shorten it, where a vote made jail shorter
+		s.NoNewUntil = max(s.NoNewUntil, (epoch + 2).Plus(l.JailEpochs))
 	}
 }

@@ -1,6 +1,10 @@
 package staking
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/walrus-network/walrus/unit"
+)
 
 // A verdict of the end of an epoch jails for the epoch after the next. Until then there
 // is time for another verdict, which must not push the jail away before it.
@@ -9,14 +13,14 @@ func TestWhoFailsAgainAndAgainStaysInJail(t *testing.T) {
 		l := Default().Ladder
 		l.JailEpochs = span
 		var s Sanctions
-		last := map[uint64]bool{} // epochs at whose end it fails
-		for _, e := range []uint64{0, 1, 2, 3, 9, 11, 30, 40, 41} {
+		last := map[unit.Epoch]bool{} // epochs at whose end it fails
+		for _, e := range []unit.Epoch{0, 1, 2, 3, 9, 11, 30, 40, 41} {
 			last[e] = true
 		}
-		for epoch := range uint64(60) {
+		for epoch := range unit.Epoch(60) {
 			due := false
 			for e := range last {
-				due = due || e+2 <= epoch && epoch < e+2+span
+				due = due || e+2 <= epoch && epoch < (e+2).Plus(span)
 			}
 			if got := s.Jailed(epoch); got != due {
 				t.Errorf("a jail of %d epochs: in epoch %d jailed is %v", span, epoch, got)
@@ -39,7 +43,7 @@ func TestAShorterJailDoesNotShortenASentence(t *testing.T) {
 	_, s := l.Judge(fails, Sanctions{}, 0)
 	l.JailEpochs = 1
 	_, s = l.Judge(fails, s, 2)
-	for epoch := range uint64(10) {
+	for epoch := range unit.Epoch(10) {
 		if got, want := s.Jailed(epoch), 2 <= epoch && epoch < 7; got != want {
 			t.Errorf("in epoch %d jailed is %v", epoch, got)
 		}

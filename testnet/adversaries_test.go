@@ -18,6 +18,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/testnet/adversary"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // arena is a network in which some nodes are adversaries, with blobs to be asked for.
@@ -57,7 +58,7 @@ func startArena(ctx context.Context, t *testing.T, o Options, adversaries map[in
 }
 
 // statements waits for the end of an epoch, and is what became of all nodes in it.
-func (a *arena) statements(ctx context.Context, epoch uint64) (out []ledger.Statement) {
+func (a *arena) statements(ctx context.Context, epoch unit.Epoch) (out []ledger.Statement) {
 	a.t.Helper()
 	a.until(ctx, fmt.Sprintf("epoch %d is over", epoch), func() error {
 		v, err := a.c.Remote.View(ctx)
@@ -270,7 +271,7 @@ func meet(t *testing.T, o Options, epochs uint64, words ...string) *arena {
 	}
 	ctx := within(t, 2*time.Minute+time.Duration(epochs)*3*time.Minute)
 	a := startArena(ctx, t, o, all)
-	for epoch := range epochs {
+	for epoch := range unit.Epoch(epochs) {
 		list := a.statements(ctx, epoch)
 		a.untouched(list)
 		for i, b := range all {

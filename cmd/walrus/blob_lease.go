@@ -13,10 +13,11 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // own finds a blob on which the wallet has a lease.
-func (s *session) own(id blob.ID) (registry.Entry, uint64, error) {
+func (s *session) own(id blob.ID) (registry.Entry, unit.Epoch, error) {
 	e, known, err := s.View.Blob(id)
 	if err != nil {
 		return e, 0, err
@@ -47,7 +48,7 @@ func (s *session) missing(id blob.ID, registered bool) error {
 
 // proven reads the ledger anew after a transaction: what is told of a lease then is what
 // the ledger shows, whatever other processes did at the same time.
-func (s *session) proven(ctx context.Context, id blob.ID) (registry.Entry, uint64, error) {
+func (s *session) proven(ctx context.Context, id blob.ID) (registry.Entry, unit.Epoch, error) {
 	n, err := look(ctx, s.Connection)
 	if err != nil {
 		return registry.Entry{}, 0, err
@@ -60,7 +61,7 @@ func (s *session) proven(ctx context.Context, id blob.ID) (registry.Entry, uint6
 type extended struct {
 	moved
 	Blob     blob.ID      `json:"blob"`
-	EndEpoch uint64       `json:"end_epoch"`
+	EndEpoch unit.Epoch   `json:"end_epoch"`
 	Price    token.Amount `json:"price"` // of the epochs
 }
 
@@ -99,11 +100,11 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 		return err
 	}
 	did, err := a.do(ctx, s, move{act: "extend", text: fmt.Sprintf("extend %s by %d epochs", id, epochs), body: body,
-		acts: func(ledger.View, uint64) (acting, error) { return acting{end + epochs, "it is kept until"}, nil }})
+		acts: func(ledger.View, uint64) (acting, error) { return acting{end.Plus(epochs), "it is kept until"}, nil }})
 	if err != nil {
 		return err
 	}
-	out := extended{did, id, end + epochs, cost.Lease}
+	out := extended{did, id, end.Plus(epochs), cost.Lease}
 	if !out.DryRun {
 		if _, out.EndEpoch, err = s.proven(ctx, id); err != nil {
 			return fmt.Errorf("done in block %d; what it comes to could not be read: %w", did.Height, err)

@@ -96,7 +96,7 @@ func (s *session) printOwned(w io.Writer, out ownBlobs) error {
 		end, until := b.lasts(out.Owner)
 		renews := "-"
 		if until > end {
-			renews = strconv.FormatUint(until, 10)
+			renews = strconv.FormatUint(uint64(until), 10)
 		}
 		t.row(b.Blob, bytesText(b.Bytes), b.State, end, timeText(s.Begins(end)), renews)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // receiptShown is what a receipt shows.
@@ -22,14 +23,14 @@ type receiptShown struct {
 	Chain          token.ChainID `json:"chain"`
 	Blob           blob.ID       `json:"blob"`
 	Size           int64         `json:"size"`
-	CertifiedEpoch uint64        `json:"certified_epoch"`
+	CertifiedEpoch unit.Epoch    `json:"certified_epoch"`
 	CertifiedAt    uint64        `json:"certified_height"`
 	Nodes          int           `json:"nodes"` // that signed the certificate
 	Shards         int           `json:"shards"`
 	ShardsOf       int           `json:"shards_of"`
-	EndEpoch       uint64        `json:"end_epoch"` // paid until it begins
+	EndEpoch       unit.Epoch    `json:"end_epoch"` // paid until it begins
 	Height         int64         `json:"height"`
-	Epoch          uint64        `json:"epoch"` // both: as of which
+	Epoch          unit.Epoch    `json:"epoch"` // both: as of which
 	Time           time.Time     `json:"time"`
 	Headers        int           `json:"headers"`
 	From           int64         `json:"from_height"` // 1: the genesis; else the checkpoint

@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // warnEpochs is how many epochs before a blob ends its owner is warned.
@@ -72,8 +73,8 @@ type renewed struct {
 	Allowance   token.Amount `json:"allowance"`
 	Highest     token.Amount `json:"highest_price,omitempty"`
 	Back        token.Amount `json:"came_back"` // what an earlier allowance had left, to the account that left it
-	RenewsUntil uint64       `json:"renews_until_epoch,omitempty"`
-	EndEpoch    uint64       `json:"end_epoch"` // of what is paid for, before any renewal
+	RenewsUntil unit.Epoch   `json:"renews_until_epoch,omitempty"`
+	EndEpoch    unit.Epoch   `json:"end_epoch"` // of what is paid for, before any renewal
 }
 
 func (a *app) renewCommand() *cobra.Command {
@@ -130,7 +131,7 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 			return fmt.Errorf("%s does not pay for an epoch of %s, which costs %s today: leave at least that", body.Allowance, body.Blob, price)
 		}
 		last.Renewal = registry.Renewal{Left: body.Allowance, Highest: body.HighestPrice}
-		out.Highest, out.RenewsUntil = body.HighestPrice, end+last.RenewableEpochs(s.Params.Registry, e.Units)
+		out.Highest, out.RenewsUntil = body.HighestPrice, end.Plus(last.RenewableEpochs(s.Params.Registry, e.Units))
 	} else if !last.Renews() {
 		return fmt.Errorf("%s does not renew itself: there is nothing to stop", body.Blob)
 	}
@@ -155,7 +156,7 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 		l := e.Leases[i]
 		out.EndEpoch, out.Allowance, out.RenewsUntil = end, l.Renewal.Left, 0
 		if l.Renews() {
-			out.RenewsUntil = end + l.RenewableEpochs(s.Params.Registry, e.Units)
+			out.RenewsUntil = end.Plus(l.RenewableEpochs(s.Params.Registry, e.Units))
 		}
 	}
 	return a.print(out, func(w io.Writer) error { return s.printRenewed(w, out) })
@@ -181,7 +182,7 @@ type renewal struct {
 	Payer   token.Address `json:"payer"` // gets back what is not used
 	Left    token.Amount  `json:"left"`
 	Highest token.Amount  `json:"highest_price"`
-	Until   uint64        `json:"until_epoch"` // about, at today's price
+	Until   unit.Epoch    `json:"until_epoch"` // about, at today's price
 }
 
 // renewalOf is nil for a lease that does not renew itself.
@@ -189,11 +190,11 @@ func (s *session) renewalOf(e registry.Entry, l registry.Lease) *renewal {
 	if !l.Renews() {
 		return nil
 	}
-	return &renewal{l.Renewal.Payer, l.Renewal.Left, l.Renewal.Highest, l.End + l.RenewableEpochs(s.Params.Registry, e.Units)}
+	return &renewal{l.Renewal.Payer, l.Renewal.Left, l.Renewal.Highest, l.End.Plus(l.RenewableEpochs(s.Params.Registry, e.Units))}
 }
 
 // text says how a lease that ends in epoch end goes on.
-func (r *renewal) text(end uint64, price token.Amount) string {
+func (r *renewal) text(end unit.Epoch, price token.Amount) string {
 	switch {
 	case r.Until > end:
 		return fmt.Sprintf("renews itself until about epoch %d at today's price", r.Until)
@@ -205,7 +206,7 @@ func (r *renewal) text(end uint64, price token.Amount) string {
 
 // lasts is until when the leases of one owner last, or of all if owner is zero: as they
 // are paid, and about as they renew themselves at today's price.
-func (st blobStatus) lasts(owner token.Address) (end, renewed uint64) {
+func (st blobStatus) lasts(owner token.Address) (end, renewed unit.Epoch) {
 	for _, l := range st.Leases {
 		if owner != (token.Address{}) && l.Owner != owner {
 			continue

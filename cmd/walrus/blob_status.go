@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // The states of a blob, beside the reasons for which one ends.
@@ -30,16 +31,16 @@ type blobStatus struct {
 	State          string              `json:"state"`            // certified, registered, expired, lapsed, deleted, invalid, unknown
 	Bytes          int64               `json:"bytes,omitempty"`
 	StoredKiB      uint64              `json:"stored_kib,omitempty"`
-	CertifiedEpoch *uint64             `json:"certified_epoch,omitempty"`
-	EndEpoch       uint64              `json:"end_epoch,omitempty"`   // when the last lease ends
-	EndedEpoch     *uint64             `json:"ended_epoch,omitempty"` // when it was known to have ended
+	CertifiedEpoch *unit.Epoch         `json:"certified_epoch,omitempty"`
+	EndEpoch       unit.Epoch          `json:"end_epoch,omitempty"`   // when the last lease ends
+	EndedEpoch     *unit.Epoch         `json:"ended_epoch,omitempty"` // when it was known to have ended
 	Nodes          int                 `json:"nodes,omitempty"`       // that keep its fragments, while it is certified
 	Shards         int                 `json:"shards,omitempty"`      // over which these are spread
 	Needed         int                 `json:"needed,omitempty"`      // shards that bring it back
 	Safety         *report.Safety      `json:"safety,omitempty"`      // while it is certified
 	PaidUntil      *time.Time          `json:"paid_until,omitempty"`  // about when the end epoch begins
 	Leases         []lease             `json:"leases,omitempty"`
-	RenewsUntil    uint64              `json:"renews_until_epoch,omitempty"` // about, at today's price; where a lease renews itself
+	RenewsUntil    unit.Epoch          `json:"renews_until_epoch,omitempty"` // about, at today's price; where a lease renews itself
 	Warning        string              `json:"warning,omitempty"`            // it ends soon
 	Ledger         *report.LedgerState `json:"ledger,omitempty"`
 	Error          string              `json:"error,omitempty"`
@@ -48,8 +49,8 @@ type blobStatus struct {
 type lease struct {
 	Owner     token.Address `json:"owner"`
 	Payer     token.Address `json:"payer"`
-	Start     uint64        `json:"start_epoch"`
-	End       uint64        `json:"end_epoch"` // the first it does not pay for
+	Start     unit.Epoch    `json:"start_epoch"`
+	End       unit.Epoch    `json:"end_epoch"` // the first it does not pay for
 	Price     token.Amount  `json:"price_per_epoch"`
 	Write     token.Amount  `json:"write_price"` // not yet earned by a certificate
 	Permanent bool          `json:"permanent"`

@@ -18,6 +18,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // storing is one `walrus store`.
@@ -56,7 +57,7 @@ type dryRun struct {
 	Write        token.Amount `json:"write_price"`
 	Allowance    token.Amount `json:"allowance"`
 	Highest      token.Amount `json:"highest_price,omitempty"`
-	RenewsUntil  uint64       `json:"renews_until_epoch,omitempty"` // about, at today's price
+	RenewsUntil  unit.Epoch   `json:"renews_until_epoch,omitempty"` // about, at today's price
 	MostFee      token.Amount `json:"most_fee"`
 	Already      bool         `json:"already"` // the network keeps it already: nothing would be sent
 }
@@ -412,8 +413,8 @@ func (d *dryRun) price(s *session, m blob.Manifest, o client.StoreOptions) error
 	}
 	d.Price, d.Write = cost.Lease, cost.Write
 	if o.Allowance > 0 {
-		renewal := registry.Lease{End: s.Head.Epoch + d.Epochs, Renewal: registry.Renewal{Left: o.Allowance, Highest: highest}}
-		d.Highest, d.RenewsUntil = highest, renewal.End+renewal.RenewableEpochs(s.Params.Registry, d.StoredKiB)
+		renewal := registry.Lease{End: s.Head.Epoch.Plus(d.Epochs), Renewal: registry.Renewal{Left: o.Allowance, Highest: highest}}
+		d.Highest, d.RenewsUntil = highest, renewal.End.Plus(renewal.RenewableEpochs(s.Params.Registry, d.StoredKiB))
 	}
 	body := ledger.RegisterBlob{Manifest: m, Epochs: d.Epochs, Permanent: o.Permanent, Allowance: o.Allowance, HighestPrice: highest}
 	d.MostFee = client.MostFee(s.Network.Genesis.ChainID(), s.Params.Fees, body)
@@ -441,7 +442,7 @@ func (w *storing) print(out io.Writer, one storedFile) error {
 	}
 	t.row("fee", fmt.Sprintf("at most %s", d.MostFee))
 	if d.Allowance > 0 {
-		t.row("allowance", fmt.Sprintf("%s; it %s", d.Allowance, (&renewal{Left: d.Allowance, Highest: d.Highest, Until: d.RenewsUntil}).text(w.s.Head.Epoch+d.Epochs, w.s.Params.Registry.Price)))
+		t.row("allowance", fmt.Sprintf("%s; it %s", d.Allowance, (&renewal{Left: d.Allowance, Highest: d.Highest, Until: d.RenewsUntil}).text(w.s.Head.Epoch.Plus(d.Epochs), w.s.Params.Registry.Price)))
 	}
 	if d.Already {
 		t.row("", "the network keeps it already: nothing would be sent")

@@ -16,11 +16,12 @@ import (
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // openDispute is a dispute as it is listed.
 type openDispute struct {
-	Epoch    uint64         `json:"epoch"`
+	Epoch    unit.Epoch     `json:"epoch"`
 	Round    uint64         `json:"round"` // of the epoch
 	Shard    blob.Shard     `json:"shard"`
 	Holder   staking.NodeID `json:"holder"`

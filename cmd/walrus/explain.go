@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func (a *app) explainCommand() *cobra.Command {
@@ -52,7 +53,7 @@ func (a *app) explainReward() *cobra.Command {
 		Long:  "Works out again, step by step, what a node earned in an epoch (the last that has ended, unless another is named), and how it was shared by operator and delegators: from records of the ledger that are proven to you. The sum is done by your program.",
 		Args:  cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
-			return a.explainNode(c, args, explain.Reward, func(s *session, _ staking.NodeID) (uint64, error) { return s.lastEnded() })
+			return a.explainNode(c, args, explain.Reward, func(s *session, _ staking.NodeID) (unit.Epoch, error) { return s.lastEnded() })
 		},
 	}
 }
@@ -84,7 +85,7 @@ stripes were drawn or which nodes voted; only the ledger can: explain slash NODE
 }
 
 // lastEnded is the last epoch that is settled.
-func (s *session) lastEnded() (uint64, error) {
+func (s *session) lastEnded() (unit.Epoch, error) {
 	if s.Head.Epoch == 0 {
 		return 0, fmt.Errorf("no epoch has ended yet: %w; the first does about %s", explain.ErrNoRecord, timeText(s.Begins(1)))
 	}
@@ -92,7 +93,7 @@ func (s *session) lastEnded() (uint64, error) {
 }
 
 // lastSlash is the last epoch at whose end a node was slashed.
-func (s *session) lastSlash(id staking.NodeID) (uint64, error) {
+func (s *session) lastSlash(id staking.NodeID) (unit.Epoch, error) {
 	p, err := s.Statements([]staking.NodeID{id}, s.Params.HistoryEpochs)
 	if err != nil {
 		return 0, err
@@ -106,7 +107,7 @@ func (s *session) lastSlash(id staking.NodeID) (uint64, error) {
 }
 
 // explainNode explains an epoch of a node: the one that was typed, or else the default.
-func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.View, uint64, staking.NodeID) (explain.Explanation, error), standard func(*session, staking.NodeID) (uint64, error)) error {
+func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.View, unit.Epoch, staking.NodeID) (explain.Explanation, error), standard func(*session, staking.NodeID) (unit.Epoch, error)) error {
 	ref, err := parseNode(args[0])
 	if err != nil {
 		return err
@@ -128,7 +129,7 @@ func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.Vie
 }
 
 // parseEpoch reads an epoch; nothing typed is nil.
-func parseEpoch(text string) (*uint64, error) {
+func parseEpoch(text string) (*unit.Epoch, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -136,7 +137,8 @@ func parseEpoch(text string) (*uint64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; walrus info says which epoch it is", err)
 	}
-	return &n, nil
+	e := unit.Epoch(n)
+	return &e, nil
 }
 
 // explain prints an explanation. A node may be named.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func (d *developer) leases() {
@@ -67,7 +68,7 @@ func (d *developer) renewals() {
 	}
 	st := d.certified(plan.Blob)
 	r := st.Leases[0].Renewal
-	if want := uint64(1 + token.WAL/plan.Price); r == nil || r.Until != want || st.RenewsUntil != want || plan.RenewsUntil != want || r.Highest != plan.Highest || st.Warning != "" {
+	if want := unit.Epoch(1 + token.WAL/plan.Price); r == nil || r.Until != want || st.RenewsUntil != want || plan.RenewsUntil != want || r.Highest != plan.Highest || st.Warning != "" {
 		d.Errorf("status: %+v, renewal %+v; planned %+v", st, r, plan)
 	}
 	id := plan.Blob.String()

@@ -14,6 +14,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // move is what a wallet is about to do with money, or with its rights over a node.
@@ -32,7 +33,7 @@ type move struct {
 
 // acting says when something takes effect.
 type acting struct {
-	epoch uint64
+	epoch unit.Epoch
 	what  string // "it earns from"
 }
 
@@ -48,7 +49,7 @@ type moved struct {
 	Fee    token.Amount    `json:"most_fee"`      // at most
 	Before token.Amount    `json:"balance"`       // of the wallet
 	After  token.Amount    `json:"balance_after"` // at least
-	Acts   *uint64         `json:"acts_in_epoch,omitempty"`
+	Acts   *unit.Epoch     `json:"acts_in_epoch,omitempty"`
 	About  *time.Time      `json:"acts_about,omitempty"`
 	Notes  []string        `json:"notes,omitempty"`
 	DryRun bool            `json:"dry_run"`

@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // poolTerms are what an operator decides, and no node.
@@ -59,7 +60,7 @@ type registeredNode struct {
 	Bond      token.Amount  `json:"bond"`
 	Addresses []string      `json:"addresses"`
 	Ledger    string        `json:"ledger_address"`
-	Epoch     uint64        `json:"may_have_shards_from_epoch"`
+	Epoch     unit.Epoch    `json:"may_have_shards_from_epoch"`
 }
 
 func (a *app) poolCreate() *cobra.Command {

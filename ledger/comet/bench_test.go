@@ -18,6 +18,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // BenchmarkTransfers drives four validators in one process, so that one profile
@@ -71,7 +72,7 @@ func BenchmarkBlockInterval(b *testing.B) {
 		c := newCluster(b, 4)
 		if challenged {
 			c.challenged(func(h uint64) ledger.Wants {
-				return ledger.Wants{Round: challenge.RoundID{Epoch: h}, Reveal: h%2 == 0, Attest: h%2 == 1, Carry: h > 1, Last: h%2 == 0 && h > 1}
+				return ledger.Wants{Round: challenge.RoundID{Epoch: unit.Epoch(h)}, Reveal: h%2 == 0, Attest: h%2 == 1, Carry: h > 1, Last: h%2 == 0 && h > 1}
 			})
 		}
 		c.start(0, 1, 2, 3)

@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ear says always the same of every round.
@@ -35,13 +36,13 @@ const cycle = 12
 
 func short(h uint64) ledger.Wants {
 	at := h % cycle
-	return ledger.Wants{Round: challenge.RoundID{Epoch: h / cycle, Round: 7},
+	return ledger.Wants{Round: challenge.RoundID{Epoch: unit.Epoch(h / cycle), Round: 7},
 		Reveal: at >= 3 && at <= 5, Carry: at >= 4 && at <= 6 || at == 9 || at == 10, Last: at == 6, Attest: at == 8 || at == 9}
 }
 
 // always wants all that can be wanted of each block but some, which want nothing.
 func always(h uint64) ledger.Wants {
-	return ledger.Wants{Round: challenge.RoundID{Epoch: h}, Reveal: true, Carry: h > 1 && h%4 != 0, Last: h%4 == 2}
+	return ledger.Wants{Round: challenge.RoundID{Epoch: unit.Epoch(h)}, Reveal: true, Carry: h > 1 && h%4 != 0, Last: h%4 == 2}
 }
 
 // witness stands between CometBFT and an app, and keeps what blocks came to the ledger.

@@ -102,7 +102,7 @@ func (s *peers) look() {
 	if err != nil {
 		return
 	}
-	for e := head.Epoch - min(head.Epoch, 1); e <= head.Epoch+1; e++ {
+	for e := head.Epoch.Minus(1); e <= head.Epoch+1; e++ {
 		c, err := v.Committee(e)
 		if err != nil {
 			continue // not there, or forgotten

@@ -16,6 +16,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // tampering is what a proposer makes of the transactions of its own block.
@@ -231,7 +232,7 @@ func TestATamperingProposerLosesItsTurnAndNothingElse(t *testing.T) {
 	c := newCluster(t, 4)
 	const bad = 3
 	table := func(h uint64) ledger.Wants { // in step with nobody's turn
-		w := ledger.Wants{Round: challenge.RoundID{Epoch: h}, Reveal: true, Carry: h%7 != 1, Last: h%7 == 2 || h%7 == 5}
+		w := ledger.Wants{Round: challenge.RoundID{Epoch: unit.Epoch(h)}, Reveal: true, Carry: h%7 != 1, Last: h%7 == 2 || h%7 == 5}
 		return w
 	}
 	list := c.challenged(table)

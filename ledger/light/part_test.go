@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // long is a value of n bytes.
@@ -174,9 +175,9 @@ func TestTheLongestRecordsFit(t *testing.T) {
 	}
 	round := ledger.RoundState{Drawings: make([]ledger.Drawing, 64), Reveals: reveals, Votes: votes, Passed: blob.NewSet[blob.Shard](nodes), Ready: blob.NewSet[blob.Shard](nodes)}
 	entry := func(leases int) registry.Entry {
-		e := registry.Entry{Units: max, RegisteredEpoch: max, RegisteredHeight: max, CertifiedEpoch: max, CertifiedHeight: max, Slot: max}
+		e := registry.Entry{Units: max, RegisteredEpoch: unit.Epoch(max), RegisteredHeight: max, CertifiedEpoch: unit.Epoch(max), CertifiedHeight: max, Slot: max}
 		for range leases {
-			e.Leases = append(e.Leases, registry.Lease{Start: max, End: max, Price: token.Amount(max), Write: token.Amount(max),
+			e.Leases = append(e.Leases, registry.Lease{Start: unit.Epoch(max), End: unit.Epoch(max), Price: token.Amount(max), Write: token.Amount(max),
 				Renewal: registry.Renewal{Left: token.Amount(max), Highest: token.Amount(max)}})
 		}
 		return e

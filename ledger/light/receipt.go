@@ -16,6 +16,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrReceipt is returned for a receipt that does not verify.
@@ -106,11 +107,11 @@ func (r *Remote) Receipt(ctx context.Context, id blob.ID) (out BlobReceipt, err 
 	return out, err
 }
 
-func receiptKeys(id blob.ID, epoch uint64) [proofsTaken][]byte {
+func receiptKeys(id blob.ID, epoch unit.Epoch) [proofsTaken][]byte {
 	return [...][]byte{ledger.KeyHead(), ledger.KeyBlob(id), ledger.KeyCertificate(id), ledger.KeyCertifiers(epoch)}
 }
 
-func (r *Remote) receiptFrom(ctx context.Context, id blob.ID, epoch uint64, from peer.ID, answer []byte) (out BlobReceipt, err error) {
+func (r *Remote) receiptFrom(ctx context.Context, id blob.ID, epoch unit.Epoch, from peer.ID, answer []byte) (out BlobReceipt, err error) {
 	var a getAnswer
 	if err := decodeAnswer(answer, &a); err != nil {
 		return out, err

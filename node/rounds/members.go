@@ -10,6 +10,7 @@ import (
 
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // members knows the peers of the nodes in the present committee, in the committee before,
@@ -17,7 +18,7 @@ import (
 // places at this node that strangers cannot take.
 type members struct {
 	mu    sync.Mutex // guards the fields below
-	epoch uint64
+	epoch unit.Epoch
 	next  bool             // peers has the committee of the next epoch too
 	peers map[peer.ID]bool // nil before the first look
 	nodes map[peer.ID]bool // all registered nodes
@@ -48,7 +49,7 @@ func (m *members) standing(p peer.ID) p2p.Standing {
 }
 
 // follow reads the committees around an epoch, unless they are known.
-func (m *members) follow(v ledger.View, epoch uint64) error {
+func (m *members) follow(v ledger.View, epoch unit.Epoch) error {
 	if err := m.followNodes(v); err != nil {
 		return err
 	}
@@ -64,7 +65,7 @@ func (m *members) follow(v ledger.View, epoch uint64) error {
 		return nil
 	}
 	peers := map[peer.ID]bool{}
-	for e := epoch - min(epoch, 1); e <= epoch+1; e++ {
+	for e := epoch.Minus(1); e <= epoch+1; e++ {
 		c, err := v.Committee(e)
 		if errors.Is(err, ledger.ErrNoCommittee) {
 			continue // the ledger has forgotten it

@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Holders that are asked and say nothing must not use up the time in which the others'
@@ -30,7 +31,7 @@ func TestSilentHoldersDoNotKeepOthersFromBeingAsked(t *testing.T) {
 		for i := range silent {
 			host := n.stranger(byte(50 + i))
 			b.committee.Holder = append(b.committee.Holder, staking.NodeID(token.KeyFromSeed([32]byte{byte(50 + i), 99}).Public()))
-			host.ServeProofs(func(ctx context.Context, _ peer.ID, _, _ uint64, _ blob.Shard) ([]byte, error) {
+			host.ServeProofs(func(ctx context.Context, _ peer.ID, _ unit.Epoch, _ uint64, _ blob.Shard) ([]byte, error) {
 				if asked.Add(1) == silent {
 					close(all)
 				}

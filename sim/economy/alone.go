@@ -4,6 +4,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/sim"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Alone counts the slashes of one node without a network around it, over enough years for
@@ -34,7 +35,7 @@ func RunAlone(law Outages, uptime float64, years int, seed uint64) Alone {
 				credit.Add(c.all, false)
 			}
 			var v staking.Verdict
-			v, standing = p.Staking.Ladder.Judge(staking.Performance{Credit: credit, Enough: true}, standing, uint64(epoch))
+			v, standing = p.Staking.Ladder.Judge(staking.Performance{Credit: credit, Enough: true}, standing, unit.Epoch(epoch))
 			if v.Bps > 0 {
 				a.Rungs[v.Rung]++
 				slashed = true

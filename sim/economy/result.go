@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/sim"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Node is one node's result: its operator and its delegators together.
@@ -94,7 +95,7 @@ func (s *simulation) account(epoch int) error {
 	}
 	s.out.SupplyOK = s.out.SupplyOK && audit.Balanced()
 	s.out.Burned, s.out.Funds = audit.Burned, Funds{audit.Insurance, audit.Repair, audit.Subsidy}
-	books, known, err := v.Books(uint64(epoch))
+	books, known, err := v.Books(unit.Epoch(epoch))
 	if err != nil || !known {
 		return fmt.Errorf("no books of epoch %d: %w", epoch, err)
 	}
@@ -102,18 +103,18 @@ func (s *simulation) account(epoch int) error {
 	reach := books.Pool() / token.Amount(s.p.Shards)
 	s.out.ShardReward += reach
 	for i, id := range s.net.IDs {
-		o, known, err := v.Statement(uint64(epoch), id)
+		o, known, err := v.Statement(unit.Epoch(epoch), id)
 		if err != nil {
 			return err
 		}
 		if known {
-			s.out.Nodes[i].enter(o, uint64(epoch), float64(reach))
+			s.out.Nodes[i].enter(o, unit.Epoch(epoch), float64(reach))
 		}
 	}
 	return nil
 }
 
-func (n *Node) enter(o ledger.Statement, epoch uint64, reach float64) {
+func (n *Node) enter(o ledger.Statement, epoch unit.Epoch, reach float64) {
 	n.Income += o.Payment.Commission + o.Payment.Bond + o.Payment.Delegators
 	n.Operator += o.Payment.Commission + o.Payment.Bond
 	n.Held = o.HeldAfter

@@ -9,6 +9,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/sim"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // The new holder of a shard, if it is online, reports ready between these hours after the
@@ -147,7 +148,7 @@ func (s *simulation) seats(epoch int) error {
 	if err != nil {
 		return err
 	}
-	if s.committee, err = v.Committee(uint64(epoch)); err != nil {
+	if s.committee, err = v.Committee(unit.Epoch(epoch)); err != nil {
 		return err
 	}
 	s.holders, s.moves = make([]int, len(s.committee.Holder)), nil

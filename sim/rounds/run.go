@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/sim"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // simulation is a network in the round under way.
@@ -49,7 +50,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := s.store(); err != nil {
 		return Result{}, fmt.Errorf("seed %d: %w", o.Seed, err)
 	}
-	for first := s.epoch(); s.epoch() < first+uint64(o.Epochs); {
+	for first := s.epoch(); s.epoch() < first.Plus(uint64(o.Epochs)); {
 		if err := ctx.Err(); err != nil {
 			return Result{}, err
 		}
@@ -60,7 +61,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	return s.out, nil
 }
 
-func (s *simulation) epoch() uint64 { return s.committee.Epoch }
+func (s *simulation) epoch() unit.Epoch { return s.committee.Epoch }
 
 // store certifies the blobs and runs to the end of the epoch, so that each can be drawn in
 // the first watched round.

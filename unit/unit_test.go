@@ -1,0 +1,135 @@
+package unit_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand"
+	"strconv"
+	"testing"
+
+	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/unit"
+)
+
+// golden is the CBOR of numbers, whatever their type.
+var golden = map[uint64]string{
+	0: "00", 1: "01", 23: "17", 24: "1818", 255: "18ff", 256: "190100", 65_536: "1a00010000", 1 << 32: "1b0000000100000000", math.MaxUint64: "1bffffffffffffffff",
+}
+
+func TestANumberHasTheFormsOfAPlainInteger(t *testing.T) {
+	t.Run("Epoch", forms[unit.Epoch])
+}
+
+func forms[N ~uint64](t *testing.T) {
+	type record struct {
+		_    struct{} `cbor:",toarray"`
+		N    N
+		List []N
+	}
+	for n, want := range golden {
+		if got := hex.EncodeToString(canon.Encode(N(n))); got != want {
+			t.Errorf("%d in CBOR: %s, want %s", n, got, want)
+		}
+		b, err := hex.DecodeString("82" + want + "82" + want + "00")
+		var back record
+		if err2 := canon.Decode(b, &back); err != nil || err2 != nil || back.N != N(n) || len(back.List) != 2 || back.List[0] != N(n) {
+			t.Errorf("%d in a record: %+v, %v", n, back, err2)
+		}
+		same(t, N(n), n)
+		same(t, map[N]string{N(n): "x"}, map[uint64]string{n: "x"})
+		same(t, struct {
+			N *N `json:",omitempty"`
+			M N  `json:",omitempty"`
+		}{M: N(n)}, struct {
+			N *uint64 `json:",omitempty"`
+			M uint64  `json:",omitempty"`
+		}{M: n})
+		for _, verb := range []string{"%d", "%v", "%06d"} {
+			if got, want := fmt.Sprintf(verb, N(n)), fmt.Sprintf(verb, n); got != want {
+				t.Errorf("%s of %d: %s", verb, n, got)
+			}
+		}
+	}
+	var zero N
+	if zero != 0 || fmt.Sprint(zero) != "0" || hex.EncodeToString(canon.Encode(struct {
+		_ struct{} `cbor:",toarray"`
+		N N
+	}{})) != "8100" {
+		t.Errorf("the zero value is %v", zero)
+	}
+	for _, bad := range []string{"20", "fb3ff0000000000000", "1801", "6130", "f6"} { // -1, 1.0, 1 in two bytes, "0", nil
+		b, _ := hex.DecodeString(bad)
+		var n N
+		if err := canon.Decode(b, &n); err == nil {
+			t.Errorf("%s was read as %v", bad, n)
+		}
+	}
+}
+
+// same says that two values have one JSON, and that it reads back as the first.
+func same[V any](t *testing.T, v V, plain any) {
+	t.Helper()
+	a, err := json.Marshal(v)
+	b, err2 := json.Marshal(plain)
+	if err != nil || err2 != nil || !bytes.Equal(a, b) {
+		t.Errorf("JSON %s, want %s: %v %v", a, b, err, err2)
+	}
+	var back V
+	if err := json.Unmarshal(a, &back); err != nil || fmt.Sprint(back) != fmt.Sprint(v) {
+		t.Errorf("%s reads back as %v: %v", a, back, err)
+	}
+}
+
+// point is a point in time.
+type point[P any] interface {
+	~uint64
+	Plus(uint64) P
+	Minus(uint64) P
+	Since(P) uint64
+}
+
+func TestTimeEndsWhereNumbersEnd(t *testing.T) {
+	t.Run("Epoch", arithmetic[unit.Epoch])
+}
+
+// arithmetic holds a type against integers without an end.
+func arithmetic[P point[P]](t *testing.T) {
+	most := new(big.Int).SetUint64(math.MaxUint64)
+	clamp := func(n *big.Int) string {
+		switch {
+		case n.Sign() < 0:
+			return "0"
+		case n.Cmp(most) > 0:
+			return most.String()
+		}
+		return n.String()
+	}
+	r := rand.New(rand.NewSource(1))
+	number := func() uint64 {
+		switch r.Intn(3) {
+		case 0:
+			return uint64(r.Intn(4))
+		case 1:
+			return math.MaxUint64 - uint64(r.Intn(4))
+		}
+		return r.Uint64()
+	}
+	for range 10_000 {
+		a, n := number(), number()
+		x, y := new(big.Int).SetUint64(a), new(big.Int).SetUint64(n)
+		sum, difference := clamp(new(big.Int).Add(x, y)), clamp(new(big.Int).Sub(x, y))
+		if got := fmt.Sprint(P(a).Plus(n)); got != sum {
+			t.Fatalf("%d + %d: %s, want %s", a, n, got, sum)
+		}
+		if got := fmt.Sprint(P(a).Minus(n)); got != difference {
+			t.Fatalf("%d - %d: %s, want %s", a, n, got, difference)
+		}
+		if got := strconv.FormatUint(P(a).Since(P(n)), 10); got != difference {
+			t.Fatalf("%d since %d: %s, want %s", a, n, got, difference)
+		}
+	}
+}
