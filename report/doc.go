@@ -1,7 +1,7 @@
 // Package report works out the figures that people and programs read of a network: the
 // ledger's clock and epochs, nodes and their penalties, positions, rewards and returns,
-// prices and rules, how safe a blob is, and how likely the challenges find what a node
-// has lost.
+// prices and rules, leases of blobs, how safe a blob is, and how likely the challenges
+// find what a node has lost.
 //
 // The promise: a figure is a value with JSON tags, made by a function over the ledger's
 // records (ledger.View). Where a figure also needs the time, or what the nodes answered,

@@ -7,15 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/walrus-network/walrus/blob"
-	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 )
 
 type ownBlobs struct {
 	Owner  token.Address      `json:"owner"`
-	Blobs  []blobStatus       `json:"blobs"`
+	Blobs  []report.Blob      `json:"blobs"`
 	Ledger report.LedgerState `json:"ledger"`
 }
 
@@ -62,27 +60,11 @@ func (a *app) addressOr(c *cobra.Command, typed string) (token.Address, error) {
 }
 
 func (s *session) owned(owner token.Address) (ownBlobs, error) {
-	out := ownBlobs{Owner: owner, Blobs: []blobStatus{}}
-	var ids []blob.ID
-	if err := s.View.EachOwned(owner, func(id blob.ID) error { ids = append(ids, id); return nil }); err != nil {
-		return out, err
+	list, err := s.OwnedBlobs(owner)
+	for i := range list {
+		list[i].Warning = s.warn(list[i], owner) // of the owner's leases: those of others do not matter to it
 	}
-	var keys [][]byte
-	for _, id := range ids {
-		keys = append(keys, ledger.KeyBlob(id))
-	}
-	if err := s.Prefetch(keys...); err != nil {
-		return out, err
-	}
-	for _, id := range ids {
-		st, err := s.statusOf(id)
-		if err != nil {
-			return out, err
-		}
-		st.Warning = s.warn(st, owner) // for their own leases: others' may end when they like
-		out.Blobs = append(out.Blobs, st)
-	}
-	return out, nil
+	return ownBlobs{Owner: owner, Blobs: list}, err
 }
 
 func (s *session) printOwned(w io.Writer, out ownBlobs) error {
@@ -93,7 +75,7 @@ func (s *session) printOwned(w io.Writer, out ownBlobs) error {
 	t := newTable(w)
 	t.row("BLOB", "SIZE", "STATE", "UNTIL EPOCH", "ABOUT", "RENEWS ITSELF UNTIL ABOUT EPOCH")
 	for _, b := range out.Blobs {
-		end, until := b.lasts(out.Owner)
+		end, until := b.Lasts(out.Owner)
 		renews := "-"
 		if until > end {
 			renews = strconv.FormatUint(uint64(until), 10)

@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/unit"
 )
@@ -177,24 +178,9 @@ func (s *session) printRenewed(w io.Writer, out renewed) error {
 	return err
 }
 
-// renewal is what is left with a lease to renew it.
-type renewal struct {
-	Payer   token.Address `json:"payer"` // gets back what is not used
-	Left    token.Amount  `json:"left"`
-	Highest token.Amount  `json:"highest_price"`
-	Until   unit.Epoch    `json:"until_epoch"` // about, at today's price
-}
-
-// renewalOf is nil for a lease that does not renew itself.
-func (s *session) renewalOf(e registry.Entry, l registry.Lease) *renewal {
-	if !l.Renews() {
-		return nil
-	}
-	return &renewal{l.Renewal.Payer, l.Renewal.Left, l.Renewal.Highest, l.End.Plus(l.RenewableEpochs(s.Params.Registry, e.Units))}
-}
-
-// text says how a lease that ends in epoch end goes on.
-func (r *renewal) text(end unit.Epoch, price token.Amount) string {
+// renewalText says how a lease that ends in epoch end goes on, at a price for a stored KiB
+// and epoch.
+func renewalText(r report.Renewal, end unit.Epoch, price token.Amount) string {
 	switch {
 	case r.Until > end:
 		return fmt.Sprintf("renews itself until about epoch %d at today's price", r.Until)
@@ -204,26 +190,10 @@ func (r *renewal) text(end unit.Epoch, price token.Amount) string {
 	return fmt.Sprintf("does not renew itself: the %s that are left do not pay for an epoch", r.Left)
 }
 
-// lasts is until when the leases of one owner last, or of all if owner is zero: as they
-// are paid, and about as they renew themselves at today's price.
-func (st blobStatus) lasts(owner token.Address) (end, renewed unit.Epoch) {
-	for _, l := range st.Leases {
-		if owner != (token.Address{}) && l.Owner != owner {
-			continue
-		}
-		end = max(end, l.End)
-		renewed = max(renewed, l.End)
-		if l.Renewal != nil {
-			renewed = max(renewed, l.Renewal.Until)
-		}
-	}
-	return end, renewed
-}
-
 // warn says of a blob that is kept that it ends soon, for one owner or for all.
-func (s *session) warn(st blobStatus, owner token.Address) string {
-	_, until := st.lasts(owner)
-	if st.State != stateCertified || until > s.Head.Epoch+warnEpochs {
+func (s *session) warn(st report.Blob, owner token.Address) string {
+	_, until := st.Lasts(owner)
+	if st.State != report.Certified || until > s.Head.Epoch+warnEpochs {
 		return ""
 	}
 	why := "nothing renews it"

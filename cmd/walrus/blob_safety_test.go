@@ -68,7 +68,7 @@ func TestAFileOwnerAsksWhetherABlobIsSafe(t *testing.T) {
 }
 
 func (d *developer) undrawn(id string) {
-	st := okJSON[blobStatus](d.T, "status", id)
+	st := okJSON[report.Blob](d.T, "status", id)
 	s := st.Safety
 	if st.Safe == nil || !*st.Safe || s == nil || !s.Challenged || s.LastDraw != nil || s.Ready != 10 || s.Counted != 10 || s.SpareShards != 6 || len(s.Holders) != 5 || st.PaidUntil == nil {
 		d.Fatalf("%+v, %+v", st, s)
@@ -81,9 +81,9 @@ func (d *developer) undrawn(id string) {
 }
 
 func (d *developer) provenInARound(id string) {
-	var st blobStatus
+	var st report.Blob
 	d.until("the blob is drawn", func() bool {
-		st = okJSON[blobStatus](d.T, "status", "--no-ask", id)
+		st = okJSON[report.Blob](d.T, "status", "--no-ask", id)
 		return st.Safety.LastDraw != nil
 	})
 	s := st.Safety
@@ -107,9 +107,9 @@ func (d *developer) provenInARound(id string) {
 
 func (d *developer) unproven(id string) {
 	ok(d.T, "testnet", "kill", "4", "--dir", d.net)
-	var st blobStatus
+	var st report.Blob
 	d.until("a round without the dead node is told", func() bool {
-		st = okJSON[blobStatus](d.T, "status", "--no-ask", id)
+		st = okJSON[report.Blob](d.T, "status", "--no-ask", id)
 		return st.Safety.LastDraw.Away > 0
 	})
 	s := st.Safety

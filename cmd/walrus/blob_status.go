@@ -10,52 +10,9 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
-	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
-	"github.com/walrus-network/walrus/unit"
 )
-
-// The states of a blob, beside the reasons for which one ends.
-const (
-	stateCertified  = "certified"
-	stateRegistered = "registered"
-	stateUnknown    = "unknown"
-)
-
-// blobStatus is what the ledger says of a blob.
-type blobStatus struct {
-	Blob           blob.ID             `json:"blob"`
-	Answer         string              `json:"answer,omitempty"` // is it safe now? in a line
-	Safe           *bool               `json:"safe,omitempty"`   // the verdict is safe
-	State          string              `json:"state"`            // certified, registered, expired, lapsed, deleted, invalid, unknown
-	Bytes          int64               `json:"bytes,omitempty"`
-	StoredKiB      uint64              `json:"stored_kib,omitempty"`
-	CertifiedEpoch *unit.Epoch         `json:"certified_epoch,omitempty"`
-	EndEpoch       unit.Epoch          `json:"end_epoch,omitempty"`   // when the last lease ends
-	EndedEpoch     *unit.Epoch         `json:"ended_epoch,omitempty"` // when it was known to have ended
-	Nodes          int                 `json:"nodes,omitempty"`       // that keep its fragments, while it is certified
-	Shards         int                 `json:"shards,omitempty"`      // over which these are spread
-	Needed         int                 `json:"needed,omitempty"`      // shards that bring it back
-	Safety         *report.Safety      `json:"safety,omitempty"`      // while it is certified
-	PaidUntil      *time.Time          `json:"paid_until,omitempty"`  // about when the end epoch begins
-	Leases         []lease             `json:"leases,omitempty"`
-	RenewsUntil    unit.Epoch          `json:"renews_until_epoch,omitempty"` // about, at today's price; where a lease renews itself
-	Warning        string              `json:"warning,omitempty"`            // it ends soon
-	Ledger         *report.LedgerState `json:"ledger,omitempty"`
-	Error          string              `json:"error,omitempty"`
-}
-
-type lease struct {
-	Owner     token.Address `json:"owner"`
-	Payer     token.Address `json:"payer"`
-	Start     unit.Epoch    `json:"start_epoch"`
-	End       unit.Epoch    `json:"end_epoch"` // the first it does not pay for
-	Price     token.Amount  `json:"price_per_epoch"`
-	Write     token.Amount  `json:"write_price"` // not yet earned by a certificate
-	Permanent bool          `json:"permanent"`
-	Renewal   *renewal      `json:"renewal,omitempty"`
-}
 
 // parseID reads a blob ID that was typed.
 func parseID(s string) (blob.ID, error) {
@@ -103,16 +60,16 @@ func (a *app) blobStatus(ctx context.Context, s *session, id blob.ID, ask bool) 
 	at := s.ledgerState()
 	st.Ledger = &at
 	switch st.State {
-	case stateCertified:
+	case report.Certified:
 		if err := s.keepers(ctx, &st, ask); err != nil {
 			return err
 		}
 		if at.Still {
 			st.Answer = fmt.Sprintf("%s; the ledger stands still for %s: what it says is that old", st.Answer, ageText(s.Age()))
 		}
-	case stateUnknown:
+	case report.Unknown:
 		st.Answer, err = "unknown: no blob of that name is on this ledger", fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
-	case stateRegistered:
+	case report.Registered:
 		st.Answer, err = "not safe yet: paid for, but the network has not promised to keep it", fmt.Errorf("%s: %w", id, client.ErrUncertified)
 	default:
 		st.Answer, err = fmt.Sprintf("gone: it is %s, and no node must keep it", st.State), fmt.Errorf("%s: %w: %s", id, client.ErrEnded, st.State)
@@ -127,26 +84,17 @@ func (a *app) blobStatus(ctx context.Context, s *session, id blob.ID, ask bool) 
 	return err
 }
 
-// statusOf reads what the ledger says of a blob.
-func (s *session) statusOf(id blob.ID) (blobStatus, error) {
-	st := blobStatus{Blob: id, State: stateUnknown}
-	e, known, err := s.View.Blob(id)
-	if err != nil {
-		return st, err
-	}
-	if known {
-		s.fill(&st, e)
-		return st, nil
-	}
-	t, buried, err := s.View.Tombstone(id)
-	if buried {
-		st.State, st.EndedEpoch = t.Reason.String(), &t.Ended
+// statusOf reads what the ledger says of a blob, and warns if it ends soon.
+func (s *session) statusOf(id blob.ID) (report.Blob, error) {
+	st, err := s.Blob(id)
+	if err == nil {
+		st.Warning = s.warn(st, token.Address{})
 	}
 	return st, err
 }
 
-// keepers says which nodes keep a certified blob: every shard has a place in every blob.
-func (s *session) keepers(ctx context.Context, st *blobStatus, ask bool) error {
+// keepers adds how safe a certified blob is: every shard has a place in every blob.
+func (s *session) keepers(ctx context.Context, st *report.Blob, ask bool) error {
 	e, _, err := s.View.Blob(st.Blob)
 	if err != nil {
 		return err
@@ -155,46 +103,18 @@ func (s *session) keepers(ctx context.Context, st *blobStatus, ask bool) error {
 	if err != nil {
 		return err
 	}
-	safe := of.Verdict == report.Safe
-	st.Safety, st.Answer, st.Safe = &of, of.String(), &safe
-	st.Nodes, st.Shards, st.Needed = len(of.Holders), of.Shards, of.Needed
-	paid := s.Begins(st.EndEpoch).UTC()
-	st.PaidUntil = &paid
+	*st = s.WithSafety(*st, of)
 	return nil
 }
 
-func (s *session) fill(st *blobStatus, e registry.Entry) {
-	st.Bytes, st.StoredKiB, st.EndEpoch = int64(e.Manifest.Size), e.Units, e.End()
-	switch {
-	case e.Invalid:
-		st.State = registry.Invalid.String()
-	case !e.Live(s.Head.Epoch):
-		st.State = registry.Expired.String()
-	case e.Certified():
-		st.State = stateCertified
-	default:
-		st.State = stateRegistered
-	}
-	if e.Certified() {
-		st.CertifiedEpoch = &e.CertifiedEpoch
-	}
-	for _, l := range e.Leases {
-		st.Leases = append(st.Leases, lease{l.Owner, l.Payer, l.Start, l.End, l.Price, l.Write, l.Permanent, s.renewalOf(e, l)})
-	}
-	if end, until := st.lasts(token.Address{}); until > end {
-		st.RenewsUntil = until
-	}
-	st.Warning = s.warn(*st, token.Address{})
-}
-
-func (s *session) printStatus(w io.Writer, st blobStatus) error {
+func (s *session) printStatus(w io.Writer, st report.Blob) error {
 	if _, err := fmt.Fprintln(w, st.Answer); err != nil {
 		return err
 	}
 	t := newTable(w)
 	t.row("blob", st.Blob)
 	state := st.State
-	if st.CertifiedEpoch != nil && st.State == stateCertified {
+	if st.CertifiedEpoch != nil && st.State == report.Certified {
 		state = fmt.Sprintf("certified in epoch %d: the network keeps it", *st.CertifiedEpoch)
 	}
 	if st.EndedEpoch != nil {
@@ -218,7 +138,7 @@ func (s *session) printStatus(w io.Writer, st blobStatus) error {
 			text += ", permanent"
 		}
 		if l.Renewal != nil {
-			text += ", " + l.Renewal.text(l.End, s.Params.Registry.Price)
+			text += ", " + renewalText(*l.Renewal, l.End, s.Params.Registry.Price)
 		}
 		t.row("lease", text)
 	}

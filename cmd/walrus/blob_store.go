@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/unit"
 )
@@ -442,7 +443,7 @@ func (w *storing) print(out io.Writer, one storedFile) error {
 	}
 	t.row("fee", fmt.Sprintf("at most %s", d.MostFee))
 	if d.Allowance > 0 {
-		t.row("allowance", fmt.Sprintf("%s; it %s", d.Allowance, (&renewal{Left: d.Allowance, Highest: d.Highest, Until: d.RenewsUntil}).text(w.s.Head.Epoch.Plus(d.Epochs), w.s.Params.Registry.Price)))
+		t.row("allowance", fmt.Sprintf("%s; it %s", d.Allowance, renewalText(report.Renewal{Left: d.Allowance, Highest: d.Highest, Until: d.RenewsUntil}, w.s.Head.Epoch.Plus(d.Epochs), w.s.Params.Registry.Price)))
 	}
 	if d.Already {
 		t.row("", "the network keeps it already: nothing would be sent")

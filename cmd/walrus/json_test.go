@@ -85,7 +85,7 @@ func TestTheJSONOfABlobStays(t *testing.T) {
 					m = c.Manifest(5)
 				}
 				st, err := s.statusOf(m.ID())
-				if err == nil && st.State == stateCertified {
+				if err == nil && st.State == report.Certified {
 					err = s.keepers(t.Context(), &st, false)
 				}
 				if err == nil {

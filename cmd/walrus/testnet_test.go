@@ -76,10 +76,10 @@ func (d *developer) store(args ...string) client.Stored {
 	return *r.Blobs[0].Stored
 }
 
-func (d *developer) certified(id fmt.Stringer) blobStatus {
+func (d *developer) certified(id fmt.Stringer) report.Blob {
 	d.Helper()
-	st := okJSON[blobStatus](d.T, "status", id.String())
-	if st.State != stateCertified || !st.Ledger.Verified {
+	st := okJSON[report.Blob](d.T, "status", id.String())
+	if st.State != report.Certified || !st.Ledger.Verified {
 		d.Fatalf("%s is %s, proven %v", id, st.State, st.Ledger.Verified)
 	}
 	return st
