@@ -3,11 +3,13 @@ package bench
 import (
 	"context"
 	"encoding/json"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"strings"
 	"testing"
 )
 
 func TestMeasurementsFillTheAgreedObject(t *testing.T) {
+	testlevel.Middle(t, "takes seconds of processor time")
 	for name, measure := range map[string]func(context.Context, CodecOptions) (CodecResult, error){"encode": Encode, "decode": Decode, "repair": Repair} {
 		r, err := measure(context.Background(), CodecOptions{Shards: 10, Size: 300_000, Workers: 2})
 		if err != nil {

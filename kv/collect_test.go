@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -194,14 +195,15 @@ func TestNothingIsLostOrReturnsWhenCollectionIsKilled(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "db")
 	want := map[int]string{}
 	collected := 0
-	for round, first := 0, 0; round < 3; round++ {
+	rounds := testlevel.Repeat(1, 3, 3)
+	for round, first := 0, 0; round < rounds; round++ {
 		first, collected = killChild(t, dir, first, want, collected)
 		db, err := Open(Options{Dir: dir, Profile: Large})
 		if err != nil {
 			t.Fatal(err)
 		}
 		compare(t, db, want)
-		if round == 2 {
+		if round == rounds-1 {
 			if _, err := db.Collect(context.Background()); err != nil {
 				t.Fatal(err)
 			}

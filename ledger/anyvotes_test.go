@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -39,7 +40,7 @@ func (x *anything) governed() [][]byte {
 }
 
 func TestAnyVotesAndDoubleSignsEndInAValueOrARefusal(t *testing.T) {
-	most, seed := 2000, int64(1)
+	most, seed := testlevel.Repeat(500, 2000, 2000), int64(1)
 	if s := os.Getenv("WALRUS_TRANSACTIONS"); s != "" {
 		most, _ = strconv.Atoi(s)
 	}

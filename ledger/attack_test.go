@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/unit"
 )
@@ -201,6 +202,7 @@ func TestVoidingARoundGainsNothing(t *testing.T) {
 // Rounds that are void put a verdict off, and do not spare it: what was judged in epochs
 // with too few judged rounds counts with the next.
 func TestVoidRoundsSpareNobodyTheLadder(t *testing.T) {
+	testlevel.Middle(t, "takes seconds of processor time")
 	p := asked()
 	p.RoundsPerEpoch = 8
 	a := newArenaOf(t, p, 5)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -49,6 +50,7 @@ func tooHeavy(full time.Duration) bool { return full > 50_000*max(signature(), 5
 
 // A blob on which many have a lease is no way to make a block heavier than it weighs.
 func TestABlockAboutBlobsWithManyLeasesTakesNoLongerThanItWeighs(t *testing.T) {
+	testlevel.Middle(t, "compares speeds, and takes seconds of processor time")
 	p := Testnet()
 	p.Challenged = false
 	w := newWorldOf(t, p, 4, func(g *Genesis) {

@@ -7,11 +7,13 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/state"
 )
 
 // A round of many nodes has a large record. What only reads it is no heavier than it weighs.
 func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
+	testlevel.Middle(t, "compares speeds, and takes seconds of processor time")
 	for _, nodes := range []int{100, 1000} {
 		w := crowd(t, nodes)
 		x, err := w.l.machine.exec()

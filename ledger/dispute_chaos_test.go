@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/unit"
 )
@@ -14,7 +15,7 @@ import (
 // after each block the money is there, the counts are right, and nothing is open when an
 // epoch turns; whoever replays the blocks comes to the same.
 func TestRandomDisputesKeepTheInvariants(t *testing.T) {
-	for seed := range int64(3) {
+	for seed := range int64(testlevel.Repeat(1, 3, 3)) {
 		p := asked()
 		p.Challenge.MaxOpenDispute = 2
 		a := newArenaOf(t, p, 5)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
@@ -33,6 +34,7 @@ func TestTheLargestEntryThatParamsAllowFitsIntoTheState(t *testing.T) {
 
 // One transaction writes no more than it pays for: an entry in each epoch's bucket.
 func TestTheLongestLeaseThatParamsAllowIsNoHeavyTransaction(t *testing.T) {
+	testlevel.Middle(t, "compares speeds, and takes seconds of processor time")
 	p := small()
 	for p.Registry.MaxEpochs = 1 << 21; p.Validate() != nil; p.Registry.MaxEpochs-- {
 	}

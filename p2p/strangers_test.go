@@ -238,6 +238,7 @@ func (gigantic) Answer(_ context.Context, _ peer.ID, ask Ask, _ []byte) ([]byte,
 
 // Peers that ask and never read cost bounded memory, and keep nobody from asking.
 func TestUnreadAnswersAreBoundedAndStopNobody(t *testing.T) {
+	testlevel.Middle(t, "takes seconds of processor time")
 	server := wary(t)
 	server.ServeLedger(gigantic{})
 	var before, after runtime.MemStats

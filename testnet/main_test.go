@@ -2,6 +2,7 @@ package testnet
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -25,6 +26,12 @@ func TestMain(m *testing.M) {
 	case os.Getenv(strangersVariable) != "":
 		run = runStrangers
 	case os.Getenv(nodeVariable) == "":
+		flag.Parse()
+		if testing.Short() { // an example starts a network, and cannot skip itself
+			if err := flag.Set("test.skip", "^Example_"); err != nil {
+				panic(err)
+			}
+		}
 		os.Exit(m.Run())
 	}
 	if err := run(os.Args[1:]); err != nil {

@@ -226,7 +226,9 @@ func TestSecretsThatOtherUsersMayTouchAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			refused(t, exitFail, []string{"chmod 600 " + file, "--allow-loose-permissions"}, show...)
-			ok(t, append(show, "--allow-loose-permissions")...)
+			if mode == 0o604 || !testing.Short() { // to open a wallet takes a third of a second
+				ok(t, append(show, "--allow-loose-permissions")...)
+			}
 		}
 		if err := os.Chmod(file, 0o600); err != nil {
 			t.Fatal(err)

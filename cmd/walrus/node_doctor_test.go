@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/doctor"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet"
@@ -132,6 +133,7 @@ func (d *developer) bonds(dir string) {
 
 // TestAMachineThatProvesTooSlowlyIsRefused is a network whose rounds leave no machine the time.
 func TestAMachineThatProvesTooSlowlyIsRefused(t *testing.T) {
+	testlevel.Middle(t, "starts a network of nodes")
 	home(t)
 	program, err := testnet.Self()
 	if err != nil {
