@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
@@ -129,14 +127,11 @@ func LoadNetwork(path string) (n Network, err error) {
 		}
 	}
 	if f.Checkpoint != nil {
-		hash, err := hex.DecodeString(f.Checkpoint.Hash)
-		if err != nil || len(hash) != len(blob.Hash{}) {
-			return fail(fmt.Errorf("checkpoint: the hash is 64 hex digits"))
+		c, err := light.ParseCheckpoint(fmt.Sprintf("%d:%s", f.Checkpoint.Height, f.Checkpoint.Hash))
+		if err != nil {
+			return fail(fmt.Errorf("[checkpoint]: %w", err))
 		}
-		if f.Checkpoint.Height < 1 {
-			return fail(fmt.Errorf("checkpoint: the height is %d: the first block is 1", f.Checkpoint.Height))
-		}
-		n.Checkpoint = &light.Checkpoint{Height: f.Checkpoint.Height, Hash: blob.Hash(hash)}
+		n.Checkpoint = &c
 	}
 	return n, nil
 }
@@ -146,6 +141,7 @@ type ConnectOptions struct {
 	TrustNode bool // take the ledger's answers on the word of the node that is asked
 	Version   string
 	Log       *slog.Logger // nil: silent
+	TrustDir  TrustDir     // where verified headers are kept from one process to the next; empty: nowhere
 }
 
 // Connection is a client process on a network.
@@ -170,7 +166,11 @@ func Connect(ctx context.Context, n Network, o ConnectOptions) (*Connection, err
 	if err != nil {
 		return nil, err
 	}
-	remote := light.NewRemote(host, n.Genesis, light.RemoteOptions{TrustNode: o.TrustNode, TrustPeriod: n.TrustPeriod, Checkpoint: n.Checkpoint})
+	options := light.RemoteOptions{TrustNode: o.TrustNode, TrustPeriod: n.TrustPeriod, Checkpoint: n.Checkpoint}
+	if o.TrustDir != "" {
+		o.TrustDir.serve(chain, &options, o.Log)
+	}
+	remote := light.NewRemote(host, n.Genesis, options)
 	return &Connection{Client: New(host, remote, chain, o.Log), Network: n, Host: host, Remote: remote}, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/node/rounds"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
@@ -140,7 +141,8 @@ type Status struct {
 	Chain      token.ChainID  `json:"chain"`
 	Height     uint64         `json:"height"`
 	Epoch      unit.Epoch     `json:"epoch"`
-	AppHash    string         `json:"app_hash"` // of the newest state, in hex
+	AppHash    string         `json:"app_hash"`        // of the newest state, in hex
+	Block      *Block         `json:"block,omitempty"` // newest; nil: none yet
 	AtTip      bool           `json:"at_tip"`
 	Rules      uint64         `json:"rules"`            // version in force
 	Notice     string         `json:"notice,omitempty"` // of rules to come that this program does not know
@@ -154,6 +156,28 @@ type Status struct {
 	// LedgerPeers is the nodes to which its ledger is connected: over these the blocks come.
 	LedgerPeers int      `json:"ledger_peers"`
 	Addrs       []string `json:"addresses"`
+}
+
+// Block names a block of a node's ledger.
+type Block struct {
+	Height int64     `json:"height"`
+	Hash   string    `json:"hash"` // hex
+	Time   time.Time `json:"time"`
+}
+
+// newestBlock is nil for a ledger without blocks.
+func (n *Node) newestBlock() *Block {
+	l, ok := n.ledger.(interface {
+		NewestBlock() (light.Checkpoint, time.Time, error)
+	})
+	if !ok {
+		return nil
+	}
+	c, at, err := l.NewestBlock()
+	if err != nil {
+		return nil
+	}
+	return &Block{c.Height, c.Hash.String(), at.UTC()}
 }
 
 // ledgerPeers is 0 for a ledger that has no connections of its own.
@@ -184,7 +208,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	}
 	return Status{
 		Rules: rules.Version, Notice: rules.Notice(),
-		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AppHash: n.ledger.AppHash().String(), AtTip: n.ledger.AtTip(),
+		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AppHash: n.ledger.AppHash().String(), Block: n.newestBlock(), AtTip: n.ledger.AtTip(),
 		Shards: d.shards, Moving: d.moving, Possession: n.store.Usage(), Recovery: n.progress.get(),
 		Memory: memoryNow(), Peers: n.host.Connected(), LedgerPeers: n.ledgerPeers(), Addrs: n.host.Addrs(),
 	}, nil

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,7 @@ type initing struct {
 	a       *app
 	dir     string
 	genesis string // the genesis hash that the operator typed
+	begin   string // the checkpoint that the operator typed
 	file    node.File
 }
 
@@ -48,6 +50,11 @@ by the address of any node of it: then its genesis is fetched and its hash shown
 Compare the hash with one from a source you trust: the giver of the genesis
 decides what network you are on. In a script say --genesis HASH.
 
+From the address of a node it also learns the newest block and keeps it as the
+checkpoint of network.toml. Where the network is older than its trust period,
+the genesis cannot lead to that block: compare its hash too, or say
+--checkpoint HEIGHT:HASH as walrus checkpoint shows it on another machine.
+
 The next steps are walrus node run, walrus node doctor and walrus node register.`,
 		Example: "  walrus node init --dir n1 --network /ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…",
 		Args:    cobra.NoArgs,
@@ -56,6 +63,7 @@ The next steps are walrus node run, walrus node doctor and walrus node register.
 	f := c.Flags()
 	f.StringVar(&w.dir, "dir", defaultNodeDir, "the node's directory")
 	f.StringVar(&w.genesis, "genesis", "", "hash of the genesis that you expect: do not ask")
+	f.StringVar(&w.begin, "checkpoint", "", "HEIGHT:HASH of a block that you trust: do not ask")
 	f.StringSliceVar(&w.file.Listen, "listen", w.file.Listen, "where it listens, as multiaddrs")
 	f.Lookup("listen").DefValue = "[" + strings.Join(w.file.Listen, ", ") + "]" // a help breaks lines at spaces
 	f.StringVar(&w.file.LedgerListen, "ledger-listen", w.file.LedgerListen, "host:port where its ledger listens")
@@ -134,7 +142,57 @@ func (w *initing) network(ctx context.Context) (client.Network, error) {
 	if err != nil {
 		return n, err
 	}
-	return n, w.confirm(ctx, n)
+	if err := w.confirm(ctx, n); err != nil {
+		return n, err
+	}
+	return w.checkpoint(ctx, n)
+}
+
+// checkpoint is the network with its newest block as the checkpoint: verified from the
+// genesis or from the block that the operator typed, else confirmed by the operator.
+func (w *initing) checkpoint(ctx context.Context, n client.Network) (client.Network, error) {
+	if w.begin != "" {
+		c, err := light.ParseCheckpoint(w.begin)
+		if err != nil {
+			return n, errUsage{err}
+		}
+		n.Checkpoint = &c
+	}
+	conn, err := client.Connect(ctx, n, client.ConnectOptions{Version: version(), Log: w.a.log()})
+	if err != nil {
+		return n, err
+	}
+	defer conn.Close()
+	_, err = look(ctx, conn)
+	if err == nil {
+		c, _, _ := conn.Remote.NewestKnown()
+		n.Checkpoint = &c
+		return n, nil
+	}
+	untrusted := errors.Is(err, light.ErrUntrusted) || errors.Is(err, light.ErrClock) || errors.Is(err, light.ErrAhead)
+	switch {
+	case ctx.Err() != nil || untrusted || w.begin != "":
+		return n, err
+	case !errors.Is(err, light.ErrExpired): // as where the chain has no block yet
+		w.a.say("no checkpoint was written, the node will begin with the genesis: %v", err)
+		return n, nil
+	}
+	c, at, err := conn.Remote.Claimed(ctx)
+	if err != nil {
+		return n, err
+	}
+	how := fmt.Sprintf("the genesis is older than headers are trusted, so it cannot prove block %d of %s, which a node calls the newest, hash %s", c.Height, at.UTC().Format(time.RFC3339), c.Hash)
+	word, err := w.a.ask(ctx, how+"\nDo others of this network have that block? Ask for what their walrus checkpoint shows. Type yes: ")
+	switch {
+	case errors.Is(err, errNoTerminal):
+		return n, fmt.Errorf("%s: compare it with what walrus checkpoint shows on a machine that you trust, then say --checkpoint %s", how, c)
+	case err != nil:
+		return n, err
+	case word != "yes":
+		return n, errors.New("nothing was written")
+	}
+	n.Checkpoint = &c
+	return n, nil
 }
 
 // fetch asks the node at an address for the genesis of its network.

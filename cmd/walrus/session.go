@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -27,6 +28,15 @@ func (a *app) network() (client.Network, error) {
 		return n, fmt.Errorf("no network: %s (%s) is missing: name a network.toml with --network or WALRUS_NETWORK, or start a network on this machine with walrus testnet up", h.Value, h.Source)
 	}
 	return n, err
+}
+
+// trustDir is where the headers that commands verify are kept; empty: there is no place.
+func trustDir() client.TrustDir {
+	dir, err := configDir()
+	if err != nil {
+		return ""
+	}
+	return client.TrustDir(filepath.Join(dir, "trust"))
 }
 
 func (a *app) trusting() (bool, error) { return a.truth(setTrust) }
@@ -161,7 +171,7 @@ func (a *app) openOn(ctx context.Context, network client.Network) (*session, err
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.Connect(ctx, network, client.ConnectOptions{TrustNode: trust, Version: version(), Log: a.log()})
+	c, err := client.Connect(ctx, network, client.ConnectOptions{TrustNode: trust, Version: version(), Log: a.log(), TrustDir: trustDir()})
 	if err != nil {
 		return nil, err
 	}

@@ -110,6 +110,7 @@ func TestADeveloperOnATestnet(t *testing.T) {
 		{"money", (*developer).money},
 		{"votes", (*developer).votes},
 		{"another network is refused", (*developer).stranger},
+		{"trust in the chain goes on", (*developer).trust},
 		{"a node that lost its disk heals", (*developer).lostDisk},
 		{"while the ledger stands still blobs can be read and not stored", (*developer).halted},
 		{"down and up again", (*developer).downAndUp},

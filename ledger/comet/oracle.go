@@ -3,10 +3,12 @@ package comet
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/cometbft/cometbft/types"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
@@ -57,4 +59,13 @@ func (c *Chain) LightBlock(height int64) (*types.LightBlock, error) {
 		return nil, p2p.Refuse(p2p.CodeNotHeld, "block %d is not complete here yet", height)
 	}
 	return &types.LightBlock{SignedHeader: &types.SignedHeader{Header: &meta.Header, Commit: commit}, ValidatorSet: validators}, nil
+}
+
+// NewestBlock names the newest block that this node's ledger has, and its time.
+func (c *Chain) NewestBlock() (light.Checkpoint, time.Time, error) {
+	b, err := c.LightBlock(0)
+	if err != nil {
+		return light.Checkpoint{}, time.Time{}, err
+	}
+	return light.Checkpoint{Height: b.Height, Hash: blob.Hash(b.Hash())}, b.Time, nil
 }

@@ -13,7 +13,6 @@ import (
 	cmtlight "github.com/cometbft/cometbft/light"
 	"github.com/cometbft/cometbft/types"
 
-	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
 )
 
@@ -26,17 +25,10 @@ var ErrClock = errors.New("this machine's clock is behind the network's: set it 
 
 // ErrExpired is returned where every trusted header is older than the trust period. No
 // answer can help, only a checkpoint.
-var ErrExpired = errors.New("what is trusted is too old to lead anywhere: name a recent checkpoint (height and hash from a source you trust) in network.toml")
+var ErrExpired = errors.New("what is trusted is too old to lead anywhere: ask an operator or another user of the network for what their walrus checkpoint prints, and trust it with walrus checkpoint --trust HEIGHT:HASH")
 
 // maxClockDrift is how far a header may be ahead of this machine's clock.
 const maxClockDrift = 30 * time.Second
-
-// Checkpoint names a header that an operator has looked up: it is trusted where the
-// genesis is older than the trust period.
-type Checkpoint struct {
-	Height int64
-	Hash   blob.Hash
-}
 
 // source is one node's headers. The node whose answer is checked also gives the headers
 // for the check, so that a mismatch is that node's fault.
@@ -49,9 +41,22 @@ type follower struct {
 	period  time.Duration
 	anchor  *Checkpoint
 	now     func() time.Time
+	keep    func([]byte) // takes verified headers now and then, see keepEvery; nil: none is kept
 
-	mu      sync.Mutex // guards trusted
+	mu      sync.Mutex // guards the fields below
 	trusted []*types.LightBlock
+	kept    time.Time // of the newest header that was handed to keep
+}
+
+// resume begins with a header that a process before this one has verified and kept. A
+// header that is too old to lead anywhere is left: the checkpoint may be newer.
+func (f *follower) resume(b *types.LightBlock) {
+	if f.anchor != nil && f.anchor.Height > b.Height || f.now().Sub(b.Time) >= f.period {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.trusted, f.kept = []*types.LightBlock{b}, b.Time
 }
 
 // trustedKept is the most verified headers that are kept, the first among them.
@@ -134,16 +139,30 @@ func (f *follower) newest() *types.LightBlock {
 }
 
 func (f *follower) remember(b *types.LightBlock) {
+	if f.insert(b) {
+		if raw, err := encodeKept(f.genesis, f.anchor, b); err == nil {
+			f.keep(raw)
+		}
+	}
+}
+
+// insert adds a verified header, and says whether it is to be kept for later processes.
+func (f *follower) insert(b *types.LightBlock) (keep bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, found := slices.BinarySearchFunc(f.trusted, b.Height, byHeight)
 	if found {
-		return
+		return false
 	}
 	f.trusted = slices.Insert(f.trusted, at, b)
 	if len(f.trusted) > trustedKept {
 		f.trusted = slices.Delete(f.trusted, 1, 2)
 	}
+	if f.keep == nil || b.Time.Sub(f.kept) < min(keepEvery, f.period/keepParts) {
+		return false
+	}
+	f.kept = b.Time
+	return true
 }
 
 // advance verifies target from trusted, through headers between them where the committee

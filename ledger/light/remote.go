@@ -23,6 +23,10 @@ type RemoteOptions struct {
 	TrustNode   bool          // take answers unproven, on the word of the node that gives them
 	TrustPeriod time.Duration // 0: as long as signers can be punished
 	Checkpoint  *Checkpoint   // nil: the genesis
+	// Kept is a verified header that Keep was given by a process before this one; nil: none.
+	// It serves as a checkpoint does, as long as it is not older than the trust period.
+	Kept []byte
+	Keep func([]byte) // takes verified headers to be kept, a few an hour; nil: none is kept
 }
 
 // Asker puts questions of the ledger protocol to nodes; p2p.Host is one.
@@ -55,8 +59,20 @@ func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
 	if period == 0 {
 		period = TrustPeriod(g.Params)
 	}
-	return &Remote{host: host, genesis: g, salt: g.Salt(), options: o,
-		follow: &follower{genesis: g, period: period, anchor: o.Checkpoint, now: time.Now}}
+	r := &Remote{host: host, genesis: g, salt: g.Salt(), options: o,
+		follow: &follower{genesis: g, period: period, anchor: o.Checkpoint, now: time.Now, keep: o.Keep}}
+	if b, err := decodeKept(o.Kept, g, o.Checkpoint); err == nil {
+		r.resume(b)
+	}
+	return r
+}
+
+// resume goes on from a header that was verified before. No answer from before it is taken.
+func (r *Remote) resume(b *types.LightBlock) {
+	r.follow.resume(b)
+	if newest := r.follow.newest(); newest != nil {
+		r.rise(newest.Height)
+	}
 }
 
 // ErrNoNode is returned where no node answers a question about the ledger.
