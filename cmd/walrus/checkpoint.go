@@ -70,7 +70,7 @@ more than one: whoever gives it decides which history this machine believes.`,
 func (a *app) ownCheckpoint(ctx context.Context) (out checkpointShown, err error) {
 	err = a.withSession(ctx, func(s *session) error {
 		c, at, ok := s.Remote.NewestKnown()
-		if !ok {
+		if !ok || !s.verified {
 			return errors.New("no block was verified: leave out --trust-node, a checkpoint is not to be taken on a node's word")
 		}
 		out = checkpointShown{Chain: s.Network.Genesis.ChainID(), Height: c.Height, Hash: c.Hash.String(), Time: at.UTC(), Source: "verified by this machine"}

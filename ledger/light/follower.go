@@ -89,7 +89,7 @@ func (f *follower) verify(ctx context.Context, target *types.LightBlock, from so
 		if err != nil {
 			return nil, err
 		}
-		f.remember(begin)
+		f.insert(begin)
 		base, first = f.nearest(target.Height)
 	}
 	switch {
@@ -138,16 +138,18 @@ func (f *follower) newest() *types.LightBlock {
 	return f.trusted[len(f.trusted)-1]
 }
 
+// remember takes a verified header, and hands it out to be kept when it is time for that.
 func (f *follower) remember(b *types.LightBlock) {
-	if f.insert(b) {
-		if raw, err := encodeKept(f.genesis, f.anchor, b); err == nil {
-			f.keep(raw)
-		}
+	if !f.insert(b) || !f.isDue(b) {
+		return
+	}
+	if raw, err := encodeKept(f.genesis, f.anchor, b); err == nil {
+		f.keep(raw)
 	}
 }
 
-// insert adds a verified header, and says whether it is to be kept for later processes.
-func (f *follower) insert(b *types.LightBlock) (keep bool) {
+// insert adds a verified header; false: it is there.
+func (f *follower) insert(b *types.LightBlock) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, found := slices.BinarySearchFunc(f.trusted, b.Height, byHeight)
@@ -158,6 +160,13 @@ func (f *follower) insert(b *types.LightBlock) (keep bool) {
 	if len(f.trusted) > trustedKept {
 		f.trusted = slices.Delete(f.trusted, 1, 2)
 	}
+	return true
+}
+
+// isDue says whether a header is to be kept for later processes, and notes that it is.
+func (f *follower) isDue(b *types.LightBlock) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.keep == nil || b.Time.Sub(f.kept) < min(keepEvery, f.period/keepParts) {
 		return false
 	}
