@@ -12,7 +12,7 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-func TestWhoHoldsAllProvesAll(t *testing.T) {
+func TestAHolderOfAllProvesAll(t *testing.T) {
 	for _, c := range []struct{ n, size, seg int }{{4, 0, 16384}, {4, 1, 16384}, {4, 300_000, 16384}, {7, 90_000, 1500}, {10, 40_000, 1024}, {10, 40_000, 700}, {28, 700_000, 16384}, {300, 40_000, 1024}} {
 		k := newKept(t, c.n)
 		k.add(t, c.size, c.seg, 1)
@@ -97,7 +97,7 @@ func TestNothingInAProofCanChange(t *testing.T) {
 
 // Who misses a part p of the fragments is caught in a round with 1 - (1-p)^draws,
 // however it chose them: here it dropped them at random.
-func TestWhoDropsFragmentsCannotProve(t *testing.T) {
+func TestAHolderThatDropsFragmentsCannotProve(t *testing.T) {
 	k := newKept(t, 10)
 	for i := range 80 {
 		k.add(t, 30_000, 1024, int64(i))

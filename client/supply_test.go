@@ -80,7 +80,7 @@ func TestWhatIsNotKeptIsEncodedAgainAlike(t *testing.T) {
 }
 
 // What every member has is neither read nor encoded again.
-func TestWhatNobodyWantsIsNotReadAgain(t *testing.T) {
+func TestUnwantedStripesAreNotReadAgain(t *testing.T) {
 	data := make([]byte, 600_000)
 	n := 0
 	p := prepared4(t, 0, changing{data, nil, &n})

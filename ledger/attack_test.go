@@ -201,7 +201,7 @@ func TestVoidingARoundGainsNothing(t *testing.T) {
 
 // Rounds that are void put a verdict off, and do not spare it: what was judged in epochs
 // with too few judged rounds counts with the next.
-func TestVoidRoundsSpareNobodyTheLadder(t *testing.T) {
+func TestVoidRoundsSpareNoNodeTheLadder(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	p := asked()
 	p.RoundsPerEpoch = 8
@@ -235,7 +235,7 @@ func TestVoidRoundsSpareNobodyTheLadder(t *testing.T) {
 
 // Less than a third of the power that votes no on everybody fails nobody, and a third
 // of the reveals moves no draw.
-func TestAThirdThatVotesNoFailsNobody(t *testing.T) {
+func TestAThirdThatVotesNoFailsNoShard(t *testing.T) {
 	a := newArena(t, 5)
 	a.lies = map[int]bool{0: true}
 	a.untilOver(0)

@@ -258,7 +258,7 @@ func TestAPermanentLeaseStands(t *testing.T) {
 
 // A stranger may pay for an owner, and is never in the way of what the owner pays: not of
 // a registration, nor with terms that the owner did not choose.
-func TestAStrangersLeaseBindsNobodyElse(t *testing.T) {
+func TestAStrangersLeaseBindsTheStrangerAlone(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	alice, bob := w.users[1], w.users[2]
 	m := w.manifest(1, 1000)

@@ -174,7 +174,7 @@ func TestADisputeThatIsAnsweredCostsItsBond(t *testing.T) {
 	}
 }
 
-func TestADisputeThatNobodyAnswersSlashesWhoVotedYes(t *testing.T) {
+func TestAnUnansweredDisputeSlashesTheNodesThatVotedYes(t *testing.T) {
 	a := newArena(t, 5)
 	var k archive
 	a.fill(&k, 20_000, 1)

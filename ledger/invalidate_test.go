@@ -80,7 +80,7 @@ func (f forgery) invalidate(t testing.TB) Invalidate {
 	return Invalidate{Blob: f.manifest.ID(), Proof: p.Encode()}
 }
 
-func TestABadlyEncodedBlobIsBuriedForGoodAndNobodyIsRefunded(t *testing.T) {
+func TestABadlyEncodedBlobIsBuriedForGoodWithoutARefund(t *testing.T) {
 	for _, certified := range []bool{true, false} {
 		w := newWorld(t, small(), 4)
 		alice := w.users[1]
@@ -270,7 +270,7 @@ func TestTheFinderOfABadBlobGetsASmallPartOfWhatIsLost(t *testing.T) {
 }
 
 // Who only puts another finder on a proof does not make a node check it again.
-func TestAProofIsCheckedOnceWhoeverItsFinderIs(t *testing.T) {
+func TestAProofIsCheckedOnceWhicheverNodeFindsIt(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	f := forge(t, w.g.Params.Shards, 5000, 1)
 	w.do(w.users[1], RegisterBlob{Manifest: f.manifest, Epochs: 2, Owner: w.users[1].Address()})

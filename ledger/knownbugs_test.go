@@ -50,7 +50,7 @@ func TestMovingStakeElsewhereDoesNotEscapeASlash(t *testing.T) {
 // A bug in the software, not its operators, burned collateral (hostd #768). Here faults
 // of one round that name nodes with more than a third of the shards have no effect, and
 // a round in which more than a third is missed strikes nobody: however long it lasts.
-func TestOurOwnBugBurnsNobodysStake(t *testing.T) {
+func TestOurOwnBugBurnsNoStake(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	stake := func() (sum token.Amount) {
 		for _, n := range c.g.Nodes {

@@ -73,7 +73,7 @@ func TestAFreshNodeThatBondsGetsShards(t *testing.T) {
 	w.balanced()
 }
 
-func TestANodeIsRegisteredByWhoHasItsKeys(t *testing.T) {
+func TestANodeIsRegisteredByTheHolderOfItsKeys(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	op, thief := w.users[3], w.users[2]
 	_, good := w.newcomer(op, 7, 20*token.WAL)

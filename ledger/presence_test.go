@@ -11,7 +11,7 @@ import (
 
 // A node that proves nothing loses stake and shards, however it mixes failing with being
 // away: missing a reveal in every third round is no pardon.
-func TestWhoProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
+func TestANodeThatProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	habits := []struct {
 		name   string

@@ -323,7 +323,7 @@ func TestAnAllowanceComesBackWhenTheRegistrationLapses(t *testing.T) {
 	}
 }
 
-func TestOnlyWhoWritesPaysForWriting(t *testing.T) {
+func TestOnlyACertifiedRegistrationPaysForWriting(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	alice, bob, carol := w.users[1], w.users[2], w.users[3]
 	m := w.manifest(1, 1000)

@@ -207,7 +207,7 @@ func (a *arena) comes(i int) {
 	clear(a.unseen)
 }
 
-func TestWhoIsAwayIsNotCreditedForThreeRounds(t *testing.T) {
+func TestANodeThatIsAwayIsNotCreditedForThreeRounds(t *testing.T) {
 	a := newArena(t, 5)
 	a.goes(1)
 	a.untilOver(0)
@@ -231,7 +231,7 @@ func TestWhoIsAwayIsNotCreditedForThreeRounds(t *testing.T) {
 
 // A proof speaks for itself. Whoever keeps the reveals of another out of the blocks before
 // the draw, or all its votes but one, has it neither unpaid nor away.
-func TestWhoProvesIsPaidWhateverOthersLeaveOut(t *testing.T) {
+func TestANodeThatProvesIsPaidWhateverOthersLeaveOut(t *testing.T) {
 	a := newArena(t, 5)
 	a.silent[1], a.wrong[2], a.leftOut[3] = true, true, true
 	for round := range uint64(3) {
@@ -246,7 +246,7 @@ func TestWhoProvesIsPaidWhateverOthersLeaveOut(t *testing.T) {
 
 // Who is there and proves nothing has failed, by any vote that shows it: being silent
 // before the draw, and waiting for it, makes it no absence.
-func TestWhoIsThereInAnyVoteHasFailed(t *testing.T) {
+func TestANodeThatIsThereInAnyVoteHasFailed(t *testing.T) {
 	for name, set := range map[string]func(*arena){
 		"reveals":  func(a *arena) { a.deaf[1] = true },
 		"attests":  func(a *arena) { a.silent[1] = true },
@@ -309,7 +309,7 @@ func (a *arena) opened() bool {
 	return ok && !r.Over
 }
 
-func TestAShardNobodyHasSeenFails(t *testing.T) {
+func TestAShardThatNoNodeHasSeenFails(t *testing.T) {
 	a := newArena(t, 5)
 	shard := a.committee().Duty(a.idOf(a.secrets[3]))[0]
 	a.unseen[shard] = true
@@ -464,7 +464,7 @@ func (a *arena) lie(i int, shard blob.Shard, r RoundState) challenge.Proof {
 	return p
 }
 
-func TestWhoSignsAFalseProofIsSlashedOnceByWhoeverShowsIt(t *testing.T) {
+func TestAFalseProofIsSlashedOnceWhicheverNodeShowsIt(t *testing.T) {
 	a := newArena(t, 5)
 	for i := range 5 {
 		a.stored(i)
@@ -510,7 +510,7 @@ func (a *arena) toEpochBySteps(e unit.Epoch) {
 }
 
 // A receiver that becomes ready after the draw was not asked, and has missed nothing.
-func TestWhoBecomesReadyAfterTheDrawIsNotJudged(t *testing.T) {
+func TestANodeThatBecomesReadyAfterTheDrawIsNotJudged(t *testing.T) {
 	a := newArena(t, 5)
 	op := a.users[3]
 	id, body := a.newcomer(op, 7, 300*token.WAL)

@@ -186,7 +186,7 @@ func TestAMissDefersATrancheOnceAndThenLosesIt(t *testing.T) {
 	}
 }
 
-func TestAVoidRoundPaysWhoPassedAndStrikesNobody(t *testing.T) {
+func TestAVoidRoundPaysTheNodesThatPassedAndStrikesNone(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	c.pay(1000 * token.WAL)
 	for _, n := range c.g.Nodes[:2] { // four shards of ten: more than a third
@@ -215,7 +215,7 @@ func TestAnEpochWithoutRoundsCarriesItsPay(t *testing.T) {
 	}
 }
 
-func TestWhoProvedLessThanHalfEarnsNothing(t *testing.T) {
+func TestANodeThatProvedLessThanHalfEarnsNothing(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	c.pay(1000 * token.WAL)
 	id := c.g.Nodes[2].ID
@@ -230,7 +230,7 @@ func TestWhoProvedLessThanHalfEarnsNothing(t *testing.T) {
 	c.balanced()
 }
 
-func TestWhoIsAwayTwoEpochsInARowIsSlashed(t *testing.T) {
+func TestANodeThatIsAwayTwoEpochsInARowIsSlashed(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	id := c.g.Nodes[2].ID
 	c.set(id, staking.Away)
@@ -317,7 +317,7 @@ func TestJailEarnsNothingForAnEpoch(t *testing.T) {
 
 // Each sentence once moved the jail to its own epoch, so that a node that failed in
 // every epoch was never in jail.
-func TestWhoOffendsAgainDoesNotPutOffItsJail(t *testing.T) {
+func TestASecondOffenceDoesNotPutOffTheJail(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	id := c.g.Nodes[2].ID
 	offend := func() {
@@ -379,7 +379,7 @@ func TestRecordsAreForgottenInTime(t *testing.T) {
 
 // Two tenths of the power sign twice: alone each pays (3/10)^2; who did it first pays
 // the rest of what both cost when the other is found an epoch later: (6/10)^2.
-func TestWhoSignsTwiceWithOthersPaysForCompany(t *testing.T) {
+func TestANodeThatSignsTwiceWithOthersPaysForCompany(t *testing.T) {
 	p := judged()
 	p.Shards = 20
 	c := newCourt(t, p, 10)

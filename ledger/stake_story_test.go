@@ -137,8 +137,8 @@ func TestTheStoryOfADelegatorsYear(t *testing.T) {
 	s.narrator.end("delegator.txt")
 }
 
-// TestTheStoryOfAnOperatorWhoVanishes is told in testdata/vanished.txt.
-func TestTheStoryOfAnOperatorWhoVanishes(t *testing.T) {
+// TestTheStoryOfAnOperatorThatVanishes is told in testdata/vanished.txt.
+func TestTheStoryOfAnOperatorThatVanishes(t *testing.T) {
 	s := newSaga(t, "An operator who vanishes", func(*Params) {})
 	bob, node := s.court.users[1], s.court.g.Nodes[2].ID
 	s.tell("Vera runs one of five nodes, with 100WAL of her own at stake. Bob stands behind her with 200WAL. In each epoch the network pays 10WAL for ten shards; what it pays is held back in part, and comes later if the node goes on well.")

@@ -274,7 +274,7 @@ func TestTheLastBeaconSaysWhenTheNextDrawIs(t *testing.T) {
 
 // Whose reveals others leave out of every block before the draw, for two epochs, is paid
 // like all others, and keeps stake and shards.
-func TestWhoseRevealsAreLeftOutLosesNothing(t *testing.T) {
+func TestANodeWhoseRevealsAreLeftOutLosesNothing(t *testing.T) {
 	a := newArena(t, 10)
 	victims := []int{1, 2, 3} // of shards: more than two thirds of the votes are there
 	for _, i := range victims {

@@ -152,7 +152,7 @@ func TestAVoteThatCannotActIsRefusedWhenItIsCast(t *testing.T) {
 	}
 }
 
-func TestVotesOfWhoIsExpelledOrHasNoShardsDoNotCount(t *testing.T) {
+func TestVotesOfExpelledNodesAndOfNodesWithoutShardsDoNotCount(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	w.vote(Vote{Price: 900}, 0, 1, 2)
 	m := w.l.machine

@@ -15,7 +15,7 @@ import (
 
 // An audit tells, of each node, what it found: who has it, who says that he has not,
 // who lies, who refuses, who keeps silent; and it waits for who may not answer yet.
-func TestAnAuditFindsOutWhoHoldsABlob(t *testing.T) {
+func TestAnAuditFindsTheNodesThatHoldABlob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNetwork(t, 7, 14)
 		ctx := within(t)

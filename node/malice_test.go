@@ -141,7 +141,7 @@ func (n *network) pay(ctx context.Context, m blob.Manifest, epochs uint64) {
 // A blob whose rows and columns are of two contents passes every check at upload and
 // is certified. The first node that repairs meets the contradiction and shows it to
 // the ledger; then the blob is gone for all, and its bytes go when the ledger says so.
-func TestABadlyEncodedBlobIsProvenByWhoRepairsIt(t *testing.T) {
+func TestABadlyEncodedBlobIsProvenByTheNodeThatRepairsIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNetwork(t, 7, 7)
 		ctx := within(t)
@@ -344,7 +344,7 @@ func TestNoNodeSignsForWhatItCouldNotAnswerFor(t *testing.T) {
 }
 
 // Offers of blobs that nobody pays for fill a bounded corner, and keep nobody out.
-func TestOffersThatNobodyPaysForKeepNobodyOut(t *testing.T) {
+func TestUnpaidOffersLeaveRoomForPaidBlobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNetwork(t, 4, 4)
 		ctx := within(t)

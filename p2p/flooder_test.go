@@ -69,7 +69,7 @@ func gossipMessage(topic string, data []byte) *pb.Message {
 
 // Flooder: topics by the ten thousand, messages by the hundred thousand, oversized
 // ones, garbage. Honest messages arrive meanwhile, and memory does not grow.
-func TestAFloodKeepsNobodyOut(t *testing.T) {
+func TestAFloodKeepsNoHonestMessageOut(t *testing.T) {
 	all := gossipers(t, 2, 1)
 	honest, victim := all[0], all[1]
 	var mu sync.Mutex

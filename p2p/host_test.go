@@ -140,7 +140,7 @@ func TestWithoutChainOnlyTheGenesisIsTold(t *testing.T) {
 	}
 }
 
-func TestWhoSendsWrongBytesIsAvoidedForAWhile(t *testing.T) {
+func TestAPeerThatSendsWrongBytesIsAvoidedForAWhile(t *testing.T) {
 	h := newHost(t, 1, "net")
 	now := time.Now()
 	h.scores.now = func() time.Time { return now }

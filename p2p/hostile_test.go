@@ -151,7 +151,7 @@ func TestAPeerThatForgotTheHelloAsksForIt(t *testing.T) {
 	}
 }
 
-func TestWhoIsSilentOnHelloHoldsNobodyUp(t *testing.T) {
+func TestAPeerThatIsSilentOnHelloHoldsNoCallUp(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		h := newHost(t, 1, "net")
 		silent := newHost(t, 2, "net")

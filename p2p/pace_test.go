@@ -8,7 +8,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-func TestWhoeverAsksTooMuchIsSlowedDownAndNobodyElse(t *testing.T) {
+func TestOnlyAPeerThatAsksTooMuchIsSlowedDown(t *testing.T) {
 	s := newPaces()
 	now := time.Unix(1000, 0)
 	s.now = func() time.Time { return now }

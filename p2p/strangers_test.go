@@ -237,7 +237,7 @@ func (gigantic) Answer(_ context.Context, _ peer.ID, ask Ask, _ []byte) ([]byte,
 }
 
 // Peers that ask and never read cost bounded memory, and keep nobody from asking.
-func TestUnreadAnswersAreBoundedAndStopNobody(t *testing.T) {
+func TestUnreadAnswersAreBoundedAndStopNoPeer(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	server := wary(t)
 	server.ServeLedger(gigantic{})
@@ -291,7 +291,7 @@ func (halted) Answer(ctx context.Context, _ peer.ID, ask Ask, _ []byte) ([]byte,
 }
 
 // Transactions that wait for ever are bounded in bytes, and others find room.
-func TestWaitingTransactionsOfStrangersStopNobody(t *testing.T) {
+func TestWaitingTransactionsOfStrangersStopNoClient(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		server := wary(t)
 		server.ServeLedger(halted{})
@@ -337,7 +337,7 @@ func TestWaitingTransactionsOfStrangersStopNobody(t *testing.T) {
 }
 
 // Connections that just stay make room for a newcomer.
-func TestConnectionsThatStayShutNobodyOut(t *testing.T) {
+func TestConnectionsThatStayShutNoNewcomerOut(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		r := wariRig(t, 1)
 		if _, _, err := r.upload(t); err != nil {

@@ -119,7 +119,7 @@ func TestADepositIsRefusedWhereItBuysLessThanAskedFor(t *testing.T) {
 	}
 }
 
-func TestWhoJoinsARuinedPoolHasHisMoneyBack(t *testing.T) {
+func TestADelegatorThatJoinsARuinedPoolHasItsMoneyBack(t *testing.T) {
 	params := Default()
 	p, _ := NewPool(10*token.WAL, params.MinDelegation, 0)
 	var d Delegation
@@ -250,7 +250,7 @@ func TestAMissMovesATrancheOnceAndLosesItTheSecondTime(t *testing.T) {
 	}
 }
 
-func TestAVoteForSmallerDelegationsUnseatsNobody(t *testing.T) {
+func TestAVoteForSmallerDelegationsUnseatsNoNode(t *testing.T) {
 	params := Default()
 	p, err := NewPool(params.MinBond, params.MinDelegation, 0)
 	if err != nil || !params.Seated(p) {

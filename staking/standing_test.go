@@ -8,7 +8,7 @@ import (
 
 // A verdict of the end of an epoch jails for the epoch after the next. Until then there
 // is time for another verdict, which must not push the jail away before it.
-func TestWhoFailsAgainAndAgainStaysInJail(t *testing.T) {
+func TestANodeThatFailsAgainAndAgainStaysInJail(t *testing.T) {
 	for _, span := range []uint64{1, 2, 5} {
 		l := Default().Ladder
 		l.JailEpochs = span

@@ -105,7 +105,7 @@ func TestThePriceIsWhatCountingShardByShardGives(t *testing.T) {
 	}
 }
 
-func TestWhoRaisesAVoteDoesNotLowerThePrice(t *testing.T) {
+func TestANodeThatRaisesItsVoteDoesNotLowerThePrice(t *testing.T) {
 	const seed = 2
 	r := rand.New(rand.NewSource(seed))
 	moved := 0

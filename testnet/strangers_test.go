@@ -341,7 +341,7 @@ func (b *besieged) play(ctx context.Context, t *testing.T, what string) (worst t
 }
 
 // Strangers cannot fill what members and clients need, whatever they fill it with.
-func TestStrangersStopNobody(t *testing.T) {
+func TestStrangersStopNoMember(t *testing.T) {
 	testlevel.Whole(t, "besieges a network for minutes")
 	ctx := within(t, time.Hour)
 	b := besiege(ctx, t)

@@ -10,7 +10,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 )
 
-func TestWhoSendsWrongTransactionsIsNotListenedToForAWhile(t *testing.T) {
+func TestAPeerThatSendsWrongTransactionsIsNotHeardForAWhile(t *testing.T) {
 	now := time.Unix(1_800_000_000, 0)
 	w := &offenders{now: func() time.Time { return now }}
 	const liar, honest = peer.ID("liar"), peer.ID("honest")

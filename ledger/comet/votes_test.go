@@ -93,7 +93,7 @@ func TestWhatAnExtensionSaysRefusesNoBlock(t *testing.T) {
 	}
 }
 
-func TestABlockHandsOnWhoVotedWithWhatPowerAndHidesTransactionZero(t *testing.T) {
+func TestABlockHandsOnVotersWithTheirPowerAndHidesTransactionZero(t *testing.T) {
 	p := newPodium(t, carryAndLast)
 	tx := p.transfer(0)
 	c := p.commit()

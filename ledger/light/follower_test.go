@@ -188,7 +188,7 @@ func TestWhatIsTrustedTooLongAgoNeedsACheckpoint(t *testing.T) {
 	}
 }
 
-func TestAClockThatIsBehindIsNamedAndNobodyBlamed(t *testing.T) {
+func TestAClockThatIsBehindIsNamedAndNoPeerBlamed(t *testing.T) {
 	const blocks = 20
 	w := newWorld(t, "test", blocks)
 	only := &town{nodes: []oracle{w.honest}}

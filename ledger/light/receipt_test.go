@@ -379,7 +379,7 @@ func FuzzHeadersOfReceipts(f *testing.F) {
 
 // A state in which a blob is certified by nobody, signed by the whole committee: the
 // nodes' own signatures are missing, and the receipt shows nothing.
-func TestACertificateThatNobodySignedShowsNothing(t *testing.T) {
+func TestAnUnsignedCertificateShowsNothing(t *testing.T) {
 	v := newVault(t)
 	good := v.receipt(t)
 	view := must(v.local.View(context.Background()))

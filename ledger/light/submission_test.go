@@ -64,7 +64,7 @@ func (w *world) header(t testing.TB, app []byte) {
 
 // A node's word is no receipt: whatever one, the first or the only node says, a payment
 // is said to be done when the ledger shows it, and is made once.
-func TestNobodysWordIsAReceipt(t *testing.T) {
+func TestNoNodesWordIsAReceipt(t *testing.T) {
 	words := map[string]func() ([]byte, error){
 		"done": func() ([]byte, error) { return ledger.EncodeTxReceipt(ledger.TxReceipt{Height: 2}), nil },
 		"nonce used": func() ([]byte, error) {

@@ -14,7 +14,7 @@ func history(from, until float64) *outages {
 	return &outages{up: math.Inf(1), random: sim.Stream(1, 0, 0), from: from, until: until}
 }
 
-func TestWhoIsOfflineAtTheDrawIsNotCreditedForThreeRounds(t *testing.T) {
+func TestANodeThatIsOfflineAtTheDrawIsNotCreditedForThreeRounds(t *testing.T) {
 	when := realTiming()
 	const a, i, f, p = staking.Away, staking.Away, staking.Failed, staking.Passed // i: away lately
 	for _, c := range []struct {
@@ -115,7 +115,7 @@ func TestWhatANodeDropsDoesNotChangeWhenItFails(t *testing.T) {
 	}
 }
 
-func TestTheLadderAloneFindsWhoIsHardlyThere(t *testing.T) {
+func TestTheLadderAloneFindsANodeThatIsHardlyThere(t *testing.T) {
 	if a := RunAlone(DefaultOutages(), 0.3, 20, 1); a.Slashed != 20 || a.Rungs[6] == 0 {
 		t.Errorf("uptime 0.3: %+v", a)
 	}

@@ -48,7 +48,7 @@ func TestASeedIsOneHistory(t *testing.T) {
 	}
 }
 
-func TestTheHonestEarnAndWhoKeepsNothingDoesNot(t *testing.T) {
+func TestHonestNodesEarnAndANodeThatKeepsNothingDoesNot(t *testing.T) {
 	o := tiny()
 	cheat := 5
 	o.Drop[cheat] = 1
@@ -96,7 +96,7 @@ func TestAPerfectYearEarnsWhatAShardCan(t *testing.T) {
 	}
 }
 
-func TestWhoIsAwayForLongIsSlashedAndMoved(t *testing.T) {
+func TestANodeThatIsAwayForLongIsSlashedAndMoved(t *testing.T) {
 	o := tiny()
 	o.Uptime[2] = 0.01
 	n := run(t, o).Nodes[2]

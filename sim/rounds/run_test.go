@@ -21,7 +21,7 @@ func watch(t *testing.T, o Options) Result {
 
 // A node that drops a tenth is caught almost at once, and no other node is. One seed gives
 // one history.
-func TestWhoDropsATenthIsCaughtAndNobodyElse(t *testing.T) {
+func TestOnlyTheNodeThatDropsATenthIsCaught(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	o := Options{Nodes: 7, Shards: 7, Blobs: 512, Rounds: 10, Epochs: 1, Drop: 0.1, Seed: 1}
 	r := watch(t, o)
@@ -45,7 +45,7 @@ func TestWhoDropsATenthIsCaughtAndNobodyElse(t *testing.T) {
 }
 
 // Honest nodes lose messages and crash, and are not slashed for it.
-func TestLossAndCrashesSlashNobody(t *testing.T) {
+func TestLossAndCrashesSlashNoNode(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	r := watch(t, Options{Nodes: 7, Shards: 14, Blobs: 64, Rounds: 30, Epochs: 2, Loss: 0.05, Crashes: 4, Seed: 2})
 	if len(r.Slashes) > 0 {
