@@ -17,28 +17,28 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// wholeStory is a court in which everything happens that a statement can tell of.
-func wholeStory(t testing.TB) *court {
-	c := newCourt(t, judged(), 5)
-	id := func(i int) staking.NodeID { return c.g.Nodes[i].ID }
+// wholeStory is a world in which everything happens that a statement can tell of.
+func wholeStory(t testing.TB) *world {
+	c := newWorld(t, judged(), 5)
+	id := func(i int) staking.NodeID { return c.Genesis.Nodes[i].ID }
 	c.do(c.users[1], ledger.Delegate{Node: id(0), Amount: 60 * token.WAL})
 	c.do(c.users[1], ledger.Delegate{Node: id(1), Amount: 3000 * token.WAL})
 	c.pay(1000 * token.WAL)
-	c.epoch()
-	c.set(id(1), staking.Failed) // all of epoch 1
+	c.Epoch()
+	c.Fate[id(1)] = staking.Failed // all of epoch 1
 	c.pay(1000 * token.WAL)
-	c.epoch(ledger.Fault{Node: id(2), Kind: ledger.Lie, Epoch: 1, Round: 3, Finder: c.users[2].Address()}, ledger.Fault{Node: id(2), Kind: ledger.FalseVote, Epoch: 0, Round: 9})
-	delete(c.fate, id(1))
-	c.set(id(3), staking.Away)
+	c.Epoch(ledger.Fault{Node: id(2), Kind: ledger.Lie, Epoch: 1, Round: 3, Finder: c.users[2].Address()}, ledger.Fault{Node: id(2), Kind: ledger.FalseVote, Epoch: 0, Round: 9})
+	delete(c.Fate, id(1))
+	c.Fate[id(3)] = staking.Away
 	c.pay(1000 * token.WAL)
-	c.epoch()
-	c.epoch()
-	delete(c.fate, id(3))
-	if _, err := c.l.Run(ledger.Block{DoubleSigns: []ledger.DoubleSign{{Node: id(4), Height: c.head().Height - 1, Power: 2}}}); err != nil {
+	c.Epoch()
+	c.Epoch()
+	delete(c.Fate, id(3))
+	if _, err := c.Ledger.Run(ledger.Block{DoubleSigns: []ledger.DoubleSign{{Node: id(4), Height: c.Head().Height - 1, Power: 2}}}); err != nil {
 		t.Fatal(err)
 	}
 	c.pay(1000 * token.WAL)
-	c.epoch()
+	c.Epoch()
 	return c
 }
 
@@ -53,7 +53,7 @@ func TestTheExplanationsOfAStory(t *testing.T) {
 	}{
 		{Reward, 0, 0}, {Reward, 1, 0}, {Reward, 1, 1}, {Slash, 0, 0}, {Slash, 1, 1}, {Slash, 1, 2}, {Slash, 3, 3}, {Reward, 3, 3}, {Slash, 4, 4},
 	} {
-		e, err := x.about(c.view(), x.epoch, c.g.Nodes[x.node].ID)
+		e, err := x.about(c.View(), x.epoch, c.Genesis.Nodes[x.node].ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,17 +70,17 @@ func TestTheExplanationsOfAStory(t *testing.T) {
 }
 
 // explains works every record out again, and returns their number.
-func (c *court) explains(t *testing.T) (n int) {
+func (c *world) explains(t *testing.T) (n int) {
 	t.Helper()
-	for epoch := range c.head().Epoch {
-		for i, node := range c.g.Nodes {
+	for epoch := range c.Head().Epoch {
+		for i, node := range c.Genesis.Nodes {
 			for _, about := range []func(ledger.View, unit.Epoch, staking.NodeID) (Explanation, error){Reward, Slash} {
-				e, err := about(c.view(), epoch, node.ID)
+				e, err := about(c.View(), epoch, node.ID)
 				if errors.Is(err, ErrNoRecord) {
 					continue
 				}
 				if err != nil || !e.Holds {
-					t.Fatalf("epoch %d, node %d: %v\n%+v\n%+v", epoch, i, err, e, c.statement(epoch, node.ID))
+					t.Fatalf("epoch %d, node %d: %v\n%+v\n%+v", epoch, i, err, e, c.Statement(epoch, node.ID))
 				}
 				n++
 			}
@@ -96,23 +96,23 @@ func TestEveryRecordExplainsItself(t *testing.T) {
 	const seed = 20
 	r := rand.New(rand.NewPCG(seed, seed))
 	t.Logf("seed %d", seed)
-	c := newCourt(t, judged(), 5)
+	c := newWorld(t, judged(), 5)
 	for range 12 {
 		c.pay(token.Amount(1+r.IntN(2000)) * token.WAL)
-		_ = c.try(c.users[1], ledger.Delegate{Node: c.g.Nodes[r.IntN(5)].ID, Amount: token.Amount(1+r.IntN(100)) * token.WAL})
+		_ = c.try(c.users[1], ledger.Delegate{Node: c.Genesis.Nodes[r.IntN(5)].ID, Amount: token.Amount(1+r.IntN(100)) * token.WAL})
 		var faults []ledger.Fault
 		for i := range 5 {
-			delete(c.fate, c.g.Nodes[i].ID)
+			delete(c.Fate, c.Genesis.Nodes[i].ID)
 			if r.IntN(4) == 0 {
-				c.set(c.g.Nodes[i].ID, staking.Outcome(r.IntN(5)))
+				c.Fate[c.Genesis.Nodes[i].ID] = staking.Outcome(r.IntN(5))
 			}
 			if r.IntN(12) == 0 {
-				faults = append(faults, ledger.Fault{Node: c.g.Nodes[i].ID, Kind: ledger.Lie + ledger.FaultKind(r.IntN(2)), Epoch: c.head().Epoch, Round: uint64(r.IntN(9)), Finder: c.users[r.IntN(3)].Address()})
+				faults = append(faults, ledger.Fault{Node: c.Genesis.Nodes[i].ID, Kind: ledger.Lie + ledger.FaultKind(r.IntN(2)), Epoch: c.Head().Epoch, Round: uint64(r.IntN(9)), Finder: c.users[r.IntN(3)].Address()})
 			}
 		}
-		c.rounds(1+r.IntN(4), faults...)
-		c.fate = map[staking.NodeID]staking.Outcome{}
-		c.epoch()
+		c.Rounds(1+r.IntN(4), faults...)
+		c.Fate = map[staking.NodeID]staking.Outcome{}
+		c.Epoch()
 	}
 	if n := c.explains(t); n < 100 {
 		t.Fatalf("%d explanations", n)
@@ -145,12 +145,12 @@ func TestAFigureThatIsNotTrueIsFoundOut(t *testing.T) {
 		epoch unit.Epoch
 		node  int
 	}{{1, 0}, {1, 1}, {1, 2}, {3, 3}, {4, 4}} {
-		id := c.g.Nodes[at.node].ID
-		was := c.statement(at.epoch, id)
+		id := c.Genesis.Nodes[at.node].ID
+		was := c.Statement(at.epoch, id)
 		each := func(name string, forge func(*ledger.Statement)) {
 			s := was
 			forge(&s)
-			v := ledger.View{R: forged{c.view().R, ledger.KeyStatement(at.epoch, id), canon.Encode(s)}}
+			v := ledger.View{R: forged{c.View().R, ledger.KeyStatement(at.epoch, id), canon.Encode(s)}}
 			a, err := Reward(v, at.epoch, id)
 			b, err2 := Slash(v, at.epoch, id)
 			found[name] = found[name] || err != nil || err2 != nil || !a.Holds || !b.Holds
@@ -199,23 +199,23 @@ func bump(v reflect.Value) {
 }
 
 func TestWhatIsNotOnRecordIsNotExplained(t *testing.T) {
-	c := newCourt(t, judged(), 5)
-	c.epoch()
-	id := c.g.Nodes[0].ID
-	if _, err := Reward(c.view(), 1, id); !errors.Is(err, ErrNoRecord) || !strings.Contains(err.Error(), "now is epoch 1") {
+	c := newWorld(t, judged(), 5)
+	c.Epoch()
+	id := c.Genesis.Nodes[0].ID
+	if _, err := Reward(c.View(), 1, id); !errors.Is(err, ErrNoRecord) || !strings.Contains(err.Error(), "now is epoch 1") {
 		t.Error(err)
 	}
-	if _, err := Slash(c.view(), 0, staking.NodeID{7}); !errors.Is(err, ledger.ErrUnknownNode) {
+	if _, err := Slash(c.View(), 0, staking.NodeID{7}); !errors.Is(err, ledger.ErrUnknownNode) {
 		t.Error(err)
 	}
 	op, secret := c.users[3], nodeSecret(7)
 	body := ledger.RegisterNode{Addresses: []string{"/ip4/127.0.0.1/tcp/9"}, Comet: "127.0.0.1:9", CapacityKiB: 1 << 30, Name: "new", Bond: 300 * token.WAL, CommissionBps: 500}
-	body = body.Prove(c.l.ChainID(), c.g.Name, op.Address(), secret.Key(), secret.BLSKey())
+	body = body.Prove(c.Ledger.ChainID(), c.Genesis.Name, op.Address(), secret.Key(), secret.BLSKey())
 	c.do(op, body)
-	if _, err := Reward(c.view(), 0, body.Node); !errors.Is(err, ErrNoRecord) || !strings.Contains(err.Error(), "no shards") {
+	if _, err := Reward(c.View(), 0, body.Node); !errors.Is(err, ErrNoRecord) || !strings.Contains(err.Error(), "no shards") {
 		t.Error(err)
 	}
-	broken := ledger.View{R: forged{c.view().R, ledger.KeyTerms(0), canon.Encode(ledger.Terms{Shards: 10, Pay: staking.PayParams{FeeBps: 20_000, Tranches: 1}})}}
+	broken := ledger.View{R: forged{c.View().R, ledger.KeyTerms(0), canon.Encode(ledger.Terms{Shards: 10, Pay: staking.PayParams{FeeBps: 20_000, Tranches: 1}})}}
 	if _, err := Reward(broken, 0, id); err == nil || !strings.Contains(err.Error(), "cannot be") {
 		t.Error(err)
 	}
@@ -228,16 +228,16 @@ func FuzzRecordsOfStrangers(f *testing.F) {
 		epoch unit.Epoch
 		node  int
 	}{{1, 0}, {1, 1}, {1, 2}, {3, 3}, {4, 4}} {
-		f.Add(uint8(0), canon.Encode(c.statement(at.epoch, c.id(at.node))))
+		f.Add(uint8(0), canon.Encode(c.Statement(at.epoch, c.ID(at.node))))
 	}
-	terms, _, err := c.view().Terms(1)
-	books, _, err2 := c.view().Books(1)
+	terms, _, err := c.View().Terms(1)
+	books, _, err2 := c.View().Books(1)
 	if err := errors.Join(err, err2); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(uint8(1), canon.Encode(terms))
 	f.Add(uint8(2), canon.Encode(books))
-	v, id := c.view(), c.id(1)
+	v, id := c.View(), c.ID(1)
 	f.Fuzz(func(t *testing.T, which uint8, raw []byte) {
 		key := [][]byte{ledger.KeyStatement(1, id), ledger.KeyTerms(1), ledger.KeyBooks(1)}[which%3]
 		from := ledger.View{R: forged{v.R, key, raw}}

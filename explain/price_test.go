@@ -14,26 +14,26 @@ import (
 func TestAPriceIsExplainedUntilItsRecordIsOld(t *testing.T) {
 	p := quick()
 	p.HistoryEpochs = 3
-	w := newCourt(t, p, 4)
+	w := newWorld(t, p, 4)
 	w.vote(ledger.Vote{Price: 2000, WritePrice: 1}, 0, 1, 2)
 	w.vote(ledger.Vote{Price: 1150}, 3)
 	w.toEpoch(2)
 	for epoch := unit.Epoch(1); epoch <= 2; epoch++ {
-		e, err := Price(w.view(), epoch)
+		e, err := Price(w.View(), epoch)
 		if err != nil || !e.Holds {
 			t.Fatalf("%+v: %v", e, err)
 		}
 	}
-	e, _ := Price(w.view(), 1)
+	e, _ := Price(w.View(), 1)
 	if text := explained(e); !strings.Contains(text, "1000 FROST x 2000/10000: 800 FROST to 1200 FROST") || !strings.Contains(text, "so it becomes | 1200 FROST") || !strings.Contains(text, "so it becomes | 400 FROST") {
 		t.Errorf("%s", text)
 	}
-	if _, err := Price(w.view(), 0); !errors.Is(err, ErrNoRecord) {
+	if _, err := Price(w.View(), 0); !errors.Is(err, ErrNoRecord) {
 		t.Errorf("of the genesis: %v", err)
 	}
 	w.toEpoch(4)
 	for epoch, want := range map[unit.Epoch]bool{1: false, 2: true, 3: true, 4: true, 5: false} {
-		if _, err := Price(w.view(), epoch); (err == nil) != want || err != nil && !errors.Is(err, ErrNoRecord) {
+		if _, err := Price(w.View(), epoch); (err == nil) != want || err != nil && !errors.Is(err, ErrNoRecord) {
 			t.Errorf("epoch %d in epoch 4: %v", epoch, err)
 		}
 	}
@@ -41,10 +41,10 @@ func TestAPriceIsExplainedUntilItsRecordIsOld(t *testing.T) {
 
 // A record that was not made by the rules is told from one that was.
 func TestAnExplanationOfAWrongPriceDoesNotHold(t *testing.T) {
-	w := newCourt(t, quick(), 4)
+	w := newWorld(t, quick(), 4)
 	w.vote(ledger.Vote{Price: 1100}, 0, 1, 2, 3)
 	w.toEpoch(2)
-	v := w.view()
+	v := w.View()
 	true1, _, _ := v.PriceRecord(1)
 	for what, spoil := range map[string]func(*ledger.PriceRecord){
 		"result": func(r *ledger.PriceRecord) { r.After++ }, "vote": func(r *ledger.PriceRecord) { r.Prices = []token.Amount{1200, 1200, 1200, 1200} },
@@ -86,10 +86,10 @@ func quick() ledger.Params {
 	return p
 }
 
-func (c *court) vote(b ledger.Vote, nodes ...int) {
-	c.t.Helper()
+func (c *world) vote(b ledger.Vote, nodes ...int) {
+	c.Helper()
 	for _, i := range nodes {
-		b.Node = c.id(i)
+		b.Node = c.ID(i)
 		c.do(c.users[0], b)
 	}
 }

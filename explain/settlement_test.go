@@ -48,7 +48,7 @@ func settleRandomWorld(t *testing.T, seed uint64, seen *counts) {
 	if err := p.Validate(); err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
-	c := newCourt(t, p, 5+r.IntN(3))
+	c := newWorld(t, p, 5+r.IntN(3))
 	for range 14 {
 		before := c.playEpoch(r)
 		c.compare(seed, before, seen)
@@ -64,26 +64,26 @@ type poolsBefore struct {
 
 // playEpoch runs an epoch of random fates, faults and stakes, and returns the state just
 // before its last block.
-func (c *court) playEpoch(r *rand.Rand) poolsBefore {
-	c.t.Helper()
+func (c *world) playEpoch(r *rand.Rand) poolsBefore {
+	c.Helper()
 	c.pay(1 + token.Amount(r.Uint64N(uint64(2000*token.WAL))))
 	for range 1 + r.IntN(2) {
-		_ = c.try(c.users[1+r.IntN(2)], ledger.Delegate{Node: c.id(r.IntN(len(c.g.Nodes))), Amount: 1 + token.Amount(r.Uint64N(uint64(100*token.WAL)))})
+		_ = c.try(c.users[1+r.IntN(2)], ledger.Delegate{Node: c.ID(r.IntN(len(c.Genesis.Nodes))), Amount: 1 + token.Amount(r.Uint64N(uint64(100*token.WAL)))})
 	}
-	if i := r.IntN(len(c.g.Nodes)); r.IntN(4) == 0 {
-		_ = c.try(c.users[0], ledger.Bond{Node: c.id(i), Amount: token.WAL + token.Amount(r.Uint64N(uint64(50*token.WAL)))})
+	if i := r.IntN(len(c.Genesis.Nodes)); r.IntN(4) == 0 {
+		_ = c.try(c.users[0], ledger.Bond{Node: c.ID(i), Amount: token.WAL + token.Amount(r.Uint64N(uint64(50*token.WAL)))})
 	}
 	var faults []ledger.Fault
-	for i := range c.g.Nodes {
+	for i := range c.Genesis.Nodes {
 		if r.IntN(3) == 0 { // of habit: what it did stays
-			delete(c.fate, c.id(i))
+			delete(c.Fate, c.ID(i))
 		} else if r.IntN(3) == 0 {
-			c.set(c.id(i), staking.Outcome(1+r.IntN(4)))
+			c.Fate[c.ID(i)] = staking.Outcome(1 + r.IntN(4))
 		}
 		if r.IntN(12) == 0 {
 			kind := ledger.Lie + ledger.FaultKind(r.IntN(2))
 			for round := range uint64(1 + r.IntN(3)) {
-				f := ledger.Fault{Node: c.id(i), Kind: kind, Epoch: c.head().Epoch, Round: round}
+				f := ledger.Fault{Node: c.ID(i), Kind: kind, Epoch: c.Head().Epoch, Round: round}
 				if r.IntN(4) > 0 {
 					f.Finder = c.users[1+r.IntN(2)].Address()
 				}
@@ -91,93 +91,93 @@ func (c *court) playEpoch(r *rand.Rand) poolsBefore {
 			}
 		}
 	}
-	c.void = r.IntN(6) == 0
-	c.rounds(1+r.IntN(2), faults...)
+	c.Void = r.IntN(6) == 0
+	c.Rounds(1+r.IntN(2), faults...)
 	if r.IntN(20) == 0 {
-		i := r.IntN(len(c.g.Nodes))
-		if _, err := c.l.Run(ledger.Block{DoubleSigns: []ledger.DoubleSign{{Node: c.id(i), Height: c.head().Height - 1, Power: 1}}}); err != nil {
-			c.t.Fatal(err)
+		i := r.IntN(len(c.Genesis.Nodes))
+		if _, err := c.Ledger.Run(ledger.Block{DoubleSigns: []ledger.DoubleSign{{Node: c.ID(i), Height: c.Head().Height - 1, Power: 1}}}); err != nil {
+			c.Fatal(err)
 		}
 	}
-	c.void = r.IntN(8) == 0
-	for h := c.head(); h.Height < h.EpochEnd; h = c.head() {
-		if c.lastOfRound() {
-			if i := c.id(r.IntN(len(c.g.Nodes))); r.IntN(2) == 0 {
-				c.set(i, staking.Outcome(1+r.IntN(4)))
+	c.Void = r.IntN(8) == 0
+	for h := c.Head(); h.Height < h.EpochEnd; h = c.Head() {
+		if c.LastOfRound() {
+			if i := c.ID(r.IntN(len(c.Genesis.Nodes))); r.IntN(2) == 0 {
+				c.Fate[i] = staking.Outcome(1 + r.IntN(4))
 			} else {
-				delete(c.fate, i)
+				delete(c.Fate, i)
 			}
-			c.rounds(1)
+			c.Rounds(1)
 			continue
 		}
 		c.advance()
 	}
-	out := poolsBefore{earned: map[staking.NodeID]token.Amount{}, held: map[staking.NodeID]token.Amount{}, supply: must(c.view().Supply())}
-	for i := range c.g.Nodes {
-		pool := c.pool(c.id(i))
-		out.earned[c.id(i)], out.held[c.id(i)] = pool.Earned, pool.Held.Total()
+	out := poolsBefore{earned: map[staking.NodeID]token.Amount{}, held: map[staking.NodeID]token.Amount{}, supply: must(c.View().Supply())}
+	for i := range c.Genesis.Nodes {
+		pool := c.Pool(c.ID(i))
+		out.earned[c.ID(i)], out.held[c.ID(i)] = pool.Earned, pool.Held.Total()
 	}
-	epoch := c.head().Epoch
+	epoch := c.Head().Epoch
 	c.toEpoch(epoch + 1)
-	if !must(c.view().TrialBalance()).Balanced() {
-		c.t.Fatal("money was made or lost")
+	if !must(c.View().TrialBalance()).Balanced() {
+		c.Fatal("money was made or lost")
 	}
 	return out
 }
 
 // compare holds the explainer's figures of the epoch that has just ended against the
 // ledger's statements, pools and funds.
-func (c *court) compare(seed uint64, before poolsBefore, seen *counts) {
-	c.t.Helper()
-	epoch := c.head().Epoch - 1
-	books, known, err := c.view().Books(epoch)
+func (c *world) compare(seed uint64, before poolsBefore, seen *counts) {
+	c.Helper()
+	epoch := c.Head().Epoch - 1
+	books, known, err := c.View().Books(epoch)
 	if err != nil || !known {
-		c.t.Fatalf("seed %d, epoch %d: no books: %v", seed, epoch, err)
+		c.Fatalf("seed %d, epoch %d: no books: %v", seed, epoch, err)
 	}
 	if 2*books.Judged < books.Rounds {
 		seen.void++
 	}
 	var repair, burned, paid token.Amount
-	for i := range c.g.Nodes {
-		id := c.id(i)
-		mine, err := Settle(c.view(), epoch, id)
+	for i := range c.Genesis.Nodes {
+		id := c.ID(i)
+		mine, err := Settle(c.View(), epoch, id)
 		if errors.Is(err, ErrNoRecord) {
 			continue
 		}
 		if err != nil {
-			c.t.Fatalf("seed %d, epoch %d, node %d: %v", seed, epoch, i, err)
+			c.Fatalf("seed %d, epoch %d, node %d: %v", seed, epoch, i, err)
 		}
-		s, pool := c.statement(epoch, id), c.pool(id)
+		s, pool := c.Statement(epoch, id), c.Pool(id)
 		theirs := Settlement{Fee: books.Fee, Insured: books.Insured, Pool: books.Pool(), Shares: books.Shares,
 			Verdict: s.Verdict, Cut: s.Cut, Left: s.Weight, Bounty: s.Bounty, Repair: s.Repair, Burned: s.Burned,
 			Reward: s.Reward, HoldBps: s.HoldBps, Held: s.Held, Forfeited: mine.Forfeited, Released: s.Released, Deferred: s.Deferred, Missed: s.Lost - mine.Forfeited,
 			HeldAfter: pool.Held.Total(), Paid: s.Reward - s.Held + s.Released, Payment: s.Payment, Balance: s.Price.Balance}
 		if mine != theirs {
-			c.t.Fatalf("seed %d, epoch %d, node %d:\nexplained %+v\nsettled   %+v", seed, epoch, i, mine, theirs)
+			c.Fatalf("seed %d, epoch %d, node %d:\nexplained %+v\nsettled   %+v", seed, epoch, i, mine, theirs)
 		}
 		if gain := pool.Earned - before.earned[id]; gain != mine.Payment.Commission+mine.Payment.Bond {
-			c.t.Fatalf("seed %d, epoch %d, node %d: the operator's pay grew by %s, explained %+v", seed, epoch, i, gain, mine.Payment)
+			c.Fatalf("seed %d, epoch %d, node %d: the operator's pay grew by %s, explained %+v", seed, epoch, i, gain, mine.Payment)
 		}
 		if before.held[id] != s.HeldBefore {
-			c.t.Fatalf("seed %d, epoch %d, node %d: %s was held back, the statement begins with %s", seed, epoch, i, before.held[id], s.HeldBefore)
+			c.Fatalf("seed %d, epoch %d, node %d: %s was held back, the statement begins with %s", seed, epoch, i, before.held[id], s.HeldBefore)
 		}
 		for _, about := range []func(ledger.View, unit.Epoch, staking.NodeID) (Explanation, error){Reward, Slash} {
-			if e, err := about(c.view(), epoch, id); err != nil || !e.Holds {
-				c.t.Fatalf("seed %d, epoch %d, node %d: %v %+v", seed, epoch, i, err, e)
+			if e, err := about(c.View(), epoch, id); err != nil || !e.Holds {
+				c.Fatalf("seed %d, epoch %d, node %d: %v %+v", seed, epoch, i, err, e)
 			}
 		}
 		repair, burned, paid = repair+mine.Repair+mine.Forfeited+mine.Missed, burned+mine.Burned, paid+mine.Reward
 		seen.note(mine, s)
 	}
-	now := must(c.view().Supply())
+	now := must(c.View().Supply())
 	if got, want := now.Repair-before.supply.Repair, repair+books.Repair; got != want {
-		c.t.Fatalf("seed %d, epoch %d: the repair fund grew by %s, explained %s", seed, epoch, got, want)
+		c.Fatalf("seed %d, epoch %d: the repair fund grew by %s, explained %s", seed, epoch, got, want)
 	}
 	if got, want := now.Burned-before.supply.Burned, burned+books.FeeBurned+books.Burned; got != want {
-		c.t.Fatalf("seed %d, epoch %d: %s were burned, explained %s", seed, epoch, got, want)
+		c.Fatalf("seed %d, epoch %d: %s were burned, explained %s", seed, epoch, got, want)
 	}
 	if got := books.Pool() - books.Unearned - books.Dust; got != paid {
-		c.t.Fatalf("seed %d, epoch %d: the books paid %s, explained %s", seed, epoch, got, paid)
+		c.Fatalf("seed %d, epoch %d: the books paid %s, explained %s", seed, epoch, got, paid)
 	}
 }
 

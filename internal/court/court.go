@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Court is a ledger of a test, and the judge of its rounds.
@@ -23,6 +24,7 @@ type Court struct {
 	Ledger  *ledger.Local
 	Genesis ledger.Genesis
 	Fate    map[staking.NodeID]staking.Outcome // of all shards of a node in each round; without an entry they pass
+	Void    bool                               // the rounds are void
 
 	nonces map[token.Address]uint64
 }
@@ -43,7 +45,7 @@ func New(t testing.TB, g ledger.Genesis) *Court {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Court{t, l, g, map[staking.NodeID]staking.Outcome{}, map[token.Address]uint64{}}
+	return &Court{TB: t, Ledger: l, Genesis: g, Fate: map[staking.NodeID]staking.Outcome{}, nonces: map[token.Address]uint64{}}
 }
 
 // ID is the ID of a node of the genesis.
@@ -69,17 +71,46 @@ func (c *Court) Head() ledger.Head {
 	return h
 }
 
-// Do signs and submits a transaction, which must succeed. The fee is the epoch's income.
-func (c *Court) Do(k token.Key, fee token.Amount, body ledger.Body) {
+// Statement is the ledger's statement of a node for an epoch, which must be there.
+func (c *Court) Statement(epoch unit.Epoch, id staking.NodeID) ledger.Statement {
 	c.Helper()
-	r, err := c.Ledger.Submit(c.Context(), ledger.Sign(k, c.Ledger.ChainID(), c.nonces[k.Address()], fee, body))
-	if err == nil {
-		err = r.Err()
+	s, known, err := c.View().Statement(epoch, id)
+	if err != nil || !known {
+		c.Fatalf("no statement of epoch %d for %s: %v", epoch, id, err)
 	}
+	return s
+}
+
+// Pool is the pool of a node as it is now.
+func (c *Court) Pool(id staking.NodeID) staking.Pool {
+	c.Helper()
+	p, _, err := c.View().Pool(id)
 	if err != nil {
 		c.Fatal(err)
 	}
-	c.nonces[k.Address()]++
+	return p
+}
+
+// Try signs and submits a transaction, and returns its refusal. The fee is income of the
+// epoch.
+func (c *Court) Try(k token.Key, fee token.Amount, body ledger.Body) error {
+	c.Helper()
+	r, err := c.Ledger.Submit(c.Context(), ledger.Sign(k, c.Ledger.ChainID(), c.nonces[k.Address()], fee, body))
+	if err != nil {
+		c.Fatal(err)
+	}
+	if r.Code == 0 {
+		c.nonces[k.Address()]++
+	}
+	return r.Err()
+}
+
+// Do is Try for a transaction that must succeed.
+func (c *Court) Do(k token.Key, fee token.Amount, body ledger.Body) {
+	c.Helper()
+	if err := c.Try(k, fee, body); err != nil {
+		c.Fatal(err)
+	}
 }
 
 // Manifest is a manifest of a blob of a size; the ledger never sees its bytes.
@@ -124,34 +155,69 @@ func (c *Court) Certify(id blob.ID, secrets ...token.Secret) {
 	}
 }
 
-// Epoch runs to the first block of the next epoch. Each block reports the faults.
+// Epoch runs to the first block of the next epoch. The block that judges the next round
+// reports the faults. The money of the ledger must balance afterwards.
 func (c *Court) Epoch(faults ...ledger.Fault) {
 	c.Helper()
 	for epoch := c.Head().Epoch; c.Head().Epoch == epoch; {
-		c.Block(faults...)
+		if c.LastOfRound() {
+			c.Block(faults...)
+			faults = nil
+		} else {
+			c.Block()
+		}
+	}
+	b, err := c.View().TrialBalance()
+	if err != nil || !b.Balanced() {
+		c.Fatalf("money was made or lost: %+v, %v", b, err)
 	}
 }
 
-// Block runs one block, which judges a round if it is the last of one.
+// Rounds runs to the ends of the next rounds. The first of them reports the faults.
+func (c *Court) Rounds(n int, faults ...ledger.Fault) {
+	c.Helper()
+	for range n {
+		for !c.LastOfRound() {
+			c.Block()
+		}
+		c.Block(faults...)
+		faults = nil
+	}
+}
+
+// LastOfRound says that the next block is the last of a round.
+func (c *Court) LastOfRound() bool {
+	c.Helper()
+	h := c.Head()
+	return (h.Height+2-h.EpochStart)%c.Genesis.Params.RoundBlocks == 0 && h.Height < h.EpochEnd
+}
+
+// Block runs one block that reports faults. It judges a round if it is the last of one.
 func (c *Court) Block(faults ...ledger.Fault) {
 	c.Helper()
-	h, b := c.Head(), ledger.Block{Faults: faults}
-	if (h.Height+2-h.EpochStart)%c.Genesis.Params.RoundBlocks == 0 && h.Height < h.EpochEnd {
-		committee, err := c.View().Committee(h.Epoch)
-		if err != nil {
-			c.Fatal(err)
-		}
-		r := staking.RoundResult{}
-		for _, id := range committee.Holder {
-			o, known := c.Fate[id]
-			if !known {
-				o = staking.Passed
-			}
-			r.Outcomes = append(r.Outcomes, o)
-		}
-		b.Rounds = []staking.RoundResult{r}
+	b := ledger.Block{Faults: faults}
+	if c.LastOfRound() {
+		b.Rounds = []staking.RoundResult{c.judge()}
 	}
 	if _, err := c.Ledger.Run(b); err != nil {
 		c.Fatal(err)
 	}
+}
+
+// judge gives each shard of the present committee the outcome of its holder.
+func (c *Court) judge() staking.RoundResult {
+	c.Helper()
+	committee, err := c.View().Committee(c.Head().Epoch)
+	if err != nil {
+		c.Fatal(err)
+	}
+	r := staking.RoundResult{Void: c.Void}
+	for _, id := range committee.Holder {
+		o, known := c.Fate[id]
+		if !known {
+			o = staking.Passed
+		}
+		r.Outcomes = append(r.Outcomes, o)
+	}
+	return r
 }
