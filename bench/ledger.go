@@ -178,7 +178,7 @@ func (d *driver) calm(ctx context.Context, n, rate int) (p50, p99, block float64
 		return 0, 0, 0, err
 	}
 	slices.Sort(took)
-	blocks := math.Max(float64(after.Height-before.Height), 1)
+	blocks := math.Max(float64(after.Height.Since(before.Height)), 1)
 	return took[n/2], took[n*99/100], float64(after.TimeMs-before.TimeMs) / 1000 / blocks, nil
 }
 

@@ -248,7 +248,7 @@ func (n *networkBench) blocks() error {
 		return err
 	}
 	if last.Height > first.Height {
-		n.r.BlockSeconds = float64(last.TimeMs-first.TimeMs) / 1000 / float64(last.Height-first.Height)
+		n.r.BlockSeconds = float64(last.TimeMs-first.TimeMs) / 1000 / float64(last.Height.Since(first.Height))
 	}
 	return nil
 }

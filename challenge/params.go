@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Params are the numbers of a challenge. Heights are counted from the round's first block.
@@ -78,13 +79,13 @@ func ClosingBlocks(closers int) uint64 { return turnBlocks * uint64(closers) }
 
 // TurnEnds says whether a closer's turn that began in block since is over at a height
 // whose block did not carry its signature.
-func (p Params) TurnEnds(since, height uint64) bool {
-	return height >= since+turnBlocks-1+p.Patience()
+func (p Params) TurnEnds(since, height unit.Height) bool {
+	return height >= (since + turnBlocks - 1).Plus(p.Patience())
 }
 
 // TurnDue says whether the block of a height may carry the signature of a closer whose
 // turn began in block since.
-func TurnDue(since, height uint64) bool { return height >= since+turnBlocks }
+func TurnDue(since, height unit.Height) bool { return height >= since+turnBlocks }
 
 // RevealMoves is for how many blocks a round waits for reveals, before it is skipped.
 const RevealMoves = 8

@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // nonceTries bounds how often a transaction is signed again because another process
@@ -97,7 +98,7 @@ func (c *Client) submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error
 // sendOnce gives the receipt that the records show.
 func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, try int) (ledger.TxReceipt, error) {
 	var params ledger.Params
-	var height uint64
+	var height unit.Height
 	account := func() (ledger.Account, error) {
 		v, err := c.ledger.View(ctx)
 		if err != nil {
@@ -117,7 +118,7 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 	if err != nil {
 		return ledger.TxReceipt{}, err
 	}
-	until := height + lastBlocks + lastMs/max(1, params.BlockMs)
+	until := (height + lastBlocks).Plus(lastMs / max(1, params.BlockMs))
 	raw := sign(key, c.chain, nonce, until, params.Fees, body)
 	receipt, err := c.keep(ctx, raw)
 	// One that no block holds yet keeps its nonce: the next transaction with it and this
@@ -181,14 +182,14 @@ func (c *Client) again(ctx context.Context, key token.Key, body ledger.Body) (re
 const feeSpread = 4096
 
 // sign signs with the least fee and a little.
-func sign(key token.Key, chain token.ChainID, nonce, until uint64, fees ledger.Fees, body ledger.Body) []byte {
+func sign(key token.Key, chain token.ChainID, nonce uint64, until unit.Height, fees ledger.Fees, body ledger.Body) []byte {
 	fee := leastFee(key, chain, nonce, until, fees, body) + token.Amount(rand.IntN(feeSpread))
 	return ledger.SignUntil(key, chain, nonce, fee, until, body)
 }
 
 // leastFee is what a transaction costs. The fee's own bytes count: it is found by
 // signing once without.
-func leastFee(key token.Key, chain token.ChainID, nonce, until uint64, fees ledger.Fees, body ledger.Body) token.Amount {
+func leastFee(key token.Key, chain token.ChainID, nonce uint64, until unit.Height, fees ledger.Fees, body ledger.Body) token.Amount {
 	const feeBytes = 8
 	return fees.Of(len(ledger.SignUntil(key, chain, nonce, 0, until, body)) + feeBytes)
 }

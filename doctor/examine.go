@@ -185,7 +185,7 @@ func (x *examination) outside(ctx context.Context) (node.Surroundings, error) {
 	l := x.ledger
 	var behind uint64
 	if x.Running && l.head.Height > x.status.Height {
-		behind = l.head.Height - x.status.Height
+		behind = l.head.Height.Since(x.status.Height)
 	}
 	x.add(judgeLedger(l.head, l.rules.Params, time.Now(), behind, x.Running), x.registered(),
 		judgeVersions(l.rules, x.Version, moduleVersion("github.com/cometbft/cometbft"), runtime.Version()), judgeClock(around.Clocks))

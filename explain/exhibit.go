@@ -106,7 +106,7 @@ func (e *Explanation) replayVote(b ledger.Bundle, id staking.NodeID) {
 		voted = voted || v == id
 	}
 	e.answer(voted, times(uint64(len(b.Voters)), "voter"), "node %s voted that it had seen shard %d proven, by node %s", id, b.Shard, b.Holder)
-	e.step(fmt.Sprintf("blocks %d to %d, and %d to %d", b.T+p.Deadline+1, b.T+p.Deadline+p.Attest, b.T+p.Second+1, b.T+p.Second+p.Attest), "the votes, each signed by its validator, are in transaction 0 of these blocks: who keeps blocks finds them there")
+	e.step(fmt.Sprintf("blocks %d to %d, and %d to %d", b.T.Plus(p.Deadline)+1, b.T.Plus(p.Deadline+p.Attest), b.T.Plus(p.Second)+1, b.T.Plus(p.Second+p.Attest)), "the votes, each signed by its validator, are in transaction 0 of these blocks: who keeps blocks finds them there")
 	e.step(fmt.Sprintf("block %d", d.Opened), "%s disputed it", d.Opener)
 	e.step(fmt.Sprintf("blocks %d to %d", d.Opened, d.AnswerBy), "any proof by the holder, from any sender, would have been an answer in these blocks")
 	closed := d.State == ledger.DisputeUpheld && d.Opened <= d.AnswerBy && d.AnswerBy < d.Closed && d.Closed == b.Height

@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // NonceWindow is how far above the lowest unused nonce a transaction may be.
@@ -33,9 +34,9 @@ const OutcomesKept = 2 * (NonceWindow + 1)
 // TxOutcome is what became of a signed transaction.
 type TxOutcome struct {
 	Nonce  uint64
-	Tx     blob.Hash // only the first outcomeHash bytes are kept
-	Height uint64    // of the block that held it
-	Code   Code      // 0: it was done
+	Tx     blob.Hash   // only the first outcomeHash bytes are kept
+	Height unit.Height // of the block that held it
+	Code   Code        // 0: it was done
 }
 
 // A packed outcome is nonce (8 bytes, big endian), hash (16), height (8), code (2).
@@ -51,7 +52,7 @@ func (a *Account) note(o TxOutcome) {
 	out = append(out, kept...)
 	out = binary.BigEndian.AppendUint64(out, o.Nonce)
 	out = append(out, o.Tx[:outcomeHash]...)
-	out = binary.BigEndian.AppendUint64(out, o.Height)
+	out = binary.BigEndian.AppendUint64(out, uint64(o.Height))
 	a.Recent = binary.BigEndian.AppendUint16(out, uint16(o.Code))
 }
 
@@ -59,7 +60,7 @@ func (a *Account) note(o TxOutcome) {
 // bytes; the rest is zero.
 func (a Account) Outcomes() (out []TxOutcome) {
 	for b := a.Recent; len(b) >= outcomeBytes; b = b[outcomeBytes:] {
-		o := TxOutcome{Nonce: binary.BigEndian.Uint64(b), Height: binary.BigEndian.Uint64(b[8+outcomeHash:]), Code: Code(binary.BigEndian.Uint16(b[16+outcomeHash:]))}
+		o := TxOutcome{Nonce: binary.BigEndian.Uint64(b), Height: unit.Height(binary.BigEndian.Uint64(b[8+outcomeHash:])), Code: Code(binary.BigEndian.Uint16(b[16+outcomeHash:]))}
 		copy(o.Tx[:outcomeHash], b[8:])
 		out = append(out, o)
 	}

@@ -85,8 +85,8 @@ func (x *anything) reopen() {
 // number is one at an edge of some rule.
 func (x *anything) number() uint64 {
 	h, p := x.head(), x.g.Params
-	edge := []uint64{0, 1, 2, 3, 10, uint64(h.Epoch), uint64(h.Epoch + 1), uint64(h.Epoch - 1), h.Height, h.Height + 1, h.Height / p.RoundBlocks, h.Height/p.RoundBlocks - 1, h.Height/p.RoundBlocks + 1,
-		1 << 31, 1 << 32, uint64(1<<62 + h.Epoch), 1 << 63, uint64(1<<63 + h.Epoch), 1<<63 - 1, 1<<63 + h.Height/p.RoundBlocks, math.MaxUint64, math.MaxUint64 - 1, uint64(math.MaxUint64 - h.Epoch),
+	edge := []uint64{0, 1, 2, 3, 10, uint64(h.Epoch), uint64(h.Epoch + 1), uint64(h.Epoch - 1), uint64(h.Height), uint64(h.Height + 1), uint64(h.Height) / p.RoundBlocks, uint64(h.Height)/p.RoundBlocks - 1, uint64(h.Height)/p.RoundBlocks + 1,
+		1 << 31, 1 << 32, uint64(1<<62 + h.Epoch), 1 << 63, uint64(1<<63 + h.Epoch), 1<<63 - 1, 1<<63 + uint64(h.Height)/p.RoundBlocks, math.MaxUint64, math.MaxUint64 - 1, uint64(math.MaxUint64 - h.Epoch),
 		uint64(token.WAL), uint64(50 * token.WAL), uint64(100_000 * token.WAL), p.Registry.MaxEpochs, maxCapacityKiB}
 	switch x.r.Intn(8) {
 	case 0:
@@ -231,7 +231,7 @@ func (x *anything) tx() []byte {
 		body = b.Prove(x.l.ChainID(), worldName, u.Address(), s.Key(), s.BLSKey())
 	}
 	acc := x.account(u)
-	fee, nonce, until := token.Amount(fee), acc.Nonce+uint64(x.waiting[u.Address()]), uint64(0)
+	fee, nonce, until := token.Amount(fee), acc.Nonce+uint64(x.waiting[u.Address()]), unit.Height(0)
 	x.waiting[u.Address()]++
 	if x.r.Intn(20) == 0 {
 		fee = token.Amount(x.number())
@@ -240,7 +240,7 @@ func (x *anything) tx() []byte {
 		nonce = x.number()
 	}
 	if x.r.Intn(4) == 0 {
-		until = x.number()
+		until = unit.Height(x.number())
 	}
 	raw := SignUntil(u, x.l.ChainID(), nonce, fee, until, body)
 	if x.r.Intn(10) == 0 { // by nobody, or with a wrong signature

@@ -7,6 +7,7 @@ import (
 
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // governed is a block in which all nodes vote for the same, whatever it is.
@@ -61,7 +62,7 @@ func TestAnyVotesAndDoubleSignsEndInAValueOrARefusal(t *testing.T) {
 			case 1:
 				var found []DoubleSign
 				if x.r.Intn(10) == 0 {
-					found = append(found, DoubleSign{Node: x.nodeID(), Height: x.number(), Power: int64(x.number())})
+					found = append(found, DoubleSign{Node: x.nodeID(), Height: unit.Height(x.number()), Power: int64(x.number())})
 				}
 				x.raw(nil, found)
 			case 2, 3: // nothing: time goes by

@@ -75,10 +75,10 @@ func TestStakeThatCountedIsSlashedWhateverTheOrder(t *testing.T) {
 			Sign(alice, chain, 1, 0, Undelegate{Node: id, Shares: staking.Shares(50 * token.WAL)}),
 			Sign(alice, chain, 2, 0, Delegate{Node: w.g.Nodes[1].ID, Amount: 50 * token.WAL}), // elsewhere
 		}
-		middle := (fault-1)*blocks + 1 + blocks/2 // from here on the exit comes after the choice for the fault's epoch
+		middle := unit.Height((fault-1)*blocks + 1 + blocks/2) // from here on the exit comes after the choice for the fault's epoch
 		tried, left := 0, 0
 		// run is the slash where exits come in block asked (0: never) and the proof in block shown.
-		run := func(asked, shown uint64, double bool) staking.Cut {
+		run := func(asked, shown unit.Height, double bool) staking.Cut {
 			d := w.draft()
 			d.block(Block{}, delegate)
 			for d.x.head.Height < shown || d.x.head.Height < asked {
@@ -88,28 +88,28 @@ func TestStakeThatCountedIsSlashedWhateverTheOrder(t *testing.T) {
 					txs = exits
 				}
 				if d.x.head.Height+1 == shown && double {
-					b.DoubleSigns = []DoubleSign{{Node: id, Height: fault*blocks + 1, Power: 1}}
+					b.DoubleSigns = []DoubleSign{{Node: id, Height: unit.Height(fault*blocks) + 1, Power: 1}}
 				} else if d.x.head.Height+1 == shown {
 					b.Faults = []Fault{{Node: id, Kind: Lie, Epoch: fault, Round: 1}}
 				}
 				d.block(b, txs...)
 			}
 			tried++
-			return d.cut(unit.Epoch((shown-1)/blocks), id)
+			return d.cut(unit.Epoch(uint64(shown-1)/blocks), id)
 		}
 		for _, double := range []bool{false, true} {
-			last := (fault + 1 + unbonding) * blocks // the last block of the last epoch in which the proof counts
+			last := unit.Height((fault + 1 + unbonding) * blocks) // the last block of the last epoch in which the proof counts
 			if double {
-				last = fault*blocks + 1 + p.EvidenceBlocks()
+				last = unit.Height(fault*blocks + 1 + p.EvidenceBlocks())
 			}
-			want := run(0, fault*blocks+1, double)
+			want := run(0, unit.Height(fault*blocks)+1, double)
 			if want.Total() == 0 || want.Bond != want.Total() {
 				t.Fatalf("%+v", want)
 			}
-			for shown := fault*blocks + 1; shown <= last; shown++ {
-				for asked := (fault-1)*blocks + 1; asked <= (fault+2)*blocks; asked++ {
+			for shown := unit.Height(fault*blocks) + 1; shown <= last; shown++ {
+				for asked := unit.Height((fault-1)*blocks) + 1; asked <= unit.Height((fault+2)*blocks); asked++ {
 					got := run(asked, shown, double)
-					found := (shown - 1) / blocks
+					found := uint64(shown-1) / blocks
 					if asked < middle && found >= fault+unbonding {
 						// It had not counted, and has left unless the node keeps a shard for somebody:
 						// what stays, 20 WAL of 150, pays its part.

@@ -119,7 +119,7 @@ func TestASilentCloserPaysWhatItCouldSave(t *testing.T) {
 			a.unclosed[i] = true
 		}
 		r := a.untilOver(0)
-		if !r.Drawn || r.T != r.Nominal+a.g.Params.Challenge.Patience()-1 || r.Turn != 1 {
+		if !r.Drawn || r.T != r.Nominal.Plus(a.g.Params.Challenge.Patience())-1 || r.Turn != 1 {
 			t.Fatalf("%d nodes: %+v", nodes, r)
 		}
 		shards := 10 / nodes
@@ -212,7 +212,7 @@ func TestVoidRoundsSpareNoNodeTheLadder(t *testing.T) {
 	}
 	for a.head().Epoch < 6 {
 		a.pace = 500
-		if h := a.head(); (h.Height-h.EpochStart)/p.RoundBlocks < 5 { // five of eight rounds
+		if h := a.head(); h.Height.Since(h.EpochStart)/p.RoundBlocks < 5 { // five of eight rounds
 			a.pace = 3 * 500 * 2
 		}
 		a.step()

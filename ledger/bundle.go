@@ -21,13 +21,13 @@ type Bundle struct {
 	Kind      FaultKind
 	Round     challenge.RoundID
 	Ordinal   uint64
-	T         uint64 // height of the draw
+	T         unit.Height // height of the draw
 	Shard     blob.Shard
 	Holder    staking.NodeID // of the shard
 	Beacon    challenge.Beacon
 	Drawings  []Drawing
 	Params    challenge.Params // by which the round was asked
-	Height    uint64           // of the block that brought the proof, or decided the dispute
+	Height    unit.Height      // of the block that brought the proof, or decided the dispute
 	Falsehood []byte           // of a lie: a challenge.Falsehood
 	Dispute   DisputeRecord    // of a false vote
 	Voters    []staking.NodeID // of a false vote: all nodes that voted for the shard

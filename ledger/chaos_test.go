@@ -269,7 +269,7 @@ func (c *chaos) block() Block {
 	b.Txs = append(b.Txs, ready(committee)...)
 	b.Faults, b.DoubleSigns = c.evidence(h)
 	turn := b.Height > h.EpochEnd
-	if p := c.g.Params; !turn && (b.Height+1-h.EpochStart)%p.RoundBlocks == 0 && c.r.Intn(30) > 0 {
+	if p := c.g.Params; !turn && (b.Height+1).Since(h.EpochStart)%p.RoundBlocks == 0 && c.r.Intn(30) > 0 {
 		b.Rounds = append(b.Rounds, c.round(committee))
 	}
 	if turn && c.r.Intn(2) == 0 {

@@ -3,6 +3,8 @@ package ledger
 import (
 	"errors"
 	"fmt"
+
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Code numbers a refusal on the wire. 0 is success. Numbers never change.
@@ -88,10 +90,10 @@ func Refused(err error) bool {
 
 // TxReceipt is what became of a transaction.
 type TxReceipt struct {
-	_      struct{} `cbor:",toarray"`
-	Height uint64   // of the block that holds it
-	Code   Code     // 0: it was done
-	Log    string   // why not, and what to do
+	_      struct{}    `cbor:",toarray"`
+	Height unit.Height // of the block that holds it
+	Code   Code        // 0: it was done
+	Log    string      // why not, and what to do
 }
 
 // Err is nil for success, else an error that Is the refusal and says what the log says.

@@ -58,7 +58,7 @@ func (v View) NextRound() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ordinal := h.Height / p.RoundBlocks
+	ordinal := uint64(h.Height) / p.RoundBlocks
 	if r, ok, err := v.Round(); err != nil {
 		return 0, err
 	} else if ok && r.Ordinal >= ordinal {

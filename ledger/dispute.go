@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Dispute says that a shard was tallied as proven although there is no proof of it. Its
@@ -51,10 +52,10 @@ type DisputeRecord struct {
 	_        struct{} `cbor:",toarray"`
 	Opener   token.Address
 	Bond     token.Amount // zero once it was paid back or lost
-	Opened   uint64       // height
-	AnswerBy uint64       // last height at which an answer counts
+	Opened   unit.Height  // height
+	AnswerBy unit.Height  // last height at which an answer counts
 	State    DisputeState
-	Closed   uint64 // height; 0 while it is open
+	Closed   unit.Height // height; 0 while it is open
 }
 
 func (Dispute) kind() Kind { return KindDispute }
@@ -73,7 +74,7 @@ func (b Dispute) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, fmt.Errorf("%s has opened %d: %w", opener, p.MaxOpenDispute, ErrOpenDisputes)
 	}
 	return plan{cost: p.DisputeBond, apply: func() {
-		d := DisputeRecord{Opener: opener, Bond: p.DisputeBond, Opened: x.head.Height, AnswerBy: x.head.Height + p.AnswerBlocks(x.p.RoundBlocks), State: DisputeOpen}
+		d := DisputeRecord{Opener: opener, Bond: p.DisputeBond, Opened: x.head.Height, AnswerBy: x.head.Height.Plus(p.AnswerBlocks(x.p.RoundBlocks)), State: DisputeOpen}
 		x.put(KeyDispute(b.Ordinal, b.Shard), d)
 		x.o.Set(keyAnswerBy(d.AnswerBy, b.Ordinal, b.Shard), nil)
 		x.countOpen(opener, 1)
@@ -101,10 +102,10 @@ func (x *exec) disputable(b Dispute) error {
 }
 
 // DisputableUntil is the last block in which a round of the head's epoch can be disputed.
-func (p Params) DisputableUntil(h Head, r challenge.RoundID) uint64 {
-	start := h.EpochStart + r.Round*p.RoundBlocks
-	end := min(start+(1+p.Challenge.DisputeRounds)*p.RoundBlocks-1, h.EpochEnd)
-	return end - min(end, challenge.Tail+p.Challenge.AnswerBlocks(p.RoundBlocks))
+func (p Params) DisputableUntil(h Head, r challenge.RoundID) unit.Height {
+	start := h.EpochStart.Plus(r.Round * p.RoundBlocks)
+	end := min(start.Plus((1+p.Challenge.DisputeRounds)*p.RoundBlocks)-1, h.EpochEnd)
+	return end.Minus(challenge.Tail + p.Challenge.AnswerBlocks(p.RoundBlocks))
 }
 
 // DisputeRoom is how many disputes may be open at once: the answers to all of them fill
@@ -155,8 +156,9 @@ func (x *exec) countOpen(opener token.Address, by int) {
 
 // disputeAt names a dispute.
 type disputeAt struct {
-	height, ordinal uint64 // the height is the last for its answer
-	shard           blob.Shard
+	height  unit.Height
+	ordinal uint64 // the height is the last for its answer
+	shard   blob.Shard
 }
 
 // closeDisputes decides those whose time for an answer is over, in the order of their
@@ -164,7 +166,7 @@ type disputeAt struct {
 func (x *exec) closeDisputes() {
 	var due []disputeAt
 	err := list(x.view(), key(letterAnswerBy), func(k, _ []byte) error {
-		d := disputeAt{numberAt(k[1:]), numberAt(k[9:]), blob.Shard(numberAt(k[17:]))}
+		d := disputeAt{unit.Height(numberAt(k[1:])), numberAt(k[9:]), blob.Shard(numberAt(k[17:]))}
 		if d.height >= x.head.Height || uint64(len(due)) == x.p.closings() {
 			return errEnough
 		}

@@ -267,7 +267,7 @@ func TestWhatCannotBeDisputed(t *testing.T) {
 	a.signed(bob, Dispute{Ordinal: r.Ordinal, Shard: 5})
 	// A round later, but not so late that no time is left for the answer.
 	last := a.g.Params.DisputableUntil(a.head(), r.Round)
-	if end := a.head().EpochStart + 2*a.g.Params.RoundBlocks - 1; last+17+challenge.Tail != end {
+	if end := a.head().EpochStart.Plus(2*a.g.Params.RoundBlocks) - 1; last+17+challenge.Tail != end {
 		t.Fatalf("until %d, the second round ends with %d", last, end)
 	}
 	for a.head().Height < last-1 {

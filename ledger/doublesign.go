@@ -13,8 +13,8 @@ import (
 // one height.
 type DoubleSign struct {
 	Node   staking.NodeID
-	Height uint64 // of the fault
-	Power  int64  // of the node at the fault, in shards
+	Height unit.Height // of the fault
+	Power  int64       // of the node at the fault, in shards
 }
 
 // DoubleSignRecord is what the ledger keeps of a node's first proven double sign: what
@@ -22,12 +22,12 @@ type DoubleSign struct {
 // with most power counts, so that no node can hide it behind a lighter one; later ones of
 // the same node change nothing.
 type DoubleSignRecord struct {
-	_        struct{}   `cbor:",toarray"`
-	Height   uint64     // of the fault
-	Found    uint64     // height of the block that held the evidence
-	Epoch    unit.Epoch // of that block
-	Power    uint64     // of the node at the fault, in shards
-	TakenBps uint64     // of the node's stake, taken for it until now, in 1/10000
+	_        struct{}    `cbor:",toarray"`
+	Height   unit.Height // of the fault
+	Found    unit.Height // height of the block that held the evidence
+	Epoch    unit.Epoch  // of that block
+	Power    uint64      // of the node at the fault, in shards
+	TakenBps uint64      // of the node's stake, taken for it until now, in 1/10000
 }
 
 // DoubleSigner is a node and what it is punished for.

@@ -74,7 +74,7 @@ func (c *chainOf) run(b Block) Result {
 }
 
 // until runs empty blocks up to a height.
-func (c *chainOf) until(height uint64) {
+func (c *chainOf) until(height unit.Height) {
 	c.t.Helper()
 	for c.head().Height < height {
 		c.block(nil)
@@ -103,7 +103,7 @@ func (c *chainOf) record(id staking.NodeID) (DoubleSignRecord, bool) {
 	return ok(c.world, r, err), there
 }
 
-func signedTwice(id staking.NodeID, height uint64) DoubleSign {
+func signedTwice(id staking.NodeID, height unit.Height) DoubleSign {
 	return DoubleSign{Node: id, Height: height, Power: 2}
 }
 
@@ -345,7 +345,7 @@ func TestEvidenceInTheBlockOfATurn(t *testing.T) {
 // Found in the block of the middle, a node gets nothing in the committee that the
 // block chooses; found later, the chosen one says so too. Its power stays away.
 func TestEvidenceFromTheMiddleOnReachesTheNextCommittee(t *testing.T) {
-	for _, at := range []uint64{11, 15} {
+	for _, at := range []unit.Height{11, 15} {
 		c := newChainOf(newWorld(t, small(), 6))
 		bad := c.g.Nodes[1].ID
 		if c.head().Middle() != 11 {
@@ -432,8 +432,8 @@ func TestStakeThatCountedAtAFaultIsThereWhenItIsPunished(t *testing.T) {
 		p.RoundBlocks, p.RoundsPerEpoch, p.Staking.UnbondingEpochs = shape.round, shape.rounds, shape.unbond
 		p.Staking.CommissionNotice = shape.unbond + 2
 		blocks := p.EpochBlocks()
-		epochOf := func(height uint64) unit.Epoch { return unit.Epoch((height - 1) / blocks) }
-		for asked := blocks + 1; asked <= 2*blocks; asked++ { // all heights of epoch 1
+		epochOf := func(height unit.Height) unit.Epoch { return unit.Epoch(uint64(height-1) / blocks) }
+		for asked := unit.Height(blocks) + 1; asked <= unit.Height(2*blocks); asked++ { // all heights of epoch 1
 			w := newWorld(t, p, 5)
 			op, node, alice := w.users[0], w.g.Nodes[0].ID, w.users[1]
 			w.do(alice, Delegate{Node: node, Amount: 50 * token.WAL})
@@ -456,11 +456,11 @@ func TestStakeThatCountedAtAFaultIsThereWhenItIsPunished(t *testing.T) {
 			// A committee signs two blocks of the epoch after its own; an age is one more
 			// when it is looked at from the block before.
 			fault := (counted+1)*blocks + 2
-			latest := fault + p.EvidenceBlocks() + 1
+			latest := unit.Height(fault+p.EvidenceBlocks()) + 1
 			if drawn := min(pool.BondLeaving[0].Epoch, pool.Leaving[0].Epoch); epochOf(latest) >= drawn {
 				t.Errorf("%+v: asked in block %d, drawn in epoch %d, evidence can come in block %d of epoch %d", shape, asked, drawn, latest, epochOf(latest))
 			}
-			c.until(uint64(min(pool.BondLeaving[0].Epoch, pool.Leaving[0].Epoch)) * blocks) // the last block before
+			c.until(unit.Height(uint64(min(pool.BondLeaving[0].Epoch, pool.Leaving[0].Epoch)) * blocks)) // the last block before
 			c.refusedWith(ErrNothing, c.try(alice, Withdraw{Node: node}))
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Drawing is a stripe that every shard is asked for, with the manifest of its blob: a blob
@@ -25,17 +26,17 @@ func (x *exec) opens(last RoundState) bool {
 		return false
 	}
 	p := x.p.Challenge
-	at := (x.head.Height - x.head.EpochStart) % x.p.RoundBlocks
+	at := x.head.Height.Since(x.head.EpochStart) % x.p.RoundBlocks
 	return at+p.Freeze == p.Start+challenge.Offset(sure(x.view().Beacon()), this, p.Offsets(x.p.RoundBlocks, x.p.Shards))
 }
 
 // present is the round that the block's height is in.
 func (x *exec) present() challenge.RoundID {
-	return challenge.RoundID{Epoch: x.epoch(), Round: (x.head.Height - x.head.EpochStart) / x.p.RoundBlocks}
+	return challenge.RoundID{Epoch: x.epoch(), Round: x.head.Height.Since(x.head.EpochStart) / x.p.RoundBlocks}
 }
 
 // ordinal counts the rounds of the chain.
-func (x *exec) ordinal() uint64 { return x.head.Height / x.p.RoundBlocks }
+func (x *exec) ordinal() uint64 { return uint64(x.head.Height) / x.p.RoundBlocks }
 
 // closerTries is how many shards are drawn for each closer: the holders of some are
 // closers already, have no power, or are away. An absent node has paid already for its
@@ -68,7 +69,7 @@ func (x *exec) draw(r *RoundState, c Committee, b Block) {
 func (x *exec) drawings(r *RoundState) (out []Drawing) {
 	opened := r.opened(x.p.Challenge)
 	ended := func(slot int) bool {
-		at, freeing, err := read[uint64](x.view(), "slot to be freed", keyFreeing(uint64(slot)))
+		at, freeing, err := read[unit.Height](x.view(), "slot to be freed", keyFreeing(uint64(slot)))
 		return sure(freeing, err) && at < opened
 	}
 	for _, d := range challenge.DrawRound(x.p.Challenge, r.Beacon, x.index, ended) {

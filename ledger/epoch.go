@@ -50,7 +50,7 @@ func (x *exec) turn() {
 	s.release()
 	x.head.Epoch++
 	x.head.EpochStart = x.head.EpochEnd + 1
-	x.head.EpochEnd += x.p.EpochBlocks()
+	x.head.EpochEnd = x.head.EpochEnd.Plus(x.p.EpochBlocks())
 	s.turnPools()
 	s.close()
 	x.activate(before)

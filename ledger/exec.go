@@ -23,7 +23,7 @@ type exec struct {
 	chain    token.ChainID
 	name     string
 	head     Head
-	at       uint64 // height of the block in which transactions are done
+	at       unit.Height // height of the block in which transactions are done
 	verified *verifyCache
 	keys     *token.BLSKeys
 	// roomier says that a node has declared more capacity: what may be promised is

@@ -5,6 +5,7 @@ import (
 
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // VoteExtension is what a validator added to its vote on the last block. The agreement
@@ -30,7 +31,7 @@ type Wants struct {
 // Wants is what the block of a height is to carry, by the committed state of the height
 // before: all its voters know the same. It answers state.ErrHeight where that state is
 // not there yet, or not any more.
-func (m *Machine) Wants(height uint64) (w Wants, err error) {
+func (m *Machine) Wants(height unit.Height) (w Wants, err error) {
 	v, err := m.ViewAt(height - 1)
 	if err != nil {
 		return w, fmt.Errorf("what block %d is to carry: %w", height, err)

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrForgotten is returned for a transaction of which the ledger cannot say any more
@@ -48,7 +49,7 @@ func (v View) Fate(raw []byte) (r TxReceipt, known bool, err error) {
 	return r, false, fmt.Errorf("%s: its effect is not known to this program", tx.Kind)
 }
 
-func done(height uint64, is bool, err error) (TxReceipt, bool, error) {
+func done(height unit.Height, is bool, err error) (TxReceipt, bool, error) {
 	return TxReceipt{Height: height}, is && err == nil, err
 }
 

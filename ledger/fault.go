@@ -30,10 +30,10 @@ type Fault struct {
 type FaultRecord struct {
 	_      struct{} `cbor:",toarray"`
 	Finder token.Address
-	Found  unit.Epoch // epoch at whose end it is punished
-	Height uint64     // of the block that brought it
-	Shards uint64     // that the node held then
-	Shard  blob.Shard // that the fault is about
+	Found  unit.Epoch  // epoch at whose end it is punished
+	Height unit.Height // of the block that brought it
+	Shards uint64      // that the node held then
+	Shard  blob.Shard  // that the fault is about
 }
 
 // counts says whether a fault would be punished: it is new, its node is not expelled,

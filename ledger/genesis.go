@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrGenesis is returned for a genesis that no network can start from.
@@ -172,7 +173,7 @@ func (g Genesis) lay(o *state.Overlay) error {
 		return err
 	}
 	x := &exec{o: o, p: g.Params, chain: g.ChainID(), name: g.Name}
-	x.head = Head{TimeMs: g.Time, EpochStart: 1, EpochEnd: g.Params.EpochBlocks(), RuleVersion: FirstRules}
+	x.head = Head{TimeMs: g.Time, EpochStart: 1, EpochEnd: unit.Height(g.Params.EpochBlocks()), RuleVersion: FirstRules}
 	x.put(KeyHead(), x.head)
 	x.put(KeyRules(), Rules{Version: FirstRules, Params: g.Params})
 	x.put(KeySupply(), Supply{Total: supply, Subsidy: g.Subsidy})

@@ -14,10 +14,10 @@ const slowTimes = 3
 func (x *exec) judgeRound(r *RoundState, c Committee, b Block) {
 	p := x.p.Challenge
 	r.takeVotes(c, b.Extensions, x.p.Shards)
-	if x.head.Height == r.T+p.Deadline && b.TimeMs-r.TimeMs > slowTimes*int64(p.Deadline*x.p.BlockMs) {
+	if x.head.Height == r.T.Plus(p.Deadline) && b.TimeMs-r.TimeMs > slowTimes*int64(p.Deadline*x.p.BlockMs) {
 		r.voidFreeze()
 	}
-	if x.head.Height == r.T+p.Second+p.Attest {
+	if x.head.Height == r.T.Plus(p.Second+p.Attest) {
 		out := x.tallyRound(c, x.outcomes(*r, c))
 		r.end(out)
 		x.noteDrawn(*r, out)

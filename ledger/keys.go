@@ -161,7 +161,9 @@ func keyFree(slot uint64) []byte { return key(letterFree, number(slot)) }
 
 func keyFreeing(slot uint64) []byte { return key(letterFreeing, number(slot)) }
 
-func keyEligible(height uint64, id blob.ID) []byte { return key(letterEligible, number(height), id[:]) }
+func keyEligible(height unit.Height, id blob.ID) []byte {
+	return key(letterEligible, number(height), id[:])
+}
 
 // KeyTerms is the key of an epoch's Terms.
 func KeyTerms(epoch unit.Epoch) []byte { return key(letterTerms, number(epoch)) }
@@ -182,7 +184,7 @@ func KeyOpenDisputes() []byte { return key(letterOpen) }
 // KeyOpenDisputesOf is the key of how many of these an account has opened.
 func KeyOpenDisputesOf(a token.Address) []byte { return key(letterOpen, a[:]) }
 
-func keyAnswerBy(height, ordinal uint64, s blob.Shard) []byte {
+func keyAnswerBy(height unit.Height, ordinal uint64, s blob.Shard) []byte {
 	return key(letterAnswerBy, number(height), number(ordinal), number(uint64(s)))
 }
 

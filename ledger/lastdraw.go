@@ -4,6 +4,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // LastDraw is the result of the last round in which a blob was drawn. A shard that passed
@@ -13,7 +14,7 @@ type LastDraw struct {
 	_       struct{} `cbor:",toarray"`
 	Round   challenge.RoundID
 	Ordinal uint64        // number of the round among all of the chain
-	Height  uint64        // of the draw
+	Height  unit.Height   // of the draw
 	TimeMs  int64         // of that block
 	Stripes uint64        // of the blob that were drawn
 	Void    bool          // too many shards did not pass: no strikes; the passes count

@@ -7,6 +7,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Local is a ledger of one: the same machine behind a mutex. Every transaction gets
@@ -116,7 +117,7 @@ func (l *Local) Changed() <-chan struct{} {
 }
 
 // BlobsSince is the blobs whose entries blocks after height wrote; see Machine.
-func (l *Local) BlobsSince(height uint64) ([]blob.ID, bool) { return l.machine.BlobsSince(height) }
+func (l *Local) BlobsSince(height unit.Height) ([]blob.ID, bool) { return l.machine.BlobsSince(height) }
 
 // Machine is the machine, for reads and proofs. Its blocks are Local's to run.
 func (l *Local) Machine() *Machine { return l.machine }
@@ -125,7 +126,7 @@ func (l *Local) Machine() *Machine { return l.machine }
 func (l *Local) ChainID() token.ChainID { return l.machine.ChainID() }
 
 // Height is the last block's.
-func (l *Local) Height() uint64 { return l.machine.Height() }
+func (l *Local) Height() unit.Height { return l.machine.Height() }
 
 // AppHash is the root of the state.
 func (l *Local) AppHash() blob.Hash { return l.machine.AppHash() }

@@ -12,11 +12,12 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Block is what was agreed on.
 type Block struct {
-	Height      uint64
+	Height      unit.Height
 	TimeMs      int64 // Unix milliseconds, not before the last block's
 	Txs         [][]byte
 	DoubleSigns []DoubleSign          // evidence that the block carries
@@ -230,7 +231,7 @@ func (m *Machine) Rules() Rules {
 
 // BlobsSince is the blobs whose entries blocks after height wrote. ok is false where that
 // is not known any more, or not yet: then the caller has to look at all.
-func (m *Machine) BlobsSince(height uint64) (ids []blob.ID, ok bool) {
+func (m *Machine) BlobsSince(height unit.Height) (ids []blob.ID, ok bool) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.written.since(height)
@@ -243,7 +244,7 @@ func (m *Machine) Genesis() Genesis { return m.genesis }
 func (m *Machine) ChainID() token.ChainID { return m.chain }
 
 // Height is the last committed height; 0 is the genesis.
-func (m *Machine) Height() uint64 { return m.state.Height() }
+func (m *Machine) Height() unit.Height { return m.state.Height() }
 
 // AppHash is the root of the committed state.
 func (m *Machine) AppHash() blob.Hash { return m.state.Root() }
@@ -253,7 +254,7 @@ func (m *Machine) AppHash() blob.Hash { return m.state.Root() }
 func (m *Machine) View() (View, error) { return m.ViewAt(m.state.Height()) }
 
 // ViewAt reads the state of a height that is still kept: the last one and two before.
-func (m *Machine) ViewAt(height uint64) (View, error) {
+func (m *Machine) ViewAt(height unit.Height) (View, error) {
 	at, err := m.state.At(height)
 	return View{at}, err
 }
@@ -269,7 +270,7 @@ func (m *Machine) Hold() (v View, release func(), err error) {
 }
 
 // Prove proves what a key holds at a height that is kept.
-func (m *Machine) Prove(key []byte, height uint64) (state.Proof, error) {
+func (m *Machine) Prove(key []byte, height unit.Height) (state.Proof, error) {
 	return m.state.Prove(height, key)
 }
 
@@ -296,13 +297,13 @@ func (m *Machine) Validators() ([]Validator, error) {
 }
 
 // Snapshot hands the state at a height to fn in chunks that every node cuts alike.
-func (m *Machine) Snapshot(height uint64, fn func(chunk []byte) error) error {
+func (m *Machine) Snapshot(height unit.Height, fn func(chunk []byte) error) error {
 	return m.state.Snapshot(height, fn)
 }
 
 // Restore makes an empty kv the state of a genesis' chain at a height whose app
 // hash is known. NewMachine opens it then.
-func Restore(g Genesis, kv state.KV, height uint64, appHash blob.Hash, next func() ([]byte, error)) error {
+func Restore(g Genesis, kv state.KV, height unit.Height, appHash blob.Hash, next func() ([]byte, error)) error {
 	return state.Restore(kv, g.Salt(), g.Params.Buckets, height, appHash, next)
 }
 

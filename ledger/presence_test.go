@@ -34,7 +34,7 @@ func TestANodeThatProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
 		}
 		for a.head().Epoch < 4 {
 			h := a.head()
-			round := (h.Height + 1 - h.EpochStart) / p.RoundBlocks
+			round := (h.Height + 1).Since(h.EpochStart) / p.RoundBlocks
 			a.silent[0] = x.silent(round % p.RoundsPerEpoch)
 			a.deaf[0] = a.silent[0]
 			a.step()

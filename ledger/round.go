@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // RoundState is the round under way, from Freeze blocks before its draw until its tally.
@@ -16,13 +17,13 @@ import (
 type RoundState struct {
 	_        struct{} `cbor:",toarray"`
 	Round    challenge.RoundID
-	Ordinal  uint64   // number of the round among all of the chain
-	T        uint64   // height of the draw; it moves on while too few nodes reveal, or a closer is silent
-	Nominal  uint64   // first value of T
-	Closers  []uint16 // numbers in the committee, in order: the nodes that complete the beacon
-	Closed   bool     // no reveal is taken any more: the closers sign
-	Turn     uint64   // number of closers whose turn is over
-	Since    uint64   // height of the block that began the present turn
+	Ordinal  uint64      // number of the round among all of the chain
+	T        unit.Height // height of the draw; it moves on while too few nodes reveal, or a closer is silent
+	Nominal  unit.Height // first value of T
+	Closers  []uint16    // numbers in the committee, in order: the nodes that complete the beacon
+	Closed   bool        // no reveal is taken any more: the closers sign
+	Turn     uint64      // number of closers whose turn is over
+	Since    unit.Height // height of the block that began the present turn
 	Drawn    bool
 	Over     bool             // tallied, or skipped
 	Void     bool             // the blocks came too slowly for the freeze to hold, or too many shards did not pass: no strikes
@@ -110,8 +111,8 @@ func (x *exec) keepRound(r RoundState) {
 }
 
 // newRound is a round that a block opens, freeze blocks before its draw.
-func newRound(at challenge.RoundID, ordinal, height, freeze uint64, closers []uint16) RoundState {
-	return RoundState{Round: at, Ordinal: ordinal, T: height + freeze, Nominal: height + freeze, Closers: closers}
+func newRound(at challenge.RoundID, ordinal uint64, height unit.Height, freeze uint64, closers []uint16) RoundState {
+	return RoundState{Round: at, Ordinal: ordinal, T: height.Plus(freeze), Nominal: height.Plus(freeze), Closers: closers}
 }
 
 // takeReveals keeps the first reveal of each node. Their signatures are checked when the
@@ -142,7 +143,7 @@ func (r *RoundState) waitForReveals() {
 }
 
 // closeReveals begins the closers' turns with the beacon of the reveals.
-func (r *RoundState) closeReveals(height uint64, b challenge.Beacon) {
+func (r *RoundState) closeReveals(height unit.Height, b challenge.Beacon) {
 	r.Beacon = b
 	r.Closed, r.Since = true, height
 }
@@ -152,13 +153,13 @@ func (r *RoundState) waitForCloser() { r.T++ }
 
 // endTurn ends a closer's turn; the beacon has its signature, or is as it was where the
 // closer stayed silent.
-func (r *RoundState) endTurn(height uint64, b challenge.Beacon) {
+func (r *RoundState) endTurn(height unit.Height, b challenge.Beacon) {
 	r.Beacon = b
 	r.Turn, r.Since = r.Turn+1, height
 }
 
 // draw notes the questions that the complete beacon selects.
-func (r *RoundState) draw(height uint64, timeMs int64, list []Drawing, c Committee) {
+func (r *RoundState) draw(height unit.Height, timeMs int64, list []Drawing, c Committee) {
 	r.Drawn, r.T, r.TimeMs = true, height, timeMs
 	r.Drawings = list
 	r.Ready = blob.NewSet[blob.Shard](len(c.From))
@@ -217,20 +218,20 @@ func eachExtension(c Committee, list []VoteExtension, shards int, fn func(node u
 }
 
 // opened is the height of the block that opened the round.
-func (r RoundState) opened(p challenge.Params) uint64 { return r.Nominal - p.Freeze }
+func (r RoundState) opened(p challenge.Params) unit.Height { return r.Nominal.Minus(p.Freeze) }
 
 // closes is the height of the block that closes the reveals, as far as is known.
-func (r RoundState) closes() uint64 { return r.T - challenge.ClosingBlocks(len(r.Closers)) }
+func (r RoundState) closes() unit.Height { return r.T.Minus(challenge.ClosingBlocks(len(r.Closers))) }
 
 // turnsOver says that the beacon is complete.
 func (r RoundState) turnsOver() bool { return r.Closed && r.Turn == uint64(len(r.Closers)) }
 
 // attests says whether votes on the block at a height carry attestations.
-func (r RoundState) attests(p challenge.Params, height uint64) bool {
+func (r RoundState) attests(p challenge.Params, height unit.Height) bool {
 	if !r.Drawn || height < r.T {
 		return false
 	}
-	at := height - r.T
+	at := height.Since(r.T)
 	return at >= p.Deadline && at < p.Deadline+p.Attest || at >= p.Second && at < p.Second+p.Attest
 }
 

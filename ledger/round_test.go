@@ -133,7 +133,7 @@ func (a *arena) untilOver(round uint64) RoundState {
 		if ok && r.Over && r.Round.Round == round && r.Round.Epoch == a.head().Epoch {
 			return r
 		}
-		if h := a.head(); h.Height > start+3*a.g.Params.RoundBlocks {
+		if h := a.head(); h.Height > start.Plus(3*a.g.Params.RoundBlocks) {
 			a.t.Fatalf("round %d is not over at height %d: %+v", round, h.Height, r)
 		}
 	}

@@ -90,7 +90,7 @@ func (r Rules) Notice() string {
 
 // known refuses the block with which an epoch begins whose rules this program does
 // not know: the state must not hold what it cannot work out.
-func (r Rules) known(h Head, height uint64) error {
+func (r Rules) known(h Head, height unit.Height) error {
 	if u, ok := r.Unknown(); ok && height > h.EpochEnd && u.Epoch == h.Epoch+1 {
 		return u
 	}

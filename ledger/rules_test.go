@@ -7,6 +7,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func TestACarriedChangeActsInTheNextEpochButOne(t *testing.T) {
@@ -152,12 +153,12 @@ func TestVotesReplayAlike(t *testing.T) {
 	var blocks []Block
 	var hashes []blob.Hash
 	m := w.l.machine
-	for h := uint64(1); h <= 130; h++ {
+	for h := unit.Height(1); h <= 130; h++ {
 		b := Block{Height: h, TimeMs: w.g.Time + int64(h)}
 		if h%15 == 3 && h < 90 {
 			for i := range w.g.Nodes[:3] {
 				b.Txs = append(b.Txs, Sign(w.users[0], w.l.ChainID(), w.nonces[w.users[0].Address()], fee,
-					Vote{Node: w.g.Nodes[i].ID, Price: 1010, WritePrice: 400, Changes: []ParamChange{{Name: "history_epochs", Value: 2 + h%3}}}))
+					Vote{Node: w.g.Nodes[i].ID, Price: 1010, WritePrice: 400, Changes: []ParamChange{{Name: "history_epochs", Value: uint64(2 + h%3)}}}))
 				w.nonces[w.users[0].Address()]++
 			}
 		}

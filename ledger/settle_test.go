@@ -54,7 +54,7 @@ func (c *court) rounds(n int, faults ...Fault) {
 // lastOfRound says that the next block is the last of a round.
 func (c *court) lastOfRound() bool {
 	h, p := c.head(), c.g.Params
-	return (h.Height+2-h.EpochStart)%p.RoundBlocks == 0 && h.Height < h.EpochEnd
+	return (h.Height+2).Since(h.EpochStart)%p.RoundBlocks == 0 && h.Height < h.EpochEnd
 }
 
 // epoch runs to the first block of the next epoch.

@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // moveSlots is how many blobs a block takes into the index, and how many out.
@@ -19,7 +20,7 @@ const moveSlots = 1000
 // queueSlot notes that a blob is certified.
 func (x *exec) queueSlot(id blob.ID) {
 	if x.p.asks() {
-		x.o.Set(keyEligible(x.head.Height+x.p.RoundBlocks, id), nil)
+		x.o.Set(keyEligible(x.head.Height.Plus(x.p.RoundBlocks), id), nil)
 	}
 }
 
@@ -49,14 +50,14 @@ func (x *exec) moveIndex() {
 		x.o.Set(keyFree(slot), nil)
 	}
 	for _, k := range x.first(key(letterEligible), moveSlots) {
-		if numberAt(k) > x.head.Height {
+		if unit.Height(numberAt(k)) > x.head.Height {
 			break
 		}
 		id := blob.ID(k[8:])
-		x.o.Delete(keyEligible(numberAt(k), id))
+		x.o.Delete(keyEligible(unit.Height(numberAt(k)), id))
 		// A certificate that is younger than a round has a place of its own in the queue: the
 		// blob ended, and was registered again.
-		if e, ok := x.entry(id); ok && e.Certified() && e.Slot == 0 && e.CertifiedHeight+x.p.RoundBlocks <= x.head.Height {
+		if e, ok := x.entry(id); ok && e.Certified() && e.Slot == 0 && e.CertifiedHeight.Plus(x.p.RoundBlocks) <= x.head.Height {
 			slot := x.freeSlot()
 			e.Slot = slot + 1
 			x.put(KeyBlob(id), e)

@@ -58,9 +58,9 @@ type Statement struct {
 type Evidence struct {
 	_      struct{} `cbor:",toarray"`
 	Kind   FaultKind
-	Epoch  unit.Epoch // in which it was committed
-	Round  uint64     // of that epoch
-	Height uint64     // of the block that brought the proof
+	Epoch  unit.Epoch  // in which it was committed
+	Round  uint64      // of that epoch
+	Height unit.Height // of the block that brought the proof
 	Finder token.Address
 	Shard  blob.Shard // that it is about
 }

@@ -215,12 +215,12 @@ func TestACertificateOfAnEarlierLifeMakesNothingDrawable(t *testing.T) {
 	a.step(sign(Delete{Blob: id}), sign(RegisterBlob{Manifest: m, Epochs: 3, Owner: alice.Address()}))
 	a.step(Unsigned(Certify{Blob: id, Certificate: a.certificate(id, a.head().Epoch, all)}))
 	second := a.head().Height
-	if second >= first+a.g.Params.RoundBlocks {
+	if second >= first.Plus(a.g.Params.RoundBlocks) {
 		t.Fatal("too late to show anything")
 	}
-	for a.head().Height < second+2*a.g.Params.RoundBlocks {
+	for a.head().Height < second.Plus(2*a.g.Params.RoundBlocks) {
 		a.step()
-		if e := a.entry(id); e.Slot > 0 && a.head().Height < second+a.g.Params.RoundBlocks {
+		if e := a.entry(id); e.Slot > 0 && a.head().Height < second.Plus(a.g.Params.RoundBlocks) {
 			t.Fatalf("certified in block %d, drawable in block %d", second, a.head().Height)
 		}
 	}
@@ -242,10 +242,10 @@ func TestTheLastBeaconSaysWhenTheNextDrawIs(t *testing.T) {
 		last, err := a.view().Beacon()
 		ok(a.world, last, err)
 		h := a.head()
-		start := h.EpochStart + r.Round.Round*p.RoundBlocks + p.Challenge.Start
+		start := h.EpochStart.Plus(r.Round.Round * p.RoundBlocks).Plus(p.Challenge.Start)
 		want := challenge.Offset(last, r.Round, p.Challenge.Offsets(p.RoundBlocks, p.Shards))
-		if r.T != start+want {
-			t.Fatalf("%v: T is %d, want %d", r.Round, r.T, start+want)
+		if r.T != start.Plus(want) {
+			t.Fatalf("%v: T is %d, want %d", r.Round, r.T, start.Plus(want))
 		}
 		offsets[want] = true
 		a.silent[0], a.silent[1], a.silent[2], a.silent[3] = false, false, false, false

@@ -277,7 +277,7 @@ func TestRandomBlocksKeepTheInvariantsAndReplayAlike(t *testing.T) {
 		var blocks []Block
 		var hashes []blob.Hash
 		m := w.l.machine
-		for h := uint64(1); h <= 160; h++ {
+		for h := unit.Height(1); h <= 160; h++ {
 			b := Block{Height: h, TimeMs: w.g.Time + int64(h)*500}
 			for range p.r.Intn(6) {
 				b.Txs = append(b.Txs, p.tx())
@@ -400,7 +400,7 @@ func TestARefusedTransactionChangesNothingButItsFeeAndNonce(t *testing.T) {
 	w := newWorld(t, params, 5)
 	p := &player{world: w, r: rand.New(rand.NewSource(9)), done: map[Kind]int{}}
 	refused := 0
-	for h := uint64(1); h <= 60; h++ {
+	for h := unit.Height(1); h <= 60; h++ {
 		b := Block{Height: h, TimeMs: w.g.Time + int64(h)*500}
 		m := w.l.machine
 		empty, err := m.Execute(b)

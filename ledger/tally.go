@@ -24,7 +24,7 @@ func (v View) Tally(epoch unit.Epoch) (Tally, error) {
 
 // roundEnds says that the block is the last of a round.
 func (x *exec) roundEnds() bool {
-	return (x.head.Height+1-x.head.EpochStart)%x.p.RoundBlocks == 0
+	return (x.head.Height+1).Since(x.head.EpochStart)%x.p.RoundBlocks == 0
 }
 
 // unjudged says that no proof is asked for, and that every shard with a ready holder counts

@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // TxVersion is the version of the format of a transaction.
@@ -80,7 +81,7 @@ type Tx struct {
 	Signer    token.PublicKey
 	Nonce     uint64
 	Fee       token.Amount
-	Until     uint64 // height of the last block that may hold it; 0: any
+	Until     unit.Height // height of the last block that may hold it; 0: any
 	Signature token.Signature
 }
 
@@ -111,7 +112,7 @@ func Sign(k token.Key, chain token.ChainID, nonce uint64, fee token.Amount, body
 
 // SignUntil makes a signed transaction that no block after the height until may hold:
 // from then on its signer knows what became of it.
-func SignUntil(k token.Key, chain token.ChainID, nonce uint64, fee token.Amount, until uint64, body Body) []byte {
+func SignUntil(k token.Key, chain token.ChainID, nonce uint64, fee token.Amount, until unit.Height, body Body) []byte {
 	tx := Tx{Version: TxVersion, Kind: body.kind(), Body: canon.Encode(body), Signer: k.Public(), Nonce: nonce, Fee: fee, Until: until}
 	tx.Signature = k.Sign(tx.message(chain))
 	return canon.Encode(tx)

@@ -23,16 +23,18 @@ var ErrNoList = errors.New("this view cannot list")
 // Head is where the ledger stands; every block writes it.
 type Head struct {
 	_           struct{} `cbor:",toarray"`
-	Height      uint64
+	Height      unit.Height
 	TimeMs      int64 // of the block, Unix
 	Epoch       unit.Epoch
-	EpochStart  uint64 // its first height
-	EpochEnd    uint64 // its last height
+	EpochStart  unit.Height // its first height
+	EpochEnd    unit.Height // its last height
 	RuleVersion uint64
 }
 
 // Middle is the first height of the epoch's second half.
-func (h Head) Middle() uint64 { return h.EpochStart + (h.EpochEnd-h.EpochStart+1)/2 }
+func (h Head) Middle() unit.Height {
+	return h.EpochStart.Plus((h.EpochEnd.Since(h.EpochStart) + 1) / 2)
+}
 
 // Half is the present half epoch.
 func (h Head) Half() registry.Half { return registry.HalfOf(h.Epoch, h.Height >= h.Middle()) }

@@ -34,7 +34,7 @@ type Ballot struct {
 	WritePrice token.Amount
 	Version    uint64
 	Changes    []ParamChange
-	Height     uint64 // of the block in which it was cast
+	Height     unit.Height // of the block in which it was cast
 }
 
 // Empty says that the ballot asks for nothing.

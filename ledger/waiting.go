@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Limits of what is remembered of the mempool.
@@ -33,7 +34,7 @@ type place struct {
 
 type admittedTx struct {
 	tx     blob.Hash
-	height uint64       // at which it was admitted
+	height unit.Height  // at which it was admitted
 	need   token.Amount // cost and fee
 }
 
@@ -77,7 +78,7 @@ func (w *admissions) admit(a admission, x *exec) error {
 }
 
 // funded holds what an account's waiting transactions cost together against its balance.
-func (w *admissions) funded(a admission, acc Account, need token.Amount, height uint64) error {
+func (w *admissions) funded(a admission, acc Account, need token.Amount, height unit.Height) error {
 	left := acc.Balance
 	for n := range uint64(NonceWindow + 1) {
 		at := place{signer: a.tx.Signer, nonce: acc.Nonce + n}
@@ -92,7 +93,7 @@ func (w *admissions) funded(a admission, acc Account, need token.Amount, height 
 }
 
 // get is what has a place, unless it was given up.
-func (w *admissions) get(at place, height uint64) (admittedTx, bool) {
+func (w *admissions) get(at place, height unit.Height) (admittedTx, bool) {
 	was, ok := w.now[at]
 	if !ok {
 		was, ok = w.old[at]

@@ -5,6 +5,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/unit"
 )
 
 const (
@@ -18,19 +19,19 @@ const (
 // Invariant: the blocks are consecutive, the last is the newest committed or the one
 // that is being committed.
 type writtenBlobs struct {
-	first  uint64 // height of blocks[0]
+	first  unit.Height // height of blocks[0]
 	blocks [][]blob.ID
 	blobs  int // in all blocks
 }
 
-func (t *writtenBlobs) add(height uint64, ids []blob.ID) {
-	if next := t.first + uint64(len(t.blocks)); len(t.blocks) == 0 || height > next || height < t.first {
+func (t *writtenBlobs) add(height unit.Height, ids []blob.ID) {
+	if next := t.first.Plus(uint64(len(t.blocks))); len(t.blocks) == 0 || height > next || height < t.first {
 		*t = writtenBlobs{first: height}
 	} else if height < next { // a commit that failed is tried again
-		for _, ids := range t.blocks[height-t.first:] {
+		for _, ids := range t.blocks[height.Since(t.first):] {
 			t.blobs -= len(ids)
 		}
-		t.blocks = t.blocks[:height-t.first]
+		t.blocks = t.blocks[:height.Since(t.first)]
 	}
 	t.blocks = append(t.blocks, ids)
 	t.blobs += len(ids)
@@ -39,16 +40,16 @@ func (t *writtenBlobs) add(height uint64, ids []blob.ID) {
 		t.blobs -= len(t.blocks[drop])
 		drop++
 	}
-	t.first += uint64(drop)
+	t.first = t.first.Plus(uint64(drop))
 	t.blocks = slices.Delete(t.blocks, 0, drop)
 }
 
-func (t *writtenBlobs) since(height uint64) (ids []blob.ID, ok bool) {
-	last := t.first + uint64(len(t.blocks)) // exclusive
+func (t *writtenBlobs) since(height unit.Height) (ids []blob.ID, ok bool) {
+	last := t.first.Plus(uint64(len(t.blocks))) // exclusive
 	if len(t.blocks) == 0 || height+1 < t.first || height+1 > last {
 		return nil, false
 	}
-	for _, block := range t.blocks[height+1-t.first:] {
+	for _, block := range t.blocks[(height + 1).Since(t.first):] {
 		ids = append(ids, block...)
 	}
 	return ids, true

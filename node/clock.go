@@ -3,6 +3,8 @@ package node
 import (
 	"context"
 	"time"
+
+	"github.com/walrus-network/walrus/unit"
 )
 
 const (
@@ -52,15 +54,15 @@ func (n *Node) watchClock(ctx context.Context) error {
 // committee voted for the one before: so it is compared with when that one came. After
 // a halt the first blocks carry the time of before; the clock is not the cause.
 type clockWatch struct {
-	height uint64    // of the last block
-	came   time.Time // when it came, by the clock
+	height unit.Height // of the last block
+	came   time.Time   // when it came, by the clock
 	off    time.Duration
 	agree  int // blocks, one after the other, that found the clock off to the same side
 }
 
 // see takes note of a block that has just come. Sure says that the clock is off, ahead
 // by off; it is behind where that is negative.
-func (w *clockWatch) see(height uint64, block, now time.Time) (off time.Duration, sure bool) {
+func (w *clockWatch) see(height unit.Height, block, now time.Time) (off time.Duration, sure bool) {
 	last := *w
 	w.height, w.came = height, now
 	if last.height == 0 || height != last.height+1 {

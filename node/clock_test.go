@@ -3,18 +3,20 @@ package node
 import (
 	"testing"
 	"time"
+
+	"github.com/walrus-network/walrus/unit"
 )
 
 // chainTime is a chain whose blocks carry the time at which the block before came.
 type chainTime struct {
-	height uint64
+	height unit.Height
 	now    time.Time // the true time
 	vote   time.Time // when the committee voted for the last block
 }
 
 // block lets a block come after a pause: its time is that of the votes for the one
 // before, which were given at once.
-func (c *chainTime) block(pause time.Duration) (height uint64, block time.Time) {
+func (c *chainTime) block(pause time.Duration) (height unit.Height, block time.Time) {
 	block = c.vote
 	c.now = c.now.Add(pause)
 	c.height, c.vote = c.height+1, c.now

@@ -11,7 +11,7 @@ import (
 
 // duty is what the ledger says a node must hold in an epoch.
 type duty struct {
-	height uint64 // the ledger's, when it said so
+	height unit.Height // the ledger's, when it said so
 	epoch  unit.Epoch
 	shape  blob.Shape
 	shards []blob.Shard // it has the duty for

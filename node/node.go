@@ -40,7 +40,7 @@ type Ledger interface {
 	AtTip() bool
 	// BlobsSince is the blobs whose entries blocks after height wrote; ok is false
 	// where that is not known.
-	BlobsSince(height uint64) (ids []blob.ID, ok bool)
+	BlobsSince(height unit.Height) (ids []blob.ID, ok bool)
 }
 
 // Config is what an operator may choose of how a node keeps.
@@ -139,7 +139,7 @@ func memoryNow() Memory {
 type Status struct {
 	ID         staking.NodeID `json:"id"`
 	Chain      token.ChainID  `json:"chain"`
-	Height     uint64         `json:"height"`
+	Height     unit.Height    `json:"height"`
 	Epoch      unit.Epoch     `json:"epoch"`
 	AppHash    string         `json:"app_hash"`        // of the newest state, in hex
 	Block      *Block         `json:"block,omitempty"` // newest; nil: none yet

@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/unit"
 )
 
 const (
@@ -28,7 +29,7 @@ const (
 type pending struct {
 	blobs map[blob.ID]*work
 
-	looked uint64       // height of the ledger when it was last compared
+	looked unit.Height  // height of the ledger when it was last compared
 	shards []blob.Shard // the duty of then
 	rotten int64        // the store's losses of then
 	full   time.Time    // when all blobs were last looked through; zero: never

@@ -1,6 +1,10 @@
 package node
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/walrus-network/walrus/unit"
+)
 
 // progress is what the recovery loop has done and has to do.
 type progress struct {
@@ -10,15 +14,15 @@ type progress struct {
 
 // Recovery is the recovery loop in numbers.
 type Recovery struct {
-	BacklogBlobs     int    `json:"backlog_blobs"`
-	BacklogFragments int    `json:"backlog_fragments"`
-	BacklogBytes     int64  `json:"backlog_bytes"`
-	HealedBytes      int64  `json:"healed_bytes"` // fragments rebuilt since the start
-	MovedBytes       int64  `json:"moved_bytes"`  // received for it, framing included
-	LookedAt         uint64 `json:"looked_at"`    // height of the ledger when duty and possession were last compared
+	BacklogBlobs     int         `json:"backlog_blobs"`
+	BacklogFragments int         `json:"backlog_fragments"`
+	BacklogBytes     int64       `json:"backlog_bytes"`
+	HealedBytes      int64       `json:"healed_bytes"` // fragments rebuilt since the start
+	MovedBytes       int64       `json:"moved_bytes"`  // received for it, framing included
+	LookedAt         unit.Height `json:"looked_at"`    // height of the ledger when duty and possession were last compared
 }
 
-func (p *progress) backlog(height uint64, list *pending) {
+func (p *progress) backlog(height unit.Height, list *pending) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.state.BacklogBlobs, p.state.BacklogFragments, p.state.BacklogBytes = len(list.blobs), 0, 0

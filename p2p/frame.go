@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // A frame is one byte of kind, a big-endian uint32 length, and that many bytes of
@@ -67,7 +68,7 @@ type Refusal struct {
 	_           struct{} `cbor:",toarray"`
 	Code        Code
 	Text        string
-	RetryHeight uint64 // with CodeWait: the ledger height to ask again at
+	RetryHeight unit.Height // with CodeWait: the ledger height to ask again at
 }
 
 func (r *Refusal) Error() string { return r.Text }

@@ -31,11 +31,11 @@ type Entry struct {
 	Manifest         blob.Manifest
 	Units            uint64     // stored KiB: what it weighs and costs
 	RegisteredEpoch  unit.Epoch // last asked for, while not certified
-	RegisteredHeight uint64
+	RegisteredHeight unit.Height
 	CertifiedEpoch   unit.Epoch
-	CertifiedHeight  uint64 // 0 while not certified
-	Slot             uint64 // 1 + its place in the index of blobs that can be drawn; 0: none
-	Invalid          bool   // proven badly encoded; kept for readers until the tombstone takes over
+	CertifiedHeight  unit.Height // 0 while not certified
+	Slot             uint64      // 1 + its place in the index of blobs that can be drawn; 0: none
+	Invalid          bool        // proven badly encoded; kept for readers until the tombstone takes over
 	Leases           []Lease
 }
 

@@ -36,16 +36,16 @@ func (r Reason) String() string {
 type Tombstone struct {
 	_        struct{} `cbor:",toarray"`
 	Reason   Reason
-	Ended    unit.Epoch // epoch
-	Height   uint64     // of the block that noted it
-	Free     unit.Epoch // the first epoch in which the bytes may go
+	Ended    unit.Epoch
+	Height   unit.Height // of the block that noted it
+	Free     unit.Epoch  // the first epoch in which the bytes may go
 	Units    uint64
 	Reserved bool // its room is still set aside, until Free
 }
 
 // Bury is the tombstone of an entry that ends in epoch, as the
 // block at height notes.
-func Bury(e Entry, why Reason, epoch unit.Epoch, height uint64) Tombstone {
+func Bury(e Entry, why Reason, epoch unit.Epoch, height unit.Height) Tombstone {
 	return Tombstone{Reason: why, Ended: epoch, Height: height, Free: FreeFrom(why, epoch), Units: e.Units, Reserved: true}
 }
 

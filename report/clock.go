@@ -10,7 +10,7 @@ import (
 // LedgerState names the state of the ledger that an answer was read from.
 type LedgerState struct {
 	Chain    token.ChainID `json:"chain"`
-	Height   uint64        `json:"height"`           // block
+	Height   unit.Height   `json:"height"`           // block
 	Epoch    unit.Epoch    `json:"epoch"`            // of that block
 	Time     time.Time     `json:"time"`             // of that block, UTC
 	Age      float64       `json:"age_seconds"`      // seconds since Time, by the caller's clock; never below 0
@@ -46,13 +46,13 @@ func (n Now) Begins(epoch unit.Epoch) time.Time {
 	if epoch <= n.Head.Epoch {
 		return n.Time()
 	}
-	blocks := n.Head.EpochEnd + 1 - n.Head.Height + (epoch.Since(n.Head.Epoch)-1)*n.Params.EpochBlocks()
+	blocks := (n.Head.EpochEnd + 1).Since(n.Head.Height) + (epoch.Since(n.Head.Epoch)-1)*n.Params.EpochBlocks()
 	return n.At.Add(time.Duration(blocks*n.Params.BlockMs) * time.Millisecond)
 }
 
 // CountsFrom is the first epoch whose committee is not yet fixed at a height of this
 // epoch, or of the next: stake that joins at that height counts from this epoch on.
-func (n Now) CountsFrom(height uint64) unit.Epoch {
+func (n Now) CountsFrom(height unit.Height) unit.Epoch {
 	if height >= n.Head.Middle() {
 		return n.Head.Epoch + 2
 	}

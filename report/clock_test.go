@@ -40,7 +40,7 @@ func TestAnEpochBeginsWhenTheBlocksBeforeItHaveHadTheirTime(t *testing.T) {
 		}
 	}
 	middle := n.Head.Middle()
-	for height, want := range map[uint64]unit.Epoch{n.Head.Height: 2, middle - 1: 2, middle: 3, n.Head.EpochEnd: 3, n.Head.EpochEnd + 1: 3} {
+	for height, want := range map[unit.Height]unit.Epoch{n.Head.Height: 2, middle - 1: 2, middle: 3, n.Head.EpochEnd: 3, n.Head.EpochEnd + 1: 3} {
 		if got := n.CountsFrom(height); got != want {
 			t.Errorf("stake of height %d counts from epoch %d, want %d", height, got, want)
 		}

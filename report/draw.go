@@ -11,15 +11,15 @@ import (
 // LastDraw is the result of the last round in which a blob was drawn.
 type LastDraw struct {
 	ChallengeRound
-	Height       uint64    `json:"height"`        // height of the draw
-	Time         time.Time `json:"time"`          // time of that block, UTC
-	Stripes      uint64    `json:"stripes"`       // stripes of the blob that were asked for
-	Passed       int       `json:"passed_shards"` // shards, as in the next four
-	Failed       uint64    `json:"failed_shards"`
-	Away         uint64    `json:"away_shards"`
-	Inconclusive uint64    `json:"inconclusive_shards"`
-	Unready      uint64    `json:"unready_shards"` // not asked: the holder was not ready
-	Void         bool      `json:"void"`           // no node was blamed; passes count all the same
+	Height       unit.Height `json:"height"`        // height of the draw
+	Time         time.Time   `json:"time"`          // time of that block, UTC
+	Stripes      uint64      `json:"stripes"`       // stripes of the blob that were asked for
+	Passed       int         `json:"passed_shards"` // shards, as in the next four
+	Failed       uint64      `json:"failed_shards"`
+	Away         uint64      `json:"away_shards"`
+	Inconclusive uint64      `json:"inconclusive_shards"`
+	Unready      uint64      `json:"unready_shards"` // not asked: the holder was not ready
+	Void         bool        `json:"void"`           // no node was blamed; passes count all the same
 }
 
 // ChallengeRound names a round of challenges.

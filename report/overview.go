@@ -7,11 +7,12 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Overview is the network in figures: epoch, committee, prices, room, power, strength.
 type Overview struct {
-	EpochEnd      uint64       `json:"epoch_end_height"`           // last block of the epoch
+	EpochEnd      unit.Height  `json:"epoch_end_height"`           // last block of the epoch
 	EpochEndTime  time.Time    `json:"epoch_end_time"`             // when the next epoch begins, estimated, UTC
 	Nodes         int          `json:"nodes"`                      // nodes with shards
 	Shards        int          `json:"shards"`                     // N

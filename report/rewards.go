@@ -118,18 +118,18 @@ type stay struct {
 	from, until unit.Epoch
 }
 
-const never = ^uint64(0)
+const never = ^unit.Epoch(0)
 
 // stays lists the shares of a delegation by the epochs in which they count.
 func (n Now) stays(id staking.NodeID, d staking.Delegation) (out []stay, err error) {
-	out = append(out, stay{d.Shares, 0, unit.Epoch(never)})
+	out = append(out, stay{d.Shares, 0, never})
 	for _, j := range d.Joining {
 		rate, done, err := n.View.Joined(id, j.Epoch)
 		if err != nil {
 			return nil, err
 		}
 		if shares, err := rate.Rate.Buys(j.Amount); done && !rate.Rate.Returned && err == nil {
-			out = append(out, stay{shares, j.Epoch, unit.Epoch(never)})
+			out = append(out, stay{shares, j.Epoch, never})
 		}
 	}
 	for _, x := range d.Leaving {
@@ -137,7 +137,7 @@ func (n Now) stays(id staking.NodeID, d staking.Delegation) (out []stay, err err
 		if err != nil {
 			return nil, err
 		}
-		until := unit.Epoch(never)
+		until := never
 		if done {
 			until = x.Epoch
 		}

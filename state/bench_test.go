@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/kv"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // disk is package kv's database as a KV.
@@ -29,7 +30,7 @@ func BenchmarkCommit(b *testing.B) {
 		b.Fatal(err)
 	}
 	name := func(i int) []byte { return binary.BigEndian.AppendUint64([]byte("a-twenty-byte-"), uint64(i)) }
-	height := uint64(0)
+	height := unit.Height(0)
 	write := func(changes []Change) {
 		u, err := s.Prepare(height, changes)
 		if err == nil {
@@ -109,7 +110,7 @@ func BenchmarkGroundBucket(b *testing.B) {
 	}
 	victim := []byte("h")
 	ground := append(grind(buckets, BucketOf(testSalt, buckets, victim), keys), victim)
-	height := uint64(0)
+	height := unit.Height(0)
 	write := func(changes []Change) (size int) {
 		u, err := s.Prepare(height, changes)
 		if err == nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // MaxKey bounds the bytes of a key.
@@ -30,7 +31,7 @@ var ErrChange = errors.New("change refused")
 // crash, and what was there before, to read the version before it.
 type logRecord struct {
 	_       struct{} `cbor:",toarray"`
-	Height  uint64
+	Height  unit.Height
 	Root    blob.Hash
 	Salt    [32]byte
 	Buckets uint32
@@ -130,7 +131,7 @@ func (s *State) redo() (marker, bool, error) {
 	if err != nil {
 		return m, false, err
 	}
-	next := uint64(0)
+	next := unit.Height(0)
 	if ok {
 		if err := canon.Decode(raw, &m); err != nil {
 			return m, false, fmt.Errorf("marker: %w: %w", err, ErrCorrupt)
@@ -198,10 +199,10 @@ func (s *State) pagesOf(r logRecord) ([]Change, error) {
 
 // firstLog finds a first commit, of whatever height, that was cut off before its marker.
 func (s *State) firstLog() (logRecord, bool, error) {
-	var at []uint64
+	var at []unit.Height
 	err := s.kv.Each([]byte{letterLog}, func(k, _ []byte) error {
 		if len(k) == 13 && binary.BigEndian.Uint32(k[9:]) == headPart {
-			at = append(at, binary.BigEndian.Uint64(k[1:9]))
+			at = append(at, unit.Height(binary.BigEndian.Uint64(k[1:9])))
 		}
 		return nil
 	})
@@ -214,9 +215,11 @@ func (s *State) firstLog() (logRecord, bool, error) {
 // headPart is the part number of the head: after all others.
 const headPart = 1<<32 - 1
 
-func logKey(height uint64) []byte { return binary.BigEndian.AppendUint64([]byte{letterLog}, height) }
+func logKey(height unit.Height) []byte {
+	return binary.BigEndian.AppendUint64([]byte{letterLog}, uint64(height))
+}
 
-func logPartKey(height uint64, part uint32) []byte {
+func logPartKey(height unit.Height, part uint32) []byte {
 	return binary.BigEndian.AppendUint32(logKey(height), part)
 }
 
@@ -233,7 +236,7 @@ func (s *State) writeLog(r logRecord) error {
 	return w.flush(true)
 }
 
-func (s *State) readLog(height uint64) (r logRecord, ok bool, err error) {
+func (s *State) readLog(height unit.Height) (r logRecord, ok bool, err error) {
 	raw, ok, err := s.kv.Get(logPartKey(height, headPart))
 	if err != nil || !ok {
 		return r, false, err

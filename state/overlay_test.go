@@ -6,13 +6,15 @@ import (
 	"math/rand"
 	"strings"
 	"testing"
+
+	"github.com/walrus-network/walrus/unit"
 )
 
 func TestAnOverlayReadsLikeWhatItWillBecome(t *testing.T) {
 	r := rand.New(rand.NewSource(3))
 	s := open(t, NewMemory())
 	now := model{}
-	for h := range uint64(20) {
+	for h := range unit.Height(20) {
 		base, err := s.At(s.Height())
 		if err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // MaxProof bounds the bytes of a proof from a stranger: the longest value, and a branch
@@ -46,7 +47,7 @@ func DecodeProof(b []byte) (Proof, error) {
 }
 
 // Prove makes the proof of a key at a height that is kept.
-func (s *State) Prove(height uint64, key []byte) (Proof, error) {
+func (s *State) Prove(height unit.Height, key []byte) (Proof, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if err := s.has(height); err != nil {
@@ -83,7 +84,7 @@ func (s *State) Prove(height uint64, key []byte) (Proof, error) {
 
 // find is the leaf of a bucket to which a key's bits lead at a height, nil in an empty
 // bucket, and the branches above it, highest first. It needs mu held.
-func (s *State) find(height uint64, bucket int, key blob.Hash) (*leaf, []step, error) {
+func (s *State) find(height unit.Height, bucket int, key blob.Hash) (*leaf, []step, error) {
 	read := pages(func(at place) ([]byte, error) { return s.pageAt(height, at) })
 	at, want := placeOf(bucket), s.nodeAt(height, uint32(s.tree.buckets()+bucket))
 	if want == (blob.Hash{}) {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // provable is a state with some eight keys in most buckets, and some in all.
@@ -56,7 +57,7 @@ func forgeries(other Proof) map[string]func(*Proof) {
 	}
 }
 
-func proofOf(t testing.TB, s *State, height uint64, key string) Proof {
+func proofOf(t testing.TB, s *State, height unit.Height, key string) Proof {
 	t.Helper()
 	p, err := s.Prove(height, []byte(key))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // SnapshotChunk is about how many bytes of keys and values a chunk holds.
@@ -20,7 +21,7 @@ var ErrSnapshot = errors.New("snapshot does not make the state it names")
 
 // Snapshot hands the whole state at a height to fn, in chunks: keys in order, each
 // chunk cut as soon as it is full, so that every honest node cuts the same.
-func (s *State) Snapshot(height uint64, fn func(chunk []byte) error) error {
+func (s *State) Snapshot(height unit.Height, fn func(chunk []byte) error) error {
 	release, err := s.Hold(height)
 	if err != nil {
 		return err
@@ -56,7 +57,7 @@ func (s *State) Snapshot(height uint64, fn func(chunk []byte) error) error {
 // Restore makes an empty kv the state at height whose root is known, from chunks
 // that next yields in order, nil after the last. When it fails, kv holds rubbish
 // that Open takes for empty or refuses: wipe it.
-func Restore(kv KV, salt [32]byte, buckets int, height uint64, root blob.Hash, next func() ([]byte, error)) error {
+func Restore(kv KV, salt [32]byte, buckets int, height unit.Height, root blob.Hash, next func() ([]byte, error)) error {
 	if err := CheckBuckets(buckets); err != nil {
 		return err
 	}

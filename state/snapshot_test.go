@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/walrus-network/walrus/unit"
 )
 
-func snapshotOf(t *testing.T, s *State, height uint64) (chunks [][]byte) {
+func snapshotOf(t *testing.T, s *State, height unit.Height) (chunks [][]byte) {
 	t.Helper()
 	if err := s.Snapshot(height, func(c []byte) error { chunks = append(chunks, c); return nil }); err != nil {
 		t.Fatal(err)

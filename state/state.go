@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrHeight is returned for a height that is not kept: only the last one and the two before it are.
@@ -39,7 +40,7 @@ const (
 // marker says which commit the keys on the disk have reached.
 type marker struct {
 	_       struct{} `cbor:",toarray"`
-	Height  uint64
+	Height  unit.Height
 	Root    blob.Hash
 	Salt    [32]byte
 	Buckets uint32
@@ -47,14 +48,14 @@ type marker struct {
 
 // delta leads from one version back to the one before.
 type delta struct {
-	height uint64           // the version it undoes
+	height unit.Height      // the version it undoes
 	prior  []Change         // what the changed keys were before, sorted
 	nodes  nodes            // what the changed nodes of the tree were before
 	pages  map[place][]byte // what the changed pages were before; nil: there was none
 	bytes  int              // about what it takes of memory
 }
 
-func newDelta(height uint64, prior []Change, n nodes, pages map[place][]byte) *delta {
+func newDelta(height unit.Height, prior []Change, n nodes, pages map[place][]byte) *delta {
 	const entry = 64 // of a map or a slice
 	d := &delta{height: height, prior: prior, nodes: n, pages: pages, bytes: len(n.at) * (4 + 32)}
 	for _, c := range prior {
@@ -83,11 +84,11 @@ type State struct {
 
 	mu     sync.RWMutex // guards the fields below
 	empty  bool
-	height uint64
+	height unit.Height
 	tree   tree
-	deltas []*delta       // newest first; the newest may be of a commit under way, height+1
-	holds  map[uint64]int // readers of each height that is still read
-	broken error          // a commit failed half-way: only opening again mends it
+	deltas []*delta            // newest first; the newest may be of a commit under way, height+1
+	holds  map[unit.Height]int // readers of each height that is still read
+	broken error               // a commit failed half-way: only opening again mends it
 }
 
 // Open reads the state from kv, finishing a commit that was cut off. An empty kv
@@ -96,7 +97,7 @@ func Open(kv KV, salt [32]byte, buckets int) (*State, error) {
 	if err := CheckBuckets(buckets); err != nil {
 		return nil, err
 	}
-	s := &State{kv: kv, salt: salt, recent: newRecent(), empty: true, tree: newTree(buckets), holds: map[uint64]int{}}
+	s := &State{kv: kv, salt: salt, recent: newRecent(), empty: true, tree: newTree(buckets), holds: map[unit.Height]int{}}
 	m, ok, err := s.redo()
 	if err != nil {
 		return nil, fmt.Errorf("open the ledger state: %w", err)
@@ -199,7 +200,7 @@ func (s *State) Empty() bool {
 }
 
 // Height is the last committed height.
-func (s *State) Height() uint64 {
+func (s *State) Height() unit.Height {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.height
@@ -219,7 +220,7 @@ func (s *State) Salt() [32]byte { return s.salt }
 func (s *State) Buckets() int { return s.tree.buckets() }
 
 // RootAt is the root at a height that is kept.
-func (s *State) RootAt(height uint64) (blob.Hash, error) {
+func (s *State) RootAt(height unit.Height) (blob.Hash, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if err := s.has(height); err != nil {
@@ -230,7 +231,7 @@ func (s *State) RootAt(height uint64) (blob.Hash, error) {
 
 // At is the state at a height. It answers ErrHeight once the height is no longer
 // kept: after two more commits at the soonest, and not while it is held.
-func (s *State) At(height uint64) (Lister, error) {
+func (s *State) At(height unit.Height) (Lister, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if err := s.has(height); err != nil {
@@ -240,7 +241,7 @@ func (s *State) At(height uint64) (Lister, error) {
 }
 
 // Hold keeps a height readable until release is called.
-func (s *State) Hold(height uint64) (release func(), err error) {
+func (s *State) Hold(height unit.Height) (release func(), err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.has(height); err != nil {
@@ -261,7 +262,7 @@ func (s *State) Hold(height uint64) (release func(), err error) {
 }
 
 // has needs mu held.
-func (s *State) has(height uint64) error {
+func (s *State) has(height unit.Height) error {
 	oldest := s.height
 	if n := len(s.deltas); n > 0 {
 		oldest = s.deltas[n-1].height - 1
@@ -274,7 +275,7 @@ func (s *State) has(height uint64) error {
 
 // forget drops the oldest deltas that no reader needs. It needs mu held for writing.
 func (s *State) forget() {
-	oldest := s.height - min(s.height, kept)
+	oldest := s.height.Minus(kept)
 	for h := range s.holds {
 		oldest = min(oldest, h)
 	}
@@ -289,7 +290,7 @@ func (s *State) forget() {
 }
 
 // since is the deltas that lead back to a height, newest first. It needs mu held.
-func (s *State) since(height uint64) []*delta {
+func (s *State) since(height unit.Height) []*delta {
 	k := 0
 	for k < len(s.deltas) && s.deltas[k].height > height {
 		k++
@@ -298,7 +299,7 @@ func (s *State) since(height uint64) []*delta {
 }
 
 // nodeAt is a node of the tree at a height. It needs mu held.
-func (s *State) nodeAt(height uint64, i uint32) blob.Hash {
+func (s *State) nodeAt(height unit.Height, i uint32) blob.Hash {
 	for _, d := range slices.Backward(s.since(height)) {
 		if h, ok := d.nodes.find(i); ok {
 			return h
@@ -309,7 +310,7 @@ func (s *State) nodeAt(height uint64, i uint32) blob.Hash {
 
 // get is a value at a height: the oldest delta that knows the key has the last
 // word. It needs mu held.
-func (s *State) get(height uint64, key []byte) ([]byte, bool, error) {
+func (s *State) get(height unit.Height, key []byte) ([]byte, bool, error) {
 	for _, d := range slices.Backward(s.since(height)) {
 		if c, ok := d.find(key); ok {
 			return bytes.Clone(c.Value), !c.Delete, nil
@@ -331,7 +332,7 @@ func (s *State) present(key []byte) ([]byte, bool, error) {
 }
 
 // pageAt is a page at a height. It needs mu held.
-func (s *State) pageAt(height uint64, at place) ([]byte, error) {
+func (s *State) pageAt(height unit.Height, at place) ([]byte, error) {
 	for _, d := range slices.Backward(s.since(height)) {
 		if raw, ok := d.pages[at]; ok {
 			return raw, nil

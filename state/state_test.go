@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"github.com/walrus-network/walrus/internal/testlevel"
+	"github.com/walrus-network/walrus/unit"
 	"math/rand"
 	"sort"
 	"strings"
@@ -25,7 +26,7 @@ func open(t testing.TB, kv KV) *State {
 	return s
 }
 
-func commit(t testing.TB, s *State, height uint64, changes []Change) {
+func commit(t testing.TB, s *State, height unit.Height, changes []Change) {
 	t.Helper()
 	u, err := s.Prepare(height, changes)
 	if err != nil {
@@ -72,7 +73,7 @@ func (m model) mutate(r *rand.Rand) []Change {
 }
 
 // check compares a lister and the proofs of a height with the model.
-func (m model) check(t *testing.T, s *State, height uint64) {
+func (m model) check(t *testing.T, s *State, height unit.Height) {
 	t.Helper()
 	at, err := s.At(height)
 	if err != nil {
@@ -127,20 +128,20 @@ func TestThreeVersionsCanBeReadAndProvenAlsoAfterOpening(t *testing.T) {
 	kv := NewMemory()
 	s := open(t, kv)
 	now := model{}
-	versions := map[uint64]model{}
-	for h := uint64(0); h < 60; h++ {
+	versions := map[unit.Height]model{}
+	for h := unit.Height(0); h < 60; h++ {
 		changes := now.mutate(r)
 		commit(t, s, h, changes)
 		versions[h] = now.clone()
 		if r.Intn(4) == 0 {
 			s = open(t, kv)
 		}
-		for back := uint64(0); back <= min(h, kept); back++ {
-			versions[h-back].check(t, s, h-back)
+		for back := uint64(0); unit.Height(back) <= min(h, kept); back++ {
+			versions[h.Minus(back)].check(t, s, h.Minus(back))
 		}
 	}
 	s = open(t, kv)
-	for _, h := range []uint64{60, 59 - kept - 1} {
+	for _, h := range []unit.Height{60, 59 - kept - 1} {
 		if _, err := s.At(h); !errors.Is(err, ErrHeight) {
 			t.Errorf("height %d: %v", h, err)
 		}
@@ -156,7 +157,7 @@ func TestTheRootDependsOnTheContentAlone(t *testing.T) {
 	r := rand.New(rand.NewSource(2))
 	s := open(t, NewMemory())
 	now := model{}
-	for h := uint64(1); h <= 30; h++ {
+	for h := unit.Height(1); h <= 30; h++ {
 		commit(t, s, h, now.mutate(r))
 	}
 	var whole []Change
@@ -170,10 +171,10 @@ func TestTheRootDependsOnTheContentAlone(t *testing.T) {
 	}
 	other = open(t, NewMemory())
 	for i, c := range whole {
-		commit(t, other, uint64(i), []Change{c})
+		commit(t, other, unit.Height(i), []Change{c})
 	}
 	for i := range whole {
-		commit(t, other, uint64(len(whole)+i), []Change{{Key: whole[i].Key, Delete: true}})
+		commit(t, other, unit.Height(len(whole)+i), []Change{{Key: whole[i].Key, Delete: true}})
 	}
 	if other.Root() != open(t, NewMemory()).Root() {
 		t.Fatal("a state that was emptied has not the root of an empty one")
@@ -241,7 +242,7 @@ func crashBetweenAnyTwoWrites(t *testing.T, buckets int) {
 			for _, after := range []bool{false, true} {
 				kv := &brittle{Memory: NewMemory(), left: 1 << 30, after: after}
 				s := open(t, kv)
-				height := uint64(5)
+				height := unit.Height(5)
 				if !first {
 					commit(t, s, height, big(1))
 					height++
@@ -330,7 +331,7 @@ func TestACommitThatReturnedSurvivesTheLossOfAllThatWasNotSynced(t *testing.T) {
 	kv := &forgetful{Memory: NewMemory()}
 	s := open(t, kv)
 	now := model{}
-	for h := range uint64(12) {
+	for h := range unit.Height(12) {
 		before := now.clone()
 		commit(t, s, h, now.mutate(r))
 		if kv.synced == len(kv.batches) {
@@ -351,7 +352,7 @@ func TestACommitThatReturnedSurvivesTheLossOfAllThatWasNotSynced(t *testing.T) {
 
 func TestReadersOfAVersionSeeItWhileCommitsGoOn(t *testing.T) {
 	s := open(t, NewMemory())
-	value := func(h uint64) []Change {
+	value := func(h unit.Height) []Change {
 		var out []Change
 		for i := range 50 {
 			out = append(out, Change{Key: fmt.Appendf(nil, "k%d", i), Value: fmt.Append(nil, h)})
@@ -398,7 +399,7 @@ func TestReadersOfAVersionSeeItWhileCommitsGoOn(t *testing.T) {
 			}
 		}()
 	}
-	for h := uint64(1); h < 300; h++ {
+	for h := unit.Height(1); h < 300; h++ {
 		commit(t, s, h, value(h))
 	}
 	close(stop)
@@ -407,14 +408,14 @@ func TestReadersOfAVersionSeeItWhileCommitsGoOn(t *testing.T) {
 
 func TestAHeldVersionOutlivesTheMemoryBound(t *testing.T) {
 	s := open(t, NewMemory())
-	for h := range uint64(10) {
+	for h := range unit.Height(10) {
 		commit(t, s, h, []Change{{Key: []byte("k"), Value: fmt.Append(nil, h)}})
 	}
 	release, err := s.Hold(8)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for h := uint64(10); h < 10+2*memoryKept; h++ {
+	for h := unit.Height(10); h < 10+2*memoryKept; h++ {
 		commit(t, s, h, []Change{{Key: []byte("k"), Value: fmt.Append(nil, h)}})
 	}
 	at, err := s.At(8)
@@ -437,7 +438,7 @@ func TestAHeldVersionOutlivesTheMemoryBound(t *testing.T) {
 func TestAForeignOrDamagedDirectoryIsRefused(t *testing.T) {
 	kv := NewMemory()
 	s := open(t, kv)
-	for h := range uint64(5) {
+	for h := range unit.Height(5) {
 		commit(t, s, h, []Change{{Key: fmt.Append(nil, "k", h), Value: []byte("v")}})
 	}
 	if _, err := Open(kv, [32]byte{8}, testBuckets); err == nil {

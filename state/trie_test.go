@@ -12,6 +12,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/internal/testlevel"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // plainT is T as doc/formats.md has it, worked out from all keys at once.
@@ -89,8 +90,8 @@ func TestPagesAndRootsFollowFromTheKeysAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	now, deepest := model{}, 0
-	versions := map[uint64]model{}
-	for h := uint64(1); h <= 80; h++ {
+	versions := map[unit.Height]model{}
+	for h := unit.Height(1); h <= 80; h++ {
 		grow := h/20%2 == 0
 		commit(t, s, h, now.wave(r, keys, 1+r.Intn(120), grow))
 		versions[h] = now.clone()
@@ -118,17 +119,17 @@ func TestPagesAndRootsFollowFromTheKeysAlone(t *testing.T) {
 		for k := range contents(kv) {
 			deepest = max(deepest, len(k)-bucketKeyLen)
 		}
-		for back := uint64(0); back <= min(h-1, kept); back++ {
-			was := versions[h-back]
-			root, err := s.RootAt(h - back)
+		for back := uint64(0); unit.Height(back) <= min(h-1, kept); back++ {
+			was := versions[h.Minus(back)]
+			root, err := s.RootAt(h.Minus(back))
 			if err != nil || root != plainRoot(was, buckets) {
-				t.Fatalf("height %d of %d: root %s %v", h-back, h, root, err)
+				t.Fatalf("height %d of %d: root %s %v", h.Minus(back), h, root, err)
 			}
 			for range 60 {
 				k := fmt.Sprint("k", r.Intn(keys))
-				v, ok, err := proofOf(t, s, h-back, k).Verify(root, testSalt, buckets, []byte(k))
+				v, ok, err := proofOf(t, s, h.Minus(back), k).Verify(root, testSalt, buckets, []byte(k))
 				if want, there := was[k]; err != nil || ok != there || string(v) != want {
-					t.Fatalf("height %d of %d: %s is %q %v %v, want %q %v", h-back, h, k, v, ok, err, want, there)
+					t.Fatalf("height %d of %d: %s is %q %v %v, want %q %v", h.Minus(back), h, k, v, ok, err, want, there)
 				}
 			}
 		}
@@ -255,7 +256,7 @@ func TestAChangeInAFullBucketWritesFewBytes(t *testing.T) {
 		if i%2 == 0 {
 			one = Change{Key: fmt.Append(nil, keys+i), Value: []byte{2}}
 		}
-		u, err := s.Prepare(uint64(2+i), []Change{one})
+		u, err := s.Prepare(unit.Height(2+i), []Change{one})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,7 +281,7 @@ func TestADamagedPageIsNeverBuiltUponNorProvenFrom(t *testing.T) {
 		c = append(c, Change{Key: fmt.Appendf(nil, "k%d", i), Value: []byte("v")})
 	}
 	commit(t, s, 0, c)
-	for h := range uint64(kept) { // what the log of a commit holds, opening writes again
+	for h := range unit.Height(kept) { // what the log of a commit holds, opening writes again
 		commit(t, s, h+1, nil)
 	}
 	for i, damage := range []func([]byte) []byte{
@@ -320,7 +321,7 @@ func TestADamagedPageIsNeverBuiltUponNorProvenFrom(t *testing.T) {
 
 func TestVersionsInMemoryAreBoundedByTheirBytes(t *testing.T) {
 	s := open(t, NewMemory())
-	for h := range uint64(64) {
+	for h := range unit.Height(64) {
 		commit(t, s, h, []Change{{Key: []byte("k"), Value: bytes.Repeat([]byte{byte(h)}, maxValue)}})
 	}
 	if n := len(s.deltas); n < kept || n > 2*memoryBytes/maxValue {

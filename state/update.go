@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Update is a change set that was worked out and not yet written.
@@ -37,7 +38,7 @@ func (u *Update) Changes() []Change { return u.record.Changes }
 
 // Prepare works out what a change set makes of the state, and writes nothing. The
 // height is the one after the last, or any for the first commit.
-func (s *State) Prepare(height uint64, changes []Change) (*Update, error) {
+func (s *State) Prepare(height unit.Height, changes []Change) (*Update, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.broken != nil {

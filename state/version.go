@@ -5,12 +5,14 @@ import (
 	"errors"
 	"sort"
 	"strings"
+
+	"github.com/walrus-network/walrus/unit"
 )
 
 // version is the state at one height.
 type version struct {
 	of     *State
-	height uint64
+	height unit.Height
 }
 
 func (v version) Get(key []byte) ([]byte, bool, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Invariants is what must always hold of a network, each asked of the real thing.
@@ -54,7 +55,7 @@ func (t *Testnet) checkSupply(ctx context.Context, c *client.Connection) error {
 
 // checkHashes compares the state that all running nodes agree on at one height.
 func (t *Testnet) checkHashes(ctx context.Context, c *client.Connection) error {
-	height := uint64(0)
+	height := unit.Height(0)
 	for i := range t.Nodes {
 		if !t.Running(i) {
 			continue

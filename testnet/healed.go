@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Healed waits until every node runs at the ledger's tip and lacks nothing of its
 // duty there.
 func (t *Testnet) Healed(ctx context.Context) ([]node.Status, error) {
-	target := uint64(0) // a height that was reached when all were up: all blobs are known there
+	target := unit.Height(0) // a height that was reached when all were up: all blobs are known there
 	list := make([]node.Status, t.Nodes)
 	for {
-		up, whole, tip := true, true, uint64(0)
+		up, whole, tip := true, true, unit.Height(0)
 		for i := range list {
 			s, err := t.Status(ctx, i)
 			if err != nil {

@@ -81,7 +81,7 @@ func (r *running) follow(ctx context.Context, blocks int) (out []block) {
 		}
 		if last.Height > 0 && h.Height == last.Height+1 {
 			t := round.T
-			at := func(from, n uint64) bool { return t > 0 && h.Height >= t+from && h.Height < t+from+n }
+			at := func(from, n uint64) bool { return t > 0 && h.Height >= t.Plus(from) && h.Height < t.Plus(from+n) }
 			out = append(out, block{ms: h.TimeMs - last.TimeMs, reveals: t > 0 && h.Height+3 >= t && h.Height <= t,
 				attests: at(c.Deadline, c.Attest+1) || at(c.Second, c.Attest+1), proofs: at(1, c.Deadline-1)})
 		}

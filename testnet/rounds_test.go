@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // challenged is a network of short rounds whose nodes are asked for proof.
@@ -160,7 +161,7 @@ func (r *running) disputeInVain(ctx context.Context) {
 func (r *running) readWhileFrozen(ctx context.Context) {
 	r.t.Helper()
 	var round ledger.RoundState
-	var end uint64
+	var end unit.Height
 	r.until(ctx, "a round asks for a blob", func() error {
 		v, err := r.c.Remote.View(ctx)
 		if err != nil {
@@ -177,7 +178,7 @@ func (r *running) readWhileFrozen(ctx context.Context) {
 		if round, _, err = v.Round(); err != nil {
 			return err
 		}
-		end = round.T + p.Challenge.Deadline
+		end = round.T.Plus(p.Challenge.Deadline)
 		if len(round.Drawings) == 0 || h.Height+2 > end {
 			return fmt.Errorf("at block %d, %d draws until block %d", h.Height, len(round.Drawings), end)
 		}

@@ -30,6 +30,7 @@ import (
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // The attacks of strangers are played by hosts of another implementation than ours, each
@@ -247,7 +248,7 @@ func (b *besieged) storeAndRead(ctx context.Context) (time.Duration, error) {
 
 // rate is the blocks a second for a while.
 func (b *besieged) rate(ctx context.Context, span time.Duration) float64 {
-	height := func() (h uint64) {
+	height := func() (h unit.Height) {
 		for i := range b.Nodes {
 			if s, err := b.Status(ctx, i); err == nil {
 				h = max(h, s.Height)
@@ -257,7 +258,7 @@ func (b *besieged) rate(ctx context.Context, span time.Duration) float64 {
 	}
 	from, began := height(), time.Now()
 	wait(ctx, span)
-	return float64(height()-from) / time.Since(began).Seconds()
+	return float64(height().Since(from)) / time.Since(began).Seconds()
 }
 
 // staged is the most bytes that a node keeps for uploads nobody has paid for.

@@ -22,6 +22,7 @@ var golden = map[uint64]string{
 
 func TestANumberHasTheFormsOfAPlainInteger(t *testing.T) {
 	t.Run("Epoch", forms[unit.Epoch])
+	t.Run("Height", forms[unit.Height])
 }
 
 func forms[N ~uint64](t *testing.T) {
@@ -94,6 +95,7 @@ type point[P any] interface {
 
 func TestTimeEndsWhereNumbersEnd(t *testing.T) {
 	t.Run("Epoch", arithmetic[unit.Epoch])
+	t.Run("Height", arithmetic[unit.Height])
 }
 
 // arithmetic holds a type against integers without an end.

@@ -100,7 +100,9 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 		return err
 	}
 	did, err := a.do(ctx, s, move{act: "extend", text: fmt.Sprintf("extend %s by %d epochs", id, epochs), body: body,
-		acts: func(ledger.View, uint64) (acting, error) { return acting{end.Plus(epochs), "it is kept until"}, nil }})
+		acts: func(ledger.View, unit.Height) (acting, error) {
+			return acting{end.Plus(epochs), "it is kept until"}, nil
+		}})
 	if err != nil {
 		return err
 	}
@@ -200,7 +202,9 @@ func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID
 	if out.Others > 0 {
 		m.notes = []string{fmt.Sprintf("%d other leases keep it", out.Others)}
 	} else {
-		m.acts = func(ledger.View, uint64) (acting, error) { return acting{free, "nodes may forget its bytes from"}, nil }
+		m.acts = func(ledger.View, unit.Height) (acting, error) {
+			return acting{free, "nodes may forget its bytes from"}, nil
+		}
 	}
 	did, after, err := s.preview(on, m)
 	if err != nil {

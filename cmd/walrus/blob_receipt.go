@@ -24,7 +24,7 @@ type receiptShown struct {
 	Blob           blob.ID       `json:"blob"`
 	Size           int64         `json:"size"`
 	CertifiedEpoch unit.Epoch    `json:"certified_epoch"`
-	CertifiedAt    uint64        `json:"certified_height"`
+	CertifiedAt    unit.Height   `json:"certified_height"`
 	Nodes          int           `json:"nodes"` // that signed the certificate
 	Shards         int           `json:"shards"`
 	ShardsOf       int           `json:"shards_of"`

@@ -137,12 +137,12 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 		return fmt.Errorf("%s does not renew itself: there is nothing to stop", body.Blob)
 	}
 	m := move{act: "renew", text: fmt.Sprintf("leave %s with %s to renew it", body.Allowance, body.Blob), body: body,
-		acts: func(ledger.View, uint64) (acting, error) {
+		acts: func(ledger.View, unit.Height) (acting, error) {
 			return acting{out.RenewsUntil, "at today's price it is kept until"}, nil
 		}}
 	if body.Allowance == 0 {
 		m.text = fmt.Sprintf("stop renewing %s", body.Blob)
-		m.acts = func(ledger.View, uint64) (acting, error) { return acting{end, "it is kept until"}, nil }
+		m.acts = func(ledger.View, unit.Height) (acting, error) { return acting{end, "it is kept until"}, nil }
 	}
 	if out.moved, err = a.do(ctx, s, m); err != nil {
 		return err

@@ -27,9 +27,9 @@ type openDispute struct {
 	Holder   staking.NodeID `json:"holder"`
 	Opener   token.Address  `json:"opener"`
 	State    string         `json:"state"`
-	Opened   uint64         `json:"opened"`
-	AnswerBy uint64         `json:"answer_by"` // the last block
-	Closed   uint64         `json:"closed,omitempty"`
+	Opened   unit.Height    `json:"opened"`
+	AnswerBy unit.Height    `json:"answer_by"` // the last block
+	Closed   unit.Height    `json:"closed,omitempty"`
 }
 
 // disputeList is the disputes of the rounds that the ledger keeps.

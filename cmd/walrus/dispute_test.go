@@ -16,6 +16,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // rubberstamps is a tribunal whose ledger asks by itself, and whose nodes vote yes on
@@ -72,7 +73,7 @@ func (c *rubberstamps) block(txs ...[]byte) {
 	}
 }
 
-func (c *rubberstamps) toHeight(h uint64) {
+func (c *rubberstamps) toHeight(h unit.Height) {
 	for c.Ledger.Height() < h {
 		c.block()
 	}

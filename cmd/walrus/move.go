@@ -28,7 +28,7 @@ type move struct {
 	notes  []string
 	// acts reads, from a view in which it is done by a block of that height, what of it
 	// takes effect later. It may be nil: then all of it does at once.
-	acts func(v ledger.View, height uint64) (acting, error)
+	acts func(v ledger.View, height unit.Height) (acting, error)
 }
 
 // acting says when something takes effect.
@@ -53,7 +53,7 @@ type moved struct {
 	About  *time.Time      `json:"acts_about,omitempty"`
 	Notes  []string        `json:"notes,omitempty"`
 	DryRun bool            `json:"dry_run"`
-	Height uint64          `json:"height,omitempty"` // of the block that did it
+	Height unit.Height     `json:"height,omitempty"` // of the block that did it
 	text   string
 	when   string
 }
@@ -111,7 +111,7 @@ func (s *session) hint(err error) error {
 	return err
 }
 
-func (s *session) timed(out *moved, m move, v ledger.View, height uint64) error {
+func (s *session) timed(out *moved, m move, v ledger.View, height unit.Height) error {
 	if m.acts == nil {
 		return nil
 	}

@@ -190,7 +190,7 @@ func (a *app) enter(ctx context.Context, s *session, r nodeRequest, body ledger.
 	if note != "" {
 		m.notes = append(m.notes, note)
 	}
-	m.acts = func(_ ledger.View, height uint64) (acting, error) {
+	m.acts = func(_ ledger.View, height unit.Height) (acting, error) {
 		return acting{s.CountsFrom(height), "if it runs then and its stake suffices, it can have shards from"}, nil
 	}
 	done, err := a.do(ctx, s, m)

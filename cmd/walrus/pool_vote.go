@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // voting is one `walrus pool vote`.
@@ -45,7 +46,7 @@ type voted struct {
 	Before token.Amount   `json:"balance"`       // of the wallet
 	After  token.Amount   `json:"balance_after"` // at least
 	Sent   bool           `json:"sent"`
-	Height uint64         `json:"height,omitempty"`
+	Height unit.Height    `json:"height,omitempty"`
 }
 
 func (a *app) poolVote() *cobra.Command {

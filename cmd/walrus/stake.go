@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func (a *app) stakeCommand() *cobra.Command {
@@ -51,7 +52,7 @@ its operator's bond is gone.`,
 func (s *session) delegate(n ledger.NodeRecord, amount token.Amount, least staking.Shares) (move, error) {
 	m := move{act: "delegate", text: fmt.Sprintf("put %s behind %s", amount, called(n)), node: &n.ID, amount: &amount,
 		body: ledger.Delegate{Node: n.ID, Amount: amount, Least: least}}
-	m.acts = func(v ledger.View, _ uint64) (acting, error) {
+	m.acts = func(v ledger.View, _ unit.Height) (acting, error) {
 		d, _, err := v.Delegation(s.key.Address(), n.ID)
 		at := acting{what: "it joins the stake, and earns, from"}
 		for _, j := range d.Joining {
@@ -124,7 +125,7 @@ func (s *session) unbond(n ledger.NodeRecord, amount *token.Amount) (move, error
 	return move{act: "unbond", text: fmt.Sprintf("ask for %s back from %s", worth, called(n)), node: &n.ID, amount: &worth,
 		body:  ledger.Undelegate{Node: n.ID, Shares: shares},
 		notes: []string{fmt.Sprintf("%d shares; they earn and can be slashed until then, so what they are worth may change", uint64(shares))},
-		acts: func(v ledger.View, _ uint64) (acting, error) {
+		acts: func(v ledger.View, _ unit.Height) (acting, error) {
 			d, _, err := v.Delegation(s.key.Address(), n.ID)
 			at := acting{what: "it can be drawn (walrus stake withdraw) from"}
 			for _, x := range d.Leaving {

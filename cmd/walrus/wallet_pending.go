@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // pendingSuffix names the directory of a wallet's pending transactions, beside its file.
@@ -88,20 +89,20 @@ func mayStillHappen(err error) string {
 
 // pendingTx is one transaction that was sent and not seen to end.
 type pendingTx struct {
-	Hash    string `json:"transaction"`
-	Kind    string `json:"kind"`
-	Does    string `json:"does"`
-	Nonce   uint64 `json:"nonce"`
-	Until   uint64 `json:"until_block"`
-	State   string `json:"state"` // waiting, done, refused, never, unknown
-	Height  uint64 `json:"height,omitempty"`
-	Why     string `json:"why,omitempty"`
-	Waited  bool   `json:"another_process_waits"`
+	Hash    string      `json:"transaction"`
+	Kind    string      `json:"kind"`
+	Does    string      `json:"does"`
+	Nonce   uint64      `json:"nonce"`
+	Until   unit.Height `json:"until_block"`
+	State   string      `json:"state"` // waiting, done, refused, never, unknown
+	Height  unit.Height `json:"height,omitempty"`
+	Why     string      `json:"why,omitempty"`
+	Waited  bool        `json:"another_process_waits"`
 	decided bool
 }
 
 type pendingList struct {
-	Height  uint64      `json:"height"` // of the ledger
+	Height  unit.Height `json:"height"` // of the ledger
 	Pending []pendingTx `json:"pending"`
 }
 

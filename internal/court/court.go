@@ -189,7 +189,7 @@ func (c *Court) Rounds(n int, faults ...ledger.Fault) {
 func (c *Court) LastOfRound() bool {
 	c.Helper()
 	h := c.Head()
-	return (h.Height+2-h.EpochStart)%c.Genesis.Params.RoundBlocks == 0 && h.Height < h.EpochEnd
+	return (h.Height+2).Since(h.EpochStart)%c.Genesis.Params.RoundBlocks == 0 && h.Height < h.EpochEnd
 }
 
 // Block runs one block that reports faults. It judges a round if it is the last of one.

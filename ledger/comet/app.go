@@ -14,6 +14,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // appVersion is the version of the application protocol, not of the rules: those
@@ -35,7 +36,7 @@ type app struct {
 	self      staking.NodeID         // for chooser. Set by Chain
 	chooser   func(Proposing) Choice // nil: honest
 	// wants and execute are the machine's.
-	wants   func(height uint64) (ledger.Wants, error)
+	wants   func(height unit.Height) (ledger.Wants, error)
 	execute func(ledger.Block) (ledger.Result, error)
 	// catchingUp says that blocks come from CometBFT's block sync. Set by Chain.
 	catchingUp func() bool
@@ -48,7 +49,7 @@ type app struct {
 
 	mu       sync.Mutex // guards the fields below
 	changed  chan struct{}
-	settled  uint64 // the last height whose receipts are there
+	settled  unit.Height // the last height whose receipts are there
 	block    []blockTx
 	receipts map[blob.Hash]ledger.TxReceipt
 	order    []blob.Hash // of receipts, oldest first
@@ -178,7 +179,7 @@ func (a *app) defect(where string, tx []byte, trace string) {
 
 // agreed is an agreed block as the ledger takes it.
 func (a *app) agreed(r *abci.RequestFinalizeBlock) (b ledger.Block, err error) {
-	b.Height, b.TimeMs = uint64(r.Height), r.Time.UnixMilli()
+	b.Height, b.TimeMs = unit.Height(r.Height), r.Time.UnixMilli()
 	if b.DoubleSigns, err = a.doubleSigns(r.Misbehavior); err != nil {
 		return b, err
 	}
@@ -203,7 +204,7 @@ func (a *app) doubleSigns(evidence []abci.Misbehavior) (out []ledger.DoubleSign,
 			return nil, err
 		}
 		if known && counts {
-			out = append(out, ledger.DoubleSign{Node: id, Height: uint64(e.Height), Power: e.Validator.Power})
+			out = append(out, ledger.DoubleSign{Node: id, Height: unit.Height(e.Height), Power: e.Validator.Power})
 		}
 	}
 	return out, nil
@@ -278,7 +279,7 @@ func (a *app) await(hash blob.Hash) (<-chan ledger.TxReceipt, func()) {
 }
 
 // receiptAt is the receipt of a transaction, once those of a height are there.
-func (a *app) receiptAt(ctx context.Context, height uint64, hash blob.Hash) (ledger.TxReceipt, bool, error) {
+func (a *app) receiptAt(ctx context.Context, height unit.Height, hash blob.Hash) (ledger.TxReceipt, bool, error) {
 	for {
 		a.mu.Lock()
 		r, ok := a.receipts[hash]

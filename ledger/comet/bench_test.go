@@ -71,7 +71,7 @@ func BenchmarkBlockInterval(b *testing.B) {
 	run := func(challenged bool) float64 {
 		c := newCluster(b, 4)
 		if challenged {
-			c.challenged(func(h uint64) ledger.Wants {
+			c.challenged(func(h unit.Height) ledger.Wants {
 				return ledger.Wants{Round: challenge.RoundID{Epoch: unit.Epoch(h)}, Reveal: h%2 == 0, Attest: h%2 == 1, Carry: h > 1, Last: h%2 == 0 && h > 1}
 			})
 		}

@@ -27,6 +27,7 @@ import (
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrFailed is returned where a node cannot take part in the ledger any more.
@@ -341,7 +342,7 @@ func (c *Chain) Hold(ctx context.Context) (ledger.View, func(), error) {
 func (c *Chain) Changed() <-chan struct{} { return c.app.next() }
 
 // BlobsSince is the blobs whose entries blocks after height wrote; see ledger.Machine.
-func (c *Chain) BlobsSince(height uint64) ([]blob.ID, bool) { return c.machine.BlobsSince(height) }
+func (c *Chain) BlobsSince(height unit.Height) ([]blob.ID, bool) { return c.machine.BlobsSince(height) }
 
 // AppHash is the root of the newest state.
 func (c *Chain) AppHash() blob.Hash { return c.machine.AppHash() }

@@ -22,6 +22,7 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // cluster is real CometBFT nodes on loopback.
@@ -165,7 +166,7 @@ func (c *cluster) pay(ctx context.Context, i int, nonce uint64) ledger.TxReceipt
 	return r
 }
 
-func (c *cluster) reach(ctx context.Context, i int, height uint64) {
+func (c *cluster) reach(ctx context.Context, i int, height unit.Height) {
 	c.t.Helper()
 	m := c.members[i].chain
 	for m.machine.Height() < height {

@@ -4,13 +4,14 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Proposing is what a node knows that is about to write transaction 0 of its block, or to
 // sign as a round's closer, and could try to make use of.
 type Proposing struct {
 	Self   staking.NodeID
-	Height uint64
+	Height unit.Height
 	Wants  ledger.Wants
 	Seen   []ledger.VoteExtension // of the votes on the last block: all that are fit to be carried; none for a closer
 	Last   token.BLSSignature     // its own part of the beacon, where it is the closer, or Wants.Last asks its block for one
@@ -31,7 +32,7 @@ func (a *app) choose(w ledger.Wants, height int64, l lastVotes, list []signedExt
 	if a.chooser == nil {
 		return true, nil
 	}
-	p := Proposing{Self: a.self, Height: uint64(height), Wants: w}
+	p := Proposing{Self: a.self, Height: unit.Height(height), Wants: w}
 	if p.Before, err = a.machine.ViewAt(p.Height - 1); err != nil {
 		return false, err
 	}
@@ -56,7 +57,7 @@ func (a *app) choose(w ledger.Wants, height int64, l lastVotes, list []signedExt
 
 // closing is what a closer adds to its vote: its part of the beacon, or nothing, if it
 // would rather be silent.
-func (a *app) closing(w ledger.Wants, height uint64) ([]byte, error) {
+func (a *app) closing(w ledger.Wants, height unit.Height) ([]byte, error) {
 	e := a.extender.closing(w.Round, w.Turn)
 	if a.chooser == nil {
 		return e.Encode(), nil

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // A proposer may leave out less than a third of the votes' extensions, and its block
@@ -18,7 +19,7 @@ func TestAProposersChoiceIsJudgedByTheOthers(t *testing.T) {
 		taken    bool
 	}{{0, false, true}, {1, false, true}, {2, false, false}, {0, true, false}} {
 		p.app.chooser = func(seen Proposing) Choice {
-			if len(seen.Seen) != 4 || seen.Self != p.app.self || seen.Height != uint64(p.height) || !seen.Wants.Last || seen.Last == [96]byte{} {
+			if len(seen.Seen) != 4 || seen.Self != p.app.self || seen.Height != unit.Height(p.height) || !seen.Wants.Last || seen.Last == [96]byte{} {
 				t.Errorf("it is shown %+v", seen)
 			}
 			if h, err := seen.Before.Head(); err != nil || int64(h.Height) != p.height-1 {

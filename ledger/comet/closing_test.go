@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // On a chain the closers sign in their turn, round after round, and each draw is where
@@ -28,7 +29,7 @@ func TestClosersCloseTheBeaconsOfAChain(t *testing.T) {
 	defer cancel()
 	c.start(0, 1, 2, 3)
 	passed, drawn := 0, 0
-	for h := uint64(10); drawn < 2; h++ {
+	for h := unit.Height(10); drawn < 2; h++ {
 		c.reach(ctx, 0, h)
 		v := must(c.members[0].chain.machine.View())
 		r, _, err := v.Round()
@@ -47,7 +48,7 @@ func TestClosersCloseTheBeaconsOfAChain(t *testing.T) {
 				passed++
 			}
 		}
-		if r.Turn != uint64(len(r.Closers)) || r.T < r.Nominal+late || r.T > r.Nominal+late+3 { // a block may lack a vote
+		if r.Turn != uint64(len(r.Closers)) || r.T < r.Nominal.Plus(late) || r.T > r.Nominal.Plus(late)+3 { // a block may lack a vote
 			t.Errorf("%v: T is %d, at first %d, closers %v, late by %d", r.Round, r.T, r.Nominal, r.Closers, late)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func (m *member) id() staking.NodeID { return staking.NodeID(m.secret.Key().Public()) }
@@ -54,7 +55,7 @@ func (c *cluster) foundOut(ctx context.Context, i int, id staking.NodeID) ledger
 }
 
 // power is what CometBFT's own list of validators of a height gives an address.
-func (m *member) power(t *testing.T, height uint64, address types.Address) (power, total int64) {
+func (m *member) power(t *testing.T, height unit.Height, address types.Address) (power, total int64) {
 	t.Helper()
 	set, err := m.chain.states.LoadValidators(int64(height))
 	if err != nil {
@@ -156,7 +157,7 @@ func TestTwoNodesWithOneKeyAreFoundOutAndTheChainGoesOn(t *testing.T) {
 }
 
 // twoVotes is evidence that member i signed two blocks at a height.
-func (c *cluster) twoVotes(i int, height uint64) types.Evidence {
+func (c *cluster) twoVotes(i int, height unit.Height) types.Evidence {
 	c.t.Helper()
 	chain, m := c.members[0].chain, c.members[i]
 	validators, err := chain.states.LoadValidators(int64(height))
@@ -190,7 +191,7 @@ func TestEvidenceCountsWhileStakeIsThere(t *testing.T) {
 	}
 	ctx := within(t)
 	c.start(0, 1, 2, 3)
-	c.reach(ctx, 0, age+4)
+	c.reach(ctx, 0, unit.Height(age)+4)
 	pool := c.members[0].chain.node.EvidencePool()
 	now := c.members[0].chain.machine.Height()
 	// Blocks here take longer than they could: only the count of blocks is over.
@@ -199,7 +200,7 @@ func TestEvidenceCountsWhileStakeIsThere(t *testing.T) {
 	if err := pool.AddEvidence(old); err == nil || !strings.Contains(err.Error(), "too old") {
 		t.Errorf("evidence of block 1 in block %d, %d may pass: %v", now, age, err)
 	}
-	at := c.members[0].chain.machine.Height() - age/2
+	at := c.members[0].chain.machine.Height().Minus(age / 2)
 	if err := pool.AddEvidence(c.twoVotes(3, at)); err != nil {
 		t.Fatal(err)
 	}

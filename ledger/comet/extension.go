@@ -14,6 +14,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Attester knows what this node has seen of a round's proofs. The agreement on a block
@@ -79,7 +80,7 @@ func (v *extender) wait() { v.work.Wait() }
 // wanted is what a block is to carry. known is false where the state before that block
 // is not here: then nothing is said of what it wants.
 func (a *app) wanted(height int64) (w ledger.Wants, known bool, err error) {
-	w, err = a.wants(uint64(height))
+	w, err = a.wants(unit.Height(height))
 	if errors.Is(err, state.ErrHeight) {
 		return ledger.Wants{}, false, nil
 	}
@@ -120,7 +121,7 @@ func (a *app) ExtendVote(_ context.Context, r *abci.RequestExtendVote) (*abci.Re
 	case w.Reveal:
 		extension = a.extender.prepare(w.Round)()
 	case w.Closer == a.self && known && w.Closer != (staking.NodeID{}):
-		if extension, err = a.closing(w, uint64(r.Height)); err != nil {
+		if extension, err = a.closing(w, unit.Height(r.Height)); err != nil {
 			return nil, a.broken(fmt.Errorf("vote on block %d: %w", r.Height, err))
 		}
 	case w.Attest:

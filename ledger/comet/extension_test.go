@@ -34,14 +34,14 @@ func (e ear) Attest(challenge.RoundID) (bool, blob.Hash, blob.ShardSet) {
 // cycle is the blocks of a round of these tests: reveals, the draw's block, attestations.
 const cycle = 12
 
-func short(h uint64) ledger.Wants {
+func short(h unit.Height) ledger.Wants {
 	at := h % cycle
 	return ledger.Wants{Round: challenge.RoundID{Epoch: unit.Epoch(h / cycle), Round: 7},
 		Reveal: at >= 3 && at <= 5, Carry: at >= 4 && at <= 6 || at == 9 || at == 10, Last: at == 6, Attest: at == 8 || at == 9}
 }
 
 // always wants all that can be wanted of each block but some, which want nothing.
-func always(h uint64) ledger.Wants {
+func always(h unit.Height) ledger.Wants {
 	return ledger.Wants{Round: challenge.RoundID{Epoch: unit.Epoch(h)}, Reveal: true, Carry: h > 1 && h%4 != 0, Last: h%4 == 2}
 }
 
@@ -54,21 +54,21 @@ type witness struct {
 // lives is what the lives of one node, from one restart to the next, have met.
 type lives struct {
 	mu      sync.Mutex // guards the fields below
-	blocks  map[uint64]ledger.Block
+	blocks  map[unit.Height]ledger.Block
 	refused []string // extensions of honest peers
 	spoken  int      // extensions of its own votes, not empty
 	names   int      // of others, that would not have passed for the proposer's
 }
 
-func (l *lives) block(height uint64) (ledger.Block, bool) {
+func (l *lives) block(height unit.Height) (ledger.Block, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b, ok := l.blocks[height]
 	return b, ok
 }
 
-func newWitness(t testing.TB, a *app, wants func(uint64) ledger.Wants, l *lives) *witness {
-	a.wants = func(h uint64) (ledger.Wants, error) {
+func newWitness(t testing.TB, a *app, wants func(unit.Height) ledger.Wants, l *lives) *witness {
+	a.wants = func(h unit.Height) (ledger.Wants, error) {
 		_, err := a.machine.Wants(h)
 		return wants(h), err
 	}
@@ -118,12 +118,12 @@ func (w *witness) ExtendVote(ctx context.Context, r *abci.RequestExtendVote) (*a
 
 // challenged makes the cluster's network a challenged one, whose blocks want what a
 // timetable says, and watches all members.
-func (c *cluster) challenged(wants func(uint64) ledger.Wants) []*lives {
+func (c *cluster) challenged(wants func(unit.Height) ledger.Wants) []*lives {
 	c.genesis.Params.Challenged = true
 	c.genesis.Params.Challenge = challenge.Params{} // what is wanted is said here
 	var out []*lives
 	for i, m := range c.members {
-		l := &lives{blocks: map[uint64]ledger.Block{}}
+		l := &lives{blocks: map[unit.Height]ledger.Block{}}
 		out = append(out, l)
 		m.wrap = func(a *app) abci.Application { return newWitness(c.t, a, wants, l) }
 		m.attester = ear{true, blob.Leaf([]byte{byte(i)}), []byte{byte(i), 1, 2, 3}}
@@ -144,7 +144,7 @@ func (c *cluster) bls(id staking.NodeID) token.BLSPublicKey {
 
 // carries checks that a block has what it is to carry, by validators and powers as
 // CometBFT of member i has them for the block before. It says who added something.
-func (c *cluster) carries(t *testing.T, i int, b ledger.Block, wants func(uint64) ledger.Wants) map[staking.NodeID]bool {
+func (c *cluster) carries(t *testing.T, i int, b ledger.Block, wants func(unit.Height) ledger.Wants) map[staking.NodeID]bool {
 	t.Helper()
 	w, before := wants(b.Height), wants(b.Height-1)
 	if _, known := c.index(b.Proposer); !known {
@@ -208,9 +208,9 @@ func (c *cluster) index(id staking.NodeID) (int, bool) {
 
 // sameBlocks checks that members have seen the same blocks up to a height, all that is
 // carried in them, and that nobody was refused.
-func (c *cluster) sameBlocks(t *testing.T, list []*lives, height uint64, wants func(uint64) ledger.Wants) {
+func (c *cluster) sameBlocks(t *testing.T, list []*lives, height unit.Height, wants func(unit.Height) ledger.Wants) {
 	t.Helper()
-	for h := uint64(1); h <= height; h++ {
+	for h := unit.Height(1); h <= height; h++ {
 		first, ok := list[0].block(h)
 		if !ok {
 			t.Fatalf("node 0 lacks block %d", h)
@@ -269,11 +269,11 @@ func TestAValidatorRestartsInAnyWindow(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c.start(0, 1, 2, 3)
-	h := uint64(2)
+	h := unit.Height(2)
 	for k, at := range []uint64{2, 3, 4, 5, 6, 7, 8, 9, 10} {
 		i := k % 4
 		m := c.members[i]
-		for h = m.chain.machine.Height() + 1; h%cycle != at; h++ {
+		for h = m.chain.machine.Height() + 1; h%cycle != unit.Height(at); h++ {
 		}
 		c.reach(ctx, i, h)
 		if k%2 == 0 {
@@ -323,13 +323,16 @@ func TestExtensionsAreOfTheValidatorsOfTheBlockBefore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone := func(h uint64) bool { power, _ := c.members[0].power(t, h, c.members[4].address()); return power == 0 }
-	h, changes := uint64(3), 0
+	gone := func(h unit.Height) bool {
+		power, _ := c.members[0].power(t, h, c.members[4].address())
+		return power == 0
+	}
+	h, changes := unit.Height(3), 0
 	for c.reach(ctx, 0, h+1); !gone(h); h++ {
 		c.reach(ctx, 0, h+2)
 	}
 	c.reach(ctx, 0, h+6)
-	for k := uint64(2); k <= h+5; k++ {
+	for k := unit.Height(2); k <= h+5; k++ {
 		b, _ := list[0].block(k)
 		c.carries(t, 0, b, always)
 		before, err := c.members[0].chain.states.LoadValidators(int64(k) - 1)
@@ -372,7 +375,7 @@ func TestALateVoteCannotSmuggleAnything(t *testing.T) {
 	ctx := within(t)
 	c.start(0, 1, 2, 3)
 	address, smuggled := c.members[3].address(), 0
-	for h := uint64(3); smuggled < 3; h++ {
+	for h := unit.Height(3); smuggled < 3; h++ {
 		c.reach(ctx, 0, h)
 		b, _ := list[0].block(h)
 		if spoke := c.carries(t, 0, b, always); spoke[c.members[3].id()] {

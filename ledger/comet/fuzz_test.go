@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Whatever is asked: an answer or a refusal, and lists that end.
@@ -96,7 +97,7 @@ func newFuzzChain(f *testing.F) *Chain {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { c.db.Close() })
-	for h := uint64(1); h < 4; h++ {
+	for h := unit.Height(1); h < 4; h++ {
 		if _, err := c.machine.Execute(ledger.Block{Height: h, TimeMs: w.genesis.Time}); err != nil {
 			f.Fatal(err)
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func TestADamagedRecordOfWhatWasSignedIsAClearError(t *testing.T) {
@@ -108,7 +109,7 @@ func TestANodeWithoutItsRecordWaitsTwoBlocks(t *testing.T) {
 	c.start(3)
 	back := c.members[3].chain
 	address := ed25519.PrivKey(c.members[3].secret.Key().Ed25519()).PubKey().Address()
-	signs := func(height uint64) bool {
+	signs := func(height unit.Height) bool {
 		commit := c.members[0].chain.node.BlockStore().LoadBlockCommit(int64(height))
 		if commit == nil {
 			t.Fatalf("no commit of %d", height)
@@ -120,11 +121,11 @@ func TestANodeWithoutItsRecordWaitsTwoBlocks(t *testing.T) {
 		}
 		return false
 	}
-	var from uint64
+	var from unit.Height
 	for from == 0 {
 		c.reach(ctx, 0, c.members[0].chain.machine.Height()+1)
 		back.guard.mu.Lock()
-		from = uint64(back.guard.from)
+		from = unit.Height(back.guard.from)
 		back.guard.mu.Unlock()
 	}
 	c.reach(ctx, 0, from+6)

@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 var someRound = challenge.RoundID{Epoch: 3, Round: 5}
@@ -41,7 +42,7 @@ func newPodium(t testing.TB, wants ledger.Wants) *podium {
 	m := p.w.local.Machine()
 	p.height = int64(m.Height()) + 1
 	p.app = newApp(m, Options{Log: quiet(), BLS: p.secrets[p.self].BLSKey()}, func(err error) { t.Error(err) })
-	p.app.wants = func(h uint64) (ledger.Wants, error) {
+	p.app.wants = func(h unit.Height) (ledger.Wants, error) {
 		_, err := m.Wants(h)
 		return wants, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
+	"github.com/walrus-network/walrus/unit"
 )
 
 var errFull = errors.New("too many transactions wait for a block on this node: try again in a moment")
@@ -75,7 +76,7 @@ func (c *Chain) again(ctx context.Context, tx []byte) (ledger.TxReceipt, bool, e
 }
 
 // refused is the receipt of a transaction that the rules refuse; nil decides nothing.
-func refused(height uint64, err error) (ledger.TxReceipt, bool, error) {
+func refused(height unit.Height, err error) (ledger.TxReceipt, bool, error) {
 	switch {
 	case err == nil:
 		return ledger.TxReceipt{}, false, nil

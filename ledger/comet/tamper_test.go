@@ -182,7 +182,7 @@ func TestEveryTamperingIsRefused(t *testing.T) {
 // the other, whenever it has its turn on a block that fits.
 type tamperer struct {
 	*witness
-	wants  func(uint64) ledger.Wants
+	wants  func(unit.Height) ledger.Wants
 	secret token.Secret
 
 	mu   sync.Mutex // guards the fields below
@@ -197,7 +197,7 @@ func (e *tamperer) PrepareProposal(ctx context.Context, r *abci.RequestPreparePr
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	w := e.wants(uint64(r.Height))
+	w := e.wants(unit.Height(r.Height))
 	i := slices.IndexFunc(e.left, func(t tampering) bool {
 		return t.wants.Carry == w.Carry && t.wants.Last == w.Last
 	})
@@ -231,7 +231,7 @@ func TestATamperingProposerLosesItsTurnAndNothingElse(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 4)
 	const bad = 3
-	table := func(h uint64) ledger.Wants { // in step with nobody's turn
+	table := func(h unit.Height) ledger.Wants { // in step with nobody's turn
 		w := ledger.Wants{Round: challenge.RoundID{Epoch: unit.Epoch(h)}, Reveal: true, Carry: h%7 != 1, Last: h%7 == 2 || h%7 == 5}
 		return w
 	}
@@ -245,7 +245,7 @@ func TestATamperingProposerLosesItsTurnAndNothingElse(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	c.start(0, 1, 2, 3)
-	h := uint64(1)
+	h := unit.Height(1)
 	for left := len(tamperings); left > 0; h++ {
 		c.reach(ctx, 0, h)
 		e.mu.Lock()

@@ -15,8 +15,8 @@ import (
 // Invariant 20. What one node adds to its vote every other takes, also one that stands a
 // block before or behind it; what a node says of itself may be broken.
 func TestWhatAVoteIsExtendedByIsTaken(t *testing.T) {
-	timetable := func(h uint64) ledger.Wants {
-		r := challenge.RoundID{Epoch: unit.Epoch(h / 12), Round: h % 7}
+	timetable := func(h unit.Height) ledger.Wants {
+		r := challenge.RoundID{Epoch: unit.Epoch(h / 12), Round: uint64(h % 7)}
 		return ledger.Wants{Round: r, Reveal: h%12 >= 3 && h%12 <= 5, Attest: h%12 == 8 || h%12 == 9}
 	}
 	ears := []Attester{nil, ear{true, blob.Leaf(nil), []byte{1, 2, 3, 4}}, ear{true, blob.Hash{}, nil}, ear{false, blob.Hash{}, []byte{0, 0, 0, 0xff}}, ear{true, blob.Hash{}, make([]byte, 900)}}
@@ -25,7 +25,7 @@ func TestWhatAVoteIsExtendedByIsTaken(t *testing.T) {
 		p := newPodium(t, ledger.Wants{})
 		m := p.app.machine
 		p.app.extender.attester = ears[i]
-		p.app.wants = func(h uint64) (ledger.Wants, error) {
+		p.app.wants = func(h unit.Height) (ledger.Wants, error) {
 			_, err := m.Wants(h)
 			return timetable(h), err
 		}
@@ -50,7 +50,7 @@ func TestWhatAVoteIsExtendedByIsTaken(t *testing.T) {
 				}
 			}
 			got, err := challenge.DecodeExtension(e.VoteExtension, 28)
-			switch w := timetable(uint64(h)); {
+			switch w := timetable(unit.Height(h)); {
 			case err != nil:
 				t.Fatal(err)
 			case got.Reveal != nil:

@@ -18,6 +18,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // edit changes an honest answer to one kind of question.
@@ -86,7 +87,7 @@ func TestNoLieComesThroughAndTheLiarIsBlamed(t *testing.T) {
 			b, _ := w.get(w.tip(), [][]byte{ledger.KeyAccount(token.Address{1})})
 			return b
 		}),
-		"proves nothing":       w.edit(p2p.AskGet, func(_, _ []byte) []byte { return canon.Encode(getAnswer{Height: uint64(w.tip())}) }),
+		"proves nothing":       w.edit(p2p.AskGet, func(_, _ []byte) []byte { return canon.Encode(getAnswer{Height: unit.Height(w.tip())}) }),
 		"answers with noise":   func(p2p.Ask, []byte) ([]byte, error) { return []byte("noise"), nil },
 		"answers with nothing": func(p2p.Ask, []byte) ([]byte, error) { return nil, nil },
 		"answers at height 0":  w.edit(p2p.AskGet, func(_, _ []byte) []byte { return canon.Encode(getAnswer{Proofs: [][]byte{{1}}}) }),

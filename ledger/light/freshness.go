@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // How old an answer may be. An old answer is true, but of the past: it is shown where the
@@ -88,11 +89,11 @@ func (r *Remote) Refresh(ctx context.Context) error {
 
 // wrote notes a block that holds a transaction of this process. No answer from before that
 // block is taken afterwards.
-func (r *Remote) wrote(height uint64) {
+func (r *Remote) wrote(height unit.Height) {
 	if height > 0 {
 		r.rise(int64(height) + 1)
 	}
-	for seen := r.written.Load(); seen < height && !r.written.CompareAndSwap(seen, height); seen = r.written.Load() {
+	for seen := unit.Height(r.written.Load()); seen < height && !r.written.CompareAndSwap(uint64(seen), uint64(height)); seen = unit.Height(r.written.Load()) {
 	}
 }
 
@@ -106,9 +107,9 @@ func (r *Remote) Settle(ctx context.Context) error {
 	block := r.block()
 	ctx, cancel := context.WithTimeout(ctx, settleBlocks*block)
 	defer cancel()
-	for written := r.written.Load(); written > 0; {
+	for written := unit.Height(r.written.Load()); written > 0; {
 		if lowest, some := r.lowest(ctx, block); some && lowest > written {
-			r.written.CompareAndSwap(written, 0)
+			r.written.CompareAndSwap(uint64(written), 0)
 			return nil
 		}
 		select {
@@ -121,7 +122,7 @@ func (r *Remote) Settle(ctx context.Context) error {
 }
 
 // lowest is the least height among the nodes that answer within wait.
-func (r *Remote) lowest(ctx context.Context, wait time.Duration) (height uint64, some bool) {
+func (r *Remote) lowest(ctx context.Context, wait time.Duration) (height unit.Height, some bool) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	var asked sync.WaitGroup

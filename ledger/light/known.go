@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // A verified header is handed out to be kept again once it is newer than the last one by
@@ -85,7 +86,7 @@ func (r *Remote) Begin(ctx context.Context) (at time.Time, err error) {
 	if c := r.options.Checkpoint; c != nil {
 		height = c.Height
 	}
-	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{Height: uint64(height)}), func(_ context.Context, _ peer.ID, answer []byte) error {
+	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{Height: unit.Height(height)}), func(_ context.Context, _ peer.ID, answer []byte) error {
 		b, err := decodeBlock(answer, string(r.genesis.ChainID()))
 		if err == nil {
 			err = r.follow.first(b)

@@ -9,6 +9,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // until answers as a node did when a block was its newest.
@@ -19,9 +20,9 @@ func (w *world) until(tip int64) oracle {
 			return nil, p2p.Refuse(p2p.CodeBadRequest, "headers only")
 		}
 		if q.Height == 0 {
-			q.Height = uint64(tip)
+			q.Height = unit.Height(tip)
 		}
-		if q.Height > uint64(tip) {
+		if q.Height > unit.Height(tip) {
 			return nil, p2p.Refuse(p2p.CodeNotHeld, "no block %d", q.Height)
 		}
 		return encodeLight(w.blocks[int64(q.Height)]), nil

@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // A value that might not fit into one message travels in parts. The asker has the hash of
@@ -39,7 +40,7 @@ func join(ctx context.Context, most uint64, ask func(context.Context, uint64) ([
 
 // decodeProof reads a proof of a key in one node's answer, and gets its value from the
 // same node if that was left out.
-func (r *Remote) decodeProof(ctx context.Context, from peer.ID, height uint64, key, raw []byte) (state.Proof, error) {
+func (r *Remote) decodeProof(ctx context.Context, from peer.ID, height unit.Height, key, raw []byte) (state.Proof, error) {
 	p, err := state.DecodeProof(raw)
 	if err != nil {
 		return p, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
@@ -51,7 +52,7 @@ func (r *Remote) decodeProof(ctx context.Context, from peer.ID, height uint64, k
 }
 
 // joinValue is the value of a key, whose hash is known, from one node.
-func (r *Remote) joinValue(ctx context.Context, from peer.ID, height uint64, key []byte, want blob.Hash) ([]byte, error) {
+func (r *Remote) joinValue(ctx context.Context, from peer.ID, height unit.Height, key []byte, want blob.Hash) ([]byte, error) {
 	value, err := join(ctx, state.MaxProof, func(ctx context.Context, at uint64) ([]byte, error) {
 		return r.askThis(ctx, from, p2p.AskPart, canon.Encode(partQuestion{Height: height, Key: key, From: at}))
 	})

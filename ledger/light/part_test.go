@@ -140,7 +140,7 @@ func TestPartsThatDoNotMakeTheValueAreALie(t *testing.T) {
 
 func TestAPartOfAForgottenHeightIsNotHeld(t *testing.T) {
 	l := newLibrary(t, []state.Change{{Key: []byte("zz"), Value: long(300_000)}})
-	for _, h := range []uint64{4, 1 << 63, 1<<64 - 1} {
+	for _, h := range []unit.Height{4, 1 << 63, 1<<64 - 1} {
 		if _, err := l.honest(p2p.AskPart, canon.Encode(partQuestion{Height: h, Key: []byte("zz")})); !p2p.IsRefusal(err, p2p.CodeNotHeld) {
 			t.Errorf("height %d: %v", h, err)
 		}
@@ -175,7 +175,7 @@ func TestTheLongestRecordsFit(t *testing.T) {
 	}
 	round := ledger.RoundState{Drawings: make([]ledger.Drawing, 64), Reveals: reveals, Votes: votes, Passed: blob.NewSet[blob.Shard](nodes), Ready: blob.NewSet[blob.Shard](nodes)}
 	entry := func(leases int) registry.Entry {
-		e := registry.Entry{Units: max, RegisteredEpoch: unit.Epoch(max), RegisteredHeight: max, CertifiedEpoch: unit.Epoch(max), CertifiedHeight: max, Slot: max}
+		e := registry.Entry{Units: max, RegisteredEpoch: unit.Epoch(max), RegisteredHeight: unit.Height(max), CertifiedEpoch: unit.Epoch(max), CertifiedHeight: unit.Height(max), Slot: max}
 		for range leases {
 			e.Leases = append(e.Leases, registry.Lease{Start: unit.Epoch(max), End: unit.Epoch(max), Price: token.Amount(max), Write: token.Amount(max),
 				Renewal: registry.Renewal{Left: token.Amount(max), Highest: token.Amount(max)}})

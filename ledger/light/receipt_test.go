@@ -22,6 +22,7 @@ import (
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // vault is a world that keeps a blob, and whose committee changes as its headers go on:
@@ -135,7 +136,7 @@ func TestAReceiptIsCheckedWithTheGenesisAlone(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if got.Entry.ID() != v.id || !got.Entry.Certified() || got.Entry.End() != 9 || got.Nodes != 3 || 3*got.Shards <= 2*v.genesis.Params.Shards || got.Shards >= v.genesis.Params.Shards ||
-			got.Height != v.tip() || got.Head.Height != uint64(v.tip()-1) || got.From != 1 || !got.Time.Equal(v.blocks[v.tip()].Time) {
+			got.Height != v.tip() || got.Head.Height != unit.Height(v.tip()-1) || got.From != 1 || !got.Time.Equal(v.blocks[v.tip()].Time) {
 			t.Errorf("%s: %+v", name, got)
 		}
 		if got.Headers < 4 || got.Headers > vaultBlocks/3 {

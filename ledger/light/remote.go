@@ -16,6 +16,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // RemoteOptions say which answers are trusted.
@@ -205,7 +206,7 @@ func (r *Remote) members() map[peer.ID]bool {
 // lightBlock is one node's light block of a height, well formed but not verified; height
 // 0 is its newest.
 func (r *Remote) lightBlock(ctx context.Context, from peer.ID, height int64) (*types.LightBlock, error) {
-	answer, err := r.host.AskLedger(ctx, from, p2p.AskLight, canon.Encode(headerQuestion{Height: uint64(height)}))
+	answer, err := r.host.AskLedger(ctx, from, p2p.AskLight, canon.Encode(headerQuestion{Height: unit.Height(height)}))
 	if err != nil {
 		return nil, noAnswer{err}
 	}
@@ -252,7 +253,7 @@ func (r *Remote) Status(ctx context.Context) (s Status, err error) {
 
 // AppHashOf is the app hash in one node's header of a height, unproven: for tools that
 // compare nodes with each other.
-func AppHashOf(ctx context.Context, host *p2p.Host, node peer.ID, height uint64, chain token.ChainID) (blob.Hash, error) {
+func AppHashOf(ctx context.Context, host *p2p.Host, node peer.ID, height unit.Height, chain token.ChainID) (blob.Hash, error) {
 	b, err := host.AskLedger(ctx, node, p2p.AskLight, canon.Encode(headerQuestion{Height: height}))
 	if err != nil {
 		return blob.Hash{}, err

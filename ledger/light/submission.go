@@ -11,6 +11,7 @@ import (
 
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Limits of a submission.
@@ -28,7 +29,7 @@ var ErrHalted = errors.New("no block holds the transaction yet: the ledger may s
 // not show it. A holder of the signed bytes can still have it done until its last block.
 type Unproven struct {
 	ledger.TxReceipt
-	Until uint64 // the last block that may hold it; 0: any
+	Until unit.Height // the last block that may hold it; 0: any
 }
 
 func (u Unproven) Error() string { return u.Err().Error() }
@@ -36,7 +37,7 @@ func (u Unproven) Unwrap() error { return u.Err() }
 
 // Pending is returned where the fate of a transaction is not known yet.
 type Pending struct {
-	Until uint64 // the last block that may hold it; 0: any
+	Until unit.Height // the last block that may hold it; 0: any
 	Why   error
 }
 
@@ -55,7 +56,7 @@ func (p Pending) Unwrap() error { return p.Why }
 type submission struct {
 	r       *Remote
 	tx      []byte
-	until   uint64
+	until   unit.Height
 	replies chan reply
 	asked   sync.WaitGroup
 
@@ -108,7 +109,7 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error
 func (r *Remote) Proves() bool { return true }
 
 // submitTrusting takes the first node's receipt, unproven, as the options say.
-func (r *Remote) submitTrusting(ctx context.Context, tx []byte, until uint64) (receipt ledger.TxReceipt, err error) {
+func (r *Remote) submitTrusting(ctx context.Context, tx []byte, until unit.Height) (receipt ledger.TxReceipt, err error) {
 	err = r.ask(ctx, p2p.AskSubmit, tx, func(_ context.Context, _ peer.ID, b []byte) (err error) {
 		receipt, err = ledger.DecodeTxReceipt(b)
 		receipt.Log = p2p.Clean(receipt.Log, p2p.MaxWords)
@@ -229,7 +230,7 @@ func (s *submission) shown(ctx context.Context) (ledger.TxReceipt, bool, error) 
 func (s *submission) disbelieve(ctx context.Context) {
 	for p, c := range s.claims {
 		newest := s.r.follow.newest()
-		passed := newest != nil && uint64(newest.Height) > c.receipt.Height+proofBlocks
+		passed := newest != nil && unit.Height(newest.Height) > c.receipt.Height+proofBlocks
 		if passed && time.Since(c.at) > proofBlocks*s.r.block() {
 			delete(s.claims, p)
 			err := fmt.Errorf("node %s says that block %d holds the transaction, and the ledger does not show it at %d", p, c.receipt.Height, newest.Height)

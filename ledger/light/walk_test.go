@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // counted is a disk that counts the keys that walks come by.
@@ -56,7 +57,7 @@ func newLibrary(t testing.TB, blocks ...[]state.Change) *library {
 	began := time.Now().Add(-time.Duration(len(blocks)+1) * worldBlock).Truncate(time.Millisecond)
 	for i, changes := range append(blocks, nil) {
 		h, app := int64(i+1), s.Root()
-		u, err := s.Prepare(uint64(h), changes)
+		u, err := s.Prepare(unit.Height(h), changes)
 		if err == nil {
 			err = s.Commit(u)
 		}

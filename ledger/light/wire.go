@@ -8,6 +8,7 @@ import (
 
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // The bodies of the ledger protocol's questions and answers. Genesis, light blocks
@@ -35,7 +36,7 @@ type getQuestion struct {
 // in parts, so that the proof of any one key fits into an answer.
 type getAnswer struct {
 	_      struct{} `cbor:",toarray"`
-	Height uint64
+	Height unit.Height
 	Proofs [][]byte
 }
 
@@ -44,7 +45,7 @@ type getAnswer struct {
 // Key are empty and the value is the genesis.
 type partQuestion struct {
 	_      struct{} `cbor:",toarray"`
-	Height uint64
+	Height unit.Height
 	Key    []byte
 	From   uint64 // bytes before the part
 }
@@ -59,7 +60,7 @@ type partAnswer struct {
 // headerQuestion asks for a light block; height 0 is the newest.
 type headerQuestion struct {
 	_      struct{} `cbor:",toarray"`
-	Height uint64
+	Height unit.Height
 }
 
 // listQuestion asks for the keys that begin with a prefix, from After on, in the state that
@@ -80,10 +81,10 @@ type listAnswer struct {
 
 // Status is where a node's ledger stands, unproven.
 type Status struct {
-	_      struct{} `cbor:",toarray"`
-	Height uint64   // of the last block
-	TimeMs int64    // of that block, ms since 1970
-	AtTip  bool     // the node has all blocks that it knows of
+	_      struct{}    `cbor:",toarray"`
+	Height unit.Height // of the last block
+	TimeMs int64       // of that block, ms since 1970
+	AtTip  bool        // the node has all blocks that it knows of
 }
 
 func decodeQuestion(body []byte, v any) error {

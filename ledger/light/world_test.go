@@ -21,6 +21,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // world is a ledger whose headers are signed here, by keys that are known: so that
@@ -157,9 +158,9 @@ func (w *world) AtTip() bool { return true }
 
 // get proves keys at a height of the past.
 func (w *world) get(height int64, keys [][]byte) ([]byte, error) {
-	a := getAnswer{Height: uint64(height)}
+	a := getAnswer{Height: unit.Height(height)}
 	for _, k := range keys {
-		p, err := w.local.Machine().Prove(k, uint64(height-1))
+		p, err := w.local.Machine().Prove(k, unit.Height(height-1))
 		if err != nil {
 			return nil, err
 		}

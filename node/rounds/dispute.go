@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 const (
@@ -31,9 +32,9 @@ type disputeID struct {
 
 // defence is this node's answer to an open dispute.
 type defence struct {
-	due    uint64 // height from which the node answers
-	busy   bool   // a task works on it
-	answer []byte // the transaction; nil: not made yet
+	due    unit.Height // height from which the node answers
+	busy   bool        // a task works on it
+	answer []byte      // the transaction; nil: not made yet
 }
 
 // defences answers disputes of proofs that this node attested: if no proof is shown, it is
@@ -119,7 +120,7 @@ func (d *defences) mine(v ledger.View, at disputeID) (mine, holds bool, err erro
 }
 
 // dueAt is the height from which the node answers. It is drawn at the first look.
-func (d *defences) dueAt(at disputeID, x ledger.DisputeRecord, holds bool, p ledger.Params) uint64 {
+func (d *defences) dueAt(at disputeID, x ledger.DisputeRecord, holds bool, p ledger.Params) unit.Height {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if was := d.open[at]; was != nil {
@@ -128,11 +129,11 @@ func (d *defences) dueAt(at disputeID, x ledger.DisputeRecord, holds bool, p led
 	if holds {
 		return x.Opened
 	}
-	return x.Opened + holderAhead + rand.N(1+(x.AnswerBy-x.Opened)/answerSpread)
+	return (x.Opened + holderAhead).Plus(rand.N(1 + x.AnswerBy.Since(x.Opened)/answerSpread))
 }
 
 // begin notes a dispute, and begins a task that answers it once that is due.
-func (d *defences) begin(ctx context.Context, at disputeID, due, height uint64) {
+func (d *defences) begin(ctx context.Context, at disputeID, due, height unit.Height) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x := d.open[at]

@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // freezeTimes bounds a freeze, in multiples of its nominal time, by this node's clock: a
@@ -22,8 +23,8 @@ const freezeTimes = 3
 //
 // The zero Freeze keeps nothing back.
 type Freeze struct {
-	mu      sync.Mutex // guards the fields below
-	height  uint64     // of the last block
+	mu      sync.Mutex  // guards the fields below
+	height  unit.Height // of the last block
 	round   ledger.RoundState
 	params  ledger.Params
 	drawn   map[challenge.Draw]bool
@@ -56,12 +57,12 @@ func (f *Freeze) Refusal(id blob.ID, stripe uint32, symbols bool, now time.Time)
 		return nil
 	}
 	t, next := f.round.T, f.height+1
-	until := uint64(0)
+	until := unit.Height(0)
 	switch {
-	case !f.round.Drawn && (f.round.Closed || next >= t || symbols && next+f.params.Challenge.Freeze > t):
+	case !f.round.Drawn && (f.round.Closed || next >= t || symbols && next.Plus(f.params.Challenge.Freeze) > t):
 		until = t + 1
-	case f.round.Drawn && f.height < t+f.params.Challenge.Deadline && f.drawn[challenge.Draw{Blob: id, Stripe: stripe}]:
-		until = t + f.params.Challenge.Deadline
+	case f.round.Drawn && f.height < t.Plus(f.params.Challenge.Deadline) && f.drawn[challenge.Draw{Blob: id, Stripe: stripe}]:
+		until = t.Plus(f.params.Challenge.Deadline)
 	default:
 		return nil
 	}

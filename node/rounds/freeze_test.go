@@ -9,6 +9,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func TestAnswersWaitWhileAChallengeRuns(t *testing.T) {
@@ -34,12 +35,12 @@ func TestAnswersWaitWhileAChallengeRuns(t *testing.T) {
 	over.Over = true
 	for _, c := range []struct {
 		name    string
-		height  uint64
+		height  unit.Height
 		round   ledger.RoundState
 		id      blob.ID
 		symbols bool
 		after   time.Duration
-		until   uint64 // 0: no wait
+		until   unit.Height // 0: no wait
 	}{
 		{"symbols before the reveals", 80, open, m.ID(), true, 0, 101},
 		{"whole fragments then", 93, open, m.ID(), false, 0, 0},

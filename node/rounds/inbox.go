@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // inbox holds the proofs of one round that this node has received and checked. It is the
@@ -212,11 +213,11 @@ func (b *inbox) promised(s blob.Shard) blob.Hash {
 }
 
 // follow takes over the ledger's state of the round.
-func (b *inbox) follow(r ledger.RoundState, height uint64) {
+func (b *inbox) follow(r ledger.RoundState, height unit.Height) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.votes = r.Votes
-	b.closed = height >= r.T+b.params.Challenge.Deadline
+	b.closed = height >= r.T.Plus(b.params.Challenge.Deadline)
 }
 
 // sent keeps the node's own proofs, which it has checked.
@@ -231,11 +232,11 @@ func (b *inbox) sent(list []challenge.Message, promise blob.Hash) {
 
 // pullDue says that it is time to ask for missing proofs: once while they still count,
 // and once for promised proofs that are late.
-func (b *inbox) pullDue(height uint64) bool {
+func (b *inbox) pullDue(height unit.Height) bool {
 	p := b.params.Challenge
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at := []uint64{b.state.T + p.Pull, b.state.T + p.Deadline + p.Attest + 1}
+	at := []unit.Height{b.state.T.Plus(p.Pull), b.state.T.Plus(p.Deadline+p.Attest) + 1}
 	if b.pulls == len(at) || height < at[b.pulls] {
 		return false
 	}

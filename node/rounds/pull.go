@@ -22,7 +22,7 @@ const (
 
 // pullIfDue asks for the proofs that gossip has not brought by T + Pull, and once more
 // for promised proofs that are late.
-func (p *Participant) pullIfDue(ctx context.Context, b *inbox, height uint64) {
+func (p *Participant) pullIfDue(ctx context.Context, b *inbox, height unit.Height) {
 	if b.pullDue(height) {
 		p.task(func() { p.pull(ctx, b) })
 	}

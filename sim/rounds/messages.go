@@ -8,6 +8,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // party is one node in the round under way.
@@ -16,7 +17,7 @@ type party struct {
 	downs    []span // of the present epoch
 	round    challenge.RoundID
 	reveal   []byte
-	sends    uint64              // height at which it gossips its proofs
+	sends    unit.Height         // height at which it gossips its proofs
 	sent     bool                // its proofs are out
 	listened bool                // since the draw
 	heard    map[blob.Shard]bool // shards whose proofs it has
@@ -24,9 +25,9 @@ type party struct {
 	pulled   bool
 }
 
-type span struct{ from, to uint64 }
+type span struct{ from, to unit.Height }
 
-func (p *party) up(height uint64) bool {
+func (p *party) up(height unit.Height) bool {
 	for _, d := range p.downs {
 		if height >= d.from && height < d.to {
 			return false
@@ -36,7 +37,7 @@ func (p *party) up(height uint64) bool {
 }
 
 // follow runs the nodes' part of a block, and enters a round or an epoch that it ended.
-func (s *simulation) follow(height uint64) error {
+func (s *simulation) follow(height unit.Height) error {
 	v, err := s.net.View()
 	if err != nil {
 		return err
@@ -97,8 +98,8 @@ func (s *simulation) holds(r ledger.RoundState, shard blob.Shard) bool {
 }
 
 // carry moves proofs: gossip brings each to every node once; a node pulls those it missed.
-func (s *simulation) carry(r ledger.RoundState, height uint64) {
-	due := r.T + s.p.Challenge.Deadline
+func (s *simulation) carry(r ledger.RoundState, height unit.Height) {
+	due := r.T.Plus(s.p.Challenge.Deadline)
 	for _, n := range s.nodes {
 		if !n.up(height) { // a process that ends forgets
 			n.listened, n.heard = false, map[blob.Shard]bool{}
@@ -116,7 +117,7 @@ func (s *simulation) carry(r ledger.RoundState, height uint64) {
 			}
 		}
 	}
-	if height < r.T+s.p.Challenge.Pull || height >= due {
+	if height < r.T.Plus(s.p.Challenge.Pull) || height >= due {
 		return
 	}
 	for _, n := range s.nodes {
@@ -128,7 +129,7 @@ func (s *simulation) carry(r ledger.RoundState, height uint64) {
 }
 
 // pull asks the holder of each missing shard for its proof, then two peers.
-func (s *simulation) pull(n *party, height uint64) {
+func (s *simulation) pull(n *party, height unit.Height) {
 	for shard, id := range s.committee.Holder {
 		of := []*party{s.nodes[s.net.Index[id]], s.nodes[s.random.IntN(len(s.nodes))], s.nodes[s.random.IntN(len(s.nodes))]}
 		for _, from := range of {

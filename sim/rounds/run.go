@@ -128,7 +128,7 @@ func (s *simulation) convene() error {
 	for _, n := range s.nodes {
 		n.downs = nil
 		for range s.o.Crashes {
-			from := h.EpochStart + uint64(s.random.Int64N(int64(h.EpochEnd-h.EpochStart)))
+			from := h.EpochStart.Plus(uint64(s.random.Int64N(int64(h.EpochEnd.Since(h.EpochStart)))))
 			n.downs = append(n.downs, span{from, from + roundBlocks/6})
 		}
 	}
@@ -161,7 +161,7 @@ func (s *simulation) block(txs ...[]byte) error {
 	return nil
 }
 
-func (s *simulation) proposer(height uint64) *party {
+func (s *simulation) proposer(height unit.Height) *party {
 	for i := range s.nodes {
 		if n := s.nodes[(int(height)+i)%len(s.nodes)]; n.up(height) {
 			return n
@@ -174,7 +174,7 @@ func (s *simulation) proposer(height uint64) *party {
 func (s *simulation) arrives() bool { return s.o.Loss == 0 || s.random.Float64() >= s.o.Loss }
 
 // votes are the votes on the block of a height; w is what the ledger wants in them.
-func (s *simulation) votes(w ledger.Wants, height uint64) (out []ledger.VoteExtension) {
+func (s *simulation) votes(w ledger.Wants, height unit.Height) (out []ledger.VoteExtension) {
 	if !w.Reveal && !w.Attest && w.Closer == (staking.NodeID{}) {
 		return nil
 	}
