@@ -313,12 +313,12 @@ type sink struct {
 	stop func()
 }
 
-// SinkWords are the words after the program's name that make it a sink: a process
+// sinkWords are the words after the program's name that make it a sink: a process
 // that only takes and gives bytes.
-func SinkWords(file string) []string { return []string{"bench", "sink", file} }
+func sinkWords(file string) []string { return []string{"bench", "sink", file} }
 
 func startSink(program testnet.Command, file string) (sink, error) {
-	cmd := exec.Command(program.Program, SinkWords(file)...)
+	cmd := exec.Command(program.Program, sinkWords(file)...)
 	cmd.Env = append(os.Environ(), program.Env...)
 	in, err := cmd.StdinPipe()
 	if err != nil {

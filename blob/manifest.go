@@ -7,8 +7,8 @@ import (
 	"github.com/walrus-network/walrus/canon"
 )
 
-// ManifestVersion is the version of the format of this package.
-const ManifestVersion = 1
+// manifestVersion is the version of the format of this package.
+const manifestVersion = 1
 
 // Manifest is the small record whose hash is the blob ID. All but the root follow
 // from (Size, N).
@@ -27,7 +27,7 @@ var ErrManifest = errors.New("not the manifest for its size and shards")
 
 // NewManifest is the manifest of a blob cut by l whose stripes lead to root.
 func NewManifest(l Layout, root Hash) Manifest {
-	return Manifest{Version: ManifestVersion, Codec: l.Codec(), N: uint16(l.N), Size: uint64(l.Size), Seg: uint32(l.Seg), Root: root}
+	return Manifest{Version: manifestVersion, Codec: l.Codec(), N: uint16(l.N), Size: uint64(l.Size), Seg: uint32(l.Seg), Root: root}
 }
 
 // DecodeManifest reads and checks a manifest from outside.

@@ -92,15 +92,15 @@ func (s Shape) LayoutWith(size int64, maxSymbol int) (Layout, error) {
 	l := Layout{Shape: s, Size: size, Seg: s.seg(size, maxSymbol)}
 	full := int64(s.K1*s.K2) * int64(l.Seg)
 	stripes := max(1, (size+full-1)/full)
-	if stripes > MaxStripes {
-		return Layout{}, fmt.Errorf("blob of %d bytes has %d stripes: at most %d, cut it", size, stripes, MaxStripes)
+	if stripes > maxStripes {
+		return Layout{}, fmt.Errorf("blob of %d bytes has %d stripes: at most %d, cut it", size, stripes, maxStripes)
 	}
 	l.Stripes = int(stripes)
 	return l, nil
 }
 
-// MaxStripes bounds a blob: about 50 TB at 28 shards.
-const MaxStripes = 1 << 24
+// maxStripes bounds a blob: about 50 TB at 28 shards.
+const maxStripes = 1 << 24
 
 func (s Shape) seg(size int64, maxSymbol int) int {
 	cells := int64(s.K1 * s.K2)

@@ -20,7 +20,7 @@ func TestTheDrawMovesWithinItsRound(t *testing.T) {
 			t.Errorf("%d shards, rounds of %d blocks: %d offsets, %+v", c.shards, c.round, n, p)
 			continue
 		}
-		if latest := p.Start + n - 1 + p.MostMoves() + p.Second + p.Attest; latest+p.AnswerBlocks(c.round)+Tail >= c.round {
+		if latest := p.Start + n - 1 + p.mostMoves() + p.Second + p.Attest; latest+p.AnswerBlocks(c.round)+Tail >= c.round {
 			t.Errorf("%d shards, rounds of %d blocks: a draw of offset %d is tallied by block %d, too late to be disputed", c.shards, c.round, n-1, latest)
 		}
 		count, sum := make([]int, n), 0.0
@@ -105,7 +105,7 @@ func TestWindowsOfAnyNumbersAreRefusedOrFit(t *testing.T) {
 					continue
 				}
 				n := p.Offsets(round, 100)
-				if end := p.Start + n + p.MostMoves() + p.Second + p.Attest + p.AnswerBlocks(round) + Tail; n < 1 || end > round {
+				if end := p.Start + n + p.mostMoves() + p.Second + p.Attest + p.AnswerBlocks(round) + Tail; n < 1 || end > round {
 					t.Errorf("%s: taken, and ends at %d of %d", fmt.Sprintf("field %d = %d", i, v), end, round)
 				}
 			}

@@ -30,7 +30,7 @@ func sliceBytes(seg, i int) int {
 			at, n = at-left, n-left
 		}
 	}
-	return 64*depth + min(ChunkBytes, seg-i*ChunkBytes)
+	return 64*depth + min(chunkBytes, seg-i*chunkBytes)
 }
 
 // cutChunk is the slice of chunk i of a symbol; of a symbol of one chunk, the symbol.
@@ -40,7 +40,7 @@ func cutChunk(symbol []byte, i int) ([]byte, error) {
 	}
 	outboard, _ := bao.EncodeBuf(symbol, 0, true)
 	var out bytes.Buffer
-	err := bao.ExtractSlice(&out, bytes.NewReader(symbol[i*ChunkBytes:]), bytes.NewReader(outboard), 0, uint64(i*ChunkBytes), 1)
+	err := bao.ExtractSlice(&out, bytes.NewReader(symbol[i*chunkBytes:]), bytes.NewReader(outboard), 0, uint64(i*chunkBytes), 1)
 	if err != nil {
 		return nil, fmt.Errorf("cut chunk %d of %d bytes: %w", i, len(symbol), err)
 	}
@@ -53,7 +53,7 @@ func checkChunk(slice []byte, seg, i int, symbol blob.Hash) error {
 		return fmt.Errorf("%d bytes, want %d: %w", len(slice), sliceBytes(seg, i), errChunk)
 	}
 	whole := binary.LittleEndian.AppendUint64(make([]byte, 0, 8+len(slice)), uint64(seg))
-	if _, ok := bao.VerifySlice(append(whole, slice...), 0, uint64(i*ChunkBytes), 1, symbol); !ok {
+	if _, ok := bao.VerifySlice(append(whole, slice...), 0, uint64(i*chunkBytes), 1, symbol); !ok {
 		return errChunk
 	}
 	return nil

@@ -56,9 +56,9 @@ func (d *drawer) pick(s stream, byBytes bool) (Draw, bool) {
 	var at int
 	var rest uint64
 	if byBytes {
-		at, rest = d.x.ByUnits(s.below(d.x.Total()))
+		at, rest = d.x.byUnits(s.below(d.x.Total()))
 	} else {
-		at = d.x.ByNumber(uint32(s.below(uint64(d.x.Live()))))
+		at = d.x.byNumber(uint32(s.below(uint64(d.x.Live()))))
 		rest = s.below(d.x.At(at).Units)
 	}
 	slot := d.x.At(at)

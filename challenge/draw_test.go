@@ -32,13 +32,13 @@ func TestTheIndexFindsWhatAListFinds(t *testing.T) {
 			total, live := uint64(0), 0
 			for i, s := range list {
 				if s.Units > 0 {
-					if at, rest := x.ByUnits(total); at != i || rest != 0 {
+					if at, rest := x.byUnits(total); at != i || rest != 0 {
 						t.Fatalf("seed %d: KiB %d is in slot %d (%d), want %d", seed, total, at, rest, i)
 					}
-					if at, rest := x.ByUnits(total + s.Units - 1); at != i || rest != s.Units-1 {
+					if at, rest := x.byUnits(total + s.Units - 1); at != i || rest != s.Units-1 {
 						t.Fatalf("seed %d: the last KiB of slot %d is in %d (%d)", seed, i, at, rest)
 					}
-					if at := x.ByNumber(uint32(live)); at != i {
+					if at := x.byNumber(uint32(live)); at != i {
 						t.Fatalf("seed %d: blob %d is in slot %d, want %d", seed, live, at, i)
 					}
 					live++

@@ -135,8 +135,8 @@ func Promise(sent []Sent) blob.Hash {
 	return blob.Root(sentLeaves(sent))
 }
 
-// ShowSent is the path that leads one of the sent proofs to the promise.
-func ShowSent(sent []Sent, i int) []blob.Hash { return blob.NewTree(sentLeaves(sent)).Path(i) }
+// showSent is the path that leads one of the sent proofs to the promise.
+func showSent(sent []Sent, i int) []blob.Hash { return blob.NewTree(sentLeaves(sent)).Path(i) }
 
 // Promised checks that a proof was promised as number i of n.
 func Promised(promise blob.Hash, s Sent, i, n int, path []blob.Hash) error {

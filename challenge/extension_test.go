@@ -49,7 +49,7 @@ func TestOnlyWhatWasPromisedIsTakenLate(t *testing.T) {
 	}
 	promise := Promise(sent)
 	for i, s := range sent {
-		path := ShowSent(sent, i)
+		path := showSent(sent, i)
 		if err := Promised(promise, s, i, len(sent), path); err != nil {
 			t.Fatal(err)
 		}

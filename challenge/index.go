@@ -82,9 +82,9 @@ func (x *Index) grow() {
 	x.units, x.count = append(x.units, units), append(x.count, count)
 }
 
-// ByUnits is the slot that the KiB at holds when all are laid end to end, and which of
+// byUnits is the slot that the KiB at holds when all are laid end to end, and which of
 // that slot's it is. at must be below Total.
-func (x *Index) ByUnits(at uint64) (slot int, rest uint64) {
+func (x *Index) byUnits(at uint64) (slot int, rest uint64) {
 	slot = descend(x.units, func(sum uint64) bool {
 		if sum > at {
 			return false
@@ -95,8 +95,8 @@ func (x *Index) ByUnits(at uint64) (slot int, rest uint64) {
 	return slot, at
 }
 
-// ByNumber is the slot of the blob with number at, which must be below Live.
-func (x *Index) ByNumber(at uint32) int {
+// byNumber is the slot of the blob with number at, which must be below Live.
+func (x *Index) byNumber(at uint32) int {
 	return descend(x.count, func(sum uint32) bool {
 		if sum > at {
 			return false

@@ -17,8 +17,8 @@ type Message struct {
 	Path  []blob.Hash
 }
 
-// MaxMessageBytes bounds a message: a proof, and a path among a thousand.
-const MaxMessageBytes = MaxProofBytes + 1<<10
+// maxMessageBytes bounds a message: a proof, and a path among a thousand.
+const maxMessageBytes = MaxProofBytes + 1<<10
 
 // Messages are the proofs of one sender, in the order of their shards, and the promise
 // that it gives for them.
@@ -28,7 +28,7 @@ func Messages(proofs []Proof) (out []Message, promise blob.Hash) {
 		sent[i] = Sent{Shard: p.Shard, Proof: p.Hash()}
 	}
 	for i, p := range proofs {
-		out = append(out, Message{Proof: p, At: uint16(i), Of: uint16(len(proofs)), Path: ShowSent(sent, i)})
+		out = append(out, Message{Proof: p, At: uint16(i), Of: uint16(len(proofs)), Path: showSent(sent, i)})
 	}
 	return out, Promise(sent)
 }
@@ -38,8 +38,8 @@ func (m Message) Encode() []byte { return canon.Encode(m) }
 
 // DecodeMessage reads a message from a stranger. It checks its form, not what it shows.
 func DecodeMessage(b []byte) (m Message, err error) {
-	if len(b) > MaxMessageBytes {
-		return m, fmt.Errorf("message of %d bytes: at most %d", len(b), MaxMessageBytes)
+	if len(b) > maxMessageBytes {
+		return m, fmt.Errorf("message of %d bytes: at most %d", len(b), maxMessageBytes)
 	}
 	err = canon.Decode(b, &m)
 	return m, err

@@ -90,9 +90,9 @@ func TurnDue(since, height unit.Height) bool { return height >= since+turnBlocks
 // RevealMoves is for how many blocks a round waits for reveals, before it is skipped.
 const RevealMoves = 8
 
-// MostMoves is by how many blocks the draw is late at most: as long as reveals, and then
+// mostMoves is by how many blocks the draw is late at most: as long as reveals, and then
 // each of its closers, are waited for.
-func (p Params) MostMoves() uint64 {
+func (p Params) mostMoves() uint64 {
 	return RevealMoves + uint64(p.Closers())*(p.Patience()-1)
 }
 
@@ -147,7 +147,7 @@ func (p Params) room(roundBlocks uint64) uint64 {
 
 // tallied is the block of a round, at the latest and without its offset, after which it
 // is tallied.
-func (p Params) tallied() uint64 { return p.Start + p.MostMoves() + p.Second + p.Attest }
+func (p Params) tallied() uint64 { return p.Start + p.mostMoves() + p.Second + p.Attest }
 
 func gcd(a, b uint64) uint64 {
 	for b > 0 {

@@ -6,8 +6,8 @@ import (
 	"github.com/walrus-network/walrus/blob"
 )
 
-// ChunkBytes is how much of a long symbol is asked for: a leaf of BLAKE3's own tree.
-const ChunkBytes = 1024
+// chunkBytes is how much of a long symbol is asked for: a leaf of BLAKE3's own tree.
+const chunkBytes = 1024
 
 // Question is what a shard is asked of one draw: some symbols of one fragment, counted
 // over all N, so that a holder that misses a stored symbol cannot compute the parity
@@ -57,4 +57,4 @@ func ask(p Params, s stream, d Draw, shard blob.Shard, l blob.Layout) Question {
 }
 
 // chunksOf is how many chunks a symbol of seg bytes has.
-func chunksOf(seg int) int { return max(1, (seg+ChunkBytes-1)/ChunkBytes) }
+func chunksOf(seg int) int { return max(1, (seg+chunkBytes-1)/chunkBytes) }

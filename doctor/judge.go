@@ -59,7 +59,7 @@ const (
 	syncFail     = 500 * time.Millisecond
 	writeDoubt   = 20 << 20              // bytes a second; below this, repair takes days
 	readDoubt    = 30 * time.Millisecond // of 64 KiB
-	marginDoubt  = 2 * LeastMargin       // a disk gets slower as it fills
+	marginDoubt  = 2 * leastMargin       // a disk gets slower as it fills
 	roomDoubt    = 10                    // 1/roomDoubt of the declared bytes should be free beyond them
 	stillBlocks  = 10                    // block times without a block: the ledger stands still
 	stillSlack   = 5 * time.Second       // added to that
@@ -184,7 +184,7 @@ func judgeProofs(t ProofTime) Check {
 	m, asked := t.Margin()
 	switch {
 	case !asked:
-	case m < LeastMargin:
+	case m < leastMargin:
 		c.Health, c.Advice = Failing, "it will miss rounds, and they are not paid and end in slashes: "+marginAdvice
 	case m < marginDoubt:
 		c.Health, c.Advice = Doubtful, fmt.Sprintf("%s would be better, since disks grow slower as they fill: ", times(marginDoubt))+marginAdvice

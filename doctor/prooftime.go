@@ -10,9 +10,9 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// LeastMargin is the least margin of a node that is entered on the ledger, see
+// leastMargin is the least margin of a node that is entered on the ledger, see
 // ProofTime.Margin. Disks get slower as they fill, and a busy hour must not cost pay.
-const LeastMargin = 2
+const leastMargin = 2
 
 // ErrMargin is returned for a margin below LeastMargin.
 var ErrMargin = errors.New("this machine is too slow for the network's deadline")
@@ -73,8 +73,8 @@ func (t ProofTime) String() string {
 
 // Enough returns ErrMargin for a margin below LeastMargin.
 func (t ProofTime) Enough() error {
-	if m, ok := t.Margin(); ok && m < LeastMargin {
-		return fmt.Errorf("%w: %s, at least %s is wanted", ErrMargin, t, times(LeastMargin))
+	if m, ok := t.Margin(); ok && m < leastMargin {
+		return fmt.Errorf("%w: %s, at least %s is wanted", ErrMargin, t, times(leastMargin))
 	}
 	return nil
 }

@@ -45,9 +45,9 @@ func (b *Batch) Len() int { return len(b.changes) }
 // Bytes is what the changes weigh.
 func (b *Batch) Bytes() int64 { return b.bytes }
 
-// MaxBatchKeys is a number of changes that fits into one batch whatever the profile,
+// maxBatchKeys is a number of changes that fits into one batch whatever the profile,
 // if the values are small.
-const MaxBatchKeys = 4000
+const maxBatchKeys = 4000
 
 // Commit makes the changes, all or none. With sync they are on the disk when it
 // returns. Without, they are visible to every later read and reach the disk in order,
@@ -67,7 +67,7 @@ func (b *Batch) CommitParts(sync bool) error {
 	limit := b.db.b.MaxBatchSize() / 2
 	for rest := b.changes; len(rest) > 0; {
 		n, size := 0, int64(0)
-		for n < len(rest) && n < MaxBatchKeys && (n == 0 || size+rest[n].weight() <= limit) {
+		for n < len(rest) && n < maxBatchKeys && (n == 0 || size+rest[n].weight() <= limit) {
 			size += rest[n].weight()
 			n++
 		}
@@ -199,8 +199,8 @@ func checkKey(key []byte) error {
 	switch {
 	case len(key) == 0:
 		return errors.New("empty key")
-	case len(key) > MaxKey:
-		return fmt.Errorf("key of %d bytes, at most %d", len(key), MaxKey)
+	case len(key) > maxKey:
+		return fmt.Errorf("key of %d bytes, at most %d", len(key), maxKey)
 	case reserved(key):
 		return fmt.Errorf("key %q: a key does not begin with '!' or 0xff", key)
 	}

@@ -23,8 +23,8 @@ const (
 // MaxSmallValue is the largest value of a Small database, in bytes.
 const MaxSmallValue = 1 << 20
 
-// MaxKey is the longest key, in bytes.
-const MaxKey = 4096
+// maxKey is the longest key, in bytes.
+const maxKey = 4096
 
 // Options say where and how a database is kept.
 type Options struct {

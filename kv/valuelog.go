@@ -221,7 +221,7 @@ func readLogEntry(b []byte) (key, value []byte, n int) {
 		at += w
 	}
 	keyLen, valueLen := fields[0], fields[1]
-	if keyLen <= versionLen || keyLen > MaxKey+versionLen || valueLen > uint64(len(b)) || fields[2] != 0 {
+	if keyLen <= versionLen || keyLen > maxKey+versionLen || valueLen > uint64(len(b)) || fields[2] != 0 {
 		return nil, nil, 0
 	}
 	end := at + int(keyLen) + int(valueLen)

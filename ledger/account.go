@@ -56,9 +56,9 @@ func (a *Account) note(o TxOutcome) {
 	a.Recent = binary.BigEndian.AppendUint16(out, uint16(o.Code))
 }
 
-// Outcomes are those that the account holds, oldest first. Each Tx has its first 16
+// outcomes are those that the account holds, oldest first. Each Tx has its first 16
 // bytes; the rest is zero.
-func (a Account) Outcomes() (out []TxOutcome) {
+func (a Account) outcomes() (out []TxOutcome) {
 	for b := a.Recent; len(b) >= outcomeBytes; b = b[outcomeBytes:] {
 		o := TxOutcome{Nonce: binary.BigEndian.Uint64(b), Height: unit.Height(binary.BigEndian.Uint64(b[8+outcomeHash:])), Code: Code(binary.BigEndian.Uint16(b[16+outcomeHash:]))}
 		copy(o.Tx[:outcomeHash], b[8:])
@@ -67,10 +67,10 @@ func (a Account) Outcomes() (out []TxOutcome) {
 	return out
 }
 
-// OutcomeOf is what became of the transaction that used a nonce; ok is false where the
+// outcomeOf is what became of the transaction that used a nonce; ok is false where the
 // account holds none for that nonce.
-func (a Account) OutcomeOf(nonce uint64) (o TxOutcome, ok bool) {
-	for _, o := range a.Outcomes() {
+func (a Account) outcomeOf(nonce uint64) (o TxOutcome, ok bool) {
+	for _, o := range a.outcomes() {
 		if o.Nonce == nonce {
 			return o, true
 		}

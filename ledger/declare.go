@@ -16,14 +16,14 @@ type Declare struct {
 	Signature token.Signature // by the node's key, over DeclareMessage
 }
 
-// DeclareMessage is the message that a node signs to declare a loss.
-func DeclareMessage(chain token.ChainID, ordinal uint64) []byte {
+// declareMessage is the message that a node signs to declare a loss.
+func declareMessage(chain token.ChainID, ordinal uint64) []byte {
 	return token.Message(token.PurposeDeclare, chain, ordinal)
 }
 
 // NewDeclare declares a loss of the key's node for a round.
 func NewDeclare(chain token.ChainID, k token.Key, ordinal uint64) Declare {
-	return Declare{Node: staking.NodeID(k.Public()), Ordinal: ordinal, Signature: k.Sign(DeclareMessage(chain, ordinal))}
+	return Declare{Node: staking.NodeID(k.Public()), Ordinal: ordinal, Signature: k.Sign(declareMessage(chain, ordinal))}
 }
 
 func (Declare) kind() Kind { return KindDeclare }
@@ -42,7 +42,7 @@ func (b Declare) plan(x *exec, _ Tx) (plan, error) {
 	if sure(ever, err) && was == next {
 		return plan{}, fmt.Errorf("round %d: %w", next, ErrDeclared)
 	}
-	if err := b.Node.PublicKey().Verify(DeclareMessage(x.chain, b.Ordinal), b.Signature); err != nil {
+	if err := b.Node.PublicKey().Verify(declareMessage(x.chain, b.Ordinal), b.Signature); err != nil {
 		return plan{}, fmt.Errorf("round %d: %w", b.Ordinal, ErrSignature)
 	}
 	return plan{subject: string(KeyDeclared(b.Node)), apply: func() { x.put(KeyDeclared(b.Node), next) }}, nil

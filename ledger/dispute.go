@@ -67,10 +67,10 @@ func (b Dispute) plan(x *exec, tx Tx) (plan, error) {
 		return plan{}, err
 	}
 	opener, p := tx.Signer.Address(), x.p.Challenge
-	if room := x.p.DisputeRoom(); sure(x.view().OpenDisputes()) >= room {
+	if room := x.p.disputeRoom(); sure(x.view().OpenDisputes()) >= room {
 		return plan{}, fmt.Errorf("%d are, of anybody's: %w", room, ErrOpenDisputes)
 	}
-	if sure(x.view().OpenDisputesOf(opener)) >= p.MaxOpenDispute {
+	if sure(x.view().openDisputesOf(opener)) >= p.MaxOpenDispute {
 		return plan{}, fmt.Errorf("%s has opened %d: %w", opener, p.MaxOpenDispute, ErrOpenDisputes)
 	}
 	return plan{cost: p.DisputeBond, apply: func() {
@@ -108,14 +108,14 @@ func (p Params) DisputableUntil(h Head, r challenge.RoundID) unit.Height {
 	return end.Minus(challenge.Tail + p.Challenge.AnswerBlocks(p.RoundBlocks))
 }
 
-// DisputeRoom is how many disputes may be open at once: the answers to all of them fill
+// disputeRoom is how many disputes may be open at once: the answers to all of them fill
 // at most half of the blocks in which they count.
-func (p Params) DisputeRoom() uint64 {
+func (p Params) disputeRoom() uint64 {
 	return p.Challenge.AnswerBlocks(p.RoundBlocks) * (p.BlockBytes / answerBytes) / 2
 }
 
 // closings is how many disputes one block decides: all that can be open within Tail.
-func (p Params) closings() uint64 { return p.DisputeRoom()/challenge.Tail + 1 }
+func (p Params) closings() uint64 { return p.disputeRoom()/challenge.Tail + 1 }
 
 // Dispute is what was disputed of a round that is kept.
 func (v View) Dispute(ordinal uint64, s blob.Shard) (DisputeRecord, bool, error) {
@@ -136,8 +136,8 @@ func (v View) OpenDisputes() (n uint64, err error) {
 	return n, err
 }
 
-// OpenDisputesOf is how many of these an account has opened.
-func (v View) OpenDisputesOf(a token.Address) (n uint64, err error) {
+// openDisputesOf is how many of these an account has opened.
+func (v View) openDisputesOf(a token.Address) (n uint64, err error) {
 	n, _, err = read[uint64](v, "open disputes", KeyOpenDisputesOf(a))
 	return n, err
 }

@@ -117,7 +117,7 @@ func (a *arena) disputesHold(was Head, states map[DisputeState]bool) {
 		a.t.Fatalf("%d open, counted %d: %v", n, all, err)
 	}
 	for _, u := range a.users {
-		if n, err := a.view().OpenDisputesOf(u.Address()); err != nil || n != open[u.Address()] || n > a.g.Params.Challenge.MaxOpenDispute {
+		if n, err := a.view().openDisputesOf(u.Address()); err != nil || n != open[u.Address()] || n > a.g.Params.Challenge.MaxOpenDispute {
 			a.t.Fatalf("%d open of one, counted %d: %v", n, open[u.Address()], err)
 		}
 	}

@@ -329,7 +329,7 @@ func TestDisputesAreAsManyAsBlocksHaveRoomFor(t *testing.T) {
 	p.Challenge.MaxOpenDispute = 1000
 	a := newArenaOf(t, p, 5)
 	r := a.untilOver(2)
-	room := p.DisputeRoom()
+	room := p.disputeRoom()
 	if room < 40 || room > 66 {
 		t.Fatalf("%d disputes at once: the test wants fewer than there are shards", room)
 	}

@@ -164,7 +164,7 @@ func (p Params) form(raw []byte) (Tx, Body, error) {
 		return Tx{}, nil, fmt.Errorf("%d bytes, at most %d: %w", len(raw), p.LargestTx(), ErrTooLarge)
 	}
 	tx, body, err := DecodeTx(raw)
-	if most := p.MostBytes(tx.Kind); uint64(len(raw)) > p.TxBytes && (err != nil || uint64(len(raw)) > most) {
+	if most := p.mostBytes(tx.Kind); uint64(len(raw)) > p.TxBytes && (err != nil || uint64(len(raw)) > most) {
 		return tx, nil, fmt.Errorf("%d bytes, at most %d: %w", len(raw), most, ErrTooLarge)
 	}
 	if err != nil {

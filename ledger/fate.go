@@ -68,7 +68,7 @@ func (v View) fateOf(tx Tx, hash blob.Hash) (r TxReceipt, known bool, err error)
 	if err != nil {
 		return r, false, err
 	}
-	if o, noted := acc.OutcomeOf(tx.Nonce); noted {
+	if o, noted := acc.outcomeOf(tx.Nonce); noted {
 		if !o.Is(hash) {
 			return never(ErrNonce, "nonce %d: block %d holds another transaction with it", tx.Nonce, o.Height)
 		}

@@ -43,8 +43,8 @@ func TestGoldenFormats(t *testing.T) {
 	}
 	fmt.Fprintln(&out, "# messages")
 	line("possession", BLSProofMessage("test", id, node.BLSKey().Public()))
-	line("node", NodeMessage(chain, id, addr, node.BLSKey().Public()))
-	line("ready", ReadyMessage(chain, 3, 4))
+	line("node", nodeMessage(chain, id, addr, node.BLSKey().Public()))
+	line("ready", readyMessage(chain, 3, 4))
 	line("confirm", registry.ConfirmMessage(chain, 3, m.ID()))
 	fmt.Fprintln(&out, "# records")
 	line("head", canon.Encode(Head{Height: 1, TimeMs: 2, Epoch: 3, EpochStart: 4, EpochEnd: 5, RuleVersion: 1}))

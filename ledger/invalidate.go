@@ -90,15 +90,10 @@ func (b Invalidate) verify() error {
 // forfeit takes from a lease what it has paid for the epochs from one on, or all of it
 // if the blob was never certified, and what would have renewed it.
 func (x *exec) forfeit(e registry.Entry, l registry.Lease, from unit.Epoch) (lost token.Amount) {
-	if e.Certified() {
+	if lost = l.Escrow(); e.Certified() {
 		lost = l.Unused(from)
-		for epoch := max(from, l.Start); epoch < l.End; epoch++ {
-			x.takeBucket(epoch, l.Price)
-		}
-	} else {
-		lost = l.Escrow()
-		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(lost)) })
 	}
+	x.unbook(e, l, from)
 	x.supply(func(s *Supply) { s.Allowances = must(s.Allowances.Sub(l.Renewal.Left)) })
 	return must(lost.Add(l.Renewal.Left))
 }

@@ -209,20 +209,20 @@ func KeyBallot(id staking.NodeID) []byte { return key(letterBallot, id[:]) }
 // KeyPriceRecord is the key of the PriceRecord of an epoch.
 func KeyPriceRecord(epoch unit.Epoch) []byte { return key(letterPrice, number(epoch)) }
 
-// PrefixBallots begins the keys of all ballots.
-func PrefixBallots() []byte { return key(letterBallot) }
+// prefixBallots begins the keys of all ballots.
+func prefixBallots() []byte { return key(letterBallot) }
 
-// PrefixBlobs begins the keys of all entries.
-func PrefixBlobs() []byte { return key(letterBlob) }
+// prefixBlobs begins the keys of all entries.
+func prefixBlobs() []byte { return key(letterBlob) }
 
-// PrefixNodes begins the keys of all node records.
-func PrefixNodes() []byte { return key(letterNode) }
+// prefixNodes begins the keys of all node records.
+func prefixNodes() []byte { return key(letterNode) }
 
-// PrefixOwned begins the keys of what an owner has leases on.
-func PrefixOwned(owner token.Address) []byte { return key(letterOwned, owner[:]) }
+// prefixOwned begins the keys of what an owner has leases on.
+func prefixOwned(owner token.Address) []byte { return key(letterOwned, owner[:]) }
 
-// PrefixDelegations begins the keys of an account's delegations.
-func PrefixDelegations(a token.Address) []byte { return key(letterDelegation, a[:]) }
+// prefixDelegations begins the keys of an account's delegations.
+func prefixDelegations(a token.Address) []byte { return key(letterDelegation, a[:]) }
 
 func keyBLS(k token.BLSPublicKey) []byte { return key(letterBLS, k[:]) }
 

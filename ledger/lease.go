@@ -64,12 +64,8 @@ func (x *exec) fund(e registry.Entry, l registry.Lease) {
 // certified pays for the epochs in which its room stays held, like what was.
 func (x *exec) refund(e registry.Entry, l registry.Lease, from unit.Epoch) {
 	back := e.Refund(l, from)
-	if e.Certified() {
-		for epoch := max(from, l.Start); epoch < l.End; epoch++ {
-			x.takeBucket(epoch, l.Price)
-		}
-	} else {
-		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(l.Escrow())) })
+	x.unbook(e, l, from)
+	if !e.Certified() {
 		for epoch := l.Start; epoch < min(from, l.End); epoch++ {
 			x.addBucket(max(epoch, x.epoch()), l.Price)
 		}
@@ -77,6 +73,18 @@ func (x *exec) refund(e registry.Entry, l registry.Lease, from unit.Epoch) {
 	fee := x.p.Registry.Fee(back)
 	x.supply(func(s *Supply) { s.Carry = must(s.Carry.Add(fee)) })
 	x.credit(l.Payer, back-fee)
+}
+
+// unbook takes the money of a lease from where it waits to be earned: from the epochs that
+// the lease was to pay, the first of them from, or from the escrow.
+func (x *exec) unbook(e registry.Entry, l registry.Lease, from unit.Epoch) {
+	if !e.Certified() {
+		x.supply(func(s *Supply) { s.Escrow = must(s.Escrow.Sub(l.Escrow())) })
+		return
+	}
+	for epoch := max(from, l.Start); epoch < l.End; epoch++ {
+		x.takeBucket(epoch, l.Price)
+	}
 }
 
 // keepLeases leaves an entry with the leases that remain, or buries it.

@@ -80,8 +80,8 @@ func or(a, b token.Address) token.Address {
 	return a
 }
 
-// NodeMessage is what a node's own key signs so that an operator may register it.
-func NodeMessage(chain token.ChainID, id staking.NodeID, operator token.Address, bls token.BLSPublicKey) []byte {
+// nodeMessage is what a node's own key signs so that an operator may register it.
+func nodeMessage(chain token.ChainID, id staking.NodeID, operator token.Address, bls token.BLSPublicKey) []byte {
 	return token.Message(token.PurposeNode, chain, id, operator, bls)
 }
 
@@ -89,7 +89,7 @@ func NodeMessage(chain token.ChainID, id staking.NodeID, operator token.Address,
 // transaction.
 func (b RegisterNode) Prove(chain token.ChainID, chainName string, operator token.Address, id token.Key, bls token.BLSKey) RegisterNode {
 	b.Node, b.BLS = staking.NodeID(id.Public()), bls.Public()
-	b.NodeSignature = id.Sign(NodeMessage(chain, b.Node, operator, b.BLS))
+	b.NodeSignature = id.Sign(nodeMessage(chain, b.Node, operator, b.BLS))
 	b.BLSProof = bls.ProvePossession(BLSProofMessage(chainName, b.Node, b.BLS))
 	return b
 }
@@ -107,7 +107,7 @@ func (b RegisterNode) check(p Params) error {
 }
 
 func (b RegisterNode) proofs(chain token.ChainID, name string, signer token.Address) error {
-	if err := b.Node.PublicKey().Verify(NodeMessage(chain, b.Node, signer, b.BLS), b.NodeSignature); err != nil {
+	if err := b.Node.PublicKey().Verify(nodeMessage(chain, b.Node, signer, b.BLS), b.NodeSignature); err != nil {
 		return fmt.Errorf("node %s: %w", b.Node, err)
 	}
 	if err := b.BLS.VerifyPossession(BLSProofMessage(name, b.Node, b.BLS), b.BLSProof); err != nil {
@@ -228,18 +228,18 @@ type ShardReady struct {
 	Node      staking.NodeID
 	Epoch     unit.Epoch
 	Shard     uint16
-	Signature token.Signature // by the node's key, over ReadyMessage
+	Signature token.Signature // by the node's key, over readyMessage
 }
 
-// ReadyMessage is what a node signs when it holds all of a shard.
-func ReadyMessage(chain token.ChainID, epoch unit.Epoch, shard uint16) []byte {
+// readyMessage is what a node signs when it holds all of a shard.
+func readyMessage(chain token.ChainID, epoch unit.Epoch, shard uint16) []byte {
 	return token.Message(token.PurposeReady, chain, epoch, shard)
 }
 
 // NewShardReady signs that the node of a key holds all of a shard.
 func NewShardReady(chain token.ChainID, k token.Key, epoch unit.Epoch, shard blob.Shard) ShardReady {
 	b := ShardReady{Node: staking.NodeID(k.Public()), Epoch: epoch, Shard: uint16(shard)}
-	b.Signature = k.Sign(ReadyMessage(chain, epoch, b.Shard))
+	b.Signature = k.Sign(readyMessage(chain, epoch, b.Shard))
 	return b
 }
 
@@ -253,7 +253,7 @@ func (b ShardReady) plan(x *exec, _ Tx) (plan, error) {
 	if b.Epoch != c.Epoch || s >= len(c.Holder) || c.Holder[s] != b.Node || c.From[s].IsZero() {
 		return plan{}, fmt.Errorf("%s, shard %d, epoch %d: %w", b.Node, b.Shard, b.Epoch, ErrNotMoving)
 	}
-	if err := b.Node.PublicKey().Verify(ReadyMessage(x.chain, b.Epoch, b.Shard), b.Signature); err != nil {
+	if err := b.Node.PublicKey().Verify(readyMessage(x.chain, b.Epoch, b.Shard), b.Signature); err != nil {
 		return plan{}, fmt.Errorf("shard %d: %w", b.Shard, ErrSignature)
 	}
 	return plan{subject: fmt.Sprintf("%d %d", b.Epoch, b.Shard), apply: func() {

@@ -63,9 +63,9 @@ func Testnet() Params {
 	return p
 }
 
-// MostBytes is the most bytes that a transaction of a kind may have. Two kinds carry a
+// mostBytes is the most bytes that a transaction of a kind may have. Two kinds carry a
 // proof that may be larger than TxBytes.
-func (p Params) MostBytes(k Kind) uint64 {
+func (p Params) mostBytes(k Kind) uint64 {
 	switch k {
 	case KindInvalidate:
 		return max(p.TxBytes, invalidateBytes)
@@ -77,7 +77,7 @@ func (p Params) MostBytes(k Kind) uint64 {
 
 // LargestTx is the most bytes that a transaction of any kind may have.
 func (p Params) LargestTx() uint64 {
-	return max(p.MostBytes(KindInvalidate), p.MostBytes(KindAnswer))
+	return max(p.mostBytes(KindInvalidate), p.mostBytes(KindAnswer))
 }
 
 // EpochBlocks is the number of blocks in an epoch.

@@ -135,19 +135,19 @@ func TestWhatFailsInABlockPaysAndIsProvenByItsAccount(t *testing.T) {
 		tx   []byte
 		code Code
 	}{0: {good, 0}, 1: {bad, ErrFunds.Code}} {
-		o, known := acc.OutcomeOf(nonce)
+		o, known := acc.outcomeOf(nonce)
 		if !known || !o.Is(TxHash(want.tx)) || o.Code != want.code || o.Height != w.head().Height {
 			t.Errorf("nonce %d: %+v", nonce, o)
 		}
 	}
-	if _, known := acc.OutcomeOf(2); known {
+	if _, known := acc.outcomeOf(2); known {
 		t.Error("what never was has an outcome")
 	}
 	w.balanced()
 	for n := range uint64(3 * OutcomesKept) {
 		w.inBlock(Sign(alice, w.l.ChainID(), 2+n, fee, Transfer{To: token.Address{9}, Amount: 1}))
 	}
-	if got := w.account(alice).Outcomes(); len(got) != OutcomesKept || got[0].Nonce != 2+2*OutcomesKept || got[OutcomesKept-1].Nonce != 1+3*OutcomesKept {
+	if got := w.account(alice).outcomes(); len(got) != OutcomesKept || got[0].Nonce != 2+2*OutcomesKept || got[OutcomesKept-1].Nonce != 1+3*OutcomesKept {
 		t.Errorf("%d outcomes are kept", len(got))
 	}
 }

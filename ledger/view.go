@@ -211,14 +211,14 @@ func (v View) RuleRecord(epoch unit.Epoch) (RuleRecord, bool, error) {
 	return read[RuleRecord](v, "rule record", KeyRuleRecord(epoch))
 }
 
-// EachBallot walks all ballots in the order of their nodes' IDs.
-func (v View) EachBallot(fn func(staking.NodeID, Ballot) error) error {
-	return each(v, PrefixBallots(), func(k []byte, b Ballot) error { return fn(staking.NodeID(k), b) })
+// eachBallot walks all ballots in the order of their nodes' IDs.
+func (v View) eachBallot(fn func(staking.NodeID, Ballot) error) error {
+	return each(v, prefixBallots(), func(k []byte, b Ballot) error { return fn(staking.NodeID(k), b) })
 }
 
 // EachBlob walks all entries in the order of their IDs.
 func (v View) EachBlob(fn func(blob.ID, registry.Entry) error) error {
-	return each(v, PrefixBlobs(), func(k []byte, e registry.Entry) error { return fn(blob.ID(k), e) })
+	return each(v, prefixBlobs(), func(k []byte, e registry.Entry) error { return fn(blob.ID(k), e) })
 }
 
 // EachTombstone walks all tombstones in the order of their IDs.
@@ -228,18 +228,18 @@ func (v View) EachTombstone(fn func(blob.ID, registry.Tombstone) error) error {
 
 // EachNode walks all registered nodes in the order of their IDs.
 func (v View) EachNode(fn func(NodeRecord) error) error {
-	return each(v, PrefixNodes(), func(_ []byte, n NodeRecord) error { return fn(n) })
+	return each(v, prefixNodes(), func(_ []byte, n NodeRecord) error { return fn(n) })
 }
 
 // EachOwned walks the blobs that an owner has a lease on.
 func (v View) EachOwned(owner token.Address, fn func(blob.ID) error) error {
-	prefix := PrefixOwned(owner)
+	prefix := prefixOwned(owner)
 	return list(v, prefix, func(k, _ []byte) error { return fn(blob.ID(k[len(prefix):])) })
 }
 
 // EachDelegation walks an account's delegations.
 func (v View) EachDelegation(a token.Address, fn func(staking.NodeID, staking.Delegation) error) error {
-	return each(v, PrefixDelegations(a), func(k []byte, d staking.Delegation) error { return fn(staking.NodeID(k), d) })
+	return each(v, prefixDelegations(a), func(k []byte, d staking.Delegation) error { return fn(staking.NodeID(k), d) })
 }
 
 func list(v View, prefix []byte, fn func(k, raw []byte) error) error {

@@ -37,8 +37,8 @@ type Ballot struct {
 	Height     unit.Height // of the block in which it was cast
 }
 
-// Empty says that the ballot asks for nothing.
-func (b Ballot) Empty() bool {
+// empty says that the ballot asks for nothing.
+func (b Ballot) empty() bool {
 	return b.Price == 0 && b.WritePrice == 0 && b.Version == 0 && len(b.Changes) == 0
 }
 
@@ -91,7 +91,7 @@ func (b Vote) plan(x *exec, tx Tx) (plan, error) {
 }
 
 func (x *exec) putBallot(id staking.NodeID, b Ballot) {
-	if b.Empty() {
+	if b.empty() {
 		x.o.Delete(KeyBallot(id))
 		return
 	}
@@ -108,7 +108,7 @@ type ballotOf struct {
 // cast is all ballots in the order of their nodes. Those of nodes without a shard in c,
 // and of expelled ones, count with none.
 func (x *exec) cast(c Committee) (out []ballotOf) {
-	err := x.view().EachBallot(func(id staking.NodeID, b Ballot) error {
+	err := x.view().eachBallot(func(id staking.NodeID, b Ballot) error {
 		one := ballotOf{node: id, Ballot: b}
 		n, err := x.node(id)
 		if i, in := c.Index(id); in && err == nil && !n.Out {

@@ -81,8 +81,8 @@ func (g *greetings) all() map[peer.ID]Hello {
 	return out
 }
 
-// Greet says hello to a peer unless that was done on this connection, and returns what it answered.
-func (h *Host) Greet(ctx context.Context, p peer.ID) (Hello, error) {
+// greet says hello to a peer unless that was done on this connection, and returns what it answered.
+func (h *Host) greet(ctx context.Context, p peer.ID) (Hello, error) {
 	if got, ok := h.greeted.get(p); ok {
 		return got, nil
 	}

@@ -280,7 +280,7 @@ func (h *Host) Connect(ctx context.Context, p peer.ID, addrs []string) error {
 			return err
 		}
 	}
-	_, err := h.Greet(ctx, p)
+	_, err := h.greet(ctx, p)
 	return err
 }
 

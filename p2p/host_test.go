@@ -71,7 +71,7 @@ func TestOneBootstrapAddressFindsAll(t *testing.T) {
 				}
 			}
 		}
-		hello, err := all[3].Greet(ctx, all[7].ID())
+		hello, err := all[3].greet(ctx, all[7].ID())
 		if err != nil || hello.Ledger != "127.0.0.1:7" {
 			t.Errorf("hello of host 7: %+v, %v", hello, err)
 		}

@@ -76,8 +76,8 @@ func (d *admission) of(id protocol.ID) *places {
 // strangers cannot take. Until it is called all are strangers. It is asked often.
 func (h *Host) SetStanding(of func(peer.ID) Standing) { h.admission.standing.Store(&of) }
 
-// StandingOf is a peer's standing.
-func (h *Host) StandingOf(p peer.ID) Standing {
+// standingOf is a peer's standing.
+func (h *Host) standingOf(p peer.ID) Standing {
 	if of := h.admission.standing.Load(); of != nil {
 		return (*of)(p)
 	}
@@ -85,7 +85,7 @@ func (h *Host) StandingOf(p peer.ID) Standing {
 }
 
 func (h *Host) visitorOf(c network.Conn) visitor {
-	return visitor{peer: c.RemotePeer(), net: networkOf(c.RemoteMultiaddr(), h.admission.countLoopback), standing: h.StandingOf(c.RemotePeer())}
+	return visitor{peer: c.RemotePeer(), net: networkOf(c.RemoteMultiaddr(), h.admission.countLoopback), standing: h.standingOf(c.RemotePeer())}
 }
 
 // admitted runs what answers a stream, within the places of its protocol. A panic in it
@@ -130,7 +130,7 @@ func (h *Host) serve(id protocol.ID, answer func(context.Context, *session) erro
 	h.libp2p.SetStreamHandler(id, h.admitted(id, func(ctx context.Context, s *session) {
 		// A peer that knew this host before it started anew believes that the hello was
 		// said: it is asked for it.
-		if _, err := h.Greet(ctx, s.peer()); err != nil {
+		if _, err := h.greet(ctx, s.peer()); err != nil {
 			s.refuse(Refuse(CodeBadRequest, "say hello first (%s)", HelloProtocol))
 			s.close(nil)
 			return

@@ -33,7 +33,7 @@ func (c *Code) Encode(ctx context.Context, l blob.Layout, r io.Reader, workers i
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	lanes := max(1, min(workers, l.Stripes, laneBytes/c.StripeBytes(l)))
+	lanes := max(1, min(workers, l.Stripes, laneBytes/c.stripeBytes(l)))
 	e := &encoding{
 		code: c, layout: l, input: r, workers: (workers + lanes - 1) / lanes,
 		slots: make(chan struct{}, lanes+1), todo: make(chan *job), queue: make(chan *job, lanes+1),

@@ -67,13 +67,13 @@ func (s *Stripe) Row(p blob.Place) []byte {
 // like Row for a parity column.
 func (s *Stripe) Column(p blob.Place) []byte {
 	if int(p) < s.code.shape.K2 {
-		return s.AppendColumn(make([]byte, 0, s.code.shape.K1*s.seg), p)
+		return s.appendColumn(make([]byte, 0, s.code.shape.K1*s.seg), p)
 	}
 	return s.parityColumn(int(p) - s.code.shape.K2)
 }
 
-// AppendColumn appends the k1 stored symbols of column p to dst.
-func (s *Stripe) AppendColumn(dst []byte, p blob.Place) []byte {
+// appendColumn appends the k1 stored symbols of column p to dst.
+func (s *Stripe) appendColumn(dst []byte, p blob.Place) []byte {
 	if j := int(p) - s.code.shape.K2; j >= 0 {
 		return append(dst, s.parityColumn(j)...)
 	}
@@ -88,7 +88,7 @@ func (s *Stripe) AppendFragment(dst []byte, axis blob.Axis, p blob.Place) []byte
 	if axis == blob.Row {
 		return append(dst, s.Row(p)...)
 	}
-	return s.AppendColumn(dst, p)
+	return s.appendColumn(dst, p)
 }
 
 // Tree is its root list, shares and stripe root.
@@ -103,8 +103,8 @@ func (s *Stripe) Bytes() int {
 	return cap(s.frame.rows) + cap(s.frame.wing) + 32*len(s.frame.leaves) + s.code.shape.N*(s.code.shape.ShareBytes()+4*64)
 }
 
-// StripeBytes is the Bytes of the largest stripe of l, known before it is encoded.
-func (c *Code) StripeBytes(l blob.Layout) int {
+// stripeBytes is the Bytes of the largest stripe of l, known before it is encoded.
+func (c *Code) stripeBytes(l blob.Layout) int {
 	n, symbols := c.shape.N, c.shape.N*c.shape.K2+c.shape.F*c.shape.K1
 	return symbols*l.Seg + 32*n*n + n*(c.shape.ShareBytes()+4*64)
 }

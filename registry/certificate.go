@@ -65,9 +65,9 @@ func (c Certificate) Counts(now Half) error {
 	return nil
 }
 
-// Weigh checks the bitmap and that the signers hold more than two thirds of the
+// weigh checks the bitmap and that the signers hold more than two thirds of the
 // shards. It is cheap, and comes before Verify.
-func (c Certificate) Weigh(members []Member, shards int) ([]token.BLSPublicKey, error) {
+func (c Certificate) weigh(members []Member, shards int) ([]token.BLSPublicKey, error) {
 	if len(c.Bitmap) != blob.SetBytes(len(members)) {
 		return nil, fmt.Errorf("bitmap of %d bytes for %d nodes: %w", len(c.Bitmap), len(members), ErrCertificate)
 	}
@@ -89,7 +89,7 @@ func (c Certificate) Weigh(members []Member, shards int) ([]token.BLSPublicKey, 
 // Verify checks weight and signature against the committee of the certificate's epoch.
 // Decoded, if not nil, keeps the committee's keys for the next certificate.
 func (c Certificate) Verify(chain token.ChainID, id blob.ID, members []Member, shards int, decoded *token.BLSKeys) error {
-	keys, err := c.Weigh(members, shards)
+	keys, err := c.weigh(members, shards)
 	if err != nil {
 		return err
 	}

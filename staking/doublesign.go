@@ -1,11 +1,11 @@
 package staking
 
-// DoubleSignBps is how much of its stake a node loses for signing two blocks at one
+// doubleSignBps is how much of its stake a node loses for signing two blocks at one
 // height, in 1/10000 rounded down: max(DoubleSign, 10000 x min(1, (3k/N)^2)).
 // power is k, what signed twice within two epochs together with the node, and
 // shards is N. One node's mistake costs little; a third of the power, which is what
 // it takes to split the chain, costs everything. It never falls as power rises.
-func (l Ladder) DoubleSignBps(power, shards int) uint64 {
+func (l Ladder) doubleSignBps(power, shards int) uint64 {
 	if power <= 0 {
 		return l.DoubleSign
 	}
@@ -23,7 +23,7 @@ func (l Ladder) DoubleSignDue(power, shards int, taken uint64) uint64 {
 	if taken > 0 {
 		l.DoubleSign = 0
 	}
-	return l.DoubleSignBps(power, shards)
+	return l.doubleSignBps(power, shards)
 }
 
 // SlashMore is the slash, in bps of the remaining stake and rounded up, that brings the

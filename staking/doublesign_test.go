@@ -26,7 +26,7 @@ func TestADoubleSignCostsMoreTheMorePowerSignedTwice(t *testing.T) {
 		{1, 4, 5625}, {2, 4, 10000}, // the smallest network
 		{333, 1000, 9980}, {334, 1000, 10000}, // (999/1000)^2 = 0.998001
 	} {
-		if got := ladder.DoubleSignBps(c.power, c.shards); got != c.want {
+		if got := ladder.doubleSignBps(c.power, c.shards); got != c.want {
 			t.Errorf("k = %d of N = %d: %d bps, want %d", c.power, c.shards, got, c.want)
 		}
 	}
@@ -47,7 +47,7 @@ func TestTheCostOfADoubleSignIsExactAndNeverFalls(t *testing.T) {
 				}
 				part.Mul(part, big.NewRat(10000, 1))
 				want := max(least, new(big.Int).Quo(part.Num(), part.Denom()).Uint64())
-				got := ladder.DoubleSignBps(k, n)
+				got := ladder.doubleSignBps(k, n)
 				if got != want || got < last || got > 10000 {
 					t.Fatalf("k = %d of N = %d, at least %d: %d bps, want %d; before it %d", k, n, least, got, want, last)
 				}

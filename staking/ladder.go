@@ -79,7 +79,7 @@ func (l Ladder) presence(c Performance, s Sanctions, epoch unit.Epoch, v *Verdic
 			v.Move = i >= 2
 		}
 	}
-	if l.Lacks(c, s.Past) {
+	if l.lacks(c, s.Past) {
 		if l.ProveSlash > v.Bps { // else the rung of the failures says more
 			rung(10, l.ProveSlash)
 		}
@@ -95,13 +95,13 @@ func (l Ladder) presence(c Performance, s Sanctions, epoch unit.Epoch, v *Verdic
 	}
 }
 
-// Lacks is rung 10: a node that proves less than the part ProveBps of its shard-rounds in
+// lacks is rung 10: a node that proves less than the part ProveBps of its shard-rounds in
 // two epochs in a row is of no use, by whatever mixture of failures and absence it keeps below
 // the other rungs. Nor is a node that proves less than four fifths of that part in both
 // taken together. An outage of one whole epoch leaves about half of two: a node that rests
 // in every second epoch and proves all in the others is not found by this rung, and is
 // paid for half.
-func (l Ladder) Lacks(c Performance, p Past) bool {
+func (l Ladder) lacks(c Performance, p Past) bool {
 	before := Credit{Judged: p.Judged, Proven: p.Proven}
 	both := Credit{Judged: p.Judged + c.Judged, Proven: p.Proven + c.Proven}
 	each := !before.Proves(l.ProveBps) && !c.Proves(l.ProveBps)

@@ -11,14 +11,14 @@ import (
 
 // Limits of the number of buckets: a power of two between them.
 const (
-	MinBuckets = 2
-	MaxBuckets = 1 << 24
+	minBuckets = 2
+	maxBuckets = 1 << 24
 )
 
 // CheckBuckets says whether a tree may have n buckets.
 func CheckBuckets(n int) error {
-	if n < MinBuckets || n > MaxBuckets || n&(n-1) != 0 {
-		return fmt.Errorf("%d buckets: must be a power of two from %d to %d", n, MinBuckets, MaxBuckets)
+	if n < minBuckets || n > maxBuckets || n&(n-1) != 0 {
+		return fmt.Errorf("%d buckets: must be a power of two from %d to %d", n, minBuckets, maxBuckets)
 	}
 	return nil
 }

@@ -10,11 +10,11 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// SnapshotChunk is about how many bytes of keys and values a chunk holds.
-const SnapshotChunk = 1 << 20
+// snapshotChunk is about how many bytes of keys and values a chunk holds.
+const snapshotChunk = 1 << 20
 
 // maxSnapshotChunk bounds a chunk from a stranger: a full one, and one value more.
-const maxSnapshotChunk = SnapshotChunk + maxValue + maxKey + 1024
+const maxSnapshotChunk = snapshotChunk + maxValue + maxKey + 1024
 
 // ErrSnapshot is returned for chunks that do not make the state they should.
 var ErrSnapshot = errors.New("snapshot does not make the state it names")
@@ -43,7 +43,7 @@ func (s *State) Snapshot(height unit.Height, fn func(chunk []byte) error) error 
 	}
 	err = at.Each(nil, func(k, v []byte) error {
 		chunk = append(chunk, Change{Key: k, Value: v})
-		if size += len(k) + len(v); size >= SnapshotChunk {
+		if size += len(k) + len(v); size >= snapshotChunk {
 			return flush()
 		}
 		return nil

@@ -39,8 +39,8 @@ type Options struct {
 	Hurry <-chan struct{}
 }
 
-// DefaultScrubRate reads 100 GB in about seven hours.
-const DefaultScrubRate = 4 << 20
+// defaultScrubRate reads 100 GB in about seven hours.
+const defaultScrubRate = 4 << 20
 
 // Store is an open store. It is safe for use by many goroutines.
 type Store struct {
@@ -68,7 +68,7 @@ func Open(o Options) (*Store, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.ScrubRate == 0 {
-		o.ScrubRate = DefaultScrubRate
+		o.ScrubRate = defaultScrubRate
 	}
 	if o.StagedCapacity == 0 {
 		o.StagedCapacity = o.Capacity / 8

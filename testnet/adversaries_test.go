@@ -249,7 +249,7 @@ func (a *arena) avoided(i int) (n int) {
 		a.t.Fatal(err)
 	}
 	for j := range a.Nodes {
-		log, err := os.ReadFile(a.LogFile(j))
+		log, err := os.ReadFile(a.logFile(j))
 		if err != nil {
 			a.t.Fatal(err)
 		}

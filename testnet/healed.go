@@ -51,7 +51,7 @@ func backlogs(list []node.Status) string {
 
 // LastLine is the last line of node i's log, for an error.
 func (t *Testnet) LastLine(i int) string {
-	b, err := os.ReadFile(t.LogFile(i))
+	b, err := os.ReadFile(t.logFile(i))
 	if err != nil {
 		return err.Error()
 	}

@@ -29,7 +29,7 @@ func (t *Testnet) Start(i int, stay bool) (*Process, error) {
 		return nil, t.of(i, err)
 	}
 	defer lock.Release() // the process has it then
-	log, err := os.OpenFile(t.LogFile(i), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(t.logFile(i), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func (r *running) stopped(ctx context.Context, i int) {
 	if r.processes[i].err == nil {
 		r.t.Errorf("node %d exited with 0", i)
 	}
-	log, err := os.ReadFile(r.LogFile(i))
+	log, err := os.ReadFile(r.logFile(i))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestANetworkGoesOnUnderNewRulesWithANewerProgram(t *testing.T) {
 	r.kill(ctx, 3)
 	for i := range 3 {
 		r.stopped(ctx, i)
-		log, err := os.ReadFile(r.LogFile(i))
+		log, err := os.ReadFile(r.logFile(i))
 		if n := bytes.Count(log, []byte("install a release that knows rules 2 before then")); err != nil || n != 1 {
 			t.Errorf("node %d warned %d times: %v", i, n, err)
 		}

@@ -235,5 +235,5 @@ func (t *Testnet) WalletFile() string { return filepath.Join(t.Dir, walletName) 
 // NodeDir is the directory of node i, counted from 0.
 func (t *Testnet) NodeDir(i int) string { return filepath.Join(t.Dir, nodesName, strconv.Itoa(i)) }
 
-// LogFile is where node i writes its log.
-func (t *Testnet) LogFile(i int) string { return filepath.Join(t.NodeDir(i), logName) }
+// logFile is where node i writes its log.
+func (t *Testnet) logFile(i int) string { return filepath.Join(t.NodeDir(i), logName) }

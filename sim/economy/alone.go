@@ -17,9 +17,9 @@ type Alone struct {
 	Outages Outages `json:"outages"`
 }
 
-// RunAlone sends years of one node's conduct up the real ladder (staking.Ladder.Judge).
+// runAlone sends years of one node's conduct up the real ladder (staking.Ladder.Judge).
 // No money moves and no committee changes; each year begins anew.
-func RunAlone(law Outages, uptime float64, years int, seed uint64) Alone {
+func runAlone(law Outages, uptime float64, years int, seed uint64) Alone {
 	a := Alone{Uptime: uptime, Years: years, Outages: law}
 	p := ledger.Default()
 	const epochs = 26

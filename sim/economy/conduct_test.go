@@ -67,7 +67,7 @@ func TestAZoneTakesItsNodesWithIt(t *testing.T) {
 func TestUptimeIsWhatWasAskedFor(t *testing.T) {
 	for _, u := range []float64{0.9, 0.99, 1} {
 		const rounds = 2_000_000
-		n := &conduct{timing: realTiming(), own: newOutages(DefaultOutages(), u, sim.Stream(1, streamOutages, 0))}
+		n := &conduct{timing: realTiming(), own: newOutages(defaultOutages(), u, sim.Stream(1, streamOutages, 0))}
 		away := 0
 		for r := range rounds {
 			if n.begin(r); n.away {
@@ -116,10 +116,10 @@ func TestWhatANodeDropsDoesNotChangeWhenItFails(t *testing.T) {
 }
 
 func TestTheLadderAloneFindsANodeThatIsHardlyThere(t *testing.T) {
-	if a := RunAlone(DefaultOutages(), 0.3, 20, 1); a.Slashed != 20 || a.Rungs[6] == 0 {
+	if a := runAlone(defaultOutages(), 0.3, 20, 1); a.Slashed != 20 || a.Rungs[6] == 0 {
 		t.Errorf("uptime 0.3: %+v", a)
 	}
-	if a := RunAlone(Outages{Median: 1, Tail: 0}, 0.99, 20, 1); a.Slashed != 0 {
+	if a := runAlone(Outages{Median: 1, Tail: 0}, 0.99, 20, 1); a.Slashed != 0 {
 		t.Errorf("an hour now and then: %+v", a)
 	}
 }

@@ -24,14 +24,14 @@ type Options struct {
 	Seed        uint64
 }
 
-// ShardsPerNode is shards / nodes, as in real networks of this kind: about a thousand shards
+// shardsPerNode is shards / nodes, as in real networks of this kind: about a thousand shards
 // for about a hundred nodes. With one shard a node, a small move of stake would move whole
 // nodes in and out.
-const ShardsPerNode = 10
+const shardsPerNode = 10
 
 // Default is a year of n honest nodes with an uptime of 99 %.
 func Default(n int) Options {
-	o := Options{Nodes: n, Epochs: 26, Rounds: int(ledger.Default().RoundsPerEpoch), Outages: DefaultOutages(), ZoneUptime: 0.999, Seed: 1}
+	o := Options{Nodes: n, Epochs: 26, Rounds: int(ledger.Default().RoundsPerEpoch), Outages: defaultOutages(), ZoneUptime: 0.999, Seed: 1}
 	room := min(max(n, 0), sim.MaxNodes) // Validate refuses the rest
 	o.Uptime, o.Drop = slices.Repeat([]float64{0.99}, room), make([]float64, room)
 	return o
@@ -76,7 +76,7 @@ func (o Options) shards() int {
 	if o.Shards != 0 {
 		return o.Shards
 	}
-	return min(o.Nodes*ShardsPerNode, blob.MaxShards)
+	return min(o.Nodes*shardsPerNode, blob.MaxShards)
 }
 
 // params are a real network's, money included, with one block for each round.

@@ -16,11 +16,11 @@ type Outages struct {
 	Tail   float64 `json:"tail"`         // standard deviation of the logarithm of the length: larger is heavier
 }
 
-// DefaultOutages have a median of an hour and a tail of 1.5: an outage takes 3.1 hours
+// defaultOutages have a median of an hour and a tail of 1.5: an outage takes 3.1 hours
 // in the mean, one of a hundred more than 33 hours, one of a thousand more than four
 // days, one of six thousand more than nine days. With an uptime of 99 % there are
 // 28 outages a year.
-func DefaultOutages() Outages { return Outages{Median: 1, Tail: 1.5} }
+func defaultOutages() Outages { return Outages{Median: 1, Tail: 1.5} }
 
 // Mean is the mean length, in hours.
 func (o Outages) Mean() float64 { return o.Median * math.Exp(o.Tail*o.Tail/2) }

@@ -150,7 +150,7 @@ func (s Study) alone(ctx context.Context) (out []Alone) {
 	if s.Years == 0 {
 		return nil
 	}
-	usual := DefaultOutages()
+	usual := defaultOutages()
 	for _, uptime := range slices.Concat(studyUptimes[:2], []float64{usualUptime}, studyUptimes[2:]) {
 		out = append(out, Alone{Uptime: uptime, Outages: usual})
 	}
@@ -166,7 +166,7 @@ func (s Study) alone(ctx context.Context) (out []Alone) {
 		}
 		wg.Go(func() {
 			defer func() { <-free }()
-			out[i] = RunAlone(a.Outages, a.Uptime, s.Years, 1)
+			out[i] = runAlone(a.Outages, a.Uptime, s.Years, 1)
 		})
 	}
 	wg.Wait()
