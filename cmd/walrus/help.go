@@ -100,21 +100,3 @@ func fill(text string, width int) string {
 	flush()
 	return out.String()
 }
-
-// indent writes words in lines of at most width letters, which begin under the end of the
-// first one's label.
-func indent(out *strings.Builder, width int, label, text string) {
-	line := label
-	empty := true
-	for _, word := range strings.Fields(text) {
-		if !empty && len([]rune(line))+1+len([]rune(word)) > width {
-			fmt.Fprintln(out, line)
-			line, empty = strings.Repeat(" ", len(label)), true
-		}
-		if !empty {
-			line += " "
-		}
-		line, empty = line+word, false
-	}
-	fmt.Fprintln(out, line)
-}

@@ -215,8 +215,3 @@ func (m moved) print(w io.Writer) error {
 	_, err := fmt.Fprintln(w, text)
 	return err
 }
-
-func percentText(bps uint64) string {
-	text := strings.TrimRight(fmt.Sprintf("%d.%02d", bps/100, bps%100), "0")
-	return strings.TrimSuffix(text, ".") + "%"
-}

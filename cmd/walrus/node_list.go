@@ -13,7 +13,6 @@ import (
 
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/report"
-	"github.com/walrus-network/walrus/token"
 )
 
 // callLimit is how long a node may take to say hello.
@@ -160,17 +159,6 @@ func returnText(r *report.Returns) string {
 		digits = 0
 	}
 	return fmt.Sprintf("%.*f%% (%.*f-%.*f)", digits, r.Mean, digits, r.Low, digits, r.High)
-}
-
-// walText is an amount as a table has room for it: whole WAL where it is many.
-func walText(a token.Amount) string {
-	const many = 1000 * token.WAL
-	if a >= many {
-		a -= a % token.WAL
-	} else {
-		a -= a % (token.WAL / 100)
-	}
-	return a.String()
 }
 
 func (l nodeList) print(w io.Writer, quiet bool) error {

@@ -3,12 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/report"
-	"github.com/walrus-network/walrus/token"
 )
 
 // stakeShown is all that an address has at stake, and the ledger it was read from.
@@ -79,40 +77,4 @@ func (l stakeShown) print(w io.Writer) error {
 		}
 	}
 	return t.flush()
-}
-
-// lines is a row whose last cell has several lines.
-func (t *table) lines(cells []any, last []string) {
-	if len(last) == 0 {
-		last = []string{"-"}
-	}
-	for i, text := range last {
-		if i > 0 {
-			for j := range cells {
-				cells[j] = ""
-			}
-		}
-		t.row(append(slices.Clone(cells), text)...)
-	}
-}
-
-// amountOr is a dash for nothing.
-func amountOr(a token.Amount) string {
-	if a == 0 {
-		return "-"
-	}
-	return a.String()
-}
-
-// cutText is a node's name as a table has room for it.
-func cutText(name string) string {
-	const most = 10
-	r := []rune(nameText(name))
-	switch {
-	case len(r) == 0:
-		return "-"
-	case len(r) > most:
-		return string(r[:most-1]) + "…"
-	}
-	return string(r)
 }

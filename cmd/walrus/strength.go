@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"time"
 
 	"github.com/walrus-network/walrus/report"
 )
@@ -44,24 +43,4 @@ func odds(p float64) string {
 		return fmt.Sprintf("%.1f %%", 100*p)
 	}
 	return fmt.Sprintf("%.0f %%", math.Floor(100*p))
-}
-
-// seconds is a round's time for people: 20s, 1m, 1h.
-func seconds(n float64) string {
-	text := time.Duration(n * float64(time.Second)).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
-
-// some is a number of things.
-func some(n uint64, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }

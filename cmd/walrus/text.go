@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -11,9 +12,11 @@ import (
 	"unicode"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/walrus-network/walrus/token"
 )
 
-// table writes rows with columns that line up. The first error ends it.
+// table writes rows in aligned columns. flush returns the errors of all rows.
 type table struct {
 	w   *tabwriter.Writer
 	err error
@@ -28,6 +31,21 @@ func (t *table) row(cells ...any) {
 	}
 	_, err := fmt.Fprintln(t.w, strings.Join(texts, "\t"))
 	t.err = errors.Join(t.err, err)
+}
+
+// lines writes a row whose last cell has several lines, or a dash without any.
+func (t *table) lines(cells []any, last []string) {
+	if len(last) == 0 {
+		last = []string{"-"}
+	}
+	for i, text := range last {
+		if i > 0 {
+			for j := range cells {
+				cells[j] = ""
+			}
+		}
+		t.row(append(slices.Clone(cells), text)...)
+	}
 }
 
 func (t *table) flush() error { return errors.Join(t.err, t.w.Flush()) }
@@ -46,10 +64,10 @@ func ageText(d time.Duration) string {
 	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
-// timeText is a moment for people, in their own time.
+// timeText is a time for people, in the time zone of this machine.
 func timeText(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
 
-// nameText is a file's name as a terminal can take it: not every name is text.
+// nameText is a name of a file or a node, quoted unless a terminal prints all of it.
 func nameText(name string) string {
 	for _, r := range name {
 		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
@@ -57,4 +75,80 @@ func nameText(name string) string {
 		}
 	}
 	return name
+}
+
+// cutText is a node's name in at most 10 letters, for a table.
+func cutText(name string) string {
+	const most = 10
+	r := []rune(nameText(name))
+	switch {
+	case len(r) == 0:
+		return "-"
+	case len(r) > most:
+		return string(r[:most-1]) + "…"
+	}
+	return string(r)
+}
+
+// percentText writes 1/10000 parts as a percentage, exactly.
+func percentText(bps uint64) string {
+	text := strings.TrimRight(fmt.Sprintf("%d.%02d", bps/100, bps%100), "0")
+	return strings.TrimSuffix(text, ".") + "%"
+}
+
+// walText is an amount for a table, rounded down: to WAL from 1000 WAL on, else to 1/100.
+func walText(a token.Amount) string {
+	const many = 1000 * token.WAL
+	if a >= many {
+		a -= a % token.WAL
+	} else {
+		a -= a % (token.WAL / 100)
+	}
+	return a.String()
+}
+
+// amountOr is an amount, or a dash for 0.
+func amountOr(a token.Amount) string {
+	if a == 0 {
+		return "-"
+	}
+	return a.String()
+}
+
+// seconds is a number of seconds for people: 20s, 1m, 1h.
+func seconds(n float64) string {
+	text := time.Duration(n * float64(time.Second)).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// some is a number with its noun in the singular or plural.
+func some(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// indent writes words in lines of at most width letters, which begin under the end of the
+// first one's label.
+func indent(out *strings.Builder, width int, label, text string) {
+	line := label
+	empty := true
+	for _, word := range strings.Fields(text) {
+		if !empty && len([]rune(line))+1+len([]rune(word)) > width {
+			fmt.Fprintln(out, line)
+			line, empty = strings.Repeat(" ", len(label)), true
+		}
+		if !empty {
+			line += " "
+		}
+		line, empty = line+word, false
+	}
+	fmt.Fprintln(out, line)
 }
