@@ -1,12 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -14,27 +12,11 @@ import (
 	"github.com/walrus-network/walrus/explain"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
-	"github.com/walrus-network/walrus/staking"
-	"github.com/walrus-network/walrus/token"
-	"github.com/walrus-network/walrus/unit"
 )
-
-// openDispute is a dispute as it is listed.
-type openDispute struct {
-	Epoch    unit.Epoch     `json:"epoch"`
-	Round    uint64         `json:"round"` // of the epoch
-	Shard    blob.Shard     `json:"shard"`
-	Holder   staking.NodeID `json:"holder"`
-	Opener   token.Address  `json:"opener"`
-	State    string         `json:"state"`
-	Opened   unit.Height    `json:"opened"`
-	AnswerBy unit.Height    `json:"answer_by"` // the last block
-	Closed   unit.Height    `json:"closed,omitempty"`
-}
 
 // disputeList is the disputes of the rounds that the ledger keeps.
 type disputeList struct {
-	Disputes []openDispute      `json:"disputes"`
+	Disputes []report.Dispute   `json:"disputes"`
 	Ledger   report.LedgerState `json:"ledger"`
 }
 
@@ -132,36 +114,13 @@ func (s *session) tallied(number *uint64) (ledger.RoundState, error) {
 
 func (a *app) listDisputes(c *cobra.Command) error {
 	return a.withSession(c.Context(), func(s *session) error {
-		disputes, err := s.disputes()
+		disputes, err := s.Disputes()
 		if err != nil {
 			return err
 		}
 		out := disputeList{disputes, s.ledgerState()}
 		return a.print(out, out.print)
 	})
-}
-
-// disputes are those of the rounds that are kept, the latest first.
-func (s *session) disputes() ([]openDispute, error) {
-	out := []openDispute{}
-	err := s.View.EachDispute(func(ordinal uint64, shard blob.Shard, d ledger.DisputeRecord) error {
-		r, kept, err := s.View.RoundOf(ordinal)
-		if err != nil || !kept {
-			return err
-		}
-		committee, err := s.View.Committee(r.Round.Epoch)
-		if err != nil {
-			return err
-		}
-		if int(shard) >= len(committee.Holder) {
-			return fmt.Errorf("a dispute of shard %d of %d", shard, len(committee.Holder))
-		}
-		out = append(out, openDispute{Epoch: r.Round.Epoch, Round: r.Round.Round, Shard: shard, Holder: committee.Holder[shard],
-			Opener: d.Opener, State: d.State.String(), Opened: d.Opened, AnswerBy: d.AnswerBy, Closed: d.Closed})
-		return nil
-	})
-	slices.SortStableFunc(out, func(a, b openDispute) int { return cmp.Compare(b.Opened, a.Opened) })
-	return out, err
 }
 
 func (l disputeList) print(w io.Writer) error {

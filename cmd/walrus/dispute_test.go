@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/explain"
 	"github.com/walrus-network/walrus/internal/court"
+	"github.com/walrus-network/walrus/internal/golden"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
@@ -113,11 +114,12 @@ func TestADisputeIsShownBeforeItIsOpenedAndItsEvidenceIsCheckedOffline(t *testin
 		t.Fatalf("twice: %v", err)
 	}
 	c.toHeight(60)
-	list, err := c.session(holder).disputes()
+	list, err := c.session(holder).Disputes()
 	if err != nil || len(list) != 1 || list[0].State != "upheld" || list[0].Shard != 3 {
 		t.Fatalf("%v: %+v", err, list)
 	}
 	text := printed(t, func(out *bytes.Buffer) error { return disputeList{Disputes: list}.print(out) })
+	golden.Check(t, "json-dispute.txt", printed(t, func(out *bytes.Buffer) error { return encodeJSON(out, list) }))
 	for _, line := range strings.Split(text, "\n") {
 		if len(line) > 80 {
 			t.Errorf("%d letters: %s", len(line), line)
