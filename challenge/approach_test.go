@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"testing"
+
+	"github.com/walrus-network/walrus/unit"
 )
 
 // The draw of a round is at a block that follows from the last beacon, every block of its
@@ -26,7 +28,7 @@ func TestTheDrawMovesWithinItsRound(t *testing.T) {
 		count, sum := make([]int, n), 0.0
 		const rounds = 20_000
 		for i := range rounds {
-			count[Offset(beaconOf(i), RoundID{Epoch: 3, Round: uint64(i % 7)}, n)]++
+			count[Offset(beaconOf(i), RoundID{Epoch: 3, Round: unit.Round(i % 7)}, n)]++
 		}
 		for _, k := range count {
 			want := float64(rounds) / float64(n)
@@ -69,7 +71,7 @@ func TestShardsMakeClosers(t *testing.T) {
 	var by [3][shards]int
 	same := 0
 	for i := range rounds {
-		c := CloserShards(beaconOf(i), RoundID{Epoch: 1, Round: uint64(i % 336)}, 3, shards)
+		c := CloserShards(beaconOf(i), RoundID{Epoch: 1, Round: unit.Round(i % 336)}, 3, shards)
 		for turn, s := range c {
 			by[turn][s]++
 		}

@@ -13,7 +13,7 @@ type Beacon = blob.Hash
 type RoundID struct {
 	_     struct{} `cbor:",toarray"`
 	Epoch unit.Epoch
-	Round uint64 // of the epoch
+	Round unit.Round // of the epoch
 }
 
 // RevealMessage is what each node signs with its BLS key to reveal its part of a

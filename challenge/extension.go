@@ -31,7 +31,7 @@ type Reveal struct {
 	_         struct{} `cbor:",toarray"`
 	Version   uint8    // 1
 	Epoch     unit.Epoch
-	Round     uint64
+	Round     unit.Round
 	Signature token.BLSSignature // over RevealMessage
 }
 
@@ -40,7 +40,7 @@ type Attest struct {
 	_        struct{} `cbor:",toarray"`
 	Version  uint8    // 2
 	Epoch    unit.Epoch
-	Round    uint64
+	Round    unit.Round
 	Listened bool          // since the draw
 	Own      blob.Hash     // root over what it sent itself: see Promise
 	Yes      blob.ShardSet // shards of which it has seen a proof that holds
@@ -51,7 +51,7 @@ type Closing struct {
 	_         struct{} `cbor:",toarray"`
 	Version   uint8    // 3
 	Epoch     unit.Epoch
-	Round     uint64
+	Round     unit.Round
 	Turn      uint64             // of the closer, from 0
 	Signature token.BLSSignature // over ClosingMessage
 }

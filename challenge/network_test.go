@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 const testChain = token.ChainID("test-00000000")
@@ -109,7 +110,7 @@ var holder = token.KeyFromSeed([32]byte{7})
 // challenge is a round's challenge to a shard.
 func (k *kept) challenge(p Params, number int, shard blob.Shard) Challenge {
 	beacon := beaconOf(number)
-	return New(p, testChain, RoundID{Epoch: 1, Round: uint64(number)}, beacon, DrawRound(p, beacon, k.index(), none), shard, k.commitment)
+	return New(p, testChain, RoundID{Epoch: 1, Round: unit.Round(number)}, beacon, DrawRound(p, beacon, k.index(), none), shard, k.commitment)
 }
 
 // round challenges one shard; it answers.

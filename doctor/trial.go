@@ -19,6 +19,7 @@ import (
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/store"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Bounds of a trial, so that it takes a few seconds on any machine that may take part.
@@ -191,7 +192,7 @@ func (t *trial) run(ctx context.Context) (out OpeningTime, err error) {
 				return err
 			}
 		}
-		prove, verify, err := t.answer(t.shards[i%len(t.shards)], uint64(i))
+		prove, verify, err := t.answer(t.shards[i%len(t.shards)], unit.Round(i))
 		proves, verifies = append(proves, prove), append(verifies, verify)
 		return err
 	})
@@ -214,7 +215,7 @@ func (t *trial) cold() error {
 }
 
 // answer puts a question to a shard, and returns the times to prove and to check the answer.
-func (t *trial) answer(s blob.Shard, round uint64) (prove, verify time.Duration, err error) {
+func (t *trial) answer(s blob.Shard, round unit.Round) (prove, verify time.Duration, err error) {
 	key := token.KeyFromSeed([32]byte{1}) // the proof goes nowhere
 	ask := challenge.New(t.params.Challenge, "trial", challenge.RoundID{Round: round}, blob.Leaf([]byte{byte(round)}), []challenge.Draw{{Blob: t.c.ID}}, s, func(blob.ID) blob.Commitment { return t.c })
 	begin := time.Now()

@@ -17,7 +17,7 @@ type Exhibit struct {
 	Node   staking.NodeID   `json:"node"`
 	Kind   ledger.FaultKind `json:"rung"`
 	Epoch  unit.Epoch       `json:"epoch"`
-	Round  uint64           `json:"round"`
+	Round  unit.Round       `json:"round"`
 	Shard  blob.Shard       `json:"shard"`
 	Bundle string           `json:"bundle"` // see BundleText
 }

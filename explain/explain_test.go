@@ -107,7 +107,7 @@ func TestEveryRecordExplainsItself(t *testing.T) {
 				c.Fate[c.Genesis.Nodes[i].ID] = staking.Outcome(r.IntN(5))
 			}
 			if r.IntN(12) == 0 {
-				faults = append(faults, ledger.Fault{Node: c.Genesis.Nodes[i].ID, Kind: ledger.Lie + ledger.FaultKind(r.IntN(2)), Epoch: c.Head().Epoch, Round: uint64(r.IntN(9)), Finder: c.users[r.IntN(3)].Address()})
+				faults = append(faults, ledger.Fault{Node: c.Genesis.Nodes[i].ID, Kind: ledger.Lie + ledger.FaultKind(r.IntN(2)), Epoch: c.Head().Epoch, Round: unit.Round(r.IntN(9)), Finder: c.users[r.IntN(3)].Address()})
 			}
 		}
 		c.Rounds(1+r.IntN(4), faults...)

@@ -82,7 +82,7 @@ func (c *world) playEpoch(r *rand.Rand) poolsBefore {
 		}
 		if r.IntN(12) == 0 {
 			kind := ledger.Lie + ledger.FaultKind(r.IntN(2))
-			for round := range uint64(1 + r.IntN(3)) {
+			for round := range unit.Round(1 + r.IntN(3)) {
 				f := ledger.Fault{Node: c.ID(i), Kind: kind, Epoch: c.Head().Epoch, Round: round}
 				if r.IntN(4) > 0 {
 					f.Finder = c.users[1+r.IntN(2)].Address()

@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 var (
@@ -234,7 +235,7 @@ func (c *chaos) registered() staking.NodeID {
 // evidence is proof of faults: new ones, and ones that were shown before.
 func (c *chaos) evidence(h Head) (faults []Fault, signs []DoubleSign) {
 	if c.r.Intn(25) == 0 {
-		f := Fault{Node: c.registered(), Kind: []FaultKind{Lie, FalseVote}[c.r.Intn(2)], Epoch: h.Epoch.Minus(uint64(c.r.Intn(5))), Round: uint64(c.r.Intn(8))}
+		f := Fault{Node: c.registered(), Kind: []FaultKind{Lie, FalseVote}[c.r.Intn(2)], Epoch: h.Epoch.Minus(uint64(c.r.Intn(5))), Round: unit.Round(c.r.Intn(8))}
 		if c.r.Intn(2) == 0 {
 			f.Finder = c.users[c.r.Intn(4)].Address()
 		}

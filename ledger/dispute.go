@@ -103,7 +103,7 @@ func (x *exec) disputable(b Dispute) error {
 
 // DisputableUntil is the last block in which a round of the head's epoch can be disputed.
 func (p Params) DisputableUntil(h Head, r challenge.RoundID) unit.Height {
-	start := h.EpochStart.Plus(r.Round * p.RoundBlocks)
+	start := h.EpochStart.Plus(uint64(r.Round) * p.RoundBlocks)
 	end := min(start.Plus((1+p.Challenge.DisputeRounds)*p.RoundBlocks)-1, h.EpochEnd)
 	return end.Minus(challenge.Tail + p.Challenge.AnswerBlocks(p.RoundBlocks))
 }

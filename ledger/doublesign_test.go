@@ -267,7 +267,7 @@ func TestOtherExpelledNodesLoseTheirPowerAfterDoubleSigners(t *testing.T) {
 	ids := c.sortedIDs()
 	liar, signer := ids[1], ids[3]
 	for round := range c.g.Params.Staking.Ladder.LiesOut {
-		c.run(Block{Faults: []Fault{{Node: liar, Kind: Lie, Epoch: 0, Round: round}}})
+		c.run(Block{Faults: []Fault{{Node: liar, Kind: Lie, Epoch: 0, Round: unit.Round(round)}}})
 	}
 	if c.member(liar).Power == 0 {
 		t.Fatal("judged before the epoch's end")

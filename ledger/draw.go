@@ -32,7 +32,7 @@ func (x *exec) opens(last RoundState) bool {
 
 // present is the round that the block's height is in.
 func (x *exec) present() challenge.RoundID {
-	return challenge.RoundID{Epoch: x.epoch(), Round: x.head.Height.Since(x.head.EpochStart) / x.p.RoundBlocks}
+	return challenge.RoundID{Epoch: x.epoch(), Round: unit.Round(x.head.Height.Since(x.head.EpochStart) / x.p.RoundBlocks)}
 }
 
 // ordinal counts the rounds of the chain.

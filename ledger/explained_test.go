@@ -33,7 +33,7 @@ type ExhibitText struct {
 	Node   staking.NodeID
 	Kind   FaultKind
 	Epoch  unit.Epoch
-	Round  uint64
+	Round  unit.Round
 	Shard  blob.Shard
 	Bundle string
 }

@@ -21,7 +21,7 @@ type Fault struct {
 	Node   staking.NodeID
 	Kind   FaultKind
 	Epoch  unit.Epoch // in which it was committed
-	Round  uint64     // of that epoch
+	Round  unit.Round // of that epoch
 	Shard  blob.Shard
 	Finder token.Address
 }
@@ -67,7 +67,7 @@ func (x *exec) faults() map[staking.NodeID][]foundFault {
 	sure(all, err)
 	type when struct {
 		epoch unit.Epoch
-		round uint64
+		round unit.Round
 	}
 	shards := map[when]uint64{}
 	for _, f := range all {
@@ -108,7 +108,7 @@ type foundFault struct {
 // faultOf reads the key of a fault, without its letter.
 func faultOf(k []byte) Fault {
 	n := len(staking.NodeID{})
-	return Fault{Node: staking.NodeID(k[:n]), Epoch: unit.Epoch(numberAt(k[n:])), Round: numberAt(k[n+8:]), Kind: FaultKind(k[n+16])}
+	return Fault{Node: staking.NodeID(k[:n]), Epoch: unit.Epoch(numberAt(k[n:])), Round: unit.Round(numberAt(k[n+8:])), Kind: FaultKind(k[n+16])}
 }
 
 // EachFault walks the faults that are kept, by node.

@@ -15,14 +15,14 @@ func TestANodeThatProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	habits := []struct {
 		name   string
-		silent func(round uint64) bool
+		silent func(round unit.Round) bool
 	}{
-		{"silent in every third", func(r uint64) bool { return r%3 == 0 && r < 8 }},
-		{"never silent", func(uint64) bool { return false }},
-		{"silent in a half of each", func(r uint64) bool { return r < 5 }},
-		{"silent in every second", func(r uint64) bool { return r%2 == 0 }},
-		{"silent in two thirds", func(r uint64) bool { return r%3 != 0 }},
-		{"silent in all", func(uint64) bool { return true }},
+		{"silent in every third", func(r unit.Round) bool { return r%3 == 0 && r < 8 }},
+		{"never silent", func(unit.Round) bool { return false }},
+		{"silent in a half of each", func(r unit.Round) bool { return r < 5 }},
+		{"silent in every second", func(r unit.Round) bool { return r%2 == 0 }},
+		{"silent in two thirds", func(r unit.Round) bool { return r%3 != 0 }},
+		{"silent in all", func(unit.Round) bool { return true }},
 	}
 	for _, x := range habits[:testlevel.Repeat(0, 3, len(habits))] {
 		p := asked()
@@ -34,8 +34,8 @@ func TestANodeThatProvesNothingIsSlashedAndLosesItsShards(t *testing.T) {
 		}
 		for a.head().Epoch < 4 {
 			h := a.head()
-			round := (h.Height + 1).Since(h.EpochStart) / p.RoundBlocks
-			a.silent[0] = x.silent(round % p.RoundsPerEpoch)
+			round := unit.Round((h.Height + 1).Since(h.EpochStart) / p.RoundBlocks % p.RoundsPerEpoch)
+			a.silent[0] = x.silent(round)
 			a.deaf[0] = a.silent[0]
 			a.step()
 		}

@@ -122,7 +122,7 @@ func (a *arena) run(blocks int) {
 }
 
 // untilOver runs to the block that tallies the round of a number.
-func (a *arena) untilOver(round uint64) RoundState {
+func (a *arena) untilOver(round unit.Round) RoundState {
 	a.t.Helper()
 	for start := a.head().Height; ; {
 		a.step()
@@ -217,7 +217,7 @@ func TestANodeThatIsAwayIsNotCreditedForThreeRounds(t *testing.T) {
 			t.Fatalf("round %d: %+v", round, c)
 		}
 		if round < 2 {
-			a.untilOver(uint64(round + 1))
+			a.untilOver(unit.Round(round + 1))
 		}
 	}
 	if c := a.credit(0); c.Passed != 6 {
@@ -234,10 +234,10 @@ func TestANodeThatIsAwayIsNotCreditedForThreeRounds(t *testing.T) {
 func TestANodeThatProvesIsPaidWhateverOthersLeaveOut(t *testing.T) {
 	a := newArena(t, 5)
 	a.silent[1], a.wrong[2], a.leftOut[3] = true, true, true
-	for round := range uint64(3) {
+	for round := range unit.Round(3) {
 		a.untilOver(round)
 		for i := range a.secrets {
-			if c := a.credit(i); c.Passed != 2*(round+1) || c.Away != 0 {
+			if c := a.credit(i); c.Passed != 2*uint64(round+1) || c.Away != 0 {
 				t.Fatalf("round %d, node %d: %+v", round, i, c)
 			}
 		}

@@ -253,7 +253,7 @@ func TestANodeThatIsAwayTwoEpochsInARowIsSlashed(t *testing.T) {
 func TestALieCostsOnceAndThreeAreTheEnd(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	id, finder := c.g.Nodes[3].ID, userKey(9).Address()
-	lie := func(epoch unit.Epoch, round uint64) Fault {
+	lie := func(epoch unit.Epoch, round unit.Round) Fault {
 		return Fault{Node: id, Kind: Lie, Epoch: epoch, Round: round, Finder: finder}
 	}
 	c.epoch(lie(0, 1), lie(0, 1))

@@ -59,7 +59,7 @@ type Evidence struct {
 	_      struct{} `cbor:",toarray"`
 	Kind   FaultKind
 	Epoch  unit.Epoch  // in which it was committed
-	Round  uint64      // of that epoch
+	Round  unit.Round  // of that epoch
 	Height unit.Height // of the block that brought the proof
 	Finder token.Address
 	Shard  blob.Shard // that it is about

@@ -242,7 +242,7 @@ func TestTheLastBeaconSaysWhenTheNextDrawIs(t *testing.T) {
 		last, err := a.view().Beacon()
 		ok(a.world, last, err)
 		h := a.head()
-		start := h.EpochStart.Plus(r.Round.Round * p.RoundBlocks).Plus(p.Challenge.Start)
+		start := h.EpochStart.Plus(uint64(r.Round.Round) * p.RoundBlocks).Plus(p.Challenge.Start)
 		want := challenge.Offset(last, r.Round, p.Challenge.Offsets(p.RoundBlocks, p.Shards))
 		if r.T != start.Plus(want) {
 			t.Fatalf("%v: T is %d, want %d", r.Round, r.T, start.Plus(want))

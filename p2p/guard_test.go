@@ -38,7 +38,7 @@ func TestAPanicInAHandlerEndsItsStreamAlone(t *testing.T) {
 	r := newRig(t, 1)
 	r.server.ServeFragments(panicky{})
 	r.server.ServeLedger(panicky{})
-	r.server.ServeProofs(func(context.Context, peer.ID, unit.Epoch, uint64, blob.Shard) ([]byte, error) { panic("proof") }, nobody)
+	r.server.ServeProofs(func(context.Context, peer.ID, unit.Epoch, unit.Round, blob.Shard) ([]byte, error) { panic("proof") }, nobody)
 	connect(t, r.client, r.server)
 	for range 3 {
 		link := r.link(t)

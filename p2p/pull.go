@@ -42,7 +42,7 @@ const (
 type getProofs struct {
 	_      struct{} `cbor:",toarray"`
 	Epoch  unit.Epoch
-	Round  uint64
+	Round  unit.Round
 	Shards []blob.Shard
 }
 
@@ -55,7 +55,7 @@ type proofFrame struct {
 
 // ProofSource returns the bytes of a shard's proof in a round, or ErrNotHeld. Several
 // calls run at the same time.
-type ProofSource func(ctx context.Context, from peer.ID, epoch unit.Epoch, round uint64, shard blob.Shard) ([]byte, error)
+type ProofSource func(ctx context.Context, from peer.ID, epoch unit.Epoch, round unit.Round, shard blob.Shard) ([]byte, error)
 
 // ServeProofs answers the proof protocol with what held returns. Members are peers that
 // have places of their own: identities are free, and strangers could else take all the
@@ -165,7 +165,7 @@ func checkShards(shards []blob.Shard) error {
 // AskProofs asks a peer for the proofs of shards, ascending, in a round. The answer has
 // the proofs' bytes in that order, nil for what the peer does not hold. Nothing of them
 // was checked. With an error come those that arrived before it.
-func (h *Host) AskProofs(ctx context.Context, p peer.ID, epoch unit.Epoch, round uint64, shards []blob.Shard) (proofs [][]byte, err error) {
+func (h *Host) AskProofs(ctx context.Context, p peer.ID, epoch unit.Epoch, round unit.Round, shards []blob.Shard) (proofs [][]byte, err error) {
 	proofs = make([][]byte, len(shards))
 	if err := checkShards(shards); err != nil || len(shards) == 0 {
 		return proofs, err

@@ -15,7 +15,7 @@ import (
 )
 
 // evens holds the proofs of even shards of round 7 in epoch 3.
-func evens(_ context.Context, _ peer.ID, epoch unit.Epoch, round uint64, shard blob.Shard) ([]byte, error) {
+func evens(_ context.Context, _ peer.ID, epoch unit.Epoch, round unit.Round, shard blob.Shard) ([]byte, error) {
 	if epoch != 3 || round != 7 || shard%2 == 1 {
 		return nil, ErrNotHeld
 	}
@@ -57,7 +57,7 @@ func TestProofsAreFetched(t *testing.T) {
 func TestTheLargestProofIsFetchedAndNoLargerOne(t *testing.T) {
 	server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
 	size := MaxMessage
-	server.ServeProofs(func(context.Context, peer.ID, unit.Epoch, uint64, blob.Shard) ([]byte, error) {
+	server.ServeProofs(func(context.Context, peer.ID, unit.Epoch, unit.Round, blob.Shard) ([]byte, error) {
 		return make([]byte, size), nil
 	}, nobody)
 	connect(t, client, server)
@@ -122,7 +122,7 @@ func TestOnePeersPullsAreBounded(t *testing.T) {
 		server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
 		hold := make(chan struct{})
 		entered := make(chan struct{}, maxPeerPulls)
-		server.ServeProofs(func(context.Context, peer.ID, unit.Epoch, uint64, blob.Shard) ([]byte, error) {
+		server.ServeProofs(func(context.Context, peer.ID, unit.Epoch, unit.Round, blob.Shard) ([]byte, error) {
 			entered <- struct{}{}
 			<-hold
 			return []byte{1}, nil

@@ -15,7 +15,7 @@ import (
 // Dispute is the dispute of one shard's proof in one round.
 type Dispute struct {
 	Epoch    unit.Epoch     `json:"epoch"`
-	Round    uint64         `json:"round"` // number in the epoch
+	Round    unit.Round     `json:"round"` // number in the epoch
 	Shard    blob.Shard     `json:"shard"`
 	Holder   staking.NodeID `json:"holder"` // of the shard, in that epoch
 	Opener   token.Address  `json:"opener"`

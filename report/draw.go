@@ -25,7 +25,7 @@ type LastDraw struct {
 // ChallengeRound names a round of challenges.
 type ChallengeRound struct {
 	Epoch   unit.Epoch `json:"epoch"`
-	Round   uint64     `json:"round"`   // number in the epoch
+	Round   unit.Round `json:"round"`   // number in the epoch
 	Ordinal uint64     `json:"ordinal"` // number among all rounds of the chain
 }
 

@@ -23,6 +23,7 @@ var golden = map[uint64]string{
 func TestANumberHasTheFormsOfAPlainInteger(t *testing.T) {
 	t.Run("Epoch", forms[unit.Epoch])
 	t.Run("Height", forms[unit.Height])
+	t.Run("Round", forms[unit.Round])
 }
 
 func forms[N ~uint64](t *testing.T) {

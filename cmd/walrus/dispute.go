@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/explain"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // disputeList is the disputes of the rounds that the ledger keeps.
@@ -44,13 +45,13 @@ is yours. Do it if you know that there is no proof: nodes answer by themselves.`
 			if err != nil {
 				return fmt.Errorf("%w; walrus nodes says how many shards there are", err)
 			}
-			var number *uint64
+			var number *unit.Round
 			if round != "" {
 				n, err := parseCount("round", round, math.MaxUint64)
 				if err != nil {
 					return fmt.Errorf("%w; it is the number of a round of this epoch", err)
 				}
-				number = &n
+				number = (*unit.Round)(&n)
 			}
 			return a.dispute(c, blob.Shard(shard), number)
 		},
@@ -60,7 +61,7 @@ is yours. Do it if you know that there is no proof: nodes answer by themselves.`
 	return moving(c)
 }
 
-func (a *app) dispute(c *cobra.Command, shard blob.Shard, round *uint64) error {
+func (a *app) dispute(c *cobra.Command, shard blob.Shard, round *unit.Round) error {
 	return a.withWallet(c.Context(), func(s *session) error {
 		m, err := s.dispute(shard, round)
 		if err != nil {
@@ -70,7 +71,7 @@ func (a *app) dispute(c *cobra.Command, shard blob.Shard, round *uint64) error {
 	})
 }
 
-func (s *session) dispute(shard blob.Shard, number *uint64) (move, error) {
+func (s *session) dispute(shard blob.Shard, number *unit.Round) (move, error) {
 	if int(shard) >= s.Params.Shards {
 		return move{}, errUsage{fmt.Errorf("shard %d: this network has the shards 0 to %d", shard, s.Params.Shards-1)}
 	}
@@ -92,7 +93,7 @@ func (s *session) dispute(shard blob.Shard, number *uint64) (move, error) {
 }
 
 // tallied is a round of this epoch that is over: the one with a number, or the last.
-func (s *session) tallied(number *uint64) (ledger.RoundState, error) {
+func (s *session) tallied(number *unit.Round) (ledger.RoundState, error) {
 	now, known, err := s.View.Round()
 	if err != nil {
 		return now, err

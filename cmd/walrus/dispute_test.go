@@ -91,7 +91,7 @@ func TestADisputeIsShownBeforeItIsOpenedAndItsEvidenceIsCheckedOffline(t *testin
 	if _, err := s.dispute(10, nil); err == nil || !strings.Contains(err.Error(), "0 to 9") {
 		t.Fatalf("a shard that is not there: %v", err)
 	}
-	two := uint64(2)
+	two := unit.Round(2)
 	if _, err := s.dispute(3, &two); !errors.Is(err, explain.ErrNoRecord) {
 		t.Fatalf("a round to come: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // parade is a network of 100 shards, by CometBFT's own rotation of proposers, in which
@@ -107,7 +108,7 @@ func TestNoFewProposeTheDraws(t *testing.T) {
 	c := p.p.Challenge
 	const rounds = 4000
 	trios, draws := map[[3]string]bool{}, map[string]int{}
-	for r := range uint64(rounds) {
+	for r := range unit.Round(rounds) {
 		at := p.turns()
 		d := c.Start + challenge.Offset(p.beacon(), challenge.RoundID{Round: r}, c.Offsets(p.p.RoundBlocks, p.p.Shards))
 		trios[[3]string(at[d-2:d+1])] = true
@@ -182,7 +183,7 @@ func (p *parade) steer(rounds int, detection, worth float64) (out steered) {
 	for who := range p.mine {
 		size += float64(p.shards[who])
 	}
-	for r := range uint64(rounds) {
+	for r := range unit.Round(rounds) {
 		at, before := p.turns(), p.beacon()
 		this := challenge.RoundID{Round: r}
 		var closers []string
@@ -277,7 +278,7 @@ func TestNoCoalitionKeepsAnothersPresenceOffTheLedger(t *testing.T) {
 		p := newParade(t, int64(k), coalition)
 		c := p.p.Challenge
 		most := 0
-		for r := range uint64(336) {
+		for r := range unit.Round(336) {
 			at := p.turns()
 			draw := c.Start + challenge.Offset(p.beacon(), challenge.RoundID{Round: r}, c.Offsets(p.p.RoundBlocks, p.p.Shards))
 			reveals, votes := 0, 0

@@ -16,7 +16,7 @@ import (
 // block before or behind it; what a node says of itself may be broken.
 func TestWhatAVoteIsExtendedByIsTaken(t *testing.T) {
 	timetable := func(h unit.Height) ledger.Wants {
-		r := challenge.RoundID{Epoch: unit.Epoch(h / 12), Round: uint64(h % 7)}
+		r := challenge.RoundID{Epoch: unit.Epoch(h / 12), Round: unit.Round(h % 7)}
 		return ledger.Wants{Round: r, Reveal: h%12 >= 3 && h%12 <= 5, Attest: h%12 == 8 || h%12 == 9}
 	}
 	ears := []Attester{nil, ear{true, blob.Leaf(nil), []byte{1, 2, 3, 4}}, ear{true, blob.Hash{}, nil}, ear{false, blob.Hash{}, []byte{0, 0, 0, 0xff}}, ear{true, blob.Hash{}, make([]byte, 900)}}

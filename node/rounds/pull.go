@@ -74,7 +74,7 @@ func (p *Participant) askFor(ctx, run context.Context, b *inbox, from peer.ID, s
 }
 
 // serveProof answers a peer that asks for a proof.
-func (p *Participant) serveProof(_ context.Context, from peer.ID, epoch unit.Epoch, round uint64, shard blob.Shard) ([]byte, error) {
+func (p *Participant) serveProof(_ context.Context, from peer.ID, epoch unit.Epoch, round unit.Round, shard blob.Shard) ([]byte, error) {
 	b := p.inbox(challenge.RoundID{Epoch: epoch, Round: round})
 	if b != nil && int(shard) < len(b.committee.Holder) && (b.committee.Holder[shard] != p.id || p.conduct.shows(from)) {
 		if raw, ok := b.message(shard); ok {

@@ -31,7 +31,7 @@ func TestSilentHoldersDoNotKeepOthersFromBeingAsked(t *testing.T) {
 		for i := range silent {
 			host := n.stranger(byte(50 + i))
 			b.committee.Holder = append(b.committee.Holder, staking.NodeID(token.KeyFromSeed([32]byte{byte(50 + i), 99}).Public()))
-			host.ServeProofs(func(ctx context.Context, _ peer.ID, _ unit.Epoch, _ uint64, _ blob.Shard) ([]byte, error) {
+			host.ServeProofs(func(ctx context.Context, _ peer.ID, _ unit.Epoch, _ unit.Round, _ blob.Shard) ([]byte, error) {
 				if asked.Add(1) == silent {
 					close(all)
 				}
