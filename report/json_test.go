@@ -31,13 +31,13 @@ func TestTheJSONOfASafetyStays(t *testing.T) {
 	}
 	c := committeeOf(3, 3, 2, 2)
 	c.From[9] = staking.NodeID{1}
-	sameJSON(t, "safety-plain.json", SafetyOf(c, shape, Known{Stated: allStated}))
+	sameJSON(t, "safety-plain.json", SafetyOf(c, shape, Evidence{Stated: allStated}))
 
 	drawn := proved(0, 1, 2, 3, 4, 6, 7)
 	drawn.Round, drawn.Ordinal = challenge.RoundID{Epoch: 3, Round: 2}, 17
 	drawn.Height, drawn.TimeMs, drawn.Stripes = 1234, 1_700_000_000_123, 5
 	drawn.Failed, drawn.Away, drawn.Unclear, drawn.Void = 1, 1, 1, true
-	s := SafetyOf(c, shape, Known{Stated: allStated, Drawn: drawn, Asked: &Asked{HeldBack: true, Took: 1500 * time.Millisecond,
+	s := SafetyOf(c, shape, Evidence{Stated: allStated, Drawn: drawn, Asked: &Answers{HeldBack: true, Took: 1500 * time.Millisecond,
 		Nodes: map[staking.NodeID]fetch.NodeAudit{{1}: {Held: 3, Asked: 3}, {2}: {Held: 1, Asked: 3}, {3}: {Asked: 2, Refused: 2}}}})
 	s.LastDraw, s.Challenged, s.DrawnEvery, s.RoundSeconds = drawOf(*drawn, shape), true, 2.5, 3600
 	s.PassRate = &PassRate{Rounds: 4, Passed: 39, Assigned: 40, Rate: 0.975}

@@ -16,7 +16,7 @@ type Rewards struct {
 	To        unit.Epoch    `json:"to_epoch"`  // the last that is settled
 	Delegated []ShareReward `json:"delegated"` // never nil
 	Operated  []NodeReward  `json:"operated"`  // never nil
-	Held      []HeldBack    `json:"held_back"` // never nil
+	Held      []Release     `json:"held_back"` // never nil
 }
 
 // ShareReward is the result of a delegation in one epoch.
@@ -44,8 +44,8 @@ type NodeReward struct {
 	Delegators token.Amount   `json:"delegators"`   // to the delegators
 }
 
-// HeldBack is pay that an epoch's end releases, if the node passes in that epoch.
-type HeldBack struct {
+// Release is held-back pay that an epoch's end releases if the node passes in that epoch.
+type Release struct {
 	Node staking.NodeID `json:"node"`
 	Name string         `json:"name"`
 	End  Due            `json:"end"`       // the epoch at whose end; About is when the next begins
@@ -57,7 +57,7 @@ type HeldBack struct {
 // those that are known to have joined later. The errors are those of the view.
 func (n Now) Rewards(owner token.Address, epochs uint64) (Rewards, error) {
 	out := Rewards{Address: owner, From: n.Head.Epoch.Minus(epochs), To: n.Head.Epoch.Minus(1),
-		Delegated: []ShareReward{}, Operated: []NodeReward{}, Held: []HeldBack{}}
+		Delegated: []ShareReward{}, Operated: []NodeReward{}, Held: []Release{}}
 	parts := map[staking.NodeID]staking.Delegation{}
 	var ids []staking.NodeID
 	err := n.View.EachDelegation(owner, func(id staking.NodeID, d staking.Delegation) error {
@@ -112,8 +112,9 @@ func (n Now) addShareRewards(list []ShareReward, id staking.NodeID, d staking.De
 	return list, nil
 }
 
-// stay is shares that are known to have been in a pool in the epochs from to until-1.
-type stay struct {
+// shareSpan is shares that were in a pool in the epochs from to until-1, as far as the
+// ledger's records tell.
+type shareSpan struct {
 	shares      staking.Shares
 	from, until unit.Epoch
 }
@@ -121,15 +122,15 @@ type stay struct {
 const never = ^unit.Epoch(0)
 
 // stays lists the shares of a delegation by the epochs in which they count.
-func (n Now) stays(id staking.NodeID, d staking.Delegation) (out []stay, err error) {
-	out = append(out, stay{d.Shares, 0, never})
+func (n Now) stays(id staking.NodeID, d staking.Delegation) (out []shareSpan, err error) {
+	out = append(out, shareSpan{d.Shares, 0, never})
 	for _, j := range d.Joining {
 		rate, done, err := n.View.Joined(id, j.Epoch)
 		if err != nil {
 			return nil, err
 		}
 		if shares, err := rate.Rate.Buys(j.Amount); done && !rate.Rate.Returned && err == nil {
-			out = append(out, stay{shares, j.Epoch, never})
+			out = append(out, shareSpan{shares, j.Epoch, never})
 		}
 	}
 	for _, x := range d.Leaving {
@@ -141,12 +142,12 @@ func (n Now) stays(id staking.NodeID, d staking.Delegation) (out []stay, err err
 		if done {
 			until = x.Epoch
 		}
-		out = append(out, stay{x.Shares, 0, until})
+		out = append(out, shareSpan{x.Shares, 0, until})
 	}
 	return out, nil
 }
 
-func sharesIn(stays []stay, epoch unit.Epoch) (sum staking.Shares) {
+func sharesIn(stays []shareSpan, epoch unit.Epoch) (sum staking.Shares) {
 	for _, s := range stays {
 		if s.from <= epoch && epoch < s.until {
 			sum += s.shares // one pool holds them all: the sum fits
@@ -156,11 +157,11 @@ func sharesIn(stays []stay, epoch unit.Epoch) (sum staking.Shares) {
 }
 
 // addHeldBack appends the schedule of a node's pay that is held back.
-func (n Now) addHeldBack(list []HeldBack, r ledger.NodeRecord) ([]HeldBack, error) {
+func (n Now) addHeldBack(list []Release, r ledger.NodeRecord) ([]Release, error) {
 	pool, _, err := n.View.Pool(r.ID)
 	h := pool.Held
 	for i := range max(len(h.First), len(h.Late)) {
-		one := HeldBack{Node: r.ID, Name: r.Name}
+		one := Release{Node: r.ID, Name: r.Name}
 		var first token.Amount
 		if i < len(h.First) {
 			first = h.First[i]

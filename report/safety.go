@@ -74,15 +74,15 @@ type Presence struct {
 	Seconds      float64 `json:"seconds"`         // seconds that the question took
 }
 
-// Known is what is known of a blob's holders beside the committee.
-type Known struct {
+// Evidence is the evidence of what a blob's holders keep, beside the committee.
+type Evidence struct {
 	Stated func(staking.NodeID) bool // the node has stated that it holds all of its shards
 	Drawn  *ledger.LastDraw          // nil: not drawn yet
-	Asked  *Asked                    // nil: the nodes were not asked
+	Asked  *Answers                  // nil: the nodes were not asked
 }
 
-// Asked is what the nodes answered when they were asked for a random part of a blob.
-type Asked struct {
+// Answers is the nodes' answers to a question for a random part of a blob.
+type Answers struct {
 	Nodes    map[staking.NodeID]fetch.NodeAudit // a node without an entry did not answer
 	HeldBack bool                               // a storage challenge ran meanwhile
 	Took     time.Duration
@@ -91,7 +91,7 @@ type Asked struct {
 // Safety works out how safe a certified blob is, from the ledger and from what its
 // holders answered; asked is nil where they were not asked. The errors are those of the
 // view, and ledger.ErrNoCommittee.
-func (n Now) Safety(e registry.Entry, asked *Asked) (s Safety, err error) {
+func (n Now) Safety(e registry.Entry, asked *Answers) (s Safety, err error) {
 	id := e.ID()
 	if err := n.Prefetch(ledger.KeyLastDraw(id), ledger.KeyCommittee(n.Head.Epoch), ledger.KeyTally(n.Head.Epoch), ledger.KeyUsage(), ledger.KeyCertificate(id)); err != nil {
 		return s, err
@@ -108,7 +108,7 @@ func (n Now) Safety(e registry.Entry, asked *Asked) (s Safety, err error) {
 	if err != nil {
 		return s, err
 	}
-	known := Known{Asked: asked}
+	known := Evidence{Asked: asked}
 	if was {
 		known.Drawn = &drawn
 	}
@@ -155,7 +155,7 @@ func (n Now) name(holders []Holder) error {
 
 // SafetyOf counts the shards of a certified blob that are certain, and judges by them.
 // The holders have no names yet.
-func SafetyOf(c ledger.Committee, shape blob.Shape, known Known) Safety {
+func SafetyOf(c ledger.Committee, shape blob.Shape, known Evidence) Safety {
 	s := Safety{Shards: shape.N, Needed: shape.K1, drawn: known.Drawn != nil}
 	if known.Asked != nil {
 		s.Presence = &Presence{HeldBack: known.Asked.HeldBack, Seconds: known.Asked.Took.Seconds()}
@@ -196,7 +196,7 @@ func SafetyOf(c ledger.Committee, shape blob.Shape, known Known) Safety {
 }
 
 // present lets the answer of a node decide, where it answered.
-func (s *Safety) present(p *Holder, asked *Asked) {
+func (s *Safety) present(p *Holder, asked *Answers) {
 	if asked == nil {
 		return
 	}

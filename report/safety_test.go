@@ -57,7 +57,7 @@ func TestSafetyCountsWhatIsCertainOnly(t *testing.T) {
 		{"too few", whole, proved(0, 9), Doubtful, 10, 2, 0, 0, "2 of 10 shards on 2 nodes proved it; it takes 4"},
 		{"no shard", whole, proved(), Doubtful, 10, 0, 0, 0, "0 of 10 shards on 0 nodes proved it; it takes 4"},
 	} {
-		s := SafetyOf(c.committee, shape, Known{Stated: allStated, Drawn: c.drawn})
+		s := SafetyOf(c.committee, shape, Evidence{Stated: allStated, Drawn: c.drawn})
 		if s.Verdict != c.verdict || s.Ready != c.ready || s.Counted != c.counted || s.SpareShards != c.shards || s.SpareNodes != c.nodesLost || s.Ready+s.Moving != 10 {
 			t.Errorf("%s: %+v", c.name, s)
 		}
@@ -72,7 +72,7 @@ func TestSpareNodesIsTheWorstCase(t *testing.T) {
 	shape, _ := blob.NewShape(10)
 	for _, shards := range [][]int{{3, 3, 2, 2}, {1, 4, 1, 4}, {2, 2, 2, 2, 2}, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1}, {6, 2, 1, 1}} {
 		c := committeeOf(shards...)
-		s := SafetyOf(c, shape, Known{Stated: allStated})
+		s := SafetyOf(c, shape, Evidence{Stated: allStated})
 		survives := func(lost int) bool { // whatever set of so many nodes
 			for set := range 1 << len(shards) {
 				n, left := 0, 0
@@ -111,17 +111,17 @@ func TestSafetyTellsLedgerProofAndPresenceApart(t *testing.T) {
 	silent := func(n int) fetch.NodeAudit { return fetch.NodeAudit{Shards: n, Asked: n, Refused: n} }
 	for _, one := range []struct {
 		name    string
-		known   Known
+		known   Evidence
 		verdict Level
 		counted int
 		text    string
 	}{
-		{"one did not sign", Known{Stated: unsigned}, Safe, 5, "5 of 7 shards on 3 nodes signed for it; it outlives any 2 shards or 1 node"},
-		{"it shows it now", Known{Stated: unsigned, Asked: &Asked{Nodes: map[staking.NodeID]fetch.NodeAudit{node(1): here(2), node(2): here(2), node(3): here(2), node(4): here(1)}}}, Safe, 7, "7 of 7 shards on 4 nodes show it now"},
-		{"two were wiped", Known{Stated: unsigned, Asked: &Asked{Nodes: map[staking.NodeID]fetch.NodeAudit{node(1): gone(2), node(2): gone(2), node(3): gone(2), node(4): here(1)}}}, Doubtful, 1, "it takes 3; 4 shards that the ledger counts are not there now"},
-		{"one is silent", Known{Stated: allStated, Asked: &Asked{Nodes: map[staking.NodeID]fetch.NodeAudit{node(1): silent(2), node(2): here(2), node(3): here(2), node(4): here(1)}}}, Safe, 7, "1 node with 2 shards of these is silent now"},
-		{"no node was reached", Known{Stated: unsigned, Asked: &Asked{Nodes: map[staking.NodeID]fetch.NodeAudit{}}}, Safe, 5, "4 nodes with 5 shards of these are silent now"},
-		{"it proved it since", Known{Stated: unsigned, Drawn: proved(0, 1, 2, 3, 4, 5, 6)}, Safe, 7, "7 of 7 shards on 4 nodes proved it"},
+		{"one did not sign", Evidence{Stated: unsigned}, Safe, 5, "5 of 7 shards on 3 nodes signed for it; it outlives any 2 shards or 1 node"},
+		{"it shows it now", Evidence{Stated: unsigned, Asked: &Answers{Nodes: map[staking.NodeID]fetch.NodeAudit{node(1): here(2), node(2): here(2), node(3): here(2), node(4): here(1)}}}, Safe, 7, "7 of 7 shards on 4 nodes show it now"},
+		{"two were wiped", Evidence{Stated: unsigned, Asked: &Answers{Nodes: map[staking.NodeID]fetch.NodeAudit{node(1): gone(2), node(2): gone(2), node(3): gone(2), node(4): here(1)}}}, Doubtful, 1, "it takes 3; 4 shards that the ledger counts are not there now"},
+		{"one is silent", Evidence{Stated: allStated, Asked: &Answers{Nodes: map[staking.NodeID]fetch.NodeAudit{node(1): silent(2), node(2): here(2), node(3): here(2), node(4): here(1)}}}, Safe, 7, "1 node with 2 shards of these is silent now"},
+		{"no node was reached", Evidence{Stated: unsigned, Asked: &Answers{Nodes: map[staking.NodeID]fetch.NodeAudit{}}}, Safe, 5, "4 nodes with 5 shards of these are silent now"},
+		{"it proved it since", Evidence{Stated: unsigned, Drawn: proved(0, 1, 2, 3, 4, 5, 6)}, Safe, 7, "7 of 7 shards on 4 nodes proved it"},
 	} {
 		s := SafetyOf(c, shape, one.known)
 		if s.Verdict != one.verdict || s.Counted != one.counted || !strings.Contains(s.String(), one.text) {

@@ -9,16 +9,16 @@ import (
 
 // Strength is how likely the challenges find what a node has lost, at the blobs of now.
 type Strength struct {
-	Blobs        uint64   `json:"blobs"`         // blobs that can be drawn now
-	Draws        float64  `json:"draws"`         // stripes that a round asks every shard for
-	RoundSeconds float64  `json:"round_seconds"` // seconds of a round, nominal
-	Span         string   `json:"span"`          // a time of several rounds: minute, hour or day
-	Rounds       float64  `json:"rounds"`        // rounds of the span
-	Caught       []Caught `json:"caught"`        // for a loss of 1 %, 5 % and 10 %
+	Blobs        uint64      `json:"blobs"`         // blobs that can be drawn now
+	Draws        float64     `json:"draws"`         // stripes that a round asks every shard for
+	RoundSeconds float64     `json:"round_seconds"` // seconds of a round, nominal
+	Span         string      `json:"span"`          // a time of several rounds: minute, hour or day
+	Rounds       float64     `json:"rounds"`        // rounds of the span
+	Caught       []Detection `json:"caught"`        // for a loss of 1 %, 5 % and 10 %
 }
 
-// Caught is how likely a shard that lost a part is asked for a fragment of that part.
-type Caught struct {
+// Detection is the probability that a shard is asked for a fragment that it has lost.
+type Detection struct {
 	Lost  float64 `json:"lost"`            // part of the fragments, 0 to 1
 	Round float64 `json:"within_a_round"`  // probability, 0 to 1
 	Span  float64 `json:"within_the_span"` // probability, 0 to 1
@@ -40,7 +40,7 @@ func (n Now) Strength(c ledger.Committee, u ledger.Usage) (out *Strength, none s
 	out = &Strength{Blobs: of.Blobs, Draws: of.Drawn, RoundSeconds: of.Round.Seconds()}
 	out.Span, out.Rounds = of.Span()
 	for _, lost := range []float64{0.01, 0.05, 0.10} {
-		out.Caught = append(out.Caught, Caught{lost, of.Caught(lost, 1), of.Caught(lost, out.Rounds)})
+		out.Caught = append(out.Caught, Detection{lost, of.Caught(lost, 1), of.Caught(lost, out.Rounds)})
 	}
 	return out, ""
 }

@@ -139,8 +139,8 @@ func TestConfigSaysWhereEachValueComesFrom(t *testing.T) {
 	file := write(t, filepath.Join(t.TempDir(), "c.toml"), "network = 'net.toml'\nwallet = 'w'\npassphrase_file = '/p'\n")
 	t.Setenv("WALRUS_CONFIG", file)
 	t.Setenv("WALRUS_WALLET", "/from/env")
-	got := okJSON[struct{ Settings []held }](t, "config", "--passphrase-file", "/from/flag")
-	want := []held{
+	got := okJSON[struct{ Settings []settingValue }](t, "config", "--passphrase-file", "/from/flag")
+	want := []settingValue{
 		{setNetwork, filepath.Join(filepath.Dir(file), "net.toml"), "file " + file},
 		{setWallet, "/from/env", "environment WALRUS_WALLET"},
 		{setPassphrase, "/from/flag", "flag --passphrase-file"},

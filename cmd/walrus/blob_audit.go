@@ -18,20 +18,20 @@ import (
 
 // auditShown is what came of asking every node for a blob.
 type auditShown struct {
-	Blob    blob.ID      `json:"blob"`
-	Answer  string       `json:"answer"`
-	All     bool         `json:"all"` // every shard proved it
-	Shards  int          `json:"shards"`
-	Held    int          `json:"held_shards"`
-	Needed  int          `json:"needed"`
-	Samples int          `json:"samples"` // of each shard
-	Waited  bool         `json:"waited"`  // for a storage challenge to be over
-	Nodes   []auditedOne `json:"nodes"`
-	Seconds float64      `json:"seconds"`
-	Error   string       `json:"error,omitempty"`
+	Blob    blob.ID       `json:"blob"`
+	Answer  string        `json:"answer"`
+	All     bool          `json:"all"` // every shard proved it
+	Shards  int           `json:"shards"`
+	Held    int           `json:"held_shards"`
+	Needed  int           `json:"needed"`
+	Samples int           `json:"samples"` // of each shard
+	Waited  bool          `json:"waited"`  // for a storage challenge to be over
+	Nodes   []auditedNode `json:"nodes"`
+	Seconds float64       `json:"seconds"`
+	Error   string        `json:"error,omitempty"`
 }
 
-type auditedOne struct {
+type auditedNode struct {
 	Node     staking.NodeID `json:"node"`
 	Name     string         `json:"name"`
 	Shards   int            `json:"shards"`
@@ -118,7 +118,7 @@ func (s *session) name(out *auditShown, got fetch.Audit) error {
 		return err
 	}
 	for _, n := range got.Nodes {
-		one := auditedOne{Shards: n.Shards, Held: n.Held, Asked: n.Asked, Verified: n.Verified, Missing: n.Missing, Wrong: n.Wrong, Refused: n.Refused, Why: n.Why, Millis: float64(n.Elapsed.Microseconds()) / 1000}
+		one := auditedNode{Shards: n.Shards, Held: n.Held, Asked: n.Asked, Verified: n.Verified, Missing: n.Missing, Wrong: n.Wrong, Refused: n.Refused, Why: n.Why, Millis: float64(n.Elapsed.Microseconds()) / 1000}
 		for _, m := range committee.Nodes {
 			if m.ID.String() != n.Peer.String() {
 				continue

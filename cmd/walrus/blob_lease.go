@@ -57,9 +57,9 @@ func (s *session) proven(ctx context.Context, id blob.ID) (registry.Entry, unit.
 	return s.own(id)
 }
 
-// extended is a lease that was made longer, or would be.
-type extended struct {
-	moved
+// extendResult is the result of extending a lease, or its preview.
+type extendResult struct {
+	moveResult
 	Blob     blob.ID      `json:"blob"`
 	EndEpoch unit.Epoch   `json:"end_epoch"`
 	Price    token.Amount `json:"price"` // of the epochs
@@ -100,13 +100,13 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 		return err
 	}
 	did, err := a.do(ctx, s, move{act: "extend", text: fmt.Sprintf("extend %s by %d epochs", id, epochs), body: body,
-		acts: func(ledger.View, unit.Height) (acting, error) {
-			return acting{end.Plus(epochs), "it is kept until"}, nil
+		acts: func(ledger.View, unit.Height) (effect, error) {
+			return effect{end.Plus(epochs), "it is kept until"}, nil
 		}})
 	if err != nil {
 		return err
 	}
-	out := extended{did, id, end.Plus(epochs), cost.Lease}
+	out := extendResult{did, id, end.Plus(epochs), cost.Lease}
 	if !out.DryRun {
 		if _, out.EndEpoch, err = s.proven(ctx, id); err != nil {
 			return fmt.Errorf("done in block %d; what it comes to could not be read: %w", did.Height, err)
@@ -121,14 +121,14 @@ func (a *app) extend(ctx context.Context, s *session, id blob.ID, epochs uint64)
 	})
 }
 
-type deletedBlobs struct {
-	Deleted []deleted `json:"deleted"`
-	Error   string    `json:"error,omitempty"`
+type deleteResults struct {
+	Deleted []deleteResult `json:"deleted"`
+	Error   string         `json:"error,omitempty"`
 }
 
-// deleted is a blob whose leases were given up, or would be.
-type deleted struct {
-	moved
+// deleteResult is the result of giving up the leases on a blob, or its preview.
+type deleteResult struct {
+	moveResult
 	Blob   blob.ID      `json:"blob"`
 	Refund token.Amount `json:"refund"`
 	Others int          `json:"other_leases"` // that keep it on the network
@@ -157,11 +157,11 @@ func (a *app) deleteCommand() *cobra.Command {
 // deleteAll gives up the leases on blobs, one after the other; one that fails does not
 // stop the rest.
 func (a *app) deleteAll(ctx context.Context, s *session, ids []blob.ID) (err error) {
-	out := deletedBlobs{Deleted: []deleted{}}
+	out := deleteResults{Deleted: []deleteResult{}}
 	var errs []error
 	on := s.View
 	for _, id := range ids {
-		var one deleted
+		var one deleteResult
 		if one, on, err = a.delete(ctx, s, on, id); err != nil {
 			errs = append(errs, err)
 			continue
@@ -177,13 +177,13 @@ func (a *app) deleteAll(ctx context.Context, s *session, ids []blob.ID) (err err
 
 // delete gives up the leases on one blob, as the ledger is in a view, and returns the view
 // after it: what a dry run shows of the next blob follows from this one.
-func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID) (deleted, ledger.View, error) {
+func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID) (deleteResult, ledger.View, error) {
 	e, _, err := s.own(id)
 	if err != nil {
-		return deleted{}, on, err
+		return deleteResult{}, on, err
 	}
 	m := move{act: "delete", text: fmt.Sprintf("give up the leases on %s", id), body: ledger.Delete{Blob: id}}
-	out := deleted{Blob: id}
+	out := deleteResult{Blob: id}
 	free := registry.FreeFrom(registry.Deleted, s.Head.Epoch)
 	for _, l := range e.Leases {
 		if l.Owner != s.key.Address() || l.Permanent {
@@ -202,29 +202,29 @@ func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID
 	if out.Others > 0 {
 		m.notes = []string{fmt.Sprintf("%d other leases keep it", out.Others)}
 	} else {
-		m.acts = func(ledger.View, unit.Height) (acting, error) {
-			return acting{free, "nodes may forget its bytes from"}, nil
+		m.acts = func(ledger.View, unit.Height) (effect, error) {
+			return effect{free, "nodes may forget its bytes from"}, nil
 		}
 	}
 	did, after, err := s.preview(on, m)
 	if err != nil {
-		return deleted{}, on, fmt.Errorf("delete blob %s: %w", id, err)
+		return deleteResult{}, on, fmt.Errorf("delete blob %s: %w", id, err)
 	}
 	if a.dry() {
 		did.DryRun = true
 	} else if err := a.carryOut(ctx, s, m, &did); err != nil {
-		return deleted{}, s.View, err
+		return deleteResult{}, s.View, err
 	} else {
 		after = s.View
 	}
-	out.moved = did
+	out.moveResult = did
 	return out, after, nil
 }
 
-func (d deletedBlobs) print(w io.Writer) error {
+func (d deleteResults) print(w io.Writer) error {
 	for _, one := range d.Deleted {
 		if one.DryRun {
-			if err := one.moved.print(w); err != nil {
+			if err := one.moveResult.print(w); err != nil {
 				return err
 			}
 			continue

@@ -12,8 +12,8 @@ import (
 	"github.com/walrus-network/walrus/blob"
 )
 
-// reading is one `walrus read`.
-type reading struct {
+// readCommand is `walrus read` with its flags.
+type readCommand struct {
 	a      *app
 	output string
 	span   string
@@ -27,7 +27,7 @@ type readResult struct {
 }
 
 func (a *app) readCommand() *cobra.Command {
-	r := &reading{a: a}
+	r := &readCommand{a: a}
 	c := &cobra.Command{
 		Use:   "read ID",
 		Short: "Read a blob to standard output or a file",
@@ -47,7 +47,7 @@ fetched. A range outside the blob is an error. Sizes like 64MiB may be written.`
 	return c
 }
 
-func (r *reading) run(ctx context.Context, text string) error {
+func (r *readCommand) run(ctx context.Context, text string) error {
 	r.output = outputName(r.output)
 	toStdout := r.output == "" || r.output == "-"
 	if r.a.json && toStdout {
@@ -65,7 +65,7 @@ func (r *reading) run(ctx context.Context, text string) error {
 }
 
 // read writes the bytes of the span to standard output or to the file.
-func (r *reading) read(ctx context.Context, s *session, id blob.ID, span span, toStdout bool) error {
+func (r *readCommand) read(ctx context.Context, s *session, id blob.ID, span span, toStdout bool) error {
 	_, commitment, d, err := s.Find(ctx, id)
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func (r *reading) read(ctx context.Context, s *session, id blob.ID, span span, t
 	copyTo := func(w io.Writer) error {
 		bar := r.a.newBar("read", to-from)
 		defer bar.end()
-		counter := &counted{w: w, bar: bar}
+		counter := &barWriter{w: w, bar: bar}
 		w = counter
 		if r.span == "" {
 			err = s.Fetcher.Read(ctx, d, commitment, w)
@@ -109,7 +109,7 @@ func (r *reading) read(ctx context.Context, s *session, id blob.ID, span span, t
 }
 
 // stdout is standard output; if that is a terminal, only for what is text.
-func (r *reading) stdout() io.Writer {
+func (r *readCommand) stdout() io.Writer {
 	if _, ok := terminal(r.a.out); ok && r.output != "-" {
 		return &textOnly{w: r.a.out}
 	}

@@ -67,9 +67,9 @@ func positive(text string) (token.Amount, error) {
 	return n, nil
 }
 
-// renewed is a lease whose allowance was changed, or would be.
-type renewed struct {
-	moved
+// renewResult is the result of changing a lease's allowance, or its preview.
+type renewResult struct {
+	moveResult
 	Blob        blob.ID      `json:"blob"`
 	Allowance   token.Amount `json:"allowance"`
 	Highest     token.Amount `json:"highest_price,omitempty"`
@@ -123,7 +123,7 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 	}
 	i, _ := e.Last(s.key.Address())
 	last := e.Leases[i]
-	out := renewed{Blob: body.Blob, Allowance: body.Allowance, Back: last.Renewal.Left, EndEpoch: end}
+	out := renewResult{Blob: body.Blob, Allowance: body.Allowance, Back: last.Renewal.Left, EndEpoch: end}
 	if body.Allowance > 0 {
 		if body.HighestPrice, err = client.HighestOr(s.Params, body.HighestPrice); err != nil {
 			return err
@@ -137,18 +137,18 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 		return fmt.Errorf("%s does not renew itself: there is nothing to stop", body.Blob)
 	}
 	m := move{act: "renew", text: fmt.Sprintf("leave %s with %s to renew it", body.Allowance, body.Blob), body: body,
-		acts: func(ledger.View, unit.Height) (acting, error) {
-			return acting{out.RenewsUntil, "at today's price it is kept until"}, nil
+		acts: func(ledger.View, unit.Height) (effect, error) {
+			return effect{out.RenewsUntil, "at today's price it is kept until"}, nil
 		}}
 	if body.Allowance == 0 {
 		m.text = fmt.Sprintf("stop renewing %s", body.Blob)
-		m.acts = func(ledger.View, unit.Height) (acting, error) { return acting{end, "it is kept until"}, nil }
+		m.acts = func(ledger.View, unit.Height) (effect, error) { return effect{end, "it is kept until"}, nil }
 	}
-	if out.moved, err = a.do(ctx, s, m); err != nil {
+	if out.moveResult, err = a.do(ctx, s, m); err != nil {
 		return err
 	}
 	if out.DryRun {
-		return a.print(out, out.moved.print)
+		return a.print(out, out.moveResult.print)
 	}
 	if e, end, err = s.proven(ctx, body.Blob); err != nil {
 		return fmt.Errorf("done in block %d; what it comes to could not be read: %w", out.Height, err)
@@ -163,7 +163,7 @@ func (a *app) renew(ctx context.Context, s *session, body ledger.SetRenewal) err
 	return a.print(out, func(w io.Writer) error { return s.printRenewed(w, out) })
 }
 
-func (s *session) printRenewed(w io.Writer, out renewed) error {
+func (s *session) printRenewed(w io.Writer, out renewResult) error {
 	text := fmt.Sprintf("%s renews itself until about epoch %d at today's price", out.Blob, out.RenewsUntil)
 	switch {
 	case out.Allowance == 0:

@@ -75,7 +75,7 @@ func (s *session) safety(ctx context.Context, e registry.Entry, ask bool) (repor
 	if err != nil {
 		return report.Safety{}, err
 	}
-	return s.Safety(e, &report.Asked{Nodes: nodes, HeldBack: heldBack, Took: time.Since(began)})
+	return s.Safety(e, &report.Answers{Nodes: nodes, HeldBack: heldBack, Took: time.Since(began)})
 }
 
 // holderName is how a line calls a holder.

@@ -22,8 +22,8 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// storing is one `walrus store`.
-type storing struct {
+// storeCommand is `walrus store` with its flags and results.
+type storeCommand struct {
 	a       *app
 	s       *session
 	dry     bool
@@ -64,7 +64,7 @@ type dryRun struct {
 }
 
 func (a *app) storeCommand() *cobra.Command {
-	w := &storing{a: a}
+	w := &storeCommand{a: a}
 	c := &cobra.Command{
 		Use:   "store FILE... | -",
 		Short: "Store files, or standard input, as blobs",
@@ -97,7 +97,7 @@ command's failure.`,
 	return c
 }
 
-func (w *storing) run(ctx context.Context, files []string) (err error) {
+func (w *storeCommand) run(ctx context.Context, files []string) (err error) {
 	if w.a.flags.Changed("epochs") && w.opts.Epochs == 0 {
 		return errUsage{errors.New("--epochs 0: at least the present epoch must be paid for")}
 	}
@@ -122,7 +122,7 @@ func (w *storing) run(ctx context.Context, files []string) (err error) {
 }
 
 // store stores the files, and prints what became of them.
-func (w *storing) store(ctx context.Context, files []string) (err error) {
+func (w *storeCommand) store(ctx context.Context, files []string) (err error) {
 	signal.Ignore(syscall.SIGPIPE) // the IDs of what is paid for are told elsewhere then
 	w.several = len(files) > 1
 	errs := w.all(ctx, files)
@@ -150,7 +150,7 @@ const (
 
 // all stores the files, some at once, and tells of each in the order in which they were
 // named. What became of one is no other's matter.
-func (w *storing) all(ctx context.Context, files []string) (errs []error) {
+func (w *storeCommand) all(ctx context.Context, files []string) (errs []error) {
 	type outcome struct {
 		one storedFile
 		err error
@@ -208,7 +208,7 @@ func (w *storing) all(ctx context.Context, files []string) (errs []error) {
 }
 
 // weight is how many places a file takes. All dry runs share one view of the ledger.
-func (w *storing) weight(file string) int {
+func (w *storeCommand) weight(file string) int {
 	info, err := os.Stat(file)
 	if w.dry || isStdin(file) || err == nil && info.Size() > storedAlone {
 		return storesAtOnce
@@ -217,13 +217,13 @@ func (w *storing) weight(file string) int {
 }
 
 // tellPaid tells on standard error what was paid for, where standard output did not take it.
-func (w *storing) tellPaid(one storedFile) {
+func (w *storeCommand) tellPaid(one storedFile) {
 	if one.Stored != nil {
 		fmt.Fprintf(w.a.err, "%s  %s\n", one.ID, nameText(one.File))
 	}
 }
 
-func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
+func (w *storeCommand) file(ctx context.Context, file string) (storedFile, error) {
 	src, remove, err := w.source(ctx, file)
 	if err != nil {
 		return storedFile{}, err
@@ -271,7 +271,7 @@ func (w *storing) file(ctx context.Context, file string) (storedFile, error) {
 
 // affords refuses, before any work, what the wallet cannot pay for. Only what is sure
 // counts: bytes that the wallet has paid for already may be meant.
-func (w *storing) affords(ctx context.Context, size int64) error {
+func (w *storeCommand) affords(ctx context.Context, size int64) error {
 	shape, err := w.s.Params.Shape()
 	if err != nil {
 		return err
@@ -303,7 +303,7 @@ func (w *storing) affords(ctx context.Context, size int64) error {
 }
 
 // covers says whether the wallet can pay least; the message names cost.
-func (w *storing) covers(ctx context.Context, cost, least client.Cost) error {
+func (w *storeCommand) covers(ctx context.Context, cost, least client.Cost) error {
 	v, err := w.s.Remote.View(ctx)
 	if err != nil {
 		return err
@@ -332,7 +332,7 @@ func (w *storing) covers(ctx context.Context, cost, least client.Cost) error {
 
 // paidBefore says whether the wallet has a lease on a blob of that size, so that the
 // same store may have been interrupted. Where it cannot be known it says so too.
-func (w *storing) paidBefore(ctx context.Context, size uint64) (before bool) {
+func (w *storeCommand) paidBefore(ctx context.Context, size uint64) (before bool) {
 	v, err := w.s.Remote.View(ctx)
 	if err != nil {
 		return true
@@ -351,7 +351,7 @@ func (w *storing) paidBefore(ctx context.Context, size uint64) (before bool) {
 	return before || err != nil
 }
 
-func (w *storing) source(ctx context.Context, file string) (client.FileSource, func() error, error) {
+func (w *storeCommand) source(ctx context.Context, file string) (client.FileSource, func() error, error) {
 	if !isStdin(file) {
 		src, err := client.NewFileSource(file)
 		return src, func() error { return nil }, err
@@ -359,7 +359,7 @@ func (w *storing) source(ctx context.Context, file string) (client.FileSource, f
 	if _, ok := terminal(w.a.in); ok {
 		w.a.say("type what is to be stored, and ^D at its end")
 	}
-	src, remove, err := client.Spool(&patient{ctx: ctx, r: w.a.in}, os.TempDir())
+	src, remove, err := client.Spool(&patientReader{ctx: ctx, r: w.a.in}, os.TempDir())
 	if errors.Is(err, syscall.ENOSPC) {
 		err = fmt.Errorf("%w: standard input is kept in a file meanwhile; name a directory with room for it with TMPDIR", err)
 	}
@@ -371,7 +371,7 @@ func (w *storing) source(ctx context.Context, file string) (client.FileSource, f
 }
 
 // explain adds what to do where the ledger only says no.
-func (w *storing) explain(err error) error {
+func (w *storeCommand) explain(err error) error {
 	if errors.Is(err, ledger.ErrFunds) && !strings.Contains(err.Error(), "is missing") {
 		return fmt.Errorf("%w: %s pays; walrus wallet show tells what it has, --dry-run what it takes", err, w.s.key.Address())
 	}
@@ -379,7 +379,7 @@ func (w *storing) explain(err error) error {
 }
 
 // price works out what a store would do.
-func (w *storing) price(ctx context.Context, file string, src client.Source) (*dryRun, error) {
+func (w *storeCommand) price(ctx context.Context, file string, src client.Source) (*dryRun, error) {
 	shape, err := w.s.Params.Shape()
 	if err != nil {
 		return nil, err
@@ -423,7 +423,7 @@ func (d *dryRun) price(s *session, m blob.Manifest, o client.StoreOptions) error
 }
 
 // print writes what became of one file, as soon as that is known: others may take long.
-func (w *storing) print(out io.Writer, one storedFile) error {
+func (w *storeCommand) print(out io.Writer, one storedFile) error {
 	if one.Stored != nil {
 		_, err := fmt.Fprintf(out, "%s  %s\n", one.ID, nameText(one.File))
 		w.tell(*one.Stored)
@@ -452,7 +452,7 @@ func (w *storing) print(out io.Writer, one storedFile) error {
 }
 
 // tell is for the person at a terminal; a script takes the line with the ID.
-func (w *storing) tell(s client.Stored) {
+func (w *storeCommand) tell(s client.Stored) {
 	if _, ok := terminal(w.a.err); !ok {
 		return
 	}

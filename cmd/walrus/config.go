@@ -47,8 +47,8 @@ var settings = []setting{
 func (s setting) flag() string { return strings.ReplaceAll(s.name, "_", "-") }
 func (s setting) env() string  { return envPrefix + strings.ToUpper(s.name) }
 
-// held is what holds of a setting and where that comes from.
-type held struct {
+// settingValue is the effective value of a setting and its source.
+type settingValue struct {
 	Name   string `json:"name"`
 	Value  string `json:"value"`
 	Source string `json:"source"`
@@ -134,12 +134,12 @@ func (s setting) example() string {
 }
 
 // held is what holds now, for all settings.
-func (a *app) held() ([]held, error) {
+func (a *app) held() ([]settingValue, error) {
 	file, path, err := a.readConfig()
 	if err != nil {
 		return nil, err
 	}
-	var out []held
+	var out []settingValue
 	for _, s := range settings {
 		h, err := a.hold(s, file, path)
 		if err != nil {
@@ -157,21 +157,21 @@ func (a *app) held() ([]held, error) {
 	return out, oneStdin(out)
 }
 
-func (a *app) hold(s setting, file map[string]any, path string) (held, error) {
+func (a *app) hold(s setting, file map[string]any, path string) (settingValue, error) {
 	if f := a.flags.Lookup(s.flag()); f != nil && f.Changed {
-		return held{s.name, f.Value.String(), "flag --" + s.flag()}, nil
+		return settingValue{s.name, f.Value.String(), "flag --" + s.flag()}, nil
 	}
 	if v, ok := os.LookupEnv(s.env()); ok && v != "" {
-		return held{s.name, v, "environment " + s.env()}, nil
+		return settingValue{s.name, v, "environment " + s.env()}, nil
 	}
 	if v, ok := file[s.name]; ok {
 		text := fmt.Sprint(v)
 		if s.path {
 			text = besideConfig(text, path)
 		}
-		return held{s.name, text, "file " + path}, nil
+		return settingValue{s.name, text, "file " + path}, nil
 	}
-	h := held{Name: s.name, Source: "default"}
+	h := settingValue{Name: s.name, Source: "default"}
 	dir, err := configDir()
 	switch {
 	case s.name == setTrust || s.name == setLoose:
@@ -201,16 +201,16 @@ func besideConfig(path, config string) string {
 }
 
 // setting is what holds of one.
-func (a *app) setting(name string) (held, error) {
+func (a *app) setting(name string) (settingValue, error) {
 	all, err := a.held()
 	if err != nil {
-		return held{}, err
+		return settingValue{}, err
 	}
-	i := slices.IndexFunc(all, func(h held) bool { return h.Name == name })
+	i := slices.IndexFunc(all, func(h settingValue) bool { return h.Name == name })
 	if all[i].Source == noDefault {
 		_, err := configDir()
 		s := settings[i]
-		return held{}, fmt.Errorf("--%s is not named, nor is %s set: %w", s.flag(), s.env(), err)
+		return settingValue{}, fmt.Errorf("--%s is not named, nor is %s set: %w", s.flag(), s.env(), err)
 	}
 	return all[i], nil
 }
@@ -247,8 +247,8 @@ func (a *app) configCommand() *cobra.Command {
 				a.say("walrus: %s in the environment means nothing: is it a typo?", name)
 			}
 			result := struct {
-				File     string `json:"file"`
-				Settings []held `json:"settings"`
+				File     string         `json:"file"`
+				Settings []settingValue `json:"settings"`
 			}{path, all}
 			return a.print(result, func(w io.Writer) error {
 				t := newTable(w)

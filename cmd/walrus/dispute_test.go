@@ -141,7 +141,7 @@ func (c *rubberstamps) evidence(t *testing.T) {
 	if err != nil || !e.Holds || len(e.Exhibits) != 1 {
 		t.Fatalf("%v: %+v", err, e)
 	}
-	raw, err := json.Marshal(explained{Explanation: e})
+	raw, err := json.Marshal(explanationShown{Explanation: e})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func (c *rubberstamps) evidence(t *testing.T) {
 	b.Voters = append(b.Voters, staking.NodeID{7})
 	x := e.Exhibits[0]
 	x.Node, x.Bundle = staking.NodeID{7}, explain.BundleText(b)
-	made, err := json.Marshal(explained{Explanation: explain.Explanation{Exhibits: []explain.Exhibit{x}}})
+	made, err := json.Marshal(explanationShown{Explanation: explain.Explanation{Exhibits: []explain.Exhibit{x}}})
 	if err != nil {
 		t.Fatal(err)
 	}

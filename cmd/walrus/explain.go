@@ -20,8 +20,8 @@ func (a *app) explainCommand() *cobra.Command {
 	return a.group("explain", "Work out again, from the ledger's records, how a number came about", a.explainPrice(), a.explainReward(), a.explainSlash())
 }
 
-// explained is an explanation and the state of the ledger it was read from.
-type explained struct {
+// explanationShown is an explanation and the state of the ledger it was read from.
+type explanationShown struct {
 	explain.Explanation
 	Ledger report.LedgerState `json:"ledger"`
 }
@@ -156,7 +156,7 @@ func (a *app) explain(c *cobra.Command, ref *nodeRef, about func(*session, staki
 		if err != nil {
 			return err
 		}
-		out := explained{e, s.ledgerState()}
+		out := explanationShown{e, s.ledgerState()}
 		return a.print(out, out.print)
 	})
 }
@@ -164,7 +164,7 @@ func (a *app) explain(c *cobra.Command, ref *nodeRef, about func(*session, staki
 // explainWidth is how many letters a line of an explanation takes.
 const explainWidth = 100
 
-func (e explained) print(w io.Writer) error {
+func (e explanationShown) print(w io.Writer) error {
 	verdict := "it is what the ledger did"
 	if !e.Holds {
 		verdict = "it is NOT what the ledger did"

@@ -141,7 +141,7 @@ func TestNothingIsWaitedForAfterAnInterruption(t *testing.T) {
 		"a read": func(ctx context.Context) error {
 			r, w := io.Pipe()
 			defer w.Close()
-			_, err := io.ReadAll(&patient{ctx: ctx, r: r})
+			_, err := io.ReadAll(&patientReader{ctx: ctx, r: r})
 			return err
 		},
 	} {
@@ -156,7 +156,7 @@ func TestNothingIsWaitedForAfterAnInterruption(t *testing.T) {
 func TestAPatientReaderReadsAllThatIsThere(t *testing.T) {
 	want := make([]byte, 1<<20)
 	rand.NewChaCha8([32]byte{1}).Read(want)
-	got, err := io.ReadAll(&patient{ctx: t.Context(), r: bytes.NewReader(want)})
+	got, err := io.ReadAll(&patientReader{ctx: t.Context(), r: bytes.NewReader(want)})
 	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
 	}

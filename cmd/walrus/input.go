@@ -30,7 +30,7 @@ func (a *app) useStdin(purpose string) error {
 }
 
 // oneStdin refuses settings that are all to be read from standard input.
-func oneStdin(all []held) error {
+func oneStdin(all []settingValue) error {
 	first := ""
 	for _, h := range all {
 		if !pathSetting(h.Name) || !isStdin(h.Value) {
@@ -59,7 +59,7 @@ func (a *app) input(ctx context.Context, name, purpose string) (io.ReadCloser, e
 		if err := a.useStdin(purpose); err != nil {
 			return nil, err
 		}
-		return io.NopCloser(&patient{ctx: ctx, r: a.in}), nil
+		return io.NopCloser(&patientReader{ctx: ctx, r: a.in}), nil
 	}
 	f, err := openWaiting(ctx, name, os.O_RDONLY)
 	if err != nil {
@@ -68,12 +68,12 @@ func (a *app) input(ctx context.Context, name, purpose string) (io.ReadCloser, e
 	return struct {
 		io.Reader
 		io.Closer
-	}{&patient{ctx: ctx, r: f}, f}, nil
+	}{&patientReader{ctx: ctx, r: f}, f}, nil
 }
 
-// patient reads until ctx is done. A read that blocks then is left behind: the program
-// ends soon.
-type patient struct {
+// patientReader reads until ctx is done. A read that still blocks then is abandoned, since
+// the program ends soon.
+type patientReader struct {
 	ctx  context.Context
 	r    io.Reader
 	buf  []byte // of the read that goes on, and then what of it was not taken yet
@@ -81,7 +81,7 @@ type patient struct {
 	err  error // after rest
 }
 
-func (p *patient) Read(to []byte) (int, error) {
+func (p *patientReader) Read(to []byte) (int, error) {
 	const size = 256 << 10
 	if len(p.rest) == 0 && p.err == nil {
 		if err := p.ctx.Err(); err != nil {

@@ -13,8 +13,8 @@ import (
 func (d *developer) leases() {
 	path, _ := d.file("leased", 5000, 3)
 	one := d.store(path, "--epochs", "2")
-	longer := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3", "--dry-run")
-	out := okJSON[extended](d.T, "extend", one.ID.String(), "--epochs", "3")
+	longer := okJSON[extendResult](d.T, "extend", one.ID.String(), "--epochs", "3", "--dry-run")
+	out := okJSON[extendResult](d.T, "extend", one.ID.String(), "--epochs", "3")
 	if out.EndEpoch != one.EndEpoch+3 || out.Price == 0 || !longer.DryRun || out.Height == 0 {
 		d.Errorf("extended: %+v, planned %+v", out, longer)
 	}
@@ -22,7 +22,7 @@ func (d *developer) leases() {
 	if !reflect.DeepEqual(longer, out) {
 		d.Errorf("extended: %+v, planned %+v", out, longer)
 	}
-	if m := okJSON[renewed](d.T, "renew", one.ID.String(), "2WAL", "--dry-run"); m.Cost != 2*token.WAL || !m.DryRun || m.RenewsUntil <= m.EndEpoch {
+	if m := okJSON[renewResult](d.T, "renew", one.ID.String(), "2WAL", "--dry-run"); m.Cost != 2*token.WAL || !m.DryRun || m.RenewsUntil <= m.EndEpoch {
 		d.Errorf("a renewal was planned: %+v", m)
 	}
 	told := walrus(d.T, "renew", one.ID.String(), "1WAL")
@@ -39,8 +39,8 @@ func (d *developer) leases() {
 	two := d.store(lasting, "--permanent")
 	refused(d.T, exitFail, []string{"permanent"}, "delete", two.ID.String())
 	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
-	back := okJSON[deletedBlobs](d.T, "delete", one.ID.String(), "--dry-run").Deleted[0]
-	gone := okJSON[deletedBlobs](d.T, "delete", one.ID.String()).Deleted[0]
+	back := okJSON[deleteResults](d.T, "delete", one.ID.String(), "--dry-run").Deleted[0]
+	gone := okJSON[deleteResults](d.T, "delete", one.ID.String()).Deleted[0]
 	back.DryRun, back.Height, back.About = gone.DryRun, gone.Height, gone.About
 	if back.Gain != gone.Refund || !reflect.DeepEqual(back, gone) {
 		d.Errorf("gone: %+v, planned %+v", gone, back)
@@ -79,7 +79,7 @@ func (d *developer) renewals() {
 		d.Errorf("list: %s", out)
 	}
 	refused(d.T, exitFail, []string{"does not pay for an epoch", plan.Price.String()}, "renew", id, "5FROST")
-	dear := okJSON[renewed](d.T, "renew", id, "2WAL", "--highest", "1FROST")
+	dear := okJSON[renewResult](d.T, "renew", id, "2WAL", "--highest", "1FROST")
 	if dear.Back < token.WAL-plan.Price || dear.RenewsUntil != dear.EndEpoch || dear.Highest != 1 {
 		d.Errorf("renew: %+v", dear)
 	}
@@ -105,7 +105,7 @@ func (d *developer) renewals() {
 	if again := d.store(path, "--renew", "3WAL"); !again.Already || again.Allowance != 3*token.WAL || again.Price != 0 {
 		d.Errorf("a store that was to leave an allowance: %+v", again)
 	}
-	if back := okJSON[deletedBlobs](d.T, "delete", id).Deleted[0].Refund; back < 3*token.WAL-plan.Price {
+	if back := okJSON[deleteResults](d.T, "delete", id).Deleted[0].Refund; back < 3*token.WAL-plan.Price {
 		d.Errorf("%s came back of 3WAL", back)
 	}
 	other, _ := d.file("small allowance", 5000, 13)

@@ -17,7 +17,7 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// move is what a wallet is about to do with money, or with its rights over a node.
+// move is a transaction that a wallet is about to sign, with its description.
 type move struct {
 	act    string // in a word
 	text   string // in a sentence, for people
@@ -26,19 +26,19 @@ type move struct {
 	amount *token.Amount
 	body   ledger.Body
 	notes  []string
-	// acts reads, from a view in which it is done by a block of that height, what of it
-	// takes effect later. It may be nil: then all of it does at once.
-	acts func(v ledger.View, height unit.Height) (acting, error)
+	// acts reads, from a view in which a block of that height has done the move, which part
+	// of it acts later. It is nil if the whole move acts at once.
+	acts func(v ledger.View, height unit.Height) (effect, error)
 }
 
-// acting says when something takes effect.
-type acting struct {
+// effect is the epoch from which a part of a move acts.
+type effect struct {
 	epoch unit.Epoch
 	what  string // "it earns from"
 }
 
-// moved is a move as it was shown before it was signed, and what became of it.
-type moved struct {
+// moveResult is a move as it is shown before it is signed, with its block once it is done.
+type moveResult struct {
 	Act    string          `json:"act"`
 	Wallet token.Address   `json:"wallet"`
 	Node   *staking.NodeID `json:"node,omitempty"`
@@ -73,8 +73,8 @@ func (a *app) dry() bool {
 
 // preview works a move out on what the ledger is now, with the ledger's own rules. It
 // fails as the ledger would.
-func (s *session) preview(on ledger.View, m move) (moved, ledger.View, error) {
-	out := moved{Act: m.act, Wallet: s.key.Address(), Node: m.node, To: m.to, Amount: m.amount, Notes: m.notes, text: m.text}
+func (s *session) preview(on ledger.View, m move) (moveResult, ledger.View, error) {
+	out := moveResult{Act: m.act, Wallet: s.key.Address(), Node: m.node, To: m.to, Amount: m.amount, Notes: m.notes, text: m.text}
 	genesis := s.Network.Genesis
 	out.Fee = client.MostFee(genesis.ChainID(), s.Params.Fees, m.body)
 	before, err := on.Account(out.Wallet)
@@ -111,7 +111,7 @@ func (s *session) hint(err error) error {
 	return err
 }
 
-func (s *session) timed(out *moved, m move, v ledger.View, height unit.Height) error {
+func (s *session) timed(out *moveResult, m move, v ledger.View, height unit.Height) error {
 	if m.acts == nil {
 		return nil
 	}
@@ -126,7 +126,7 @@ func (s *session) timed(out *moved, m move, v ledger.View, height unit.Height) e
 }
 
 // do shows a move, and does it unless it is to be shown only.
-func (a *app) do(ctx context.Context, s *session, m move) (moved, error) {
+func (a *app) do(ctx context.Context, s *session, m move) (moveResult, error) {
 	out, _, err := s.preview(s.View, m)
 	if err != nil {
 		return out, fmt.Errorf("%s: %w", m.text, err)
@@ -139,7 +139,7 @@ func (a *app) do(ctx context.Context, s *session, m move) (moved, error) {
 }
 
 // carryOut shows what is about to be signed, and sends it.
-func (a *app) carryOut(ctx context.Context, s *session, m move, out *moved) error {
+func (a *app) carryOut(ctx context.Context, s *session, m move, out *moveResult) error {
 	var shown strings.Builder
 	if err := out.show(&shown); err != nil {
 		return err
@@ -156,7 +156,7 @@ func (a *app) carryOut(ctx context.Context, s *session, m move, out *moved) erro
 
 // lookAgain sees what came of a move that is done. Where the ledger does not answer now,
 // what was planned stands.
-func (s *session) lookAgain(ctx context.Context, m move, out *moved) {
+func (s *session) lookAgain(ctx context.Context, m move, out *moveResult) {
 	if n, err := look(ctx, s.Connection); err == nil && n.Head.Height >= out.Height {
 		s.Now = n
 		is := *out
@@ -176,7 +176,7 @@ func (a *app) move(ctx context.Context, s *session, m move) error {
 }
 
 // show is for people, before it is signed.
-func (m moved) show(w io.Writer) error {
+func (m moveResult) show(w io.Writer) error {
 	if _, err := fmt.Fprintln(w, m.text); err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (m moved) show(w io.Writer) error {
 }
 
 // print is the result: what was done, or would be.
-func (m moved) print(w io.Writer) error {
+func (m moveResult) print(w io.Writer) error {
 	if m.DryRun {
 		if err := m.show(w); err != nil {
 			return err

@@ -122,7 +122,7 @@ func (d *developer) slowRequest() {
 func (d *developer) bonds(dir string) {
 	id := examined(d.T, -1, dir).Node.String()
 	for words, args := range map[string][]string{"not the node's machine": nil, "in time: margin": {"--dir", dir}} {
-		m := okJSON[moved](d.T, append([]string{"pool", "bond", id, "1WAL", "--dry-run"}, args...)...)
+		m := okJSON[moveResult](d.T, append([]string{"pool", "bond", id, "1WAL", "--dry-run"}, args...)...)
 		if !strings.Contains(strings.Join(m.Notes, "\n"), words) {
 			d.Errorf("%v: %+v", args, m)
 		}

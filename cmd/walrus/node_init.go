@@ -24,8 +24,8 @@ import (
 // networkCopy is the network's file in a node's directory.
 const networkCopy = "network.toml"
 
-// initing is one `walrus node init`.
-type initing struct {
+// initCommand is `walrus node init` with its flags.
+type initCommand struct {
 	a       *app
 	dir     string
 	genesis string // the genesis hash that the operator typed
@@ -33,7 +33,7 @@ type initing struct {
 	file    node.File
 }
 
-type initedNode struct {
+type initResult struct {
 	Dir     string         `json:"dir"`
 	Node    staking.NodeID `json:"node"`
 	Chain   token.ChainID  `json:"chain"`
@@ -41,7 +41,7 @@ type initedNode struct {
 }
 
 func (a *app) nodeInit() *cobra.Command {
-	w := &initing{a: a, file: node.DefaultFile()}
+	w := &initCommand{a: a, file: node.DefaultFile()}
 	c := &cobra.Command{
 		Use:   "init --network FILE|ADDRESS",
 		Short: "Make a node's directory: its keys, node.toml and network.toml",
@@ -72,7 +72,7 @@ The next steps are walrus node run, walrus node doctor and walrus node register.
 	return c
 }
 
-func (w *initing) run(ctx context.Context) error {
+func (w *initCommand) run(ctx context.Context) error {
 	if _, err := os.Lstat(filepath.Join(w.dir, node.FileName)); err == nil {
 		return fmt.Errorf("a node lies in %s already: choose another --dir", w.dir)
 	}
@@ -102,7 +102,7 @@ func (w *initing) run(ctx context.Context) error {
 		return err
 	}
 	g := network.Genesis
-	out := initedNode{w.dir, staking.NodeID(secret.Key().Public()), g.ChainID(), g.Hash().String()}
+	out := initResult{w.dir, staking.NodeID(secret.Key().Public()), g.ChainID(), g.Hash().String()}
 	return w.a.print(out, func(io.Writer) error {
 		_, err := fmt.Fprintf(w.a.out, "node %s of %s\n", out.Node, out.Chain)
 		w.a.say("its key is its stake: keep a copy of %s\nnext: walrus node run --dir %s, walrus node doctor --dir %s, and walrus node register --dir %s", filepath.Join(w.dir, node.KeysDir), shellWord(w.dir), shellWord(w.dir), shellWord(w.dir))
@@ -111,7 +111,7 @@ func (w *initing) run(ctx context.Context) error {
 }
 
 // fits refuses a directory without node.toml in which a node of another network has run.
-func (w *initing) fits(n client.Network) error {
+func (w *initCommand) fits(n client.Network) error {
 	if _, err := os.Stat(filepath.Join(w.dir, node.LedgerDir)); err != nil {
 		return nil
 	}
@@ -123,7 +123,7 @@ func (w *initing) fits(n client.Network) error {
 }
 
 // network is the network that was named, once its genesis is known to be the right one.
-func (w *initing) network(ctx context.Context) (client.Network, error) {
+func (w *initCommand) network(ctx context.Context) (client.Network, error) {
 	h, err := w.a.setting(setNetwork)
 	if err != nil {
 		return client.Network{}, err
@@ -150,7 +150,7 @@ func (w *initing) network(ctx context.Context) (client.Network, error) {
 
 // checkpoint is the network with its newest block as the checkpoint: verified from the
 // genesis or from the block that the operator typed, else confirmed by the operator.
-func (w *initing) checkpoint(ctx context.Context, n client.Network) (client.Network, error) {
+func (w *initCommand) checkpoint(ctx context.Context, n client.Network) (client.Network, error) {
 	if w.begin != "" {
 		c, err := light.ParseCheckpoint(w.begin)
 		if err != nil {
@@ -196,7 +196,7 @@ func (w *initing) checkpoint(ctx context.Context, n client.Network) (client.Netw
 }
 
 // fetch asks the node at an address for the genesis of its network.
-func (w *initing) fetch(ctx context.Context, address string) (client.Network, error) {
+func (w *initCommand) fetch(ctx context.Context, address string) (client.Network, error) {
 	infos, err := p2p.ParseAddrs([]string{address})
 	if err != nil {
 		return client.Network{}, errUsage{err}
@@ -216,7 +216,7 @@ func (w *initing) fetch(ctx context.Context, address string) (client.Network, er
 	return client.Network{Genesis: g, Bootstrap: []string{address}}, nil
 }
 
-func (w *initing) confirm(ctx context.Context, n client.Network) error {
+func (w *initCommand) confirm(ctx context.Context, n client.Network) error {
 	hash := n.Genesis.Hash().String()
 	if w.genesis != "" {
 		if w.genesis != hash {

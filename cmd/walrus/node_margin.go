@@ -68,8 +68,8 @@ func (s *session) seats() (int, error) {
 	return len(c.Nodes), err
 }
 
-// bonding says where the node is whose bond grows.
-type bonding struct {
+// bondCheck locates the node whose bond grows, to measure its machine.
+type bondCheck struct {
 	dir   string
 	named bool // the user typed dir
 	force bool
@@ -77,7 +77,7 @@ type bonding struct {
 
 // check measures the node's machine, if this is it, and refuses a bond for one that is too
 // slow. note is for people.
-func (b bonding) check(ctx context.Context, a *app, s *session, n ledger.NodeRecord) (note string, err error) {
+func (b bondCheck) check(ctx context.Context, a *app, s *session, n ledger.NodeRecord) (note string, err error) {
 	secret, err := a.nodeSecret(b.dir)
 	here := err == nil && staking.NodeID(secret.Key().Public()) == n.ID
 	switch {

@@ -101,8 +101,9 @@ func decodeRequest(in io.Reader) (r nodeRequest, err error) {
 	return r, err
 }
 
-// describing is what a node says of itself, from its directory and what was typed.
-type describing struct {
+// nodeDescription is the description of a node for the ledger, from its directory and the
+// flags.
+type nodeDescription struct {
 	a                          *app
 	dir, name, url, about, led string
 	addresses                  []string
@@ -110,7 +111,7 @@ type describing struct {
 	force                      bool
 }
 
-func (w *describing) flags(f *pflag.FlagSet) {
+func (w *nodeDescription) flags(f *pflag.FlagSet) {
 	f.StringVar(&w.dir, "dir", defaultNodeDir, "the node's directory")
 	f.StringVar(&w.name, "name", "", "what people shall call it")
 	f.StringVar(&w.url, "url", "", "where the operator can be read about")
@@ -125,7 +126,7 @@ func (w *describing) flags(f *pflag.FlagSet) {
 var described = []string{"name", "url", "about", "address", "ledger-address", "capacity"}
 
 // request signs with the node's keys that an operator may enter it. It asks no network.
-func (w *describing) request(ctx context.Context, operator token.Address) (nodeRequest, client.Network, error) {
+func (w *nodeDescription) request(ctx context.Context, operator token.Address) (nodeRequest, client.Network, error) {
 	fail := func(err error) (nodeRequest, client.Network, error) { return nodeRequest{}, client.Network{}, err }
 	file, err := node.LoadFile(w.dir)
 	if err != nil {
@@ -160,7 +161,7 @@ func (w *describing) request(ctx context.Context, operator token.Address) (nodeR
 	return r, network, nil
 }
 
-func (w *describing) capacityKiB(file node.File) (uint64, error) {
+func (w *nodeDescription) capacityKiB(file node.File) (uint64, error) {
 	text := w.capacity
 	if text == "" {
 		text = file.Capacity
@@ -172,7 +173,7 @@ func (w *describing) capacityKiB(file node.File) (uint64, error) {
 }
 
 // reachedAt is where others reach the node.
-func (w *describing) reachedAt(ctx context.Context, file node.File, id staking.NodeID) ([]string, error) {
+func (w *nodeDescription) reachedAt(ctx context.Context, file node.File, id staking.NodeID) ([]string, error) {
 	if len(w.addresses) > 0 {
 		return withPeer(w.addresses, id)
 	}
@@ -200,7 +201,7 @@ func withPeer(addresses []string, id staking.NodeID) ([]string, error) {
 
 // ledgerAt is where others reach the node's ledger: what node.toml says, on the
 // node's first address if that only says everywhere.
-func (w *describing) ledgerAt(file node.File, addresses []string) (string, error) {
+func (w *nodeDescription) ledgerAt(file node.File, addresses []string) (string, error) {
 	if w.led != "" {
 		return w.led, nil
 	}
@@ -223,7 +224,7 @@ func (w *describing) ledgerAt(file node.File, addresses []string) (string, error
 }
 
 func (a *app) nodeRequest() *cobra.Command {
-	w := &describing{a: a}
+	w := &nodeDescription{a: a}
 	var operator, out string
 	c := &cobra.Command{
 		Use:   "request --operator ADDRESS",

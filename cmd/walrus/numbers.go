@@ -93,13 +93,13 @@ func (s span) within(size int64) (from, to int64) {
 	return s.from, s.to
 }
 
-// strict is a flag whose text is looked at before the flag library reads it.
-type strict struct {
+// strictNumber is a number flag whose text is checked before the flag library reads it.
+type strictNumber struct {
 	pflag.Value
 	check func(string) error
 }
 
-func (s strict) Set(text string) error {
+func (s strictNumber) Set(text string) error {
 	if err := s.check(text); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func strictNumbers(c *cobra.Command) {
 	for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
 		set.VisitAll(func(f *pflag.Flag) {
 			if check := checks[f.Value.Type()]; check != nil {
-				f.Value = strict{f.Value, check}
+				f.Value = strictNumber{f.Value, check}
 			}
 		})
 	}

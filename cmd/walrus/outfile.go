@@ -180,7 +180,7 @@ func inPlace(path string, old *os.File, perm fs.FileMode, fill func(io.Writer) e
 		}
 		return nil
 	}
-	c := &counting{w: old}
+	c := &countingWriter{w: old}
 	err := fill(c)
 	if err == nil || c.n > 0 {
 		err = errors.Join(err, trim(old))
@@ -277,12 +277,12 @@ func openWaiting(ctx context.Context, path string, flag int) (*os.File, error) {
 	}
 }
 
-type counting struct {
+type countingWriter struct {
 	w io.Writer
 	n int64
 }
 
-func (c *counting) Write(p []byte) (int, error) {
+func (c *countingWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.n += int64(n)
 	return n, err

@@ -38,7 +38,7 @@ func (a *app) poolAmount(c *cobra.Command, m func(*session, ledger.NodeRecord, t
 }
 
 func (a *app) poolBond() *cobra.Command {
-	b := bonding{}
+	b := bondCheck{}
 	c := &cobra.Command{
 		Use:   "bond NODE AMOUNT",
 		Short: "Add to the operator's own stake",
@@ -50,8 +50,8 @@ func (a *app) poolBond() *cobra.Command {
 		b.named = c.Flags().Changed("dir")
 		note, err := b.check(c.Context(), a, s, n)
 		m := move{act: "bond", text: fmt.Sprintf("add %s to the bond of %s", amount, called(n)), node: &n.ID, amount: &amount, body: ledger.Bond{Node: n.ID, Amount: amount},
-			acts: func(_ ledger.View, height unit.Height) (acting, error) {
-				return acting{s.CountsFrom(height), "it is at risk and earns at once, and counts for shards from"}, nil
+			acts: func(_ ledger.View, height unit.Height) (effect, error) {
+				return effect{s.CountsFrom(height), "it is at risk and earns at once, and counts for shards from"}, nil
 			}}
 		if note != "" {
 			m.notes = append(m.notes, note)
@@ -76,9 +76,9 @@ func (a *app) poolUnbond() *cobra.Command {
 		if backed, err := (pool.Bond - min(pool.Bond, amount)).MulDiv(10000, s.Params.Staking.BondBps); err == nil && backed < pool.Stake(s.Head.Epoch+1) {
 			m.notes = append(m.notes, fmt.Sprintf("what stays backs %s of stake: what is delegated beyond that counts for no shards", backed))
 		}
-		m.acts = func(v ledger.View, _ unit.Height) (acting, error) {
+		m.acts = func(v ledger.View, _ unit.Height) (effect, error) {
 			pool, _, err := v.Pool(n.ID)
-			at := acting{what: "it is at risk until, and can be drawn (walrus pool withdraw) from"}
+			at := effect{what: "it is at risk until, and can be drawn (walrus pool withdraw) from"}
 			for _, d := range pool.BondLeaving {
 				at.epoch = max(at.epoch, d.Epoch)
 			}
@@ -126,9 +126,9 @@ func (a *app) poolCommission() *cobra.Command {
 				}
 				m := move{act: "commission", text: fmt.Sprintf("keep %s of the pay of %s", percentText(bps), called(n)), node: &n.ID, body: ledger.SetCommission{Node: n.ID, Bps: bps},
 					notes: []string{fmt.Sprintf("it is %s now", percentText(pool.CommissionBps))},
-					acts: func(v ledger.View, _ unit.Height) (acting, error) {
+					acts: func(v ledger.View, _ unit.Height) (effect, error) {
 						p, _, err := v.Pool(n.ID)
-						at := acting{what: "it is kept of the pay from"}
+						at := effect{what: "it is kept of the pay from"}
 						for _, c := range p.NextCommission {
 							at.epoch = c.Epoch
 						}

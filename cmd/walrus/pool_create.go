@@ -55,7 +55,7 @@ func (t *poolTerms) fill(b *ledger.RegisterNode) (err error) {
 
 // registeredNode is a node that was entered, with its pool.
 type registeredNode struct {
-	moved
+	moveResult
 	Operator  token.Address `json:"operator"`
 	Bond      token.Amount  `json:"bond"`
 	Addresses []string      `json:"addresses"`
@@ -64,7 +64,7 @@ type registeredNode struct {
 }
 
 func (a *app) poolCreate() *cobra.Command {
-	w, terms, request := &describing{a: a}, &poolTerms{}, ""
+	w, terms, request := &nodeDescription{a: a}, &poolTerms{}, ""
 	c := &cobra.Command{
 		Use:   "create --request FILE | --dir DIR",
 		Short: "Enter a node on the ledger with a bond from the wallet: you become its operator",
@@ -98,7 +98,7 @@ was measured on it, unless --force says to go on.`,
 }
 
 func (a *app) nodeRegister() *cobra.Command {
-	w, terms := &describing{a: a}, &poolTerms{}
+	w, terms := &nodeDescription{a: a}, &poolTerms{}
 	c := &cobra.Command{
 		Use:   "register",
 		Short: "Enter the node on the ledger, with a bond from a wallet on this machine",
@@ -112,7 +112,7 @@ func (a *app) nodeRegister() *cobra.Command {
 }
 
 // createFromDir enters the node of a directory.
-func (a *app) createFromDir(ctx context.Context, w *describing, terms *poolTerms) error {
+func (a *app) createFromDir(ctx context.Context, w *nodeDescription, terms *poolTerms) error {
 	if err := terms.fill(new(ledger.RegisterNode)); err != nil {
 		return err // before a passphrase is asked for
 	}
@@ -190,8 +190,8 @@ func (a *app) enter(ctx context.Context, s *session, r nodeRequest, body ledger.
 	if note != "" {
 		m.notes = append(m.notes, note)
 	}
-	m.acts = func(_ ledger.View, height unit.Height) (acting, error) {
-		return acting{s.CountsFrom(height), "if it runs then and its stake suffices, it can have shards from"}, nil
+	m.acts = func(_ ledger.View, height unit.Height) (effect, error) {
+		return effect{s.CountsFrom(height), "if it runs then and its stake suffices, it can have shards from"}, nil
 	}
 	done, err := a.do(ctx, s, m)
 	if err != nil {

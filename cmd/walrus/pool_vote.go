@@ -18,8 +18,8 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// voting is one `walrus pool vote`.
-type voting struct {
+// voteCommand is `walrus pool vote` with its flags.
+type voteCommand struct {
 	a       *app
 	price   string
 	write   string
@@ -37,7 +37,7 @@ type ballot struct {
 	Changes map[string]uint64 `json:"parameters"`
 }
 
-type voted struct {
+type voteResult struct {
 	Node   staking.NodeID `json:"node"`
 	Ballot ballot         `json:"ballot"`
 	Shards int            `json:"shards"` // with which it counts now
@@ -50,7 +50,7 @@ type voted struct {
 }
 
 func (a *app) poolVote() *cobra.Command {
-	v := &voting{a: a}
+	v := &voteCommand{a: a}
 	c := &cobra.Command{
 		Use:   "vote NODE",
 		Short: "Vote for your node on prices, parameters and rules",
@@ -87,7 +87,7 @@ about.`,
 	return c
 }
 
-func (v *voting) run(ctx context.Context, ref nodeRef) error {
+func (v *voteCommand) run(ctx context.Context, ref nodeRef) error {
 	if !v.clear && !v.named("price") && !v.named("write-price") && !v.named("set") && !v.named("version") {
 		return errUsage{errors.New("vote for what? say --price, --write-price, --set name=value or --version, or --clear to take the ballot away")}
 	}
@@ -95,7 +95,7 @@ func (v *voting) run(ctx context.Context, ref nodeRef) error {
 }
 
 // vote shows what the ballot becomes, and sends it unless it is to be shown only.
-func (v *voting) vote(ctx context.Context, s *session, ref nodeRef) error {
+func (v *voteCommand) vote(ctx context.Context, s *session, ref nodeRef) error {
 	record, err := s.find(ref)
 	id := record.ID
 	if err == nil && record.Governance != s.key.Address() {
@@ -131,10 +131,10 @@ func (v *voting) vote(ctx context.Context, s *session, ref nodeRef) error {
 	return v.a.print(out, out.print)
 }
 
-func (v *voting) named(flag string) bool { return v.a.flags.Changed(flag) }
+func (v *voteCommand) named(flag string) bool { return v.a.flags.Changed(flag) }
 
 // body is the ballot that stands, with what was typed.
-func (v *voting) body(id staking.NodeID, b ledger.Ballot) (ledger.Vote, error) {
+func (v *voteCommand) body(id staking.NodeID, b ledger.Ballot) (ledger.Vote, error) {
 	if v.clear {
 		b = ledger.Ballot{}
 	}
@@ -196,12 +196,12 @@ func parseChange(text string) (c ledger.ParamChange, back bool, err error) {
 }
 
 // voted says what a vote is worth before it is sent.
-func (s *session) voted(body ledger.Vote, plan moved) (voted, error) {
+func (s *session) voted(body ledger.Vote, plan moveResult) (voteResult, error) {
 	committee, err := s.View.Committee(s.Head.Epoch)
 	if err != nil {
-		return voted{}, err
+		return voteResult{}, err
 	}
-	out := voted{Node: body.Node, Fee: plan.Fee, Before: plan.Before, After: plan.After, Shards: len(committee.Duty(body.Node)), Of: len(committee.Holder),
+	out := voteResult{Node: body.Node, Fee: plan.Fee, Before: plan.Before, After: plan.After, Shards: len(committee.Duty(body.Node)), Of: len(committee.Holder),
 		Ballot: ballot{Price: body.Price, Write: body.WritePrice, Version: body.Version, Changes: map[string]uint64{}}}
 	for _, c := range body.Changes {
 		out.Ballot.Changes[c.Name] = c.Value
@@ -209,7 +209,7 @@ func (s *session) voted(body ledger.Vote, plan moved) (voted, error) {
 	return out, nil
 }
 
-func (v voted) print(w io.Writer) error {
+func (v voteResult) print(w io.Writer) error {
 	t := newTable(w)
 	what := "would be voted"
 	if v.Sent {

@@ -92,13 +92,13 @@ func (b *plainBar) set(done int64, now time.Time) {
 	fmt.Fprintf(b.w, "%s: %d %% of %s\n", b.what, int64(100*(float64(done)/float64(b.total))), bytesText(b.total))
 }
 
-type counted struct {
+type barWriter struct {
 	w    io.Writer
 	bar  *bar
 	done int64
 }
 
-func (c *counted) Write(p []byte) (int, error) {
+func (c *barWriter) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	c.done += int64(n)
 	c.bar.set(c.done)

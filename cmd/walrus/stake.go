@@ -52,9 +52,9 @@ its operator's bond is gone.`,
 func (s *session) delegate(n ledger.NodeRecord, amount token.Amount, least staking.Shares) (move, error) {
 	m := move{act: "delegate", text: fmt.Sprintf("put %s behind %s", amount, called(n)), node: &n.ID, amount: &amount,
 		body: ledger.Delegate{Node: n.ID, Amount: amount, Least: least}}
-	m.acts = func(v ledger.View, _ unit.Height) (acting, error) {
+	m.acts = func(v ledger.View, _ unit.Height) (effect, error) {
 		d, _, err := v.Delegation(s.key.Address(), n.ID)
-		at := acting{what: "it joins the stake, and earns, from"}
+		at := effect{what: "it joins the stake, and earns, from"}
 		for _, j := range d.Joining {
 			at.epoch = max(at.epoch, j.Epoch)
 		}
@@ -125,9 +125,9 @@ func (s *session) unbond(n ledger.NodeRecord, amount *token.Amount) (move, error
 	return move{act: "unbond", text: fmt.Sprintf("ask for %s back from %s", worth, called(n)), node: &n.ID, amount: &worth,
 		body:  ledger.Undelegate{Node: n.ID, Shares: shares},
 		notes: []string{fmt.Sprintf("%d shares; they earn and can be slashed until then, so what they are worth may change", uint64(shares))},
-		acts: func(v ledger.View, _ unit.Height) (acting, error) {
+		acts: func(v ledger.View, _ unit.Height) (effect, error) {
 			d, _, err := v.Delegation(s.key.Address(), n.ID)
-			at := acting{what: "it can be drawn (walrus stake withdraw) from"}
+			at := effect{what: "it can be drawn (walrus stake withdraw) from"}
 			for _, x := range d.Leaving {
 				at.epoch = max(at.epoch, x.Epoch)
 			}
@@ -155,13 +155,13 @@ func (s *session) sharesFor(id staking.NodeID, amount *token.Amount) (staking.Sh
 	return shares, *amount, nil
 }
 
-// movedList is what became of several moves.
-type movedList struct {
-	Moves []moved `json:"moves"`
-	Error string  `json:"error,omitempty"`
+// moveResults is the results of several moves.
+type moveResults struct {
+	Moves []moveResult `json:"moves"`
+	Error string       `json:"error,omitempty"`
 }
 
-func (l movedList) print(w io.Writer) error {
+func (l moveResults) print(w io.Writer) error {
 	for _, m := range l.Moves {
 		if err := m.print(w); err != nil {
 			return err
@@ -213,7 +213,7 @@ func (s *session) withdraw(n ledger.NodeRecord) (move, error) {
 
 // withdrawAll draws of one node after the other; one that fails does not stop the rest.
 func (a *app) withdrawAll(ctx context.Context, s *session) error {
-	out := movedList{Moves: []moved{}}
+	out := moveResults{Moves: []moveResult{}}
 	held, err := s.Positions(s.key.Address())
 	if err != nil {
 		return err
@@ -229,7 +229,7 @@ func (a *app) withdrawAll(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		var one moved
+		var one moveResult
 		if a.dry() {
 			one, on, err = s.preview(on, m) // one after the other: fees add up
 			one.DryRun = true

@@ -9,7 +9,7 @@ import (
 )
 
 func TestStrengthIsToldInOneSentence(t *testing.T) {
-	s := strengthText{Blobs: 5000, Draws: 32, RoundSeconds: 3600, Span: "day", Rounds: 24, Caught: []report.Caught{{Lost: 0.01, Round: 0.275, Span: 0.99956}, {Lost: 0.05, Round: 0.806, Span: 1}, {Lost: 0.1, Round: 0.966, Span: 1}}}
+	s := strengthText{Blobs: 5000, Draws: 32, RoundSeconds: 3600, Span: "day", Rounds: 24, Caught: []report.Detection{{Lost: 0.01, Round: 0.275, Span: 0.99956}, {Lost: 0.05, Round: 0.806, Span: 1}, {Lost: 0.1, Round: 0.966, Span: 1}}}
 	var out bytes.Buffer
 	table := newTable(&out)
 	s.rows(table)

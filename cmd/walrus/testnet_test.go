@@ -140,7 +140,7 @@ func TestWhatStakeEarnsCanBeExplained(t *testing.T) {
 	})
 	epoch := fmt.Sprint(earned.Epoch)
 	for _, args := range [][]string{{"explain", "reward", node, epoch}, {"explain", "reward", shortID(earned.Node)}, {"explain", "slash", node, epoch}, {"explain", "slash", node}} {
-		if e := okJSON[explained](t, args...); !e.Holds || len(e.Steps) < 8 || !e.Ledger.Verified {
+		if e := okJSON[explanationShown](t, args...); !e.Holds || len(e.Steps) < 8 || !e.Ledger.Verified {
 			t.Errorf("walrus %s: %+v", strings.Join(args, " "), e)
 		}
 		if out := ok(t, args...); !strings.Contains(out, "it is what the ledger did") {
@@ -152,7 +152,7 @@ func TestWhatStakeEarnsCanBeExplained(t *testing.T) {
 			t.Errorf("node %+v", n)
 		}
 	}
-	if m := okJSON[moved](t, "stake", "unbond", node, "--all"); *m.Amount < 1000*token.WAL || m.Acts == nil || *m.Acts <= earned.Epoch {
+	if m := okJSON[moveResult](t, "stake", "unbond", node, "--all"); *m.Amount < 1000*token.WAL || m.Acts == nil || *m.Acts <= earned.Epoch {
 		t.Errorf("unbond: %+v", m)
 	}
 	d.until("it can be drawn", func() bool {
@@ -160,7 +160,7 @@ func TestWhatStakeEarnsCanBeExplained(t *testing.T) {
 		return len(l) == 1 && l[0].Withdrawable >= 1000*token.WAL
 	})
 	before := *okJSON[walletShown](t, "wallet", "show").Balance
-	plan, done := okJSON[movedList](t, "stake", "withdraw", "--all", "--dry-run"), okJSON[movedList](t, "stake", "withdraw", "--all")
+	plan, done := okJSON[moveResults](t, "stake", "withdraw", "--all", "--dry-run"), okJSON[moveResults](t, "stake", "withdraw", "--all")
 	if len(plan.Moves) != 4 || len(done.Moves) != 4 { // it operates all four nodes
 		t.Errorf("planned %+v, done %+v", plan, done)
 	}
@@ -292,7 +292,7 @@ func (d *developer) money() {
 func (d *developer) stakes(node, second string) {
 	holder := func(args ...string) []string { return append(args, "--wallet", second) }
 	before := *okJSON[walletShown](d.T, holder("wallet", "show")...).Balance
-	plan := okJSON[moved](d.T, holder("stake", "delegate", node, "5WAL", "--dry-run")...)
+	plan := okJSON[moveResult](d.T, holder("stake", "delegate", node, "5WAL", "--dry-run")...)
 	if plan.Cost != 5*token.WAL || plan.Before != before || plan.After != before-5*token.WAL-plan.Fee || plan.Acts == nil || !plan.DryRun || plan.Height != 0 {
 		d.Errorf("a dry run of delegate: %+v", plan)
 	}
@@ -335,13 +335,13 @@ func (d *developer) stakes(node, second string) {
 		refused(d.T, exitFail, c.words, c.args...)
 	}
 	ok(d.T, "pool", "bond", node, "1WAL")
-	if m := okJSON[moved](d.T, "pool", "unbond", node, "1WAL"); m.Acts == nil || *m.Acts < 2 || m.Height == 0 {
+	if m := okJSON[moveResult](d.T, "pool", "unbond", node, "1WAL"); m.Acts == nil || *m.Acts < 2 || m.Height == 0 {
 		d.Errorf("pool unbond: %+v", m)
 	}
 	if l := okJSON[stakeShown](d.T, "stake", "list"); len(l.Operated) != 4 {
 		d.Errorf("the operator's list: %+v", l)
 	}
-	if m := okJSON[moved](d.T, "pool", "commission", node, "5.5"); m.Acts == nil || *m.Acts == 0 {
+	if m := okJSON[moveResult](d.T, "pool", "commission", node, "5.5"); m.Acts == nil || *m.Acts == 0 {
 		d.Errorf("pool commission: %+v", m)
 	}
 	ok(d.T, "pool", "update", node, "--name", "renamed", "--about", "for a test")
@@ -367,8 +367,8 @@ func (d *developer) votes() {
 	if l.Price == 0 || l.WritePrice == 0 || len(l.Parameters) != len(ledger.Votables()) || l.Version != 1 || l.Known != ledger.Newest || l.Ledger.Notice != "" {
 		d.Errorf("params: %+v", l)
 	}
-	ballotOf := func(args ...string) voted {
-		return okJSON[voted](d.T, append([]string{"pool", "vote", id}, args...)...)
+	ballotOf := func(args ...string) voteResult {
+		return okJSON[voteResult](d.T, append([]string{"pool", "vote", id}, args...)...)
 	}
 	if v := ballotOf("--price", "1100FROST", "--dry-run"); v.Sent || v.Ballot.Price != 1100 || v.Fee == 0 {
 		d.Errorf("dry run: %+v", v)
@@ -409,7 +409,7 @@ func (d *developer) stranger() {
 	dir := filepath.Join(d.dir, "node")
 	refused(d.T, exitFail, []string{hash, "--genesis"}, "node", "init", "--dir", dir, "--network", address)
 	refused(d.T, exitFail, []string{hash, "you expect"}, "node", "init", "--dir", dir, "--network", address, "--genesis", n.Genesis.Hash().String())
-	made := okJSON[initedNode](d.T, "node", "init", "--dir", dir, "--network", address, "--genesis", hash, "--listen", "/ip4/127.0.0.1/tcp/4001", "--ledger-listen", "127.0.0.1:4002", "--capacity", "1GB")
+	made := okJSON[initResult](d.T, "node", "init", "--dir", dir, "--network", address, "--genesis", hash, "--listen", "/ip4/127.0.0.1/tcp/4001", "--ledger-listen", "127.0.0.1:4002", "--capacity", "1GB")
 	d.elsewhere(dir)
 	if got := okJSON[registeredNode](d.T, "node", "register", "--dir", dir, "--name", "new"); *got.Node != made.Node || got.Addresses[0] != "/ip4/127.0.0.1/tcp/4001/p2p/"+made.Node.String() {
 		d.Errorf("registered: %+v", got)
