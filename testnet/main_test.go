@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet/adversary"
@@ -26,7 +27,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(strangersVariable) != "":
 		run = runStrangers
 	case os.Getenv(nodeVariable) == "":
-		flag.Parse()
+		testlevel.Beside(3)
 		if testing.Short() { // an example starts a network, and cannot skip itself
 			if err := flag.Set("test.skip", "^Example_"); err != nil {
 				panic(err)

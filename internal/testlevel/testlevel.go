@@ -53,12 +53,13 @@ func Repeat(short, middle, all int) int {
 }
 
 // Beside lets up to n parallel tests of a package run beside each other, where they wait
-// for most of their time; -parallel, if it is typed, is stronger. The race detector makes
-// them compute, and they run as Go has them. TestMain calls it.
+// for most of their time; -parallel, if it is typed, is stronger. With the race detector
+// tests compute instead, and the whole level has larger networks: both run as many as Go
+// has it. TestMain calls Beside.
 func Beside(n int) {
 	const name = "test.parallel"
 	flag.Parse()
-	typed := Race
+	typed := Race || whole()
 	flag.Visit(func(f *flag.Flag) { typed = typed || f.Name == name })
 	if typed {
 		return
