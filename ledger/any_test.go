@@ -243,7 +243,7 @@ func (x *anything) tx() []byte {
 		until = unit.Height(x.number())
 	}
 	raw := SignUntil(u, x.l.ChainID(), nonce, fee, until, body)
-	if x.r.Intn(10) == 0 { // by nobody, or with a wrong signature
+	if x.r.Intn(10) == 0 { // unsigned, or with a wrong signature
 		raw = canon.Encode(Tx{Version: TxVersion, Kind: body.kind(), Body: canon.Encode(body), Signer: u.Public(), Nonce: nonce, Fee: fee})
 	}
 	return x.mangle(raw)

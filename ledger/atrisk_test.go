@@ -58,7 +58,7 @@ func free(unbonding uint64) Params {
 	return p
 }
 
-// Invariant 10. Stake that counted in an epoch pays for what was done in it: whoever
+// Invariant 10. Stake that counted in an epoch pays for what was done in it: if its owner
 // asks for it back, in whatever block from the epoch before to the one after, and
 // whenever the proof comes while it may come, the slash takes the same.
 func TestStakeThatCountedIsSlashedWhateverTheOrder(t *testing.T) {
@@ -111,7 +111,7 @@ func TestStakeThatCountedIsSlashedWhateverTheOrder(t *testing.T) {
 					got := run(asked, shown, double)
 					found := uint64(shown-1) / blocks
 					if asked < middle && found >= fault+unbonding {
-						// It had not counted, and has left unless the node keeps a shard for somebody:
+						// It had not counted, and has left unless the node keeps a shard for another:
 						// what stays, 20 WAL of 150, pays its part.
 						if rest := must(want.Total().MulDivUp(20, 150)); got.Total() == rest {
 							left++

@@ -35,7 +35,7 @@ func negated(s token.BLSSignature) token.BLSSignature {
 	return s
 }
 
-// Two who work together reveal what is wrong by the same amount, up and down: the sum is
+// Two nodes that work together reveal what is wrong by the same amount, up and down: the sum is
 // right. If what each of them wrote were hashed they could choose among as many beacons
 // as there are amounts.
 func TestWrongRevealsThatCancelOutChooseNothing(t *testing.T) {
@@ -81,8 +81,8 @@ func TestWrongRevealsThatCancelOutChooseNothing(t *testing.T) {
 	}
 }
 
-// Who sees what the others reveal can hold back his own to get another beacon. He does
-// not know which he would get, as the signatures of the proposer and of the closers are
+// A node that sees what the others reveal can hold back its own to get another beacon.
+// It does not know which it would get, as the signatures of the proposer and of the closers are
 // missing still.
 func TestAbstainingChoosesBlindly(t *testing.T) {
 	present, a := drawnWith(t, func(*arena) {})
@@ -143,7 +143,7 @@ func TestASilentCloserPaysWhatItCouldSave(t *testing.T) {
 
 // Whose proofs would not hold may hope that a round is void. A third of the shards or
 // less voids nothing: each that failed counts. More than a third takes away the strikes
-// and no more: who failed is not paid, who passed is.
+// and no more: a node that failed is not paid, one that passed is.
 func TestVoidingARoundGainsNothing(t *testing.T) {
 	for failing, void := range map[int]bool{1: false, 2: true} { // nodes of two shards in ten
 		a := newArena(t, 5)
@@ -167,9 +167,9 @@ func TestVoidingARoundGainsNothing(t *testing.T) {
 			t.Fatalf("%d nodes fail: %+v", failing, n)
 		}
 	}
-	// Blocks that come too slowly for the freeze to hold: who fetched what it lacked in the
-	// meantime is paid as little as who proved nothing, and the money for the round goes to
-	// nobody else.
+	// Blocks that come too slowly for the freeze to hold: a node that fetched what it lacked in the
+	// meantime is paid as little as one that proved nothing, and the money for the round goes to
+	// no other node.
 	reward := func(slow bool) (token.Amount, token.Amount) {
 		a := newArena(t, 5)
 		for _, s := range a.committee().Duty(a.idOf(a.secrets[0])) {
@@ -233,7 +233,7 @@ func TestVoidRoundsSpareNoNodeTheLadder(t *testing.T) {
 	}
 }
 
-// Less than a third of the power that votes no on everybody fails nobody, and a third
+// Less than a third of the power that votes no on all shards fails none, and a third
 // of the reveals moves no draw.
 func TestAThirdThatVotesNoFailsNoShard(t *testing.T) {
 	a := newArena(t, 5)

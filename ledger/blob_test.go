@@ -292,7 +292,7 @@ func TestAStrangersLeaseBindsTheStrangerAlone(t *testing.T) {
 	}
 }
 
-// Cheap leases of strangers may fill a blob's list; an owner who is on it can extend.
+// Cheap leases of strangers may fill a blob's list; an owner that is on it can extend.
 func TestAnOwnerCanExtendHoweverManyLeasesThereAre(t *testing.T) {
 	w := newWorldOf(t, small(), 4, func(g *Genesis) { g.Params.Registry.MaxLeases = 3 })
 	alice := w.users[1]

@@ -13,7 +13,7 @@ import (
 
 // Disputes of all kinds, at all times, answered rightly, wrongly, late or not at all:
 // after each block the money is there, the counts are right, and nothing is open when an
-// epoch turns; whoever replays the blocks comes to the same.
+// epoch turns; a replay of the blocks comes to the same.
 func TestRandomDisputesKeepTheInvariants(t *testing.T) {
 	for seed := range int64(testlevel.Repeat(1, 3, 3)) {
 		p := asked()

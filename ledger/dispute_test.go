@@ -14,7 +14,7 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// archive is all fragments of some blobs, for those who are to prove them.
+// archive is all fragments of some blobs, for the nodes that are to prove them.
 type archive struct {
 	code      *redstuff.Code
 	fragments map[blob.Position]blob.VerifiedFragment
@@ -446,7 +446,7 @@ func TestWindowsThatLeaveNoTimeForDisputesAreRefused(t *testing.T) {
 	}
 }
 
-// A slash can be checked again by somebody who has nothing but its evidence.
+// A slash can be checked again from its evidence alone.
 func TestASlashIsReplayedFromItsEvidence(t *testing.T) {
 	params := asked()
 	params.HistoryEpochs, params.Challenge.FewBlobs = 3, 1

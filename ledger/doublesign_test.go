@@ -129,7 +129,7 @@ func TestADoubleSignerLosesItsPowerInTheBlockThatFindsItOut(t *testing.T) {
 	if got, _ := c.record(bad); got != want {
 		t.Errorf("record %+v, want %+v", got, want)
 	}
-	// The same evidence, lighter evidence of the same node, and of a node nobody knows.
+	// The same evidence, lighter evidence of the same node, and of an unknown node.
 	again := c.block(nil, DoubleSign{Node: bad, Height: 3, Power: 1}, DoubleSign{Node: bad, Height: 5, Power: 2}, DoubleSign{Node: staking.NodeID{5}, Height: 5, Power: 3})
 	if got, _ := c.record(bad); len(again.Validators) != 0 || got != want {
 		t.Errorf("a second time: updates %v, record %+v", again.Validators, got)
@@ -245,7 +245,7 @@ func TestTheChainGoesOnWhereAllSignTwice(t *testing.T) {
 	}
 }
 
-// Whoever is found first loses its power first, whatever its ID is.
+// The node that is found first loses its power first, whatever its ID is.
 func TestPowerGoesInTheOrderOfBeingFoundOut(t *testing.T) {
 	c := newChainOf(newWorld(t, small(), 5))
 	ids := c.sortedIDs()
@@ -260,8 +260,8 @@ func TestPowerGoesInTheOrderOfBeingFoundOut(t *testing.T) {
 	}
 }
 
-// Who is out for another reason loses its power at the turn that expels it, and gives
-// way to who signed twice where not both can be spared.
+// A node that is out for another reason loses its power at the turn that expels it, and
+// gives way to one that signed twice where not both can be spared.
 func TestOtherExpelledNodesLoseTheirPowerAfterDoubleSigners(t *testing.T) {
 	c := newChainOf(newWorld(t, small(), 5))
 	ids := c.sortedIDs()
@@ -307,7 +307,7 @@ func TestEvidenceOfANodeThatHoldsNothingExpelsIt(t *testing.T) {
 }
 
 // A turn that moves a shard to a newcomer and evidence in one block: of the giver,
-// of the newcomer, of somebody else.
+// of the newcomer, of another node.
 func TestEvidenceInTheBlockOfATurn(t *testing.T) {
 	for _, who := range []string{"the giver", "the taker", "another"} {
 		w := newWorld(t, small(), 6)
@@ -329,7 +329,7 @@ func TestEvidenceInTheBlockOfATurn(t *testing.T) {
 		}
 		bad := map[string]staking.NodeID{"the giver": giver, "the taker": taker, "another": another}[who]
 		r := c.block(nil, signedTwice(bad, 20))
-		// The taker had no voice before: nobody is told that it has none now.
+		// The taker had no voice before: the agreement is not told that it has none now.
 		if want := map[string]int{"the giver": 2, "the taker": 1, "another": 3}[who]; c.head().Epoch != 1 || len(r.Validators) != want {
 			t.Fatalf("%s: epoch %d, updates %v", who, c.head().Epoch, r.Validators)
 		}

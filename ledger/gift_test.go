@@ -30,7 +30,7 @@ func TestARenewalOfAStrangersLeaseIsNotPermanent(t *testing.T) {
 	w.balanced()
 }
 
-// Leases of strangers do not keep an owner out who pays for the first time.
+// Leases of strangers do not keep out an owner that pays for the first time.
 func TestStrangersLeasesDoNotKeepAnOwnerOut(t *testing.T) {
 	w := newWorldOf(t, small(), 4, func(g *Genesis) { g.Params.Registry.MaxLeases = 3 })
 	alice, mallory := w.users[1], w.users[2]

@@ -269,7 +269,7 @@ func TestTheFinderOfABadBlobGetsASmallPartOfWhatIsLost(t *testing.T) {
 	}
 }
 
-// Who only puts another finder on a proof does not make a node check it again.
+// Another finder on a proof does not make a node check it again.
 func TestAProofIsCheckedOnceWhicheverNodeFindsIt(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	f := forge(t, w.g.Params.Shards, 5000, 1)

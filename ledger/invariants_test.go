@@ -385,7 +385,7 @@ func TestRandomHistoriesKeepTheInvariants(t *testing.T) {
 	}
 }
 
-// vouched checks that each certified blob has its certificate and who can check it, and
+// vouched checks that each certified blob has its certificate and the committee to check it, and
 // that nothing is left of any other.
 func (c *chaos) vouched() {
 	c.t.Helper()

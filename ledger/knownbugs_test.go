@@ -49,7 +49,7 @@ func TestMovingStakeElsewhereDoesNotEscapeASlash(t *testing.T) {
 
 // A bug in the software, not its operators, burned collateral (hostd #768). Here faults
 // of one round that name nodes with more than a third of the shards have no effect, and
-// a round in which more than a third is missed strikes nobody: however long it lasts.
+// a round in which more than a third is missed strikes no node: however long it lasts.
 func TestOurOwnBugBurnsNoStake(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	stake := func() (sum token.Amount) {
@@ -76,7 +76,7 @@ func TestOurOwnBugBurnsNoStake(t *testing.T) {
 			t.Errorf("%s is punished: %+v", n.ID, s)
 		}
 	}
-	// One who fails alone is meant.
+	// A node that fails alone is meant.
 	for _, n := range c.g.Nodes[1:] {
 		delete(c.fate, n.ID)
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// narrator writes down what happens in a world, for somebody who is no programmer: a
+// narrator writes down what happens in a world, for a reader that is no programmer: a
 // story is a file in testdata that a person can read, and the test is that it goes the
 // same way again.
 //
@@ -68,7 +68,7 @@ func (n *narrator) row(format string, args ...any) {
 // short is an amount to the millionth of a WAL, rounded down: for reading.
 func short(a token.Amount) string { return (a - a%1000).String() }
 
-// holds puts what somebody has there.
+// holds puts what an account has there.
 func (n *narrator) holds(name string, k token.Key) { n.shows(name+" has", n.account(k).Balance) }
 
 // books puts all the money there is between the paragraphs, and checks that none was

@@ -16,7 +16,7 @@ type spot struct {
 	shard int
 }
 
-// placement follows who has what on his disk, in a network in which at most f shards are
+// placement follows what each node has on its disk, in a network in which at most f shards are
 // in the hands of nodes that are Byzantine or down (see bad): a Byzantine node says that it is ready and confirms
 // what it does not have; one that is down does nothing and loses nothing. All others
 // keep what they have the duty for and what they are told to keep for a receiver, and
@@ -28,7 +28,7 @@ type placement struct {
 	shape blob.Shape
 	liars map[staking.NodeID]bool
 	down  map[staking.NodeID]bool
-	disks map[spot]map[staking.NodeID]unit.Epoch // who has it, and the last epoch in which he keeps it
+	disks map[spot]map[staking.NodeID]unit.Epoch // its holders, and the last epoch in which each keeps it
 	blobs []unit.Epoch                           // the epoch of each one's certificate
 	log   []string
 	lost  string
@@ -70,7 +70,7 @@ func (p *placement) keep(id staking.NodeID, at spot, until unit.Epoch) {
 	p.disks[at][id] = until
 }
 
-// readable is how many places of a blob somebody who is honest and up has.
+// readable is how many places of a blob the honest nodes that are up have.
 func (p *placement) readable(b int) int {
 	n := 0
 	for s := range p.shape.N {
@@ -131,7 +131,7 @@ func (p *placement) certify() {
 	p.note("blob %d is certified by %d of %d shards, %d of them of liars", b, signed, p.shape.N, p.lies(c))
 }
 
-// repair lets those who are up rebuild what they have the duty for and lack: all of it,
+// repair lets the nodes that are up rebuild what they have the duty for and lack: all of it,
 // or some.
 func (p *placement) repair(all bool) {
 	c := p.committee()
@@ -202,8 +202,8 @@ func (p *placement) follow(before Committee) {
 	}
 }
 
-// bad is how many shards are in bad hands: their holder's, or, where he is not ready, of
-// who keeps them for him. To count holders alone would not do: a blob may be certified
+// bad is how many shards are in bad hands: their holder's, or, where it is not ready, those
+// of the node that keeps them for it. To count holders alone would not do: a blob may be certified
 // by liars with f shards and k1 others, and where one of the liars' shards moves on and
 // waits for its receiver, and another node with one falls over, k1-1 places are left.
 func (p *placement) bad(c Committee) (n int) {
@@ -215,7 +215,7 @@ func (p *placement) bad(c Committee) (n int) {
 	return n
 }
 
-// fall changes who is down, within f shards together with the liars'; false says that
+// fall changes which nodes are down, within f shards together with the liars'; false says that
 // these alone have more.
 func (p *placement) fall() bool {
 	c := p.committee()
@@ -234,7 +234,7 @@ func (p *placement) fall() bool {
 			delete(p.down, id)
 		}
 	}
-	for id := range p.away { // who is down misses its rounds
+	for id := range p.away { // a node that is down misses its rounds
 		delete(p.away, id)
 	}
 	for id := range p.down {

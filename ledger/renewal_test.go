@@ -95,7 +95,7 @@ func TestALeaseRenewsItselfUntilItsAllowanceRunsDry(t *testing.T) {
 	}
 }
 
-// A renewal is an entry in the list of leases, but takes nobody's place in it.
+// A renewal is an entry in the list of leases, but takes no other's place in it.
 func TestARenewalAtAnotherPriceIsALeaseOfItsOwn(t *testing.T) {
 	p := small()
 	p.Registry.MaxLeases = 1

@@ -23,7 +23,7 @@ type arena struct {
 	lies     map[int]bool // votes no on all
 	unseen   map[blob.Shard]bool
 	bend     func(i int, s token.BLSSignature) token.BLSSignature // what node i reveals instead; nil: the truth
-	chooser  func(Wants) int                                      // who proposes the block of a draw; nil: in turn
+	chooser  func(Wants) int                                      // the proposer of a draw's block; nil: in turn
 	pending  []VoteExtension                                      // of the votes on the last block
 	pace     int64                                                // ms between blocks
 	blocks   []Block                                              // that were run
@@ -192,7 +192,7 @@ func TestARoundIsDrawnAndTallied(t *testing.T) {
 	a.balanced()
 }
 
-// goes makes a node go away: it says nothing, and nobody has its proofs.
+// goes makes a node go away: it says nothing, and no other node has its proofs.
 func (a *arena) goes(i int) {
 	a.silent[i], a.deaf[i] = true, true
 	for _, s := range a.committee().Duty(a.idOf(a.secrets[i])) {
@@ -229,8 +229,8 @@ func TestANodeThatIsAwayIsNotCreditedForThreeRounds(t *testing.T) {
 	}
 }
 
-// A proof speaks for itself. Whoever keeps the reveals of another out of the blocks before
-// the draw, or all its votes but one, has it neither unpaid nor away.
+// A proof speaks for itself. A proposer that keeps another node's reveals out of the blocks
+// before the draw, or all its votes but one, makes it neither unpaid nor away.
 func TestANodeThatProvesIsPaidWhateverOthersLeaveOut(t *testing.T) {
 	a := newArena(t, 5)
 	a.silent[1], a.wrong[2], a.leftOut[3] = true, true, true
@@ -244,7 +244,7 @@ func TestANodeThatProvesIsPaidWhateverOthersLeaveOut(t *testing.T) {
 	}
 }
 
-// Who is there and proves nothing has failed, by any vote that shows it: being silent
+// A node that is there and proves nothing has failed, by any vote that shows it: being silent
 // before the draw, and waiting for it, makes it no absence.
 func TestANodeThatIsThereInAnyVoteHasFailed(t *testing.T) {
 	for name, set := range map[string]func(*arena){
@@ -285,7 +285,7 @@ func TestTheDrawWaitsForReveals(t *testing.T) {
 	if r, _, _ := a.view().Round(); !r.Drawn || r.T <= r.Nominal+3 {
 		t.Fatalf("%+v", r)
 	}
-	// Nobody reveals for nine blocks: the round is skipped, and nobody is paid or blamed.
+	// No node reveals for nine blocks: the round is skipped, and none is paid or blamed.
 	for i := range a.secrets {
 		a.silent[i] = true
 	}

@@ -98,7 +98,7 @@ func TestAProgramStopsBeforeRulesItDoesNotKnow(t *testing.T) {
 	if _, err := NewMachine(w.g, w.kv); !errors.Is(err, ErrRules) {
 		t.Fatalf("opened again: %v", err)
 	}
-	// The votes did not only name what nobody knows: 2 of 4 stand for another.
+	// The votes did not only name what no release knows: 2 of 4 stand for another.
 	if b, ok, _ := w.view().Ballot(w.g.Nodes[3].ID); !ok || b.Version != Newest+2 {
 		t.Errorf("%+v %v", b, ok)
 	}
@@ -147,7 +147,7 @@ func TestEveryVotableParameterIsItsOwn(t *testing.T) {
 }
 
 // Blocks with votes give the same hashes to
-// who replays them and opens the state anew between them.
+// a machine that replays them and opens the state anew between them.
 func TestVotesReplayAlike(t *testing.T) {
 	w := newWorld(t, small(), 4)
 	var blocks []Block
@@ -182,7 +182,7 @@ func TestVotesReplayAlike(t *testing.T) {
 	replay(t, w.g, blocks, hashes)
 }
 
-// What is in force already is no plan, whoever asks for it: a ballot may be cast between
+// What is in force already is no plan, however many nodes ask for it: a ballot may be cast between
 // a plan and its epoch.
 func TestWhatIsInForceIsNotPlanned(t *testing.T) {
 	w := newWorld(t, small(), 4)

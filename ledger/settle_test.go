@@ -107,7 +107,7 @@ func TestPayFollowsTheRuleToTheLastFrost(t *testing.T) {
 	// The fee is 2 %, and goes to the insurance fund until it holds 2 % of 500 WAL.
 	want := staking.Books{Carry: 1000 * token.WAL, Fee: 20 * token.WAL, Insured: 10 * token.WAL, FeeBurned: 10 * token.WAL,
 		Tallied: 10, Judged: 10, Rounds: 10, Shares: 100, Earned: 80, Unearned: 196 * token.WAL, Repair: 98 * token.WAL, Burned: 98 * token.WAL}
-	// The one who failed every round was slashed before, by 5 % of 100 WAL: rung 4.
+	// The node that failed every round was slashed before, by 5 % of 100 WAL: rung 4.
 	slashed := c.statement(0, silent)
 	if v := slashed.Verdict; v.Rung != 4 || v.Bps != 500 || !v.Jail || !v.Move || slashed.Cut.Total() != 5*token.WAL || slashed.Reward != 0 {
 		t.Fatalf("%+v", slashed)
@@ -126,7 +126,7 @@ func TestPayFollowsTheRuleToTheLastFrost(t *testing.T) {
 		t.Fatalf("%+v", p)
 	}
 	a := c.balanced()
-	// Of the 5 WAL nobody found, 45 % go to the repair fund.
+	// Of the 5 WAL that no finder is paid, 45 % go to the repair fund.
 	if a.Burned != 10*token.WAL+100_000_000+98*token.WAL+2*token.WAL+750_000_000 || a.Repair != 98*token.WAL+2*token.WAL+250_000_000 || a.Carry != 0 {
 		t.Fatalf("%+v", a)
 	}
@@ -377,7 +377,7 @@ func TestRecordsAreForgottenInTime(t *testing.T) {
 	}
 }
 
-// Two tenths of the power sign twice: alone each pays (3/10)^2; who did it first pays
+// Two tenths of the power sign twice: alone each pays (3/10)^2; the first one pays
 // the rest of what both cost when the other is found an epoch later: (6/10)^2.
 func TestANodeThatSignsTwiceWithOthersPaysForCompany(t *testing.T) {
 	p := judged()

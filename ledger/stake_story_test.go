@@ -27,7 +27,7 @@ func newSaga(t *testing.T, title string, change func(*Params)) saga {
 	return saga{&court{world: w, fate: map[staking.NodeID]staking.Outcome{}}, w.narrate(title)}
 }
 
-// worth is what somebody has with a node: what is at work or waits there, and what is
+// worth is what an account has with a node: what is at work or waits there, and what is
 // ready to be drawn.
 func (s saga) worth(k token.Key, id staking.NodeID) (there, out token.Amount) {
 	s.court.t.Helper()

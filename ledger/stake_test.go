@@ -32,7 +32,7 @@ func TestADelegationEarnsAndComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.do(alice, Undelegate{Node: node, Shares: pool.Shares - staking.Shares(token.WAL)}) // all but those of nobody
+	w.do(alice, Undelegate{Node: node, Shares: pool.Shares - staking.Shares(token.WAL)}) // all but those of no owner
 	pool, _, err = w.view().Pool(node)
 	if err != nil || len(pool.Leaving) != 1 || pool.Leaving[0].Epoch != 4 {
 		t.Fatalf("%+v %v", pool, err)

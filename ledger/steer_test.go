@@ -96,7 +96,7 @@ func (a *arena) untilDrawn(txs func() [][]byte) RoundState {
 	}
 }
 
-// Between the opening of a round and its draw anybody may do anything to any blob: the
+// Between the opening of a round and its draw accounts may do anything to any blob: the
 // beacon draws the same stripes, and those are asked for whose blobs have not ended.
 func TestNothingDoneToBlobsMovesADraw(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
@@ -230,7 +230,7 @@ func TestACertificateOfAnEarlierLifeMakesNothingDrawable(t *testing.T) {
 }
 
 // The draws of a round come at other blocks from round to round, as the last beacon says,
-// and who knows the ledger knows when; also after a round that was skipped.
+// and a node that knows the ledger knows when; also after a round that was skipped.
 func TestTheLastBeaconSaysWhenTheNextDrawIs(t *testing.T) {
 	p := asked()
 	p.RoundsPerEpoch = 6

@@ -11,7 +11,7 @@ import (
 // A trial must say what the ledger will do, refusals included, and leave it alone.
 func TestATrialSaysWhatTheLedgerDoes(t *testing.T) {
 	w := newWorld(t, small(), 4)
-	for _, k := range w.users[:2] { // the operator, and somebody
+	for _, k := range w.users[:2] { // the operator, and another account
 		triesAndDoes(t, w, k)
 	}
 }

@@ -125,7 +125,7 @@ func TestAVoteOnTheLadderDoesNotReachBack(t *testing.T) {
 }
 
 // Records of an epoch are written when the next one begins. A history of one epoch would
-// forget them in the same block, so that nobody could ever have explained what he earned.
+// forget them in the same block, so that no statement could ever have been explained.
 func TestNoVoteForgetsAnEpochBeforeItCanBeExplained(t *testing.T) {
 	c := newCourt(t, judged(), 5)
 	for _, epochs := range []uint64{0, 1} {

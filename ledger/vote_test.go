@@ -56,7 +56,7 @@ func TestThePriceFollowsTheVotesWithinItsBound(t *testing.T) {
 	w.priceIs(1300, 480) // the fourth accepts what is
 	w.toEpoch(4)
 	w.priceIs(1300, 480)
-	w.vote(Vote{}, 0, 1, 2, 3) // nobody says anything: it stays
+	w.vote(Vote{}, 0, 1, 2, 3) // no node votes: it stays
 	w.toEpoch(5)
 	w.priceIs(1300, 480)
 	w.vote(Vote{Price: 1}, 0, 1, 2)

@@ -88,7 +88,7 @@ func flip(b []byte) []byte {
 	return b
 }
 
-// Whatever one holder says, a reader gets the blob, and blames that one and nobody else.
+// Whatever one holder says, a reader gets the blob, and blames that holder alone.
 func TestALyingHolderIsBlamedAndReadAround(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNetwork(t, 4, 4)
@@ -322,7 +322,7 @@ func TestASilentOrSlowHolderIsReadAround(t *testing.T) {
 					t.Errorf("%s: %v are blamed for what is no lie", name, got)
 				}
 				// The next read asks the others first.
-				l.begun.Store(0) // it may still be busy with what nobody waits for any more
+				l.begun.Store(0) // it may still be busy with a call that has been given up
 				n.read(ctx, c, stored.ID, data)
 				if asked := l.begun.Load(); asked > 0 {
 					t.Errorf("%s: node %d is asked first again", name, bad)

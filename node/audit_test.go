@@ -13,8 +13,8 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 )
 
-// An audit tells, of each node, what it found: who has it, who says that he has not,
-// who lies, who refuses, who keeps silent; and it waits for who may not answer yet.
+// An audit tells what it found of each node: it holds the blob, says that it does not,
+// lies, refuses or keeps silent; and the audit waits for a node that may not answer yet.
 func TestAnAuditFindsTheNodesThatHoldABlob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNetwork(t, 7, 14)

@@ -12,7 +12,7 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// Whatever is asked of a drawn stripe waits: who keeps fragments without their witnesses
+// Whatever is asked of a drawn stripe waits: a node with fragments but no witnesses
 // must not have these from others either.
 func TestNothingOfADrawnStripeIsAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -76,7 +76,7 @@ func TestADirectoryHasOneNodeHoweverItIsSpelled(t *testing.T) {
 	}
 }
 
-// Whoever removes the lock's file below a node that runs does not make it free.
+// Removing the lock's file below a node that runs does not make it free.
 func TestAnOpenDatabaseHoldsTheDirectoryToo(t *testing.T) {
 	dir := t.TempDir()
 	db, err := kv.Open(kv.Options{Dir: filepath.Join(dir, FragmentsDir), Profile: kv.Large})

@@ -343,7 +343,7 @@ func TestNoNodeSignsForWhatItCouldNotAnswerFor(t *testing.T) {
 	})
 }
 
-// Offers of blobs that nobody pays for fill a bounded corner, and keep nobody out.
+// Offers of unpaid blobs fill a bounded corner, and leave room for paid ones.
 func TestUnpaidOffersLeaveRoomForPaidBlobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNetwork(t, 4, 4)

@@ -77,7 +77,7 @@ func startNetwork(t *testing.T, nodes, shards int) *network {
 	n.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
 		Accounts: []ledger.GenesisAccount{{Address: n.wallet.Address(), Amount: 1_000_000 * token.WAL}}}
 	n.genesis.Params.Shards = shards
-	n.genesis.Params.Challenged = false // nobody makes blocks in time
+	n.genesis.Params.Challenged = false // no validator makes blocks in time
 	for i := range nodes {
 		secret := token.Secret{byte(i + 1), 77}
 		id := staking.NodeID(secret.Key().Public())

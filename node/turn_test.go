@@ -32,7 +32,7 @@ func (l turning) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error
 	return l.local.Submit(ctx, tx)
 }
 
-// The epoch turns after the blob was offered and before anybody confirmed: all sign
+// The epoch turns after the blob was offered and before any node confirmed: all sign
 // for another epoch than the client counts in. It offers again, sends and pays nothing twice.
 func TestAStoreSurvivesTheTurnOfAnEpoch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -219,7 +219,7 @@ func TestAPeerWhoseMessagesAreRejectedIsShutOut(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		all := gossipers(t, 2, 1)
 		judge, other := all[0], all[1]
-		// It sends to all it knows: who only met it in the mesh would prune it and be spared.
+		// It sends to all it knows: peers that only met it in the mesh would prune it and be spared.
 		liar := newGossiper(t, newHost(t, 66, "net"), accept, pubsub.WithFloodPublish(true))
 		for _, g := range all {
 			connect(t, liar.host, g.host)
@@ -254,7 +254,7 @@ func TestAPeerWhoseMessagesAreRejectedIsShutOut(t *testing.T) {
 		if !judge.host.Avoided(liar.host.ID()) {
 			t.Error("other protocols do not know of it")
 		}
-		// What it sends now comes in and is read by nobody, and the others talk on.
+		// What it sends now comes in and no handler reads it, and the others talk on.
 		truth := message(1000, 64)
 		publish(t, liar, truth)
 		until(t, "the liar's frame is there", func() bool { return judge.intake.leftOver(truth) && other.intake.leftOver(truth) })
@@ -327,7 +327,7 @@ func TestAnIgnoredMessageReachesItsHandlerAgain(t *testing.T) {
 	})
 }
 
-// Who holds an early message passes it on when its time has come.
+// A host that holds an early message passes it on when its time has come.
 func TestAHeldMessageIsPassedOn(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		all := gossipers(t, 2, 1)
@@ -417,7 +417,7 @@ func TestRunWaitsForItsHandlers(t *testing.T) {
 		g.Handle(testTopic, func(ctx context.Context, _ peer.ID, _ []byte) Validation {
 			close(began)
 			<-ctx.Done()
-			ended = true // read after Run: the race detector sees who waited
+			ended = true // read after Run: the race detector sees which waited
 			return Accept
 		})
 		ctx, cancel := context.WithCancel(within(t))

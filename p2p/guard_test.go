@@ -91,7 +91,7 @@ func TestAPanicInAGossipHandlerRejectsTheMessage(t *testing.T) {
 	}
 }
 
-// Whoever finds a panic must not fill the log with it.
+// A peer that finds a panic must not fill the log with it.
 func TestStacksInTheLogAreBounded(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))

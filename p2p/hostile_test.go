@@ -138,7 +138,7 @@ func TestOnePeersStreamsAreBounded(t *testing.T) {
 	}
 }
 
-// A host that starts anew does not know who greeted it before; the peer must not be
+// A host that starts anew does not know which peers greeted it before; the peer must not be
 // shut out until it, too, starts anew.
 func TestAPeerThatForgotTheHelloAsksForIt(t *testing.T) {
 	r := newRig(t, 2)
@@ -226,7 +226,7 @@ func (p patient) Receive(ctx context.Context, from peer.ID, in *Upload) (Confirm
 	return Confirmation{}, ctx.Err()
 }
 
-// Uploads that wait for a registration nobody will pay must not keep others out.
+// Uploads that wait for a registration that is never paid must not keep others out.
 func TestUploadsThatWaitForARegistrationHoldNoSlot(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		r := newRig(t, 1)

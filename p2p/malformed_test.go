@@ -9,8 +9,8 @@ import (
 	"github.com/walrus-network/walrus/canon"
 )
 
-// A question that is not of the form is refused in words, and the stream goes on: whoever
-// writes a second program learns what is wrong.
+// A question that is not of the form is refused in words, and the stream goes on: the
+// author of a second program learns what is wrong.
 func TestAMalformedQuestionIsRefusedInWords(t *testing.T) {
 	r := newRig(t, 2)
 	r.server.ServeLedger(echo{})

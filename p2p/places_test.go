@@ -29,7 +29,7 @@ func (h *hall) enter(v visitor) *guest {
 	return g
 }
 
-// leaves is who was sent away: exactly these.
+// leaves checks which guests were sent away: exactly these.
 func (h *hall) leaves(want ...peer.ID) {
 	h.t.Helper()
 	for _, w := range want {
@@ -191,7 +191,7 @@ func TestAddressesCountWithTheirNeighbours(t *testing.T) {
 	}
 }
 
-// Transactions that wait are bounded, and whoever has most of them gives way.
+// Transactions that wait are bounded, and the peer with most of them gives way.
 func TestWaitingTransactionsAreBounded(t *testing.T) {
 	s := newSubmits()
 	cancelled := make(chan error, 100_000)

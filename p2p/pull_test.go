@@ -80,7 +80,7 @@ func TestProofsAreAskedForInOrderAndBounds(t *testing.T) {
 			t.Errorf("asked for %v: %v", shards, err)
 		}
 	}
-	// One who does not keep to it is refused at the other side.
+	// A client that does not keep to it is refused at the other side.
 	for _, shards := range [][]blob.Shard{{}, {2, 2}, {blob.MaxShards}, allShards(maxAskedProofs + 1)} {
 		s, err := client.open(within(t), server.ID(), nil, ProofProtocol)
 		if err != nil {
@@ -163,7 +163,7 @@ func idler(t *testing.T, client, server *Host) *session {
 	return s
 }
 
-// Identities are free: those who take all places of strangers must not keep members of
+// Identities are free: peers that take all places of strangers must not keep members of
 // the committee from asking.
 func TestStrangersDoNotTakeTheMembersPlaces(t *testing.T) {
 	virtual(t, func(t *testing.T) {
@@ -199,7 +199,7 @@ func unhurried(held ProofSource, member func(peer.ID) bool) *pulls {
 	return p
 }
 
-// Who has a place and asks for nothing, or takes nothing, loses it.
+// A peer that has a place and asks for nothing, or takes nothing, loses it.
 func TestAPlaceForPullsIsLostInTime(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		for what, bound := range map[string]func(*pulls){

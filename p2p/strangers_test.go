@@ -44,7 +44,7 @@ func (r *rig) read(t *testing.T) error {
 	return l.Pieces(r.m.ID(), blob.Row, []blob.Place{0}, 0, 1, r.layout.FragmentBytes(0, blob.Row), func(Piece) error { return nil })
 }
 
-// Streams on which nothing is asked, or a byte only, keep nobody from reading.
+// Streams on which nothing is asked, or a byte only, keep no client from reading.
 func TestSilentStrangersDoNotStopReads(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	r := wariRig(t, 2)
@@ -165,7 +165,7 @@ func (l listening) Receive(_ context.Context, _ peer.ID, in *Upload) (Confirmati
 	return Confirmation{}, err
 }
 
-// Whoever hangs up while the node waits to see its payment is waited for no longer.
+// A client that hangs up while the node waits to see its payment is waited for no longer.
 func TestWaitingForAPaymentEndsWithTheClient(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		r := newRig(t, 1)
@@ -236,7 +236,7 @@ func (gigantic) Answer(_ context.Context, _ peer.ID, ask Ask, _ []byte) ([]byte,
 	return make([]byte, MaxAnswer), nil
 }
 
-// Peers that ask and never read cost bounded memory, and keep nobody from asking.
+// Peers that ask and never read cost bounded memory, and keep no client from asking.
 func TestUnreadAnswersAreBoundedAndStopNoPeer(t *testing.T) {
 	testlevel.Middle(t, "takes seconds of processor time")
 	server := wary(t)

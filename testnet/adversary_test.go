@@ -11,7 +11,7 @@ import (
 	"github.com/walrus-network/walrus/testnet/adversary"
 )
 
-// What an adversary is called it is read by, and its node is it whoever opens the network.
+// What an adversary is called it is read by, and its node is it whichever program opens the network.
 func TestAnAdversaryIsRememberedByItsWords(t *testing.T) {
 	o := Default()
 	o.Dir = filepath.Join(t.TempDir(), "net")
@@ -41,7 +41,7 @@ func TestAnAdversaryIsRememberedByItsWords(t *testing.T) {
 	}
 }
 
-// Where nobody is asked for proof an adversary could not be watched.
+// Where no node is asked for proof an adversary could not be watched.
 func TestAdversariesNeedChallenges(t *testing.T) {
 	o := Default()
 	o.Dir, o.Epoch = filepath.Join(t.TempDir(), "net"), 5*time.Second

@@ -146,7 +146,7 @@ func within(t testing.TB, d time.Duration) context.Context {
 }
 
 // Seven processes; some are killed with SIGKILL while transfers flow: two of seven,
-// one again and again at moments that nobody chose, then all at once. Whoever comes
+// one again and again at random moments, then all at once. A node that comes
 // back has the state that all have.
 func TestKilledNodesComeBackWithTheSameState(t *testing.T) {
 	t.Parallel()
@@ -163,7 +163,7 @@ func TestKilledNodesComeBackWithTheSameState(t *testing.T) {
 		senders.Go(func() {
 			for flow.Err() == nil {
 				if err := r.pay(ctx, 1); err != nil {
-					// A node that was killed may have taken it: then nobody can know.
+					// A node that was killed may have taken it: then no client can know.
 					t.Logf("a transfer: %v", err)
 					continue
 				}

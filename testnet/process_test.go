@@ -28,8 +28,8 @@ func small(dir string) Options {
 	return o
 }
 
-// A node runs from its start until its directory and its ports are free, for whoever
-// asks, however the directory is spelled; and nothing of it is wiped until then.
+// A node runs from its start until its directory and its ports are free, for every
+// asker, however the directory is spelled; and nothing of it is wiped until then.
 func TestARunningNodeIsKnownByItsDirectoryNotByItsSpelling(t *testing.T) {
 	ctx := soon(t)
 	base := t.TempDir()

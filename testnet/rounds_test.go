@@ -53,7 +53,7 @@ func (r *running) tallyOf(ctx context.Context, i int) (t ledger.Tally, credit st
 }
 
 // Real nodes ask each other for proof over gossip, and the ledger credits them: those
-// who are there pass, and one that is dead is away.
+// that are there pass, and one that is dead is away.
 func TestNodesProveWhatTheyHold(t *testing.T) {
 	t.Parallel()
 	ctx := within(t, 8*time.Minute)

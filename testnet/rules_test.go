@@ -156,7 +156,7 @@ func TestANetworkGoesOnUnderNewRulesWithANewerProgram(t *testing.T) {
 		}
 		return nil
 	})
-	// Who was away catches up with the old release as far as that goes.
+	// The node that was away catches up with the old release as far as that goes.
 	r.command = older.Command
 	r.start(3)
 	r.stopped(ctx, 3)

@@ -261,7 +261,7 @@ func (b *besieged) rate(ctx context.Context, span time.Duration) float64 {
 	return float64(height().Since(from)) / time.Since(began).Seconds()
 }
 
-// staged is the most bytes that a node keeps for uploads nobody has paid for.
+// staged is the most bytes that a node keeps for unpaid uploads.
 func (b *besieged) staged(ctx context.Context) (most int64) {
 	for i := range b.Nodes {
 		if s, err := b.Status(ctx, i); err == nil {

@@ -95,7 +95,7 @@ func BenchmarkBlockInterval(b *testing.B) {
 }
 
 // BenchmarkVotes is what transaction 0 of a hundred validators costs its proposer, and
-// everybody who judges it.
+// every validator that judges it.
 func BenchmarkVotes(b *testing.B) {
 	const validators = 100
 	l := lastVotes{chain: "test", height: 7, shards: validators}

@@ -187,7 +187,7 @@ func (c *cluster) reach(ctx context.Context, i int, height unit.Height) {
 }
 
 // within bounds a test. CometBFT's block sync shuts a peer out for a minute that is slow
-// once, as peers on a busy machine are: whoever catches up may stand still that long.
+// once, as peers on a busy machine are: a node that catches up may stand still that long.
 func within(t *testing.T) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)

@@ -8,7 +8,7 @@ import (
 )
 
 // A proposer may leave out less than a third of the votes' extensions, and its block
-// stands; who leaves out more, or passes its turn, has its block refused.
+// stands; one that leaves out more, or passes its turn, has its block refused.
 func TestAProposersChoiceIsJudgedByTheOthers(t *testing.T) {
 	p := newPodium(t, carryAndLast)
 	p.app.self = staking.NodeID(p.secrets[p.self].Key().Public())

@@ -23,7 +23,7 @@ type parade struct {
 	mine   map[string]bool
 	holder []string // of each shard
 	shards map[string]int
-	cycle  []string // who proposes, block by block: it goes round with the power of all
+	cycle  []string // the proposers, block by block: it goes round with the power of all
 	at     int      // in it
 }
 
@@ -86,7 +86,7 @@ func newParade(t testing.TB, seed int64, coalition []int64) *parade {
 	return p
 }
 
-// turns is who proposes the blocks of the next round.
+// turns is the proposers of the next round's blocks.
 func (p *parade) turns() []string {
 	out := make([]string, p.p.RoundBlocks)
 	for i := range out {
@@ -135,8 +135,8 @@ type option struct {
 func (p *parade) options(at []string, draw uint64, closers []string) (list []option, foreseen, all bool) {
 	patience, n := int(p.p.Challenge.Patience()), len(closers)
 	closes := draw - challenge.ClosingBlocks(n)
-	// Whether a closer can be kept from closing: by itself, or, if it is honest, by those who
-	// propose every block that could carry its signature.
+	// Whether a closer can be kept from closing: by itself, or, if it is honest, by the
+	// proposers of every block that could carry its signature.
 	var can [3]bool
 	known := n // closers from this one on are known to the coalition when it chooses
 	for i := n - 1; i >= 0; i-- {
@@ -199,7 +199,7 @@ func (p *parade) steer(rounds int, detection, worth float64) (out steered) {
 			hits[i] = p.random.Float64() < detection
 		}
 		cost := func(i int, worth float64) float64 {
-			now, later := 0.0, 0.0 // shard-rounds of those who were silent, in this round and in those to come
+			now, later := 0.0, 0.0 // shard-rounds of the silent nodes, in this round and in those to come
 			for _, who := range list[i].silent {
 				held := p.shards[who]
 				now += float64(held)
@@ -221,7 +221,7 @@ func (p *parade) steer(rounds int, detection, worth float64) (out steered) {
 			out.plainHit++
 		}
 		switch {
-		case foreseen || all: // it fetches what it lacks before anybody freezes it, or draws as often as it likes
+		case foreseen || all: // it fetches what it lacks before any node freezes it, or draws as often as it likes
 			out.foreseen++
 		default:
 			out.lost += cost(best, 1)

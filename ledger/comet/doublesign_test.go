@@ -179,7 +179,7 @@ func (c *cluster) twoVotes(i int, height unit.Height) types.Evidence {
 	return e
 }
 
-// Evidence of four nodes only: nobody can be spared, so that it costs no power.
+// Evidence of four nodes only: none can be spared, so that it costs no power.
 // Evidence that is too old is refused; what is just young enough is not.
 func TestEvidenceCountsWhileStakeIsThere(t *testing.T) {
 	t.Parallel()
@@ -237,7 +237,7 @@ func TestEvidenceIsTooOldByBlocksAtEveryPace(t *testing.T) {
 }
 
 // Two votes and a block shown to a light client count; other words of CometBFT, and
-// addresses of nobody, do not.
+// addresses of no validator, do not.
 func TestOnlyProofOfADoubleSignCounts(t *testing.T) {
 	c := newCluster(t, 4)
 	m := c.members[2]

@@ -143,7 +143,7 @@ func (c *cluster) bls(id staking.NodeID) token.BLSPublicKey {
 }
 
 // carries checks that a block has what it is to carry, by validators and powers as
-// CometBFT of member i has them for the block before. It says who added something.
+// CometBFT of member i has them for the block before. It says which validators added something.
 func (c *cluster) carries(t *testing.T, i int, b ledger.Block, wants func(unit.Height) ledger.Wants) map[staking.NodeID]bool {
 	t.Helper()
 	w, before := wants(b.Height), wants(b.Height-1)
@@ -207,7 +207,7 @@ func (c *cluster) index(id staking.NodeID) (int, bool) {
 }
 
 // sameBlocks checks that members have seen the same blocks up to a height, all that is
-// carried in them, and that nobody was refused.
+// carried in them, and that no member was refused.
 func (c *cluster) sameBlocks(t *testing.T, list []*lives, height unit.Height, wants func(unit.Height) ledger.Wants) {
 	t.Helper()
 	for h := unit.Height(1); h <= height; h++ {
@@ -260,7 +260,7 @@ func TestExtensionsArriveWhereTheyAreWanted(t *testing.T) {
 	c.sameBlocks(t, list, at+cycle, short)
 }
 
-// Whichever block of a round it is: who stops with it, orderly or as if its disk were
+// Whichever block of a round it is: a validator that stops with it, orderly or as if its disk were
 // gone, takes up where it was.
 func TestAValidatorRestartsInAnyWindow(t *testing.T) {
 	t.Parallel()
@@ -305,7 +305,7 @@ func TestAValidatorRestartsInAnyWindow(t *testing.T) {
 	c.sameBlocks(t, list, h+cycle, short)
 }
 
-// Validators come and go with an epoch; who voted on a block is of the set of that block.
+// Validators come and go with an epoch; the voters on a block are of the set of that block.
 func TestExtensionsAreOfTheValidatorsOfTheBlockBefore(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 5)

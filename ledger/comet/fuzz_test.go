@@ -36,7 +36,7 @@ func FuzzQuestionsOfStrangers(f *testing.F) {
 }
 
 // Whatever a proposer puts first: an answer, never a panic; what is taken is exactly what
-// an honest proposer would write, by those who voted.
+// an honest proposer would write, by the validators that voted.
 func FuzzVotesOfStrangers(f *testing.F) {
 	p := newPodium(f, carryAndLast)
 	c := p.commit()

@@ -9,8 +9,8 @@ import (
 )
 
 // A node comes back on another port; the old one is in the ledger's records still,
-// a stranger claims the address of somebody else, and one listens and says nothing.
-// The others find it, and ending does not wait for those who are silent.
+// a stranger claims another node's address, and one listens and says nothing.
+// The others find it, and ending does not wait for the silent ones.
 func TestANodeThatMovedIsFoundBesideWrongAddresses(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 4)
@@ -51,7 +51,7 @@ func TestANodeThatMovedIsFoundBesideWrongAddresses(t *testing.T) {
 	if met.Load() == 0 {
 		t.Fatal("nobody called the silent one: the test shows nothing")
 	}
-	// One dial at a time to whoever is silent, however often the peers are looked at.
+	// One dial at a time to a silent address, however often the peers are looked at.
 	if n := met.Load(); n > 8*4 {
 		t.Errorf("%d calls to one that never answers", n)
 	}

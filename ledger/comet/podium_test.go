@@ -25,7 +25,7 @@ type podium struct {
 	secrets []token.Secret // of set
 	height  int64          // of the block that is proposed
 	round   int32          // in which the last block was agreed on
-	self    int            // of set: who proposes
+	self    int            // of set: the proposer
 }
 
 func newPodium(t testing.TB, wants ledger.Wants) *podium {

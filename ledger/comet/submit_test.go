@@ -76,7 +76,7 @@ func TestOneTransactionSentByManyIsDoneOnceAndAllAreTold(t *testing.T) {
 	}
 }
 
-// The mempool has met it and the receipt is forgotten: nobody waits for ever.
+// The mempool has met it and the receipt is forgotten: no client waits for ever.
 func TestAForgottenReceiptIsAnsweredFromTheState(t *testing.T) {
 	c := newCluster(t, 1)
 	ctx := within(t)
@@ -93,8 +93,8 @@ func TestAForgottenReceiptIsAnsweredFromTheState(t *testing.T) {
 	}
 }
 
-// One of four runs: no block comes. Who submits hears it in time, who submits too
-// much hears that, and reads are answered, with proofs.
+// One of four runs: no block comes. A client that submits hears it in time, one that
+// submits too much hears that, and reads are answered, with proofs.
 func TestAHaltedLedgerSaysSo(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 4)
@@ -118,7 +118,7 @@ func TestAHaltedLedgerSaysSo(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	c.remoteReads(ctx, 0)
-	// Once the others are back, what waited is done, though nobody asked again.
+	// Once the others are back, what waited is done, though no client asked again.
 	c.start(1, 2, 3)
 	for {
 		receipt, err := r.Submit(ctx, c.transfer(1))

@@ -50,7 +50,7 @@ func (f forgery) sign(extension []byte, height int64) signedExtension {
 	return signedExtension{Extension: extension, Signature: sig}
 }
 
-// places is where the proposer's own vote stands, and somebody else's; -1: nowhere.
+// places is where the proposer's own vote stands, and another's; -1: nowhere.
 func (f forgery) places() (own, other int) {
 	own, other = -1, -1
 	address := ed25519.PrivKey(f.secret.Key().Ed25519()).PubKey().Address()
@@ -231,7 +231,7 @@ func TestATamperingProposerLosesItsTurnAndNothingElse(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 4)
 	const bad = 3
-	table := func(h unit.Height) ledger.Wants { // in step with nobody's turn
+	table := func(h unit.Height) ledger.Wants { // in step with no proposer's turn
 		w := ledger.Wants{Round: challenge.RoundID{Epoch: unit.Epoch(h)}, Reveal: true, Carry: h%7 != 1, Last: h%7 == 2 || h%7 == 5}
 		return w
 	}

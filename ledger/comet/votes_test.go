@@ -62,7 +62,7 @@ func TestUnfitExtensionsAreLeftOutAndTheBlockStands(t *testing.T) {
 		if p.process(c, [][]byte{v.encode()}) {
 			t.Errorf("%s: taken", name)
 		}
-		// Two of four: too few. Nobody breaks; the turn is lost.
+		// Two of four: too few. No node breaks; the turn is lost.
 		c.Votes[2] = p.vote(2, []byte{9})
 		if p.process(c, p.propose(c)) {
 			t.Errorf("%s, and one more: half of the power was enough", name)
@@ -75,7 +75,7 @@ func TestUnfitExtensionsAreLeftOutAndTheBlockStands(t *testing.T) {
 	}
 }
 
-// A well-formed reveal that is wrong, or of a round that nobody asks for, is for the
+// A well-formed reveal that is wrong, or of a round that no block asks for, is for the
 // block to pass over: no vote and no block is refused for it.
 func TestWhatAnExtensionSaysRefusesNoBlock(t *testing.T) {
 	p := newPodium(t, carryAndLast)
@@ -210,8 +210,8 @@ func TestOnlyAChallengedNetworkExtendsVotes(t *testing.T) {
 	}
 }
 
-// The signature that a draw follows from is that of who had the turn: not of whoever of
-// some friends gives the better draw.
+// The signature that a draw follows from is that of the proposer in turn: not of
+// the friend whose signature gives the better draw.
 func TestAProposerCannotWriteAnothersName(t *testing.T) {
 	p := newPodium(t, carryAndLast)
 	c := p.commit()

@@ -51,7 +51,7 @@ func (w *world) forge(change func(*types.LightBlock) *types.LightBlock) oracle {
 func TestNoLieComesThroughAndTheLiarIsBlamed(t *testing.T) {
 	const blocks = 30
 	w := newWorld(t, "test", blocks)
-	g := w.genesis // the same but for the money of the one who asks
+	g := w.genesis // the same but for the asker's money
 	g.Accounts = []ledger.GenesisAccount{{Address: g.Accounts[0].Address, Amount: 1}}
 	robbed := newWorldOf(t, g, blocks)
 	stranger := newWorld(t, "elsewhere", blocks)
@@ -204,7 +204,7 @@ func TestAClockThatIsBehindIsNamedAndNoPeerBlamed(t *testing.T) {
 	}
 }
 
-// In every tenth block a member of the committee is replaced: nobody of the first is
+// In every tenth block a member of the committee is replaced: none of the first is
 // left in the end.
 func TestAChangingCommitteeIsFollowedBySkipping(t *testing.T) {
 	const blocks = 120

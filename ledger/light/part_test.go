@@ -123,7 +123,7 @@ func TestPartsThatDoNotMakeTheValueAreALie(t *testing.T) {
 			t.Errorf("%s: blamed %v", name, town.blamed)
 		}
 	}
-	// Who does not give the parts lies not, and does not end the question.
+	// A node that does not give the parts does not lie, and does not end the question.
 	for _, code := range []p2p.Code{p2p.CodeBadRequest, p2p.CodeNotHeld, p2p.CodeInternal} {
 		shy := func(ask p2p.Ask, body []byte) ([]byte, error) {
 			if ask == p2p.AskPart {

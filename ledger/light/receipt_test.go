@@ -26,7 +26,7 @@ import (
 )
 
 // vault is a world that keeps a blob, and whose committee changes as its headers go on:
-// a member for another in every tenth block, so that nobody of the first is left.
+// a member for another in every tenth block, so that none of the first is left.
 type vault struct {
 	*world
 	id blob.ID
@@ -278,8 +278,8 @@ func TestNoBitOfAReceiptCanBeChanged(t *testing.T) {
 	t.Logf("%d changes", tried)
 }
 
-// Where nobody has the first blocks any more a receipt begins at the checkpoint of the
-// network file, and is checked by who trusts that too.
+// Where no node has the first blocks any more a receipt begins at the checkpoint of the
+// network file, and is checked by a reader that trusts that too.
 func TestAReceiptMayBeginAtACheckpoint(t *testing.T) {
 	v := newVault(t)
 	forgetful := oracle(func(ask p2p.Ask, body []byte) ([]byte, error) {
@@ -378,7 +378,7 @@ func FuzzHeadersOfReceipts(f *testing.F) {
 	})
 }
 
-// A state in which a blob is certified by nobody, signed by the whole committee: the
+// A state in which a blob is certified without signatures, signed by the whole committee: the
 // nodes' own signatures are missing, and the receipt shows nothing.
 func TestAnUnsignedCertificateShowsNothing(t *testing.T) {
 	v := newVault(t)

@@ -294,7 +294,7 @@ func TestAListWithoutItsProofsIsNotFollowed(t *testing.T) {
 	}
 }
 
-// What a block removes between a list and its proofs is nobody's lie.
+// What a block removes between a list and its proofs is no lie.
 func TestAKeyThatGoesBetweenListAndProofIsNoLie(t *testing.T) {
 	things := shelf("zz", 2)
 	l := newLibrary(t, things, []state.Change{{Key: things[0].Key, Delete: true}, {Key: things[1].Key, Delete: true}}, shelf("y", 1))

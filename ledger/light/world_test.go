@@ -169,7 +169,7 @@ func (w *world) get(height int64, keys [][]byte) ([]byte, error) {
 	return canon.Encode(a), nil
 }
 
-// town is nodes that can be asked, in order, and who was blamed.
+// town is nodes that can be asked, in order, and those that were blamed.
 type town struct {
 	nodes []oracle
 

@@ -23,7 +23,7 @@ func signed(k token.Key, r challenge.RoundID, s blob.Shard) []byte {
 	return list[0].Encode()
 }
 
-// Who has voted for a proof has it after a restart, and votes for it still; a file that
+// A node that has voted for a proof has it after a restart, and votes for it still; a file that
 // a crash has cut is as if it had not been heard.
 func TestProofsOutliveARestart(t *testing.T) {
 	keys := []token.Key{token.KeyFromSeed([32]byte{1}), token.KeyFromSeed([32]byte{2}), token.KeyFromSeed([32]byte{3}), token.KeyFromSeed([32]byte{4})}

@@ -72,7 +72,7 @@ func TestNodesAnswerDisputesByThemselves(t *testing.T) {
 			t.Fatalf("who answered has %s", sum)
 		}
 
-		// Who disputes it now finds its holder restarted.
+		// A dispute opened now finds the shard's holder restarted.
 		var second blob.Shard
 		for second = 1; n.holder(second) != holder; second++ {
 		}

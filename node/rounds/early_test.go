@@ -78,7 +78,7 @@ func TestAMessageOfARoundThatWasJustOpenedIsTakenAtOnce(t *testing.T) {
 	})
 }
 
-// One who signs many false proofs is accused once: the ledger punishes it once for a
+// A node that signs many false proofs is accused once: the ledger punishes it once for a
 // round, and each accusation costs the blocks of all.
 func TestALiarIsAccusedOnceForARound(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -132,7 +132,7 @@ func faults(t *testing.T, v ledger.View) (n int) {
 }
 
 // A forged proof of a round to come is rejected, as one of this round is: the committee
-// is known. What cannot be judged yet is nobody's fault.
+// is known. What cannot be judged yet is no node's fault.
 func TestForgedProofsOfTheNextRoundAreRejected(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := judging(t)

@@ -51,7 +51,7 @@ func TestSilentHoldersDoNotKeepOthersFromBeingAsked(t *testing.T) {
 	})
 }
 
-// The committee's nodes, and nobody else, have places of their own for what they ask:
+// The committee's nodes alone have places of their own for what they ask:
 // those of the epoch before too, whose proofs may still be disputed.
 func TestMembersOfTheCommitteeAreFavoured(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

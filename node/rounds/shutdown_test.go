@@ -15,7 +15,7 @@ import (
 type mute struct {
 	Ledger
 	asked chan struct{} // closed when it was
-	gave  chan error    // why who asked gave up
+	gave  chan error    // why the asker gave up
 }
 
 func (m *mute) Submit(ctx context.Context, _ []byte) (ledger.TxReceipt, error) {
@@ -63,7 +63,7 @@ func TestAnAccusationEndsWithRun(t *testing.T) {
 	})
 }
 
-// Early proofs that nobody takes must not keep a node that shuts down either: here the
+// Early proofs that no inbox takes must not keep a node that shuts down either: here the
 // gossip never begins.
 func TestEarlyProofsEndWithRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -31,7 +31,7 @@ func closeAll(t *testing.T, hosts ...*p2p.Host) {
 	}
 }
 
-// A connection and a hello take some times the distance, by a clock that waits for nobody.
+// A connection and a hello take some times the distance, by a clock that waits for no machine.
 func TestDistanceIsVirtualTime(t *testing.T) {
 	for _, latency := range []time.Duration{0, 50 * time.Millisecond, 2 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
