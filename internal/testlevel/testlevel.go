@@ -54,15 +54,18 @@ func Repeat(short, middle, all int) int {
 
 // Beside lets up to n parallel tests of a package run beside each other, where they wait
 // for most of their time; -parallel, if it is typed, is stronger. With the race detector
-// tests compute instead, and the whole level has larger networks: both run as many as Go
-// has it. TestMain calls Beside.
+// tests compute instead, and run one after another; the whole level has larger networks,
+// and runs as many as Go has it. TestMain calls Beside.
 func Beside(n int) {
 	const name = "test.parallel"
 	flag.Parse()
-	typed := Race || whole()
+	typed := false
 	flag.Visit(func(f *flag.Flag) { typed = typed || f.Name == name })
-	if typed {
+	switch {
+	case typed || whole() && !Race:
 		return
+	case Race:
+		n = 1
 	}
 	if err := flag.Set(name, strconv.Itoa(n)); err != nil {
 		panic(err) // the testing package has no such flag any more
