@@ -87,7 +87,7 @@ func (a *app) benchLedger() *cobra.Command {
 	return c
 }
 
-// benchSink is the other end of a copy that is measured.
+// benchSink is the receiving end of a measured copy.
 func (a *app) benchSink() *cobra.Command {
 	return &cobra.Command{Use: "sink FILE", Hidden: true, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
 		return bench.Sink(a.in, a.out, args[0])

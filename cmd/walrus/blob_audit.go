@@ -16,7 +16,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// auditShown is what came of asking every node for a blob.
+// auditShown is the result of asking every node for random parts of a blob.
 type auditShown struct {
 	Blob    blob.ID       `json:"blob"`
 	Answer  string        `json:"answer"`
@@ -104,7 +104,7 @@ func (a *app) audit(ctx context.Context, s *session, id blob.ID, samples int) er
 	return err
 }
 
-// name fills in the nodes, by the names that the ledger has for them.
+// name adds the nodes, with their names on the ledger.
 func (s *session) name(out *auditShown, got fetch.Audit) error {
 	committee, err := s.View.Committee(s.Head.Epoch)
 	if err != nil {

@@ -32,7 +32,7 @@ func (s *session) own(id blob.ID) (registry.Entry, unit.Epoch, error) {
 	return e, end, nil
 }
 
-// missing says why a blob has no lease: it has ended, or never was.
+// missing is the error for a blob without a lease: it has ended, or it is unknown.
 func (s *session) missing(id blob.ID, registered bool) error {
 	t, buried, err := s.View.Tombstone(id)
 	switch {
@@ -46,8 +46,8 @@ func (s *session) missing(id blob.ID, registered bool) error {
 	return fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
 }
 
-// proven reads the ledger anew after a transaction: what is told of a lease then is what
-// the ledger shows, whatever other processes did at the same time.
+// proven reads a lease from the ledger again after a transaction. Other processes may have
+// changed the lease at the same time.
 func (s *session) proven(ctx context.Context, id blob.ID) (registry.Entry, unit.Epoch, error) {
 	n, err := look(ctx, s.Connection)
 	if err != nil {
@@ -154,8 +154,8 @@ func (a *app) deleteCommand() *cobra.Command {
 	})
 }
 
-// deleteAll gives up the leases on blobs, one after the other; one that fails does not
-// stop the rest.
+// deleteAll gives up the leases on blobs, one after the other. An error does not stop the
+// rest.
 func (a *app) deleteAll(ctx context.Context, s *session, ids []blob.ID) (err error) {
 	out := deleteResults{Deleted: []deleteResult{}}
 	var errs []error
@@ -175,8 +175,8 @@ func (a *app) deleteAll(ctx context.Context, s *session, ids []blob.ID) (err err
 	return errors.Join(err, a.print(out, out.print))
 }
 
-// delete gives up the leases on one blob, as the ledger is in a view, and returns the view
-// after it: what a dry run shows of the next blob follows from this one.
+// delete gives up the leases on one blob in a view, and returns the view after it: a dry
+// run previews the next blob on that.
 func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID) (deleteResult, ledger.View, error) {
 	e, _, err := s.own(id)
 	if err != nil {

@@ -43,7 +43,7 @@ func (a *app) listCommand() *cobra.Command {
 	return c
 }
 
-// addressOr is an address that was typed, or the wallet's.
+// addressOr reads the typed address; without one it is the wallet's.
 func (a *app) addressOr(c *cobra.Command, typed string) (token.Address, error) {
 	if typed != "" {
 		address, err := token.ParseAddress(typed)

@@ -108,7 +108,7 @@ func (r *readCommand) read(ctx context.Context, s *session, id blob.ID, span spa
 	})
 }
 
-// stdout is standard output; if that is a terminal, only for what is text.
+// stdout is standard output; a terminal gets text only, unless the user named it.
 func (r *readCommand) stdout() io.Writer {
 	if _, ok := terminal(r.a.out); ok && r.output != "-" {
 		return &textOnly{w: r.a.out}

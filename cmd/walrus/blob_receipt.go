@@ -16,7 +16,7 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// receiptShown is what a receipt shows.
+// receiptShown is the contents of a receipt that was checked.
 type receiptShown struct {
 	File           string        `json:"file"`
 	Bytes          int           `json:"bytes"` // of the file
@@ -97,7 +97,7 @@ func (a *app) receipt(ctx context.Context, s *session, id blob.ID, to string) er
 	})
 }
 
-// showReceipt checks a receipt and says what it shows.
+// showReceipt checks a receipt and returns its contents.
 func showReceipt(n client.Network, r light.BlobReceipt, now time.Time) (out receiptShown, err error) {
 	got, err := r.Verify(n.Genesis, n.Checkpoint, now)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// warnEpochs is how many epochs before a blob ends its owner is warned.
+// warnEpochs is the number of epochs before a blob's end from which its owner is warned.
 const warnEpochs = 2
 
 // renewalFlags are an allowance and the highest price as they are typed.
@@ -37,7 +37,8 @@ func (r *renewalFlags) addHighest(c *cobra.Command, highest string) {
 	c.Flags().StringVar(&r.highest, highest, "", "the highest price of a stored KiB and epoch to renew at, like 0.000002WAL (default: twice today's)")
 }
 
-// parse reads what was typed; nothing is no allowance, and 0 twice today's price.
+// parse reads the flags. Without an allowance both are 0; highest 0 stands for twice
+// today's price.
 func (r *renewalFlags) parse(a *app) (allowance, highest token.Amount, err error) {
 	if !a.flags.Changed(r.allowanceFlag) {
 		if a.flags.Changed(r.highestFlag) {
@@ -55,7 +56,7 @@ func (r *renewalFlags) amounts(a *app) (allowance, highest token.Amount, err err
 	return allowance, highest, err
 }
 
-// positive reads an amount that is not nothing.
+// positive reads an amount above 0.
 func positive(text string) (token.Amount, error) {
 	n, err := token.ParseAmount(text)
 	if err == nil && n == 0 {
@@ -190,7 +191,8 @@ func renewalText(r report.Renewal, end unit.Epoch, price token.Amount) string {
 	return fmt.Sprintf("does not renew itself: the %s that are left do not pay for an epoch", r.Left)
 }
 
-// warn says of a blob that is kept that it ends soon, for one owner or for all.
+// warn is a warning that a certified blob ends soon, by the leases of one owner, or of all
+// if owner is zero.
 func (s *session) warn(st report.Blob, owner token.Address) string {
 	_, until := st.Lasts(owner)
 	if st.State != report.Certified || until > s.Head.Epoch+warnEpochs {

@@ -14,7 +14,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// presenceText prints what the nodes showed when they were asked now.
+// presenceText prints the answers of the nodes.
 type presenceText report.Presence
 
 func (p presenceText) text() string {
@@ -31,10 +31,10 @@ func (p presenceText) text() string {
 	return text
 }
 
-// askedFor is how long the nodes are waited for when they are asked what they hold.
+// askedFor is how long status waits for the nodes' answers.
 const askedFor = 3 * time.Second
 
-// ask asks every holder for a random part of a blob, for a moment.
+// ask asks every holder for a random part of a blob, and waits for askedFor.
 func (s *session) ask(ctx context.Context, id blob.ID) (now map[staking.NodeID]fetch.NodeAudit, heldBack bool, err error) {
 	_, commitment, d, err := s.Find(ctx, id)
 	if err != nil {
@@ -64,8 +64,8 @@ func (s *session) ask(ctx context.Context, id blob.ID) (now map[staking.NodeID]f
 	return now, heldBack, nil
 }
 
-// safety is how safe a certified blob is: by the ledger, and, with ask, by the answers of
-// the nodes.
+// safety works out how safe a certified blob is, from the ledger, and with ask from the
+// answers of the nodes too.
 func (s *session) safety(ctx context.Context, e registry.Entry, ask bool) (report.Safety, error) {
 	if !ask {
 		return s.Safety(e, nil)
@@ -78,7 +78,7 @@ func (s *session) safety(ctx context.Context, e registry.Entry, ask bool) (repor
 	return s.Safety(e, &report.Answers{Nodes: nodes, HeldBack: heldBack, Took: time.Since(began)})
 }
 
-// holderName is how a line calls a holder.
+// holderName is a holder's name, or the end of its ID.
 func holderName(h report.Holder) string {
 	if h.Name == "" {
 		return shortID(h.Node)
@@ -125,7 +125,7 @@ func (b safetyText) often() string {
 	return fmt.Sprintf("once every %.0f rounds (of %s)", b.DrawnEvery, round)
 }
 
-// holders names the first few.
+// holders names the five with the most shards, and counts the rest.
 func (b safetyText) holders() string {
 	const shown = 5
 	var names []string

@@ -84,7 +84,7 @@ func (a *app) blobStatus(ctx context.Context, s *session, id blob.ID, ask bool) 
 	return err
 }
 
-// statusOf reads what the ledger says of a blob, and warns if it ends soon.
+// statusOf reads a blob from the ledger, with a warning if it ends soon.
 func (s *session) statusOf(id blob.ID) (report.Blob, error) {
 	st, err := s.Blob(id)
 	if err == nil {
@@ -93,7 +93,7 @@ func (s *session) statusOf(id blob.ID) (report.Blob, error) {
 	return st, err
 }
 
-// keepers adds how safe a certified blob is: every shard has a place in every blob.
+// keepers adds the safety of a certified blob.
 func (s *session) keepers(ctx context.Context, st *report.Blob, ask bool) error {
 	e, _, err := s.View.Blob(st.Blob)
 	if err != nil {

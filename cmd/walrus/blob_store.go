@@ -39,7 +39,7 @@ type storeResult struct {
 	Error string       `json:"error,omitempty"`
 }
 
-// storedFile is what became of one file.
+// storedFile is the result for one file.
 type storedFile struct {
 	File string `json:"file"`
 	*client.Stored
@@ -47,7 +47,7 @@ type storedFile struct {
 	Error  string  `json:"error,omitempty"`
 }
 
-// dryRun is what a store would do.
+// dryRun is the preview of a store.
 type dryRun struct {
 	Blob         blob.ID      `json:"blob"`
 	Bytes        int64        `json:"bytes"`
@@ -121,7 +121,7 @@ func (w *storeCommand) run(ctx context.Context, files []string) (err error) {
 	})
 }
 
-// store stores the files, and prints what became of them.
+// store stores the files, and prints their results.
 func (w *storeCommand) store(ctx context.Context, files []string) (err error) {
 	signal.Ignore(syscall.SIGPIPE) // the IDs of what is paid for are told elsewhere then
 	w.several = len(files) > 1
@@ -142,14 +142,14 @@ func (w *storeCommand) store(ctx context.Context, files []string) (err error) {
 	return errors.Join(err, told)
 }
 
-// Of storing several files.
+// Limits for several files.
 const (
 	storesAtOnce = 4        // files
 	storedAlone  = 64 << 20 // bytes of a file that is not stored with others at once: it fills the line by itself
 )
 
-// all stores the files, some at once, and tells of each in the order in which they were
-// named. What became of one is no other's matter.
+// all stores the files, some at once, and prints their results in the order of the command
+// line. An error of one file does not stop the others.
 func (w *storeCommand) all(ctx context.Context, files []string) (errs []error) {
 	type outcome struct {
 		one storedFile
@@ -216,7 +216,8 @@ func (w *storeCommand) weight(file string) int {
 	return 1
 }
 
-// tellPaid tells on standard error what was paid for, where standard output did not take it.
+// tellPaid prints the ID of a blob that is paid for on standard error, when standard output
+// did not take it.
 func (w *storeCommand) tellPaid(one storedFile) {
 	if one.Stored != nil {
 		fmt.Fprintf(w.a.err, "%s  %s\n", one.ID, nameText(one.File))
@@ -269,8 +270,8 @@ func (w *storeCommand) file(ctx context.Context, file string) (storedFile, error
 	return storedFile{Stored: &out}, nil
 }
 
-// affords refuses, before any work, what the wallet cannot pay for. Only what is sure
-// counts: bytes that the wallet has paid for already may be meant.
+// affords refuses, before any work, a store that the wallet cannot pay for. Only certain
+// costs count: the wallet may have paid for the same bytes already.
 func (w *storeCommand) affords(ctx context.Context, size int64) error {
 	shape, err := w.s.Params.Shape()
 	if err != nil {
@@ -370,7 +371,7 @@ func (w *storeCommand) source(ctx context.Context, file string) (client.FileSour
 	return src, remove, err
 }
 
-// explain adds what to do where the ledger only says no.
+// explain adds advice to a refusal of the ledger.
 func (w *storeCommand) explain(err error) error {
 	if errors.Is(err, ledger.ErrFunds) && !strings.Contains(err.Error(), "is missing") {
 		return fmt.Errorf("%w: %s pays; walrus wallet show tells what it has, --dry-run what it takes", err, w.s.key.Address())
@@ -378,7 +379,7 @@ func (w *storeCommand) explain(err error) error {
 	return err
 }
 
-// price works out what a store would do.
+// price works out the ID, size and cost of a store.
 func (w *storeCommand) price(ctx context.Context, file string, src client.Source) (*dryRun, error) {
 	shape, err := w.s.Params.Shape()
 	if err != nil {
@@ -402,7 +403,7 @@ func (w *storeCommand) price(ctx context.Context, file string, src client.Source
 	return &d, d.price(w.s, c.Manifest(), w.opts)
 }
 
-// price fills in what it costs.
+// price fills in the cost.
 func (d *dryRun) price(s *session, m blob.Manifest, o client.StoreOptions) error {
 	highest, err := client.HighestOr(s.Params, o.HighestPrice)
 	if err != nil {
@@ -422,7 +423,7 @@ func (d *dryRun) price(s *session, m blob.Manifest, o client.StoreOptions) error
 	return nil
 }
 
-// print writes what became of one file, as soon as that is known: others may take long.
+// print prints the result for one file as soon as it is known: other files may take long.
 func (w *storeCommand) print(out io.Writer, one storedFile) error {
 	if one.Stored != nil {
 		_, err := fmt.Fprintf(out, "%s  %s\n", one.ID, nameText(one.File))
@@ -451,7 +452,7 @@ func (w *storeCommand) print(out io.Writer, one storedFile) error {
 	return t.flush()
 }
 
-// tell is for the person at a terminal; a script takes the line with the ID.
+// tell prints details for a person at a terminal; a script reads the line with the ID.
 func (w *storeCommand) tell(s client.Stored) {
 	if _, ok := terminal(w.a.err); !ok {
 		return

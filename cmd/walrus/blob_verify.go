@@ -48,7 +48,7 @@ message says why. FILE - reads standard input.`,
 	}
 }
 
-// readReceipt reads a file that may be a stranger's.
+// readReceipt reads a receipt from a source that is not trusted.
 func (a *app) readReceipt(ctx context.Context, path string) ([]byte, error) {
 	in, err := a.input(ctx, path, "the receipt")
 	if err != nil {

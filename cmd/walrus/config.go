@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// setting is something that a flag, the environment or the config file can say; in
-// this order of precedence.
+// setting is set by a flag, the environment or the config file, in this order of
+// precedence.
 type setting struct {
 	name  string // in the file; the flag has dashes, the environment WALRUS_ and capitals
 	help  string
@@ -54,11 +54,11 @@ type settingValue struct {
 	Source string `json:"source"`
 }
 
-// noDefault is the source of a setting that the user did not name, where there is no
-// place for a default.
+// noDefault is the source of a setting without a value: the user named none, and there is no
+// config directory for a default.
 const noDefault = "no default"
 
-// configDir is where a user's config, and by default the wallet and the network, lie.
+// configDir is the directory of a user's config and, by default, of wallet and network.
 func configDir() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
@@ -133,7 +133,7 @@ func (s setting) example() string {
 	return s.name + ` = "FILE"`
 }
 
-// held is what holds now, for all settings.
+// held reads the effective values of all settings.
 func (a *app) held() ([]settingValue, error) {
 	file, path, err := a.readConfig()
 	if err != nil {
@@ -187,7 +187,7 @@ func (a *app) hold(s setting, file map[string]any, path string) (settingValue, e
 	return h, nil
 }
 
-// besideConfig reads a path as the config file means it.
+// besideConfig resolves a path of the config file, relative to that file.
 func besideConfig(path, config string) string {
 	if rest, ok := strings.CutPrefix(path, "~/"); ok {
 		if home, err := os.UserHomeDir(); err == nil {
@@ -200,7 +200,7 @@ func besideConfig(path, config string) string {
 	return filepath.Join(filepath.Dir(config), path)
 }
 
-// setting is what holds of one.
+// setting reads the effective value of one setting.
 func (a *app) setting(name string) (settingValue, error) {
 	all, err := a.held()
 	if err != nil {
@@ -215,7 +215,7 @@ func (a *app) setting(name string) (settingValue, error) {
 	return all[i], nil
 }
 
-// strangers are variables that begin like ours and are none: typos, mostly.
+// strangers are environment variables with our prefix that are no settings: typos, mostly.
 func strangers() (out []string) {
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")

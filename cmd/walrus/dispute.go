@@ -92,7 +92,7 @@ func (s *session) dispute(shard blob.Shard, number *unit.Round) (move, error) {
 		}}, nil
 }
 
-// tallied is a round of this epoch that is over: the one with a number, or the last.
+// tallied finds a tallied round of this epoch: the one with a number, or the last.
 func (s *session) tallied(number *unit.Round) (ledger.RoundState, error) {
 	now, known, err := s.View.Round()
 	if err != nil {

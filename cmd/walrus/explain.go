@@ -106,7 +106,7 @@ func (s *session) lastSlash(id staking.NodeID) (unit.Epoch, error) {
 	return s.lastEnded()
 }
 
-// explainNode explains an epoch of a node: the one that was typed, or else the default.
+// explainNode explains an epoch of a node: the typed one, or else the standard one.
 func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.View, unit.Epoch, staking.NodeID) (explain.Explanation, error), standard func(*session, staking.NodeID) (unit.Epoch, error)) error {
 	ref, err := parseNode(args[0])
 	if err != nil {
@@ -128,7 +128,7 @@ func (a *app) explainNode(c *cobra.Command, args []string, about func(ledger.Vie
 	})
 }
 
-// parseEpoch reads an epoch; nothing typed is nil.
+// parseEpoch reads an epoch; it is nil for an empty text.
 func parseEpoch(text string) (*unit.Epoch, error) {
 	if text == "" {
 		return nil, nil
@@ -141,7 +141,7 @@ func parseEpoch(text string) (*unit.Epoch, error) {
 	return &e, nil
 }
 
-// explain prints an explanation. A node may be named.
+// explain prints an explanation; ref may be nil.
 func (a *app) explain(c *cobra.Command, ref *nodeRef, about func(*session, staking.NodeID) (explain.Explanation, error)) error {
 	return a.withSession(c.Context(), func(s *session) error {
 		var id staking.NodeID
@@ -161,7 +161,7 @@ func (a *app) explain(c *cobra.Command, ref *nodeRef, about func(*session, staki
 	})
 }
 
-// explainWidth is how many letters a line of an explanation takes.
+// explainWidth is the letters of a line of an explanation.
 const explainWidth = 100
 
 func (e explanationShown) print(w io.Writer) error {
@@ -172,7 +172,7 @@ func (e explanationShown) print(w io.Writer) error {
 	return printSteps(w, e.Explanation, verdict, ledgerText(e.Ledger).String())
 }
 
-// printSteps writes an explanation, and what is to be said under it.
+// printSteps writes an explanation, and the lines under it.
 func printSteps(w io.Writer, e explain.Explanation, under ...string) error {
 	var out strings.Builder
 	fmt.Fprintln(&out, e.Title)

@@ -11,21 +11,21 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// maxEvidenceFile bounds what is read of a file of evidence: sixteen bundles at most.
+// maxEvidenceFile is the most bytes of a file of evidence: sixteen bundles.
 const maxEvidenceFile = 16 << 20
 
-// checkedEvidence is what came of checking evidence from a file.
+// checkedEvidence is the result of checking evidence from a file.
 type checkedEvidence struct {
 	Evidence []explain.Explanation `json:"evidence"`
 	Holds    bool                  `json:"holds"` // all of it, given that
 	Given    string                `json:"given"`
 }
 
-// givenLedger is what no file proves: the votes, and what was drawn, are not signed in it.
+// givenLedger is the part that no file proves: the votes and the draw are not signed in it.
 const givenLedger = "that the ledger keeps this evidence: a file does not prove it, walrus explain slash NODE asks the ledger"
 
-// checkEvidence checks what explain slash --json wrote, and asks no node: all that it
-// needs beside the file is which chain this is.
+// checkEvidence checks a file that explain slash --json wrote. It asks no node: beside the
+// file it needs the chain's ID only.
 func (a *app) checkEvidence(ctx context.Context, file string) error {
 	n, err := a.network()
 	if err != nil {

@@ -42,7 +42,7 @@ func (a *app) infoCommand() *cobra.Command {
 					return err
 				}
 				out := networkInfo{Ledger: s.ledgerState(), Overview: overview}
-				// A network can be looked at without a wallet.
+				// The network is shown without a wallet too.
 				if key, err := a.key(c.Context()); err != nil {
 					if c.Context().Err() != nil {
 						return err

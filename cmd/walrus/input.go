@@ -7,11 +7,11 @@ import (
 	"os"
 )
 
-// isStdin says whether a name that was typed means standard input.
+// isStdin says whether a typed name means standard input.
 func isStdin(name string) bool { return name == "-" || name != "" && isDescriptor(name, 0) }
 
-// useStdin claims standard input for one purpose. Two that read from one stream would
-// each get a part of what the other was meant to get.
+// useStdin claims standard input for one purpose. Two readers of one stream would each get
+// a part of the other's input.
 func (a *app) useStdin(purpose string) error {
 	if a.stdinFor != "" {
 		return errUsage{fmt.Errorf("standard input has %s: it cannot have %s too: use a file for one of them", a.stdinFor, purpose)}
@@ -29,7 +29,7 @@ func (a *app) useStdin(purpose string) error {
 	return nil
 }
 
-// oneStdin refuses settings that are all to be read from standard input.
+// oneStdin refuses two settings that both name standard input.
 func oneStdin(all []settingValue) error {
 	first := ""
 	for _, h := range all {
@@ -53,7 +53,7 @@ func pathSetting(name string) bool {
 	return false
 }
 
-// input opens a file that was named, or standard input for -. Reads from it end with ctx.
+// input opens a file, or standard input for -. Reads from it end with ctx.
 func (a *app) input(ctx context.Context, name, purpose string) (io.ReadCloser, error) {
 	if isStdin(name) {
 		if err := a.useStdin(purpose); err != nil {

@@ -60,7 +60,7 @@ type moveResult struct {
 
 const dryFlag = "dry-run"
 
-// moving makes a command one that moves money: it gets the flag to only show it.
+// moving gives a command that moves money the flag --dry-run.
 func moving(c *cobra.Command) *cobra.Command {
 	c.Flags().Bool(dryFlag, false, "check it and show what it would do and cost; sign and send nothing")
 	return c
@@ -71,8 +71,8 @@ func (a *app) dry() bool {
 	return err == nil && dry
 }
 
-// preview works a move out on what the ledger is now, with the ledger's own rules. It
-// fails as the ledger would.
+// preview works out a move on a view, with the ledger's own rules, and returns the view
+// after it. It fails as the ledger would.
 func (s *session) preview(on ledger.View, m move) (moveResult, ledger.View, error) {
 	out := moveResult{Act: m.act, Wallet: s.key.Address(), Node: m.node, To: m.to, Amount: m.amount, Notes: m.notes, text: m.text}
 	genesis := s.Network.Genesis
@@ -98,7 +98,7 @@ func (s *session) preview(on ledger.View, m move) (moveResult, ledger.View, erro
 	return out, after, s.timed(&out, m, after, s.Head.Height+1)
 }
 
-// hint adds what to do where the ledger only says no.
+// hint adds advice to a refusal of the ledger.
 func (s *session) hint(err error) error {
 	switch {
 	case errors.Is(err, ledger.ErrFunds):
@@ -125,7 +125,7 @@ func (s *session) timed(out *moveResult, m move, v ledger.View, height unit.Heig
 	return nil
 }
 
-// do shows a move, and does it unless it is to be shown only.
+// do shows a move, and sends it unless the run is dry.
 func (a *app) do(ctx context.Context, s *session, m move) (moveResult, error) {
 	out, _, err := s.preview(s.View, m)
 	if err != nil {
@@ -138,7 +138,7 @@ func (a *app) do(ctx context.Context, s *session, m move) (moveResult, error) {
 	return out, a.carryOut(ctx, s, m, &out)
 }
 
-// carryOut shows what is about to be signed, and sends it.
+// carryOut shows the preview of a move, signs the move and sends it.
 func (a *app) carryOut(ctx context.Context, s *session, m move, out *moveResult) error {
 	var shown strings.Builder
 	if err := out.show(&shown); err != nil {
@@ -154,8 +154,8 @@ func (a *app) carryOut(ctx context.Context, s *session, m move, out *moveResult)
 	return nil
 }
 
-// lookAgain sees what came of a move that is done. Where the ledger does not answer now,
-// what was planned stands.
+// lookAgain reads from the ledger when a move that is done acts. If the ledger does not
+// answer, the preview's epoch stands.
 func (s *session) lookAgain(ctx context.Context, m move, out *moveResult) {
 	if n, err := look(ctx, s.Connection); err == nil && n.Head.Height >= out.Height {
 		s.Now = n
@@ -166,7 +166,7 @@ func (s *session) lookAgain(ctx context.Context, m move, out *moveResult) {
 	}
 }
 
-// move does a move and prints what came of it.
+// move does a move and prints its result.
 func (a *app) move(ctx context.Context, s *session, m move) error {
 	out, err := a.do(ctx, s, m)
 	if err != nil {
@@ -175,7 +175,7 @@ func (a *app) move(ctx context.Context, s *session, m move) error {
 	return a.print(out, out.print)
 }
 
-// show is for people, before it is signed.
+// show prints a move before it is signed: cost, balances, notes.
 func (m moveResult) show(w io.Writer) error {
 	if _, err := fmt.Fprintln(w, m.text); err != nil {
 		return err
@@ -199,7 +199,7 @@ func (m moveResult) show(w io.Writer) error {
 	return t.flush()
 }
 
-// print is the result: what was done, or would be.
+// print prints the result of a move, or its preview.
 func (m moveResult) print(w io.Writer) error {
 	if m.DryRun {
 		if err := m.show(w); err != nil {

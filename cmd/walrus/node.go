@@ -58,8 +58,8 @@ func (a *app) untilStdin(c *cobra.Command, run func(context.Context) error) {
 	}
 }
 
-// countLoopback is the environment variable that makes a node count loopback addresses as
-// any others: for tests that play strangers on one machine.
+// countLoopback is the environment variable that makes a node limit loopback addresses like
+// all others: for tests with many peers on one machine.
 const countLoopback = "WALRUS_COUNT_LOOPBACK"
 
 func (a *app) runNode(ctx context.Context, dir string, exitWhenFull bool, conduct node.Conduct) error {

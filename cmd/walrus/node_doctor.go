@@ -9,13 +9,13 @@ import (
 	"github.com/walrus-network/walrus/doctor"
 )
 
-// diagnosis is what is printed of one.
+// diagnosis is the result of an examination, for people and scripts.
 type diagnosis struct {
 	doctor.Diagnosis
 	OK   int `json:"ok"`
 	Warn int `json:"warn"`
 	Fail int `json:"fail"`
-	// Error says that something fails, where it does.
+	// Error is set if a check fails.
 	Error string `json:"error,omitempty"`
 }
 

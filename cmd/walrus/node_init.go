@@ -89,7 +89,7 @@ func (w *initCommand) run(ctx context.Context) error {
 	if err := w.fits(network); err != nil {
 		return err
 	}
-	// An init that was interrupted has left no node.toml: the key that it made is used.
+	// An interrupted init has left no node.toml: its key is used.
 	secret, err := node.EnsureSecret(w.dir)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (w *initCommand) fits(n client.Network) error {
 	return fmt.Errorf("a node has run in %s, not known to be of %s, and its %s is missing: put that file back, or choose another --dir", w.dir, n.Genesis.ChainID(), node.FileName)
 }
 
-// network is the network that was named, once its genesis is known to be the right one.
+// network is the named network, once its genesis is confirmed.
 func (w *initCommand) network(ctx context.Context) (client.Network, error) {
 	h, err := w.a.setting(setNetwork)
 	if err != nil {

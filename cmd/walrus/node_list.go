@@ -24,7 +24,7 @@ type nodeList struct {
 	Ledger report.LedgerState `json:"ledger"`
 }
 
-// defaultPast is how many of the last epochs people are shown of a node.
+// defaultPast is the number of past epochs that commands show of a node.
 const defaultPast = 8
 
 const nodesHelp = `Lists the nodes by their stake: what they hold, what they charge, how they have
@@ -111,7 +111,7 @@ func (s *session) callAll(ctx context.Context, list []report.Node) {
 	wg.Wait()
 }
 
-// stateText says in a word whether a node answers, and its penalty.
+// stateText is whether a node answers, in a word, and its penalty.
 func stateText(n report.Node, quiet bool) string {
 	answers := "up"
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// forceFlag lets a node be entered that may prove too slowly.
+// forceFlag admits a node that may prove too slowly.
 const forceFlag = "force"
 
 func forcing(f *pflag.FlagSet, force *bool) {
@@ -21,9 +21,9 @@ func forcing(f *pflag.FlagSet, force *bool) {
 
 const forceHelp = "; walrus node doctor on that machine tells what is slow; --force goes on all the same"
 
-// measureOpening measures what one question costs on this machine, for the node in dir.
-// It is nil where the network asks nothing, and where it cannot be measured and force
-// says to go on.
+// measureOpening measures the time that one question takes on this machine, for the node in
+// dir. It is nil if the network asks for no proofs, or if the measurement fails and force
+// is set.
 func (a *app) measureOpening(ctx context.Context, dir string, p ledger.Params, force bool) (*doctor.OpeningTime, error) {
 	if _, asked := (doctor.OpeningTime{}).InRound(p, 1).Margin(); !asked {
 		return nil, nil
@@ -39,9 +39,9 @@ func (a *app) measureOpening(ctx context.Context, dir string, p ledger.Params, f
 	return nil, fmt.Errorf("%w%s", err, forceHelp)
 }
 
-// enough judges whether a machine proves in time what it may be given among so many
-// nodes: the most that one of them gets, since more stake can come at any time. It
-// refuses one that does not, unless force says to go on. note is for people.
+// enough judges whether a machine proves in time with the most shards that one of the nodes
+// may get, since its stake can grow at any time. It refuses a machine that does not, unless
+// force is set. note is for people.
 func enough(o *doctor.OpeningTime, p ledger.Params, nodes int, force bool) (note string, err error) {
 	shards := doctor.ShardsToExpect(p, nodes, 0)
 	if _, asked := (doctor.OpeningTime{}).InRound(p, shards).Margin(); !asked {
@@ -62,7 +62,7 @@ func enough(o *doctor.OpeningTime, p ledger.Params, nodes int, force bool) (note
 	return "", fmt.Errorf("%w%s", err, forceHelp)
 }
 
-// seats is how many nodes have shards now.
+// seats is the number of nodes with shards now.
 func (s *session) seats() (int, error) {
 	c, err := s.View.Committee(s.Head.Epoch)
 	return len(c.Nodes), err
@@ -75,8 +75,8 @@ type bondCheck struct {
 	force bool
 }
 
-// check measures the node's machine, if this is it, and refuses a bond for one that is too
-// slow. note is for people.
+// check measures the node's machine if it is this one, and refuses a bond for a machine that
+// is too slow. note is for people.
 func (b bondCheck) check(ctx context.Context, a *app, s *session, n ledger.NodeRecord) (note string, err error) {
 	secret, err := a.nodeSecret(b.dir)
 	here := err == nil && staking.NodeID(secret.Key().Public()) == n.ID

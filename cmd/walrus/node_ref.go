@@ -9,12 +9,12 @@ import (
 	"github.com/walrus-network/walrus/staking"
 )
 
-// endingLetters is how many of a node ID's last letters stand for it in tables, and
-// the fewest that may be typed for it. The first ones are the same for all.
+// endingLetters is the number of last letters of a node ID that tables show, and the fewest
+// that commands take. The first letters are the same for all nodes.
 const endingLetters = 8
 
-// nodeRef is a node as it is typed: its ID, or the end of one. Names are not taken:
-// they are what a node says of itself, and money follows.
+// nodeRef is the typed ID of a node, or the end of one. A name is refused: any node may
+// take any name, and money goes to the node that is named.
 type nodeRef struct {
 	id     staking.NodeID
 	ending string
@@ -61,13 +61,13 @@ func (s *session) find(r nodeRef) (ledger.NodeRecord, error) {
 	return found[0], nil
 }
 
-// shortID is a node ID as a table has room for it.
+// shortID is the end of a node ID, for tables.
 func shortID(id staking.NodeID) string {
 	text := id.String()
 	return "…" + text[len(text)-endingLetters:]
 }
 
-// called is a node by its name and its ID, for sentences.
+// called is the name and the ID of a node, for sentences.
 func called(n ledger.NodeRecord) string {
 	if n.Name == "" {
 		return "node " + n.ID.String()

@@ -23,9 +23,9 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// nodeRequest is what a node asks its operator to enter on the ledger: its keys and
-// addresses, with its keys' signatures that it wants this operator. There is no secret in
-// it; a change of the operator, the node or its BLS key breaks the signatures.
+// nodeRequest is a node's request to its operator to register it: its keys and addresses,
+// and signatures of its keys that name the operator. It holds no secret; a change of the
+// operator, the node or its BLS key breaks the signatures.
 type nodeRequest struct {
 	Format      int            `json:"walrus_node_request"` // requestFormat
 	Chain       token.ChainID  `json:"chain"`
@@ -45,7 +45,7 @@ type nodeRequest struct {
 	Opening *doctor.OpeningTime `json:"opening,omitempty"`
 }
 
-// Of the file of a request.
+// Limits of the file of a request.
 const (
 	requestFormat = 2
 	// longestOpening is beyond any machine, and small enough to be reckoned with.
@@ -58,7 +58,7 @@ func newRequest(chain token.ChainID, operator token.Address, b ledger.RegisterNo
 		Possession: hex.EncodeToString(b.BLSProof[:]), Addresses: b.Addresses, Ledger: b.Comet, CapacityKiB: b.CapacityKiB, Name: b.Name, URL: b.URL, About: b.About}
 }
 
-// body is the transaction that the request is for, without bond, commission and keys.
+// body is the registration of the request, without bond, commission and the operator's keys.
 func (r nodeRequest) body() (b ledger.RegisterNode, err error) {
 	b = ledger.RegisterNode{Node: r.Node, Addresses: r.Addresses, Comet: r.Ledger, CapacityKiB: r.CapacityKiB, Name: r.Name, URL: r.URL, About: r.About}
 	for _, f := range []struct {
@@ -122,7 +122,7 @@ func (w *nodeDescription) flags(f *pflag.FlagSet) {
 	forcing(f, &w.force)
 }
 
-// described are the flags of describing that a request fixes.
+// described are the flags of a description that a request fixes.
 var described = []string{"name", "url", "about", "address", "ledger-address", "capacity"}
 
 // request signs with the node's keys that an operator may enter it. It asks no network.
@@ -172,7 +172,7 @@ func (w *nodeDescription) capacityKiB(file node.File) (uint64, error) {
 	return parseCapacity(text)
 }
 
-// reachedAt is where others reach the node.
+// reachedAt is the addresses at which other nodes reach the node.
 func (w *nodeDescription) reachedAt(ctx context.Context, file node.File, id staking.NodeID) ([]string, error) {
 	if len(w.addresses) > 0 {
 		return withPeer(w.addresses, id)

@@ -12,10 +12,10 @@ import (
 	"github.com/walrus-network/walrus/internal/number"
 )
 
-// All numbers that people type are read here, by package number. strconv and the flag
-// library take more than one way of writing them, and take 010 for 8.
+// All typed numbers are read here, by package number. strconv and the flag library accept
+// several notations, and read 010 as 8.
 
-// parseSize reads a size above 0 with its unit; name says whose, for the message.
+// parseSize reads a size above 0 with its unit; name is the value's name, for the message.
 func parseSize(name, text string) (int64, error) {
 	n, err := number.Size(text)
 	if err != nil {
@@ -33,7 +33,7 @@ func parseCapacity(text string) (uint64, error) {
 	return uint64(n) / 1024, err
 }
 
-// parseCount reads a whole number up to most; name says whose, for the message.
+// parseCount reads a whole number up to most; name is the value's name, for the message.
 func parseCount(name, text string, most uint64) (uint64, error) {
 	n, err := number.Count(text)
 	if err == nil && n > most {
@@ -54,7 +54,7 @@ func parsePercent(text string) (bps uint64, err error) {
 	return bps, nil
 }
 
-// span is a range as it was typed; to < 0 is the end.
+// span is a typed range of bytes; to < 0 is the end.
 type span struct{ from, to int64 }
 
 func parseRange(s string) (span, error) {
@@ -85,7 +85,7 @@ func parseRange(s string) (span, error) {
 	return span{from, to}, nil
 }
 
-// within is the range in a blob of that size. Whether it fits is not decided here.
+// within is the range in a blob of that size. The reader checks whether it fits.
 func (s span) within(size int64) (from, to int64) {
 	if s.to < 0 {
 		return s.from, max(size, s.from)
@@ -106,7 +106,7 @@ func (s strictNumber) Set(text string) error {
 	return s.Value.Set(text)
 }
 
-// checks are, by the flag library's name of a type, what makes a flag's text a number.
+// checks are the checks of a flag's text, by the flag library's name of its type.
 var checks = map[string]func(string) error{
 	"int": func(text string) error {
 		n, err := number.Count(text)
@@ -122,7 +122,7 @@ var checks = map[string]func(string) error{
 	"duration": func(text string) error { _, err := number.Duration(text); return err },
 }
 
-// strictNumbers makes every flag of a number strict, of a command and all under it.
+// strictNumbers makes every number flag of a command, and of all commands under it, strict.
 func strictNumbers(c *cobra.Command) {
 	for _, set := range []*pflag.FlagSet{c.Flags(), c.PersistentFlags()} {
 		set.VisitAll(func(f *pflag.Flag) {

@@ -13,13 +13,13 @@ import (
 	"github.com/walrus-network/walrus/internal/secretfile"
 )
 
-// terminal says whether a stream is one.
+// terminal gives the terminal of a stream, if it is one.
 func terminal(stream any) (*os.File, bool) {
 	f, ok := stream.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// errNoTerminal is returned where a person must be asked and there is none.
+// errNoTerminal is returned where a person must be asked and there is no terminal.
 var errNoTerminal = errors.New("there is no terminal to ask on")
 
 // asked is the terminal on which a person can be asked. Standard input may be a
@@ -126,8 +126,8 @@ func (a *app) ask(ctx context.Context, prompt string) (string, error) {
 	}, func() {})
 }
 
-// answer waits for a person, or for ctx: then the read is left behind, and the
-// program ends soon.
+// answer waits for a person, or for ctx: the read is then abandoned, since the program ends
+// soon.
 func answer(ctx context.Context, read func() (string, error), restore func()) (string, error) {
 	type reply struct {
 		text string

@@ -234,7 +234,7 @@ func (a *app) poolUpdate() *cobra.Command {
 	return moving(c)
 }
 
-// changes says of each value that an update changes what it was and what it becomes.
+// changes lists the old and the new value of each field that an update changes.
 func changes(n ledger.NodeRecord, b ledger.UpdateNode) (out []string) {
 	was := func(what, old, new string) {
 		if old != new {

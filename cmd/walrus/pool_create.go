@@ -15,7 +15,7 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// poolTerms are what an operator decides, and no node.
+// poolTerms are the terms of a pool that its operator sets, not the node's request.
 type poolTerms struct{ bond, commission, governance, payout string }
 
 func (t *poolTerms) flags(f *pflag.FlagSet) {
@@ -25,7 +25,8 @@ func (t *poolTerms) flags(f *pflag.FlagSet) {
 	f.StringVar(&t.payout, "payout", "", "address that gets what you earn (default: the wallet)")
 }
 
-// fill enters them, as far as they can be known without a ledger. Bond 0 stands for the least.
+// fill sets the terms in a registration. Bond 0 stands for the least bond, which only the
+// ledger knows.
 func (t *poolTerms) fill(b *ledger.RegisterNode) (err error) {
 	if b.CommissionBps, err = parsePercent(t.commission); err != nil {
 		return fmt.Errorf("--commission %w", err)
@@ -53,7 +54,7 @@ func (t *poolTerms) fill(b *ledger.RegisterNode) (err error) {
 	return nil
 }
 
-// registeredNode is a node that was entered, with its pool.
+// registeredNode is a node on the ledger, with its pool.
 type registeredNode struct {
 	moveResult
 	Operator  token.Address `json:"operator"`
@@ -111,7 +112,7 @@ func (a *app) nodeRegister() *cobra.Command {
 	return moving(c)
 }
 
-// createFromDir enters the node of a directory.
+// createFromDir registers the node of a directory.
 func (a *app) createFromDir(ctx context.Context, w *nodeDescription, terms *poolTerms) error {
 	if err := terms.fill(new(ledger.RegisterNode)); err != nil {
 		return err // before a passphrase is asked for
@@ -127,7 +128,7 @@ func (a *app) createFromDir(ctx context.Context, w *nodeDescription, terms *pool
 	return a.create(ctx, network, key, r, terms, w.force)
 }
 
-// createFromFile enters the node that a request is of.
+// createFromFile registers the node of a request in a file.
 func (a *app) createFromFile(ctx context.Context, file string, terms *poolTerms, force bool) error {
 	in, err := a.input(ctx, file, "the request")
 	if err != nil {
@@ -155,7 +156,7 @@ func (a *app) createFromFile(ctx context.Context, file string, terms *poolTerms,
 	return a.create(ctx, network, key, r, terms, force)
 }
 
-// create enters a node as it asks for.
+// create registers a node by its request.
 func (a *app) create(ctx context.Context, network client.Network, key token.Key, r nodeRequest, terms *poolTerms, force bool) error {
 	body, err := r.body()
 	if err == nil {
@@ -170,7 +171,7 @@ func (a *app) create(ctx context.Context, network client.Network, key token.Key,
 	})
 }
 
-// enter shows the registration of a node, and sends it unless it is to be shown only.
+// enter shows the registration of a node, and sends it unless the run is dry.
 func (a *app) enter(ctx context.Context, s *session, r nodeRequest, body ledger.RegisterNode, force bool) error {
 	nodes, err := s.seats()
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/walrus-network/walrus/report"
 )
 
-// jailShown is a node's penalty, what to do, and the ledger it was read from.
+// jailShown is a node's jail status, with advice and the state of the ledger.
 type jailShown struct {
 	report.JailStatus
 	Advice []string           `json:"what_to_do"`
@@ -52,7 +52,7 @@ func (s *session) jailStatus(n ledger.NodeRecord) (out jailShown, err error) {
 	return out, nil
 }
 
-// advice says what to do, and when it is over.
+// advice lists what the operator can do, and when each penalty ends.
 func (s *session) advice(j report.JailStatus) (out []string) {
 	say := func(format string, args ...any) { out = append(out, fmt.Sprintf(format, args...)) }
 	if j.Out {

@@ -29,7 +29,7 @@ type voteCommand struct {
 	dry     bool
 }
 
-// ballot is what a node votes for, for people and scripts.
+// ballot is a node's ballot, for people and scripts.
 type ballot struct {
 	Price   token.Amount      `json:"price"` // 0: no opinion; so with the others
 	Write   token.Amount      `json:"write_price"`
@@ -94,7 +94,7 @@ func (v *voteCommand) run(ctx context.Context, ref nodeRef) error {
 	return v.a.withWallet(ctx, func(s *session) error { return v.vote(ctx, s, ref) })
 }
 
-// vote shows what the ballot becomes, and sends it unless it is to be shown only.
+// vote shows the new ballot, and sends it unless the run is dry.
 func (v *voteCommand) vote(ctx context.Context, s *session, ref nodeRef) error {
 	record, err := s.find(ref)
 	id := record.ID
@@ -133,7 +133,7 @@ func (v *voteCommand) vote(ctx context.Context, s *session, ref nodeRef) error {
 
 func (v *voteCommand) named(flag string) bool { return v.a.flags.Changed(flag) }
 
-// body is the ballot that stands, with what was typed.
+// body is the present ballot with the changes of the flags.
 func (v *voteCommand) body(id staking.NodeID, b ledger.Ballot) (ledger.Vote, error) {
 	if v.clear {
 		b = ledger.Ballot{}
@@ -195,7 +195,7 @@ func parseChange(text string) (c ledger.ParamChange, back bool, err error) {
 	return c, false, nil
 }
 
-// voted says what a vote is worth before it is sent.
+// voted counts the shards with which a ballot counts, before it is sent.
 func (s *session) voted(body ledger.Vote, plan moveResult) (voteResult, error) {
 	committee, err := s.View.Committee(s.Head.Epoch)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 )
 
-// bar shows how far long work is, on a terminal; elsewhere it is quiet.
+// bar shows the progress of long work on a terminal; elsewhere it prints nothing.
 type bar struct {
 	shown *progressbar.ProgressBar
 	plain *plainBar
@@ -52,7 +52,7 @@ func drawsBlocks(env func(string) string) bool {
 	return false // unset is the C locale
 }
 
-// set says how much of the work is done.
+// set reports the work that is done, in bytes.
 func (b *bar) set(done int64) {
 	switch {
 	case b.shown != nil:
@@ -62,7 +62,7 @@ func (b *bar) set(done int64) {
 	}
 }
 
-// end takes the bar away.
+// end removes the bar.
 func (b *bar) end() {
 	if b.shown != nil {
 		b.shown.Clear()
@@ -70,10 +70,10 @@ func (b *bar) end() {
 	b.shown, b.plain = nil, nil
 }
 
-// plainPause is the least time between two lines about one work.
+// plainPause is the least time between two lines of a bar.
 const plainPause = 5 * time.Second
 
-// plainBar says in lines of ASCII how far work is.
+// plainBar prints progress in lines of ASCII.
 type plainBar struct {
 	mu    sync.Mutex // guards last
 	what  string

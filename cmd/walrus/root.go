@@ -14,14 +14,14 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// streams is where a command reads and writes.
+// streams are the standard input and outputs of a command.
 type streams struct {
 	in  io.Reader
 	out io.Writer // results
 	err io.Writer // the story, and errors
 }
 
-// app is what all commands share.
+// app is the state that all commands share.
 type app struct {
 	streams
 	began    time.Time
@@ -33,7 +33,7 @@ type app struct {
 	printed  bool           // the result is out
 }
 
-// run is the program: words in, an exit code out.
+// run runs the program with arguments, and returns its exit code.
 func run(ctx context.Context, args []string, s streams) int {
 	a := &app{streams: s, began: time.Now()}
 	root := a.root()
@@ -126,8 +126,8 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// group is a command that only has others under it. Without a word it shows them;
-// a word that is none of them is an error.
+// group is a command that only has other commands under it. Without an argument it prints
+// its help; an argument that is no command is an error.
 func (a *app) group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c := &cobra.Command{Use: use, Short: short}
 	c.Args = func(c *cobra.Command, args []string) error {
@@ -146,7 +146,7 @@ func (a *app) group(use, short string, commands ...*cobra.Command) *cobra.Comman
 	return c
 }
 
-// log is the program's log. A command that works is quiet.
+// log is the program's log; it is silent without --debug.
 func (a *app) log() *slog.Logger {
 	if !a.debug {
 		return slog.New(slog.DiscardHandler)
@@ -154,7 +154,7 @@ func (a *app) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// print writes a result: as JSON if that was asked for, else as text gives it.
+// print writes a result: as JSON with --json, else by the function text.
 func (a *app) print(v any, text func(io.Writer) error) error {
 	a.printed = true
 	if !a.json {
@@ -163,14 +163,14 @@ func (a *app) print(v any, text func(io.Writer) error) error {
 	return encodeJSON(a.out, v)
 }
 
-// say tells a person what goes on. With --json no person reads along.
+// say prints a line for people on standard error. With --json it prints nothing.
 func (a *app) say(format string, args ...any) {
 	if !a.json {
 		fmt.Fprintln(a.err, lines(fmt.Sprintf(format, args...)))
 	}
 }
 
-// version is what the build knows of itself.
+// version is the version of the build.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {

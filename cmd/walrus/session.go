@@ -17,7 +17,7 @@ import (
 	"github.com/walrus-network/walrus/wallet"
 )
 
-// network reads the network file that is to be used.
+// network reads the network file that the settings name.
 func (a *app) network() (client.Network, error) {
 	h, err := a.setting(setNetwork)
 	if err != nil {
@@ -41,7 +41,7 @@ func trustDir() client.TrustDir {
 
 func (a *app) trusting() (bool, error) { return a.truth(setTrust) }
 
-// loose says that files with secrets are read although others may read or write them.
+// loose says that files with secrets are read even if other users may read or write them.
 func (a *app) loose() (bool, error) { return a.truth(setLoose) }
 
 // nodeSecret reads the secret of the node in dir.
@@ -77,15 +77,15 @@ func (a *app) key(ctx context.Context) (token.Key, error) {
 	return wallet.Load(h.Value, loose, func() (string, error) { return a.passphrase(ctx, "Passphrase of "+h.Value+": ") })
 }
 
-// session is a connection, a wallet, and the ledger as it stands.
+// session is a connection, a wallet, and the figures of the ledger.
 type session struct {
 	*client.Connection
 	report.Now
 	key      token.Key
-	verified bool // what the ledger says is proven, not taken on a node's word
+	verified bool // answers of the ledger are proven, not taken on a node's word
 }
 
-// look reads where the ledger stands.
+// look reads the head and the rules of the ledger.
 func look(ctx context.Context, c *client.Connection) (report.Now, error) {
 	v, err := c.Remote.View(ctx)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// errSignal is why a context ended: the program was asked to.
+// errSignal is the cause of a context that a signal ended.
 type errSignal struct{ syscall.Signal }
 
 func (e errSignal) Error() string { return "interrupted by signal " + e.Signal.String() }
@@ -24,10 +24,10 @@ const (
 	slowPatience = time.Minute
 )
 
-// slow says that the command that runs is given slowPatience.
+// slow is true while a command runs that may take slowPatience.
 var slow atomic.Bool
 
-// slowCommands are those that must stop nodes or processes in order.
+// slowCommands are the commands that stop nodes or processes in order.
 var slowCommands = []string{"walrus node run", "walrus testnet up", "walrus testnet demo", "walrus testnet down", "walrus testnet start", "walrus testnet adversary", "walrus bench network", "walrus bench ledger"}
 
 // untilSignal is a context that INT, TERM and HUP end. Whatever blocks, the process ends

@@ -59,7 +59,7 @@ One seed gives one history.`,
 	return c
 }
 
-// perNode sets what texts of the form V or V@nodeI say, those for all nodes first.
+// perNode sets the values of texts V or V@nodeI, those for all nodes first.
 func perNode(flag string, texts []string, to []float64) error {
 	type setting struct {
 		value float64

@@ -11,7 +11,7 @@ import (
 	"github.com/walrus-network/walrus/sim/rounds"
 )
 
-// simRounds is what runs of `walrus sim rounds` found.
+// simRounds is the results of the runs of `walrus sim rounds`.
 type simRounds struct {
 	Runs       []rounds.Result `json:"runs"`
 	First      int             `json:"caught_in_first_round"` // runs

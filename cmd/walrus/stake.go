@@ -135,7 +135,7 @@ func (s *session) unbond(n ledger.NodeRecord, amount *token.Amount) (move, error
 		}}, nil
 }
 
-// sharesFor is the shares that stand for an amount, or all there are, and their worth.
+// sharesFor gives the shares of an amount, or all shares if amount is nil, and their worth.
 func (s *session) sharesFor(id staking.NodeID, amount *token.Amount) (staking.Shares, token.Amount, error) {
 	pool, part, _, err := s.Settled(s.key.Address(), id)
 	if err != nil {
@@ -211,7 +211,7 @@ func (s *session) withdraw(n ledger.NodeRecord) (move, error) {
 	return m, nil
 }
 
-// withdrawAll draws of one node after the other; one that fails does not stop the rest.
+// withdrawAll withdraws from one node after the other. An error does not stop the rest.
 func (a *app) withdrawAll(ctx context.Context, s *session) error {
 	out := moveResults{Moves: []moveResult{}}
 	held, err := s.Positions(s.key.Address())

@@ -9,7 +9,7 @@ import (
 	"github.com/walrus-network/walrus/report"
 )
 
-// stakeShown is all that an address has at stake, and the ledger it was read from.
+// stakeShown is the positions of an address, and the state of the ledger.
 type stakeShown struct {
 	report.Positions
 	Ledger report.LedgerState `json:"ledger"`

@@ -11,7 +11,7 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// rewardsShown is what an address earned of late, and the ledger it was read from.
+// rewardsShown is the rewards of an address, and the state of the ledger.
 type rewardsShown struct {
 	report.Rewards
 	Ledger report.LedgerState `json:"ledger"`

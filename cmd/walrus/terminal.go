@@ -41,7 +41,7 @@ func escapeJSON(text []byte) []byte {
 	return out.Bytes()
 }
 
-// lines is a text of several lines without anything else that a terminal might obey.
+// lines removes from a text all that a terminal might obey, but line breaks.
 func lines(text string) string {
 	all := strings.Split(text, "\n")
 	for i, line := range all {

@@ -26,7 +26,7 @@ func (a *app) testnetCommand() *cobra.Command {
 	return c
 }
 
-// testnetDir is what --dir says. Its commands all have it.
+// testnetDir is the value of --dir, which all testnet commands have.
 func (a *app) testnetDir() string { return a.flags.Lookup("dir").Value.String() }
 
 // openTestnet finds the testnet in --dir.
@@ -112,7 +112,7 @@ func (a *app) up(ctx context.Context, o testnet.Options) error {
 	})
 }
 
-// createOrOpen makes a new testnet, or finds the one that lies stopped in the directory.
+// createOrOpen makes a new testnet, or opens the stopped one in the directory.
 func (a *app) createOrOpen(o testnet.Options, program testnet.Command) (*testnet.Testnet, error) {
 	t, err := testnet.Open(o.Dir, program)
 	if errors.Is(err, testnet.ErrNone) {
@@ -134,7 +134,7 @@ func (a *app) createOrOpen(o testnet.Options, program testnet.Command) (*testnet
 	return t, nil
 }
 
-// shellWord is text as a shell reads it back.
+// shellWord quotes a text for a shell.
 func shellWord(s string) string {
 	plain := strings.IndexFunc(s, func(r rune) bool {
 		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+=:,@%", r))

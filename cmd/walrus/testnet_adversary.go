@@ -21,8 +21,8 @@ killed and started again. The kinds:
   ` + strings.Join(adversary.Help(), "\n  ")
 }
 
-// testnetNode is the command that a testnet starts an adversary with: the only way from
-// the command line to a conduct that breaks the rules.
+// testnetNode is the command by which a testnet starts an adversary: the only way from the
+// command line to a conduct that breaks the rules.
 func (a *app) testnetNode() *cobra.Command {
 	var words string
 	c := &cobra.Command{Use: "node", Short: "Run a node that is an adversary", Hidden: true, Args: cobra.NoArgs}

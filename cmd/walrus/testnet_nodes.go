@@ -29,7 +29,7 @@ type testnetNode struct {
 	Running bool         `json:"running"`
 	Status  *node.Status `json:"status,omitempty"`
 	Error   string       `json:"error,omitempty"`
-	// Adversary is what the node is, if it does not keep to the rules.
+	// Adversary is the kind of adversary that the node is; empty for an honest node.
 	Adversary string `json:"adversary,omitempty"`
 }
 
@@ -114,7 +114,7 @@ func (s testnetStatus) print(w io.Writer) error {
 	return nil
 }
 
-// eachNode runs a command on the nodes that were named.
+// eachNode runs a command on the named nodes.
 func (a *app) eachNode(use, short, done string, act func(context.Context, *testnet.Testnet, int) error) *cobra.Command {
 	return &cobra.Command{Use: use + " N...", Short: short, Args: cobra.MinimumNArgs(1), RunE: func(c *cobra.Command, args []string) error {
 		t, err := a.openTestnet()

@@ -10,15 +10,15 @@ import (
 // errNotText is returned for bytes that a terminal must not get.
 var errNotText = errors.New("the blob is not text here and would upset the terminal: use -o FILE, or -o - to see it all the same")
 
-// textOnly keeps what is not text away from a terminal: every byte of it, for what
-// follows a harmless beginning may be anything.
+// textOnly refuses bytes that are not text for a terminal. It checks every byte, since a
+// harmless beginning proves nothing about the rest.
 type textOnly struct {
 	w       io.Writer
 	pending []byte // the beginning of a letter whose end has not come
 	refused bool
 }
 
-// Write hands on the text before the first letter that is none, and then fails.
+// Write passes on the text up to the first harmful letter, and then fails.
 func (t *textOnly) Write(p []byte) (int, error) {
 	if t.refused {
 		return 0, errNotText

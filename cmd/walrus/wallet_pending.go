@@ -48,10 +48,10 @@ func writable(dir string) bool {
 	return os.Remove(f.Name()) == nil
 }
 
-// sayAfter is how long a command waits for the ledger before it says what it waits for.
+// sayAfter is how long a command waits for the ledger before it says so.
 const sayAfter = 3 * time.Second
 
-// slowly says something once a command has waited for a while, unless done is called.
+// slowly prints a text after sayAfter, unless done is called before.
 func (a *app) slowly(format string, args ...any) (done func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
@@ -68,7 +68,7 @@ func (a *app) slowly(format string, args ...any) (done func()) {
 	return func() { cancel(); <-ended }
 }
 
-// waitsFor says what a command waits for that has sent a transaction.
+// waitsFor names the transaction that a command waits for.
 func (a *app) waitsFor(tx ledger.Tx) (done func()) {
 	return a.slowly("waiting for a block that holds the transaction (%s, nonce %d); it may be done until block %d; interrupting does not call it back", tx.Kind, tx.Nonce, tx.Until)
 }
@@ -78,7 +78,7 @@ func (a *app) resumes(tx ledger.Tx) {
 	a.say("an interrupted command has sent the same transaction (%s, nonce %d): this follows that one and sends no second; to do it once more, type it again afterwards", tx.Kind, tx.Nonce)
 }
 
-// mayStillHappen is what to say of an error that leaves a transaction undecided.
+// mayStillHappen is the advice for an error that leaves a transaction undecided.
 func mayStillHappen(err error) string {
 	var p light.Pending
 	if !errors.As(err, &p) {
@@ -87,7 +87,7 @@ func mayStillHappen(err error) string {
 	return fmt.Sprintf("sent, may still happen until block %d: walrus wallet pending shows what becomes of it, and the same command sends the same transaction again", p.Until)
 }
 
-// pendingTx is one transaction that was sent and not seen to end.
+// pendingTx is a transaction that was sent, and whose result this wallet has not seen.
 type pendingTx struct {
 	Hash    string      `json:"transaction"`
 	Kind    string      `json:"kind"`
@@ -152,7 +152,7 @@ func pendingOf(p client.PendingTx) pendingTx {
 	return out
 }
 
-// does says what a transaction would do, in a few words.
+// does names the effect of a transaction, in a few words.
 func does(b ledger.Body) string {
 	switch b := b.(type) {
 	case ledger.Transfer:
