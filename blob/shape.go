@@ -1,6 +1,10 @@
 package blob
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/walrus-network/walrus/unit"
+)
 
 // Limits of the format (not parameters of a network).
 const (
@@ -163,4 +167,4 @@ func (l Layout) StoredBytes() int64 {
 }
 
 // StoredKiB is StoredBytes in whole KiB, rounded up: the unit of price and capacity.
-func (l Layout) StoredKiB() uint64 { return uint64((l.StoredBytes() + 1023) / 1024) }
+func (l Layout) StoredKiB() unit.KiB { return unit.KiBOf(l.StoredBytes()) }

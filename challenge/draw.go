@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Draw is a stripe of a blob that all shards are asked for.
@@ -54,12 +55,12 @@ func (d *drawer) draw(s stream, byBytes bool) {
 
 func (d *drawer) pick(s stream, byBytes bool) (Draw, bool) {
 	var at int
-	var rest uint64
+	var rest unit.KiB
 	if byBytes {
-		at, rest = d.x.byUnits(s.below(d.x.Total()))
+		at, rest = d.x.byUnits(unit.KiB(s.below(uint64(d.x.Total()))))
 	} else {
 		at = d.x.byNumber(uint32(s.below(uint64(d.x.Live()))))
-		rest = s.below(d.x.At(at).Units)
+		rest = unit.KiB(s.below(uint64(d.x.At(at).Units)))
 	}
 	slot := d.x.At(at)
 	if !slices.Contains(d.blobs, slot) {
@@ -76,8 +77,8 @@ func (d *drawer) pick(s stream, byBytes bool) (Draw, bool) {
 }
 
 // stripeAt is the stripe that KiB at of a blob of units belongs to.
-func stripeAt(at, units uint64, stripes uint64) uint32 {
-	hi, lo := bits.Mul64(at, stripes)
-	q, _ := bits.Div64(hi, lo, units) // at < units
+func stripeAt(at, units unit.KiB, stripes uint64) uint32 {
+	hi, lo := bits.Mul64(uint64(at), stripes)
+	q, _ := bits.Div64(hi, lo, uint64(units)) // at < units
 	return uint32(q)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/unit"
 )
 
 func idOf(i int) blob.ID { return blob.ID(blob.Leaf(binary.BigEndian.AppendUint32(nil, uint32(i)))) }
@@ -20,7 +21,7 @@ func TestTheIndexFindsWhatAListFinds(t *testing.T) {
 		var list []Slot
 		for step := range 400 {
 			i := r.Intn(len(list) + 1 + r.Intn(3))
-			s := Slot{Blob: idOf(step), Units: uint64(r.Intn(4)) * uint64(r.Intn(1000))}
+			s := Slot{Blob: idOf(step), Units: unit.KiB(uint64(r.Intn(4)) * uint64(r.Intn(1000)))}
 			x.Set(i, s)
 			for len(list) <= i {
 				list = append(list, Slot{})
@@ -29,7 +30,7 @@ func TestTheIndexFindsWhatAListFinds(t *testing.T) {
 				s = Slot{}
 			}
 			list[i] = s
-			total, live := uint64(0), 0
+			total, live := unit.KiB(0), 0
 			for i, s := range list {
 				if s.Units > 0 {
 					if at, rest := x.byUnits(total); at != i || rest != 0 {
@@ -56,7 +57,7 @@ func TestTheIndexFindsWhatAListFinds(t *testing.T) {
 func indexOf(stripes ...int) *Index {
 	x := NewIndex()
 	for i, s := range stripes {
-		x.Set(i, Slot{Blob: idOf(i), Units: uint64(s), Stripes: uint64(s)})
+		x.Set(i, Slot{Blob: idOf(i), Units: unit.KiB(s), Stripes: uint64(s)})
 	}
 	return x
 }

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Index holds the blobs that can be drawn, each in a slot of its own, so that one is
@@ -14,9 +15,9 @@ import (
 // a blob weighs nothing.
 type Index struct {
 	slots []Slot
-	units []uint64 // [i] sums the slots i - lowbit(i) .. i-1
+	units []unit.KiB // [i] sums the slots i - lowbit(i) .. i-1
 	count []uint32
-	total uint64
+	total unit.KiB
 	live  uint32
 }
 
@@ -24,12 +25,12 @@ type Index struct {
 type Slot struct {
 	_       struct{} `cbor:",toarray"`
 	Blob    blob.ID
-	Units   uint64
+	Units   unit.KiB
 	Stripes uint64 // of the blob
 }
 
 // NewIndex is an index without blobs.
-func NewIndex() *Index { return &Index{units: make([]uint64, 1), count: make([]uint32, 1)} }
+func NewIndex() *Index { return &Index{units: make([]unit.KiB, 1), count: make([]uint32, 1)} }
 
 // Len is the number of slots, empty ones too.
 func (x *Index) Len() int { return len(x.slots) }
@@ -38,7 +39,7 @@ func (x *Index) Len() int { return len(x.slots) }
 func (x *Index) Live() int { return int(x.live) }
 
 // Total is the stored KiB of all.
-func (x *Index) Total() uint64 { return x.total }
+func (x *Index) Total() unit.KiB { return x.total }
 
 // At is what slot i holds.
 func (x *Index) At(i int) Slot { return x.slots[i] }
@@ -73,7 +74,7 @@ func occupied(s Slot) uint32 {
 func (x *Index) grow() {
 	x.slots = append(x.slots, Slot{})
 	n := len(x.slots)
-	var units uint64
+	var units unit.KiB
 	var count uint32
 	for m := n - 1; m > n-n&-n; m -= m & -m {
 		units += x.units[m]
@@ -84,8 +85,8 @@ func (x *Index) grow() {
 
 // byUnits is the slot that the KiB at holds when all are laid end to end, and which of
 // that slot's it is. at must be below Total.
-func (x *Index) byUnits(at uint64) (slot int, rest uint64) {
-	slot = descend(x.units, func(sum uint64) bool {
+func (x *Index) byUnits(at unit.KiB) (slot int, rest unit.KiB) {
+	slot = descend(x.units, func(sum unit.KiB) bool {
 		if sum > at {
 			return false
 		}
@@ -107,7 +108,7 @@ func (x *Index) byNumber(at uint32) int {
 }
 
 // descend walks down a Fenwick tree, past every part that pass takes.
-func descend[T uint64 | uint32](tree []T, pass func(T) bool) int {
+func descend[T ~uint64 | ~uint32](tree []T, pass func(T) bool) int {
 	at := 0
 	for step := 1 << bits.Len(uint(len(tree)-1)); step > 0; step >>= 1 {
 		if next := at + step; next < len(tree) && pass(tree[next]) {

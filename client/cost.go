@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Cost is what a transaction about a lease takes from the wallet, each part for itself:
@@ -36,7 +37,7 @@ func (c Cost) String() string {
 
 // CostOf is what a lease on units costs, with an allowance to renew it that accepts a
 // highest price. certified says that the network keeps the blob already.
-func CostOf(p ledger.Params, units, epochs uint64, certified bool, allowance, highest token.Amount) (Cost, error) {
+func CostOf(p ledger.Params, units unit.KiB, epochs uint64, certified bool, allowance, highest token.Amount) (Cost, error) {
 	parts, err := p.Registry.CostOf(units, epochs, certified)
 	return Cost{Epochs: epochs, Lease: parts.Lease, Write: parts.Write, Allowance: allowance, Highest: highest}, err
 }

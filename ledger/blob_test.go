@@ -395,7 +395,7 @@ func TestARegistrationBeyondTheCapacityIsRefused(t *testing.T) {
 	}
 	perShard := (layout.StoredKiB() + 9) / 10
 	c := w.committee()
-	room := func(i int, kib uint64) {
+	room := func(i int, kib unit.KiB) {
 		w.do(op, UpdateNode{Node: c.Nodes[i].ID, CapacityKiB: kib})
 	}
 	// Two nodes without room: 4 shards outgrow their holders, one more than f. Less

@@ -155,7 +155,7 @@ func (c *chaos) tx() []byte {
 		id = c.node()
 		return c.signed(c.key(c.record(id).Governance), Vote{Node: id, Price: token.Amount(c.r.Intn(3) * (500 + c.r.Intn(1000))), WritePrice: token.Amount(c.r.Intn(1000)), Changes: c.vote})
 	case k < 76:
-		return c.signed(op, UpdateNode{Node: id, CapacityKiB: 1 + uint64(c.r.Intn(1<<(1+c.r.Intn(22)))), Name: "x"})
+		return c.signed(op, UpdateNode{Node: id, CapacityKiB: unit.KiB(1 + uint64(c.r.Intn(1<<(1+c.r.Intn(22))))), Name: "x"})
 	case k < 82:
 		m := c.manifest(c.r.Intn(200), c.r.Intn(50_000))
 		c.player.blobs = append(c.player.blobs, m.ID())

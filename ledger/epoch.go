@@ -92,7 +92,7 @@ func (x *exec) candidates() (out []staking.Candidate) {
 		}
 		room := x.p.Shards
 		if perShard > 0 {
-			room = int(min(n.CapacityKiB/perShard, uint64(room)))
+			room = int(min(n.CapacityKiB/perShard, unit.KiB(room)))
 		}
 		out = append(out, staking.Candidate{ID: n.ID, Stake: p.Counted(x.epoch()+1, x.p.Staking), Capacity: room, NoNew: standing.NoNew(x.epoch())})
 	}
@@ -121,10 +121,9 @@ func (x *exec) counted() unit.Epoch {
 	return x.epoch()
 }
 
-// perShard is how many KiB are promised for each shard.
-func (x *exec) perShard() uint64 {
-	shards := uint64(x.p.Shards)
-	return (sure(x.view().Usage()).ReservedKiB + shards - 1) / shards
+// perShard is what is promised for each shard.
+func (x *exec) perShard() unit.KiB {
+	return sure(x.view().Usage()).ReservedKiB.Share(x.p.Shards)
 }
 
 // weighRoom works out how much may be promised for each shard, so that not more than f
@@ -134,12 +133,12 @@ func (x *exec) perShard() uint64 {
 // have room for what it holds.
 func (x *exec) weighRoom() {
 	now := x.perShard()
-	var most []uint64
+	var most []unit.KiB
 	for _, m := range x.committee().Nodes {
 		n, err := x.node(m.ID)
 		capacity := sure(n, err).CapacityKiB
 		for k := 1; k <= m.Shards; k++ {
-			most = append(most, max(capacity/uint64(k), now))
+			most = append(most, max(capacity/unit.KiB(k), now))
 		}
 	}
 	slices.Sort(most)

@@ -49,7 +49,7 @@ type GenesisNode struct {
 	Addresses     []string
 	Comet         string
 	Name          string
-	CapacityKiB   uint64
+	CapacityKiB   unit.KiB
 	Bond          token.Amount
 	CommissionBps uint64
 }

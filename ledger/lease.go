@@ -174,10 +174,9 @@ func (x *exec) settleEntry(id blob.ID, e registry.Entry) {
 }
 
 // room says whether units more can be promised.
-func (x *exec) room(units uint64) error {
+func (x *exec) room(units unit.KiB) error {
 	u := sure(x.view().Usage())
-	shards := uint64(x.p.Shards)
-	perShard := (u.ReservedKiB + units + shards - 1) / shards
+	perShard := (u.ReservedKiB + units).Share(x.p.Shards)
 	if units > 1<<60 || perShard > u.ShardKiB {
 		return fmt.Errorf("%d KiB more make %d for each shard, at most %d: %w", units, perShard, u.ShardKiB, ErrCapacity)
 	}

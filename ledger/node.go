@@ -24,7 +24,7 @@ const (
 type nodeDetails struct {
 	addresses   []string
 	comet       string
-	capacityKiB uint64
+	capacityKiB unit.KiB
 	name        string
 	url         string
 	about       string
@@ -63,7 +63,7 @@ type RegisterNode struct {
 	BLSProof      token.BLSSignature // see BLSProofMessage
 	Addresses     []string
 	Comet         string
-	CapacityKiB   uint64
+	CapacityKiB   unit.KiB
 	Name          string
 	URL           string
 	About         string
@@ -149,7 +149,7 @@ type UpdateNode struct {
 	Node        staking.NodeID
 	Addresses   []string
 	Comet       string
-	CapacityKiB uint64
+	CapacityKiB unit.KiB
 	Name        string
 	URL         string
 	About       string

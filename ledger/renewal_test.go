@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // setPrice changes the price of storage for the blocks to come, as a vote does.
@@ -29,7 +30,7 @@ func (w *world) setPrice(price token.Amount) {
 }
 
 // units is what a blob weighs.
-func (w *world) units(m blob.Manifest) uint64 {
+func (w *world) units(m blob.Manifest) unit.KiB {
 	w.t.Helper()
 	l, err := m.Layout()
 	return ok(w, l, err).StoredKiB()

@@ -40,7 +40,7 @@ func (x *exec) moveIndex() {
 	if r, ok, err := x.view().Round(); sure(ok, err) && !r.Over && !r.Drawn {
 		return
 	}
-	blobs, units := uint64(0), uint64(0) // more than before, and fewer: sums wrap, and wrap back
+	blobs, units := uint64(0), unit.KiB(0) // more than before, and fewer: sums wrap, and wrap back
 	for _, k := range x.first(key(letterFreeing), moveSlots) {
 		slot := numberAt(k)
 		s, _, err := read[challenge.Slot](x.view(), "slot", keySlot(slot))

@@ -112,7 +112,7 @@ func (p *player) tx() []byte {
 				}
 			}
 		}
-		body = UpdateNode{Node: p.node(), CapacityKiB: 1 + uint64(p.r.Intn(1<<20)), Name: "x"}
+		body = UpdateNode{Node: p.node(), CapacityKiB: unit.KiB(1 + uint64(p.r.Intn(1<<20))), Name: "x"}
 		user = p.users[0]
 	case 14:
 		tx := p.forged().invalidate(p.t)
@@ -166,7 +166,7 @@ func (p *player) invariants(before Committee) {
 			}
 		}
 	}
-	reserved, escrow, later, allowances := uint64(0), token.Amount(0), token.Amount(0), token.Amount(0)
+	reserved, escrow, later, allowances := unit.KiB(0), token.Amount(0), token.Amount(0), token.Amount(0)
 	err := v.EachBlob(func(id blob.ID, e registryEntry) error {
 		if e.ID() != id || len(e.Leases) == 0 {
 			return fmt.Errorf("entry %s has %d leases and ID %s", id, len(e.Leases), e.ID())

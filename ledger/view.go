@@ -55,12 +55,12 @@ type Supply struct {
 // Usage is how full the network is.
 type Usage struct {
 	_           struct{}      `cbor:",toarray"`
-	ReservedKiB uint64        // promised, over all shards
-	ShardKiB    uint64        // most that may be promised for each shard
+	ReservedKiB unit.KiB      // promised, over all shards
+	ShardKiB    unit.KiB      // most that may be promised for each shard
 	Swept       registry.Half // all that was due before this half is done
 	Slots       uint64        // of the index of blobs that can be drawn, free ones too
 	Drawable    uint64        // blobs in it
-	DrawableKiB uint64        // stored KiB of these
+	DrawableKiB unit.KiB      // stored KiB of these
 }
 
 // NodeRecord is a registered node.
@@ -73,7 +73,7 @@ type NodeRecord struct {
 	BLS             token.BLSPublicKey
 	Addresses       []string // libp2p multiaddrs
 	Comet           string   // host:port of its CometBFT
-	CapacityKiB     uint64
+	CapacityKiB     unit.KiB
 	Name            string
 	URL             string // where the operator can be read about
 	About           string // in the operator's words

@@ -9,6 +9,7 @@ import (
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // crowd is a network of many nodes with a shard each.
@@ -63,7 +64,7 @@ func BenchmarkWorstBlock(b *testing.B) {
 				return sign(alice, RegisterBlob{Manifest: w.manifest(1000+i, 1000), Epochs: 100, Owner: alice.Address()})
 			}},
 			{"update-node", 60, func(i int) []byte {
-				return sign(operator, UpdateNode{Node: node, CapacityKiB: 1<<30 + uint64(i) + 1})
+				return sign(operator, UpdateNode{Node: node, CapacityKiB: unit.KiB(1<<30+uint64(i)) + 1})
 			}},
 			{"register-node", 60, func(i int) []byte {
 				s := token.Secret{7, byte(i), byte(i >> 8)}

@@ -29,7 +29,7 @@ func (h Half) Epoch() unit.Epoch { return unit.Epoch(h / 2) }
 type Entry struct {
 	_                struct{} `cbor:",toarray"`
 	Manifest         blob.Manifest
-	Units            uint64     // stored KiB: what it weighs and costs
+	Units            unit.KiB   // stored KiB: what it weighs and costs
 	RegisteredEpoch  unit.Epoch // last asked for, while not certified
 	RegisteredHeight unit.Height
 	CertifiedEpoch   unit.Epoch

@@ -55,7 +55,7 @@ func (l Lease) Unused(from unit.Epoch) token.Amount {
 
 // RenewableEpochs is for how many epochs more the renewal of a lease on units lasts if
 // the price stays as it is in p.
-func (l Lease) RenewableEpochs(p Params, units uint64) uint64 {
+func (l Lease) RenewableEpochs(p Params, units unit.KiB) uint64 {
 	price, err := p.PriceOf(units)
 	if err != nil || !l.Renews() || p.Price > l.Renewal.Highest {
 		return 0
@@ -64,8 +64,8 @@ func (l Lease) RenewableEpochs(p Params, units uint64) uint64 {
 }
 
 // PriceOf is what an epoch of units costs. It fails where that is more than any supply.
-func (p Params) PriceOf(units uint64) (token.Amount, error) {
-	a, err := p.Price.Mul(units)
+func (p Params) PriceOf(units unit.KiB) (token.Amount, error) {
+	a, err := p.Price.Mul(uint64(units))
 	if err != nil {
 		return 0, fmt.Errorf("price of %d KiB: %w", units, err)
 	}
@@ -73,8 +73,8 @@ func (p Params) PriceOf(units uint64) (token.Amount, error) {
 }
 
 // WritePriceOf is what is paid once for writing units.
-func (p Params) WritePriceOf(units uint64) (token.Amount, error) {
-	a, err := p.WritePrice.Mul(units)
+func (p Params) WritePriceOf(units unit.KiB) (token.Amount, error) {
+	a, err := p.WritePrice.Mul(uint64(units))
 	if err != nil {
 		return 0, fmt.Errorf("write price of %d KiB: %w", units, err)
 	}
@@ -91,7 +91,7 @@ type Cost struct {
 func (c Cost) Total() (token.Amount, error) { return c.Lease.Add(c.Write) }
 
 // CostOf is what a lease on units costs for some epochs.
-func (p Params) CostOf(units, epochs uint64, certified bool) (c Cost, err error) {
+func (p Params) CostOf(units unit.KiB, epochs uint64, certified bool) (c Cost, err error) {
 	price, err := p.PriceOf(units)
 	if err != nil {
 		return c, err

@@ -10,7 +10,7 @@ import (
 )
 
 // naive renews as the rule is said: an epoch at a time, while it is due and can be paid.
-func naive(l Lease, units uint64, now Half, p Params) (end unit.Epoch, left token.Amount) {
+func naive(l Lease, units unit.KiB, now Half, p Params) (end unit.Epoch, left token.Amount) {
 	end, left = l.End, l.Renewal.Left
 	cost := p.Price * token.Amount(units)
 	for left > 0 && now >= Half(2*end-1) && p.Price <= l.Renewal.Highest && left >= cost {

@@ -39,7 +39,7 @@ type Tombstone struct {
 	Ended    unit.Epoch
 	Height   unit.Height // of the block that noted it
 	Free     unit.Epoch  // the first epoch in which the bytes may go
-	Units    uint64
+	Units    unit.KiB
 	Reserved bool // its room is still set aside, until Free
 }
 

@@ -26,7 +26,7 @@ type Blob struct {
 	Safe           *bool        `json:"safe,omitempty"`   // Safety's verdict is safe
 	State          string       `json:"state"`            // certified, registered, expired, lapsed, deleted, invalid, unknown
 	Bytes          int64        `json:"bytes,omitempty"`
-	StoredKiB      uint64       `json:"stored_kib,omitempty"` // in the network, over all shards
+	StoredKiB      unit.KiB     `json:"stored_kib,omitempty"` // in the network, over all shards
 	CertifiedEpoch *unit.Epoch  `json:"certified_epoch,omitempty"`
 	EndEpoch       unit.Epoch   `json:"end_epoch,omitempty"`   // the first that no lease pays for
 	EndedEpoch     *unit.Epoch  `json:"ended_epoch,omitempty"` // of the tombstone

@@ -32,7 +32,7 @@ type Node struct {
 	Return      *Returns       `json:"yearly_return,omitempty"` // of a delegator; nil without a statement
 	JailedUntil unit.Epoch     `json:"jailed_until_epoch,omitempty"`
 	NoNewUntil  unit.Epoch     `json:"no_new_shards_before_epoch,omitempty"`
-	CapacityKiB uint64         `json:"capacity_kib"`
+	CapacityKiB unit.KiB       `json:"capacity_kib"`
 	Addresses   []string       `json:"addresses"` // libp2p multiaddrs
 	Out         bool           `json:"out"`       // expelled for good
 	Penalty     Penalty        `json:"-"`

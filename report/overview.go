@@ -22,8 +22,8 @@ type Overview struct {
 	WriteMiB      token.Amount `json:"write_price_per_mib"`        // for writing a MiB of a large blob, once
 	DefaultEpochs uint64       `json:"default_epochs"`             // of a lease
 	MaxEpochs     uint64       `json:"max_epochs"`                 // of a lease
-	UsedKiB       uint64       `json:"used_kib"`                   // stored KiB, promised
-	RoomKiB       uint64       `json:"room_kib"`                   // stored KiB, most that may be promised
+	UsedKiB       unit.KiB     `json:"used_kib"`                   // stored KiB, promised
+	RoomKiB       unit.KiB     `json:"room_kib"`                   // stored KiB, most that may be promised
 	Power         Power        `json:"power"`
 	Strength      *Strength    `json:"strength,omitempty"`    // nil: NoStrength gives the reason
 	NoStrength    string       `json:"no_strength,omitempty"` // in a sentence
@@ -56,13 +56,13 @@ func (n Now) Overview() (out Overview, err error) {
 	}
 	out = Overview{EpochEnd: n.Head.EpochEnd, EpochEndTime: n.Begins(n.Head.Epoch + 1).UTC(), Nodes: committee.Holders(),
 		Shards: shape.N, Faults: shape.F, DefaultEpochs: n.Params.Registry.DefaultEpochs, MaxEpochs: n.Params.Registry.MaxEpochs,
-		UsedKiB: usage.ReservedKiB, RoomKiB: usage.ShardKiB * uint64(shape.N)}
+		UsedKiB: usage.ReservedKiB, RoomKiB: usage.ShardKiB * unit.KiB(shape.N)}
 	const mib, many = 1 << 20, 1 << 10 // the price of many MiB, so that nothing is rounded
 	l, err := shape.Layout(many * mib)
 	if err != nil {
 		return out, err
 	}
-	stored, err1 := n.Params.Registry.PriceOf(mib / 1024)
+	stored, err1 := n.Params.Registry.PriceOf(unit.KiBOf(mib))
 	large, err2 := n.Params.Registry.PriceOf(l.StoredKiB() / many)
 	write, err3 := n.Params.Registry.WritePriceOf(l.StoredKiB() / many)
 	out.StoredMiB, out.BlobMiB, out.WriteMiB = stored, large, write

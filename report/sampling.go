@@ -6,6 +6,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Sampling is how a round samples the stripes of a network, worked out from its
@@ -81,7 +82,7 @@ func none(fragments, gone, asked float64) float64 {
 }
 
 // DrawnEvery is in how many rounds a blob of some stored KiB is drawn about once.
-func (s Sampling) DrawnEvery(kib uint64) float64 {
+func (s Sampling) DrawnEvery(kib unit.KiB) float64 {
 	blobs, c := float64(s.Blobs), s.params.Challenge
 	draws := float64(c.Draws())
 	if blobs > s.Blobs1 { // no further blob is taken once so many are drawn

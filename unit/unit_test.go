@@ -24,6 +24,7 @@ func TestANumberHasTheFormsOfAPlainInteger(t *testing.T) {
 	t.Run("Epoch", forms[unit.Epoch])
 	t.Run("Height", forms[unit.Height])
 	t.Run("Round", forms[unit.Round])
+	t.Run("KiB", forms[unit.KiB])
 }
 
 func forms[N ~uint64](t *testing.T) {
@@ -83,6 +84,28 @@ func same[V any](t *testing.T, v V, plain any) {
 	var back V
 	if err := json.Unmarshal(a, &back); err != nil || fmt.Sprint(back) != fmt.Sprint(v) {
 		t.Errorf("%s reads back as %v: %v", a, back, err)
+	}
+}
+
+func TestABegunKiBCountsInFull(t *testing.T) {
+	for bytes, want := range map[int64]unit.KiB{0: 0, 1: 1, 1023: 1, 1024: 1, 1025: 2, 1 << 20: 1024, 1<<20 + 1: 1025, math.MaxInt64 - 1023: 1<<53 - 1} {
+		if got := unit.KiBOf(bytes); got != want {
+			t.Errorf("%d bytes are %d KiB, want %d", bytes, got, want)
+		}
+	}
+	if got := unit.KiB(1025).Bytes(); got != 1025*1024 {
+		t.Errorf("1025 KiB are %d bytes", got)
+	}
+}
+
+// Shares hold the whole together, and one less each would not.
+func TestSharesHoldTheWhole(t *testing.T) {
+	r := rand.New(rand.NewSource(2))
+	for range 1000 {
+		k, n := unit.KiB(r.Intn(1<<r.Intn(40)+1)), 1+r.Intn(1000)
+		if each := k.Share(n); each*unit.KiB(n) < k || each > 0 && (each-1)*unit.KiB(n) >= k {
+			t.Fatalf("%d KiB in %d shares: %d each", k, n, each)
+		}
 	}
 }
 

@@ -8,15 +8,16 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/unit"
 )
 
 type identity struct {
-	File         string  `json:"file"`
-	Blob         blob.ID `json:"blob"`
-	Shards       int     `json:"shards"`
-	Bytes        int64   `json:"bytes"`
-	EncodedBytes int64   `json:"encoded_bytes"`
-	StoredKiB    uint64  `json:"stored_kib"`
+	File         string   `json:"file"`
+	Blob         blob.ID  `json:"blob"`
+	Shards       int      `json:"shards"`
+	Bytes        int64    `json:"bytes"`
+	EncodedBytes int64    `json:"encoded_bytes"`
+	StoredKiB    unit.KiB `json:"stored_kib"`
 }
 
 func (a *app) idCommand() *cobra.Command {

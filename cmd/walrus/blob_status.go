@@ -122,7 +122,7 @@ func (s *session) printStatus(w io.Writer, st report.Blob) error {
 	}
 	t.row("state", state)
 	if st.StoredKiB > 0 {
-		t.row("size", fmt.Sprintf("%s, %s in the network", bytesText(st.Bytes), bytesText(st.StoredKiB<<10)))
+		t.row("size", fmt.Sprintf("%s, %s in the network", bytesText(st.Bytes), bytesText(st.StoredKiB.Bytes())))
 	}
 	if st.Safety != nil {
 		safetyText(*st.Safety).rows(t, time.Now(), st.Needed)

@@ -52,7 +52,7 @@ type dryRun struct {
 	Blob         blob.ID      `json:"blob"`
 	Bytes        int64        `json:"bytes"`
 	EncodedBytes int64        `json:"encoded_bytes"`
-	StoredKiB    uint64       `json:"stored_kib"` // what is paid for
+	StoredKiB    unit.KiB     `json:"stored_kib"` // what is paid for
 	Epochs       uint64       `json:"epochs"`
 	Price        token.Amount `json:"price"` // for the epochs
 	Write        token.Amount `json:"write_price"`

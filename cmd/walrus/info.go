@@ -70,7 +70,7 @@ func (i networkInfo) print(w io.Writer) error {
 	powerText(i.Power).rows(t, i.Shards)
 	t.row("price", fmt.Sprintf("%s for a MiB of a large blob and an epoch (%s for a MiB in the network), and %s once for writing it", i.BlobMiB, i.StoredMiB, i.WriteMiB))
 	t.row("leases", fmt.Sprintf("%d epochs unless told otherwise, at most %d", i.DefaultEpochs, i.MaxEpochs))
-	t.row("room", fmt.Sprintf("%s of %s promised", bytesText(i.UsedKiB<<10), bytesText(i.RoomKiB<<10)))
+	t.row("room", fmt.Sprintf("%s of %s promised", bytesText(i.UsedKiB.Bytes()), bytesText(i.RoomKiB.Bytes())))
 	if i.Strength != nil {
 		strengthText(*i.Strength).rows(t)
 	} else {

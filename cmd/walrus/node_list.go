@@ -182,7 +182,7 @@ func (l nodeList) printWide(w io.Writer, quiet bool) error {
 		for _, s := range n.Slashes {
 			all = append(all, fmt.Sprintf("%s in epoch %d (rung %d)", s.Amount, s.Epoch, s.Rung))
 		}
-		t.row(nameText(n.Name), n.ID, shardsText(n), n.Bond, n.Stake, n.Counted, commissionText(n), passedText(n.Now), passedText(n.Past), returnText(n.Return), bytesText(n.CapacityKiB<<10), stateText(n, quiet), cmp.Or(strings.Join(all, ", "), "-"))
+		t.row(nameText(n.Name), n.ID, shardsText(n), n.Bond, n.Stake, n.Counted, commissionText(n), passedText(n.Now), passedText(n.Past), returnText(n.Return), bytesText(n.CapacityKiB.Bytes()), stateText(n, quiet), cmp.Or(strings.Join(all, ", "), "-"))
 	}
 	return t.flush()
 }

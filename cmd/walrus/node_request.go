@@ -21,6 +21,7 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // nodeRequest is a node's request to its operator to register it: its keys and addresses,
@@ -36,7 +37,7 @@ type nodeRequest struct {
 	Possession  string         `json:"possession"`
 	Addresses   []string       `json:"addresses"`
 	Ledger      string         `json:"ledger_address"`
-	CapacityKiB uint64         `json:"capacity_kib"`
+	CapacityKiB unit.KiB       `json:"capacity_kib"`
 	Name        string         `json:"name,omitempty"`
 	URL         string         `json:"url,omitempty"`
 	About       string         `json:"about,omitempty"`
@@ -161,7 +162,7 @@ func (w *nodeDescription) request(ctx context.Context, operator token.Address) (
 	return r, network, nil
 }
 
-func (w *nodeDescription) capacityKiB(file node.File) (uint64, error) {
+func (w *nodeDescription) capacityKiB(file node.File) (unit.KiB, error) {
 	text := w.capacity
 	if text == "" {
 		text = file.Capacity

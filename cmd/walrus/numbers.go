@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/walrus-network/walrus/internal/number"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // All typed numbers are read here, by package number. strconv and the flag library accept
@@ -25,12 +26,12 @@ func parseSize(name, text string) (int64, error) {
 }
 
 // parseCapacity reads how much a node keeps, in KiB.
-func parseCapacity(text string) (uint64, error) {
+func parseCapacity(text string) (unit.KiB, error) {
 	n, err := parseSize("capacity", text)
 	if err == nil && n < 1024 {
 		err = errUsage{fmt.Errorf("capacity %q: less than 1KiB: write it as 500GB or 2TiB", text)}
 	}
-	return uint64(n) / 1024, err
+	return unit.KiB(n / 1024), err
 }
 
 // parseCount reads a whole number up to most; name is the value's name, for the message.

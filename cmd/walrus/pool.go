@@ -208,7 +208,7 @@ func (a *app) poolUpdate() *cobra.Command {
 		if !slices.ContainsFunc([]string{"name", "url", "about", "capacity", "address", "ledger-address"}, named) {
 			return errUsage{fmt.Errorf("change what? say --name, --url, --about, --capacity, --address or --ledger-address")}
 		}
-		var kib uint64
+		var kib unit.KiB
 		if named("capacity") {
 			var err error
 			if kib, err = parseCapacity(capacity); err != nil {
@@ -241,7 +241,7 @@ func changes(n ledger.NodeRecord, b ledger.UpdateNode) (out []string) {
 			out = append(out, fmt.Sprintf("%s: %s, was %s", what, new, old))
 		}
 	}
-	capacity := func(kib uint64) string { return fmt.Sprintf("%s (%d KiB)", bytesText(kib*1024), kib) }
+	capacity := func(kib unit.KiB) string { return fmt.Sprintf("%s (%d KiB)", bytesText(kib.Bytes()), kib) }
 	was("name", strconv.Quote(n.Name), strconv.Quote(b.Name))
 	was("url", strconv.Quote(n.URL), strconv.Quote(b.URL))
 	was("about", strconv.Quote(n.About), strconv.Quote(b.About))

@@ -187,7 +187,7 @@ func (a *app) enter(ctx context.Context, s *session, r nodeRequest, body ledger.
 	m := move{act: "create", text: fmt.Sprintf("register %s with a bond of %s and a commission of %s", called(ledger.NodeRecord{ID: r.Node, Name: r.Name}), body.Bond, percentText(body.CommissionBps)),
 		node: &r.Node, amount: &body.Bond, body: body}
 	m.notes = append(m.notes, fmt.Sprintf("%s of the bond are set aside for good: they stand for dead shares, which have no owner", s.Params.Staking.MinDelegation),
-		fmt.Sprintf("others reach it at %v, its ledger at %s; it declares %s", body.Addresses, body.Comet, bytesText(body.CapacityKiB<<10)))
+		fmt.Sprintf("others reach it at %v, its ledger at %s; it declares %s", body.Addresses, body.Comet, bytesText(body.CapacityKiB.Bytes())))
 	if note != "" {
 		m.notes = append(m.notes, note)
 	}

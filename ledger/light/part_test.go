@@ -175,7 +175,7 @@ func TestTheLongestRecordsFit(t *testing.T) {
 	}
 	round := ledger.RoundState{Drawings: make([]ledger.Drawing, 64), Reveals: reveals, Votes: votes, Passed: blob.NewSet[blob.Shard](nodes), Ready: blob.NewSet[blob.Shard](nodes)}
 	entry := func(leases int) registry.Entry {
-		e := registry.Entry{Units: max, RegisteredEpoch: unit.Epoch(max), RegisteredHeight: unit.Height(max), CertifiedEpoch: unit.Epoch(max), CertifiedHeight: unit.Height(max), Slot: max}
+		e := registry.Entry{Units: unit.KiB(max), RegisteredEpoch: unit.Epoch(max), RegisteredHeight: unit.Height(max), CertifiedEpoch: unit.Epoch(max), CertifiedHeight: unit.Height(max), Slot: max}
 		for range leases {
 			e.Leases = append(e.Leases, registry.Lease{Start: unit.Epoch(max), End: unit.Epoch(max), Price: token.Amount(max), Write: token.Amount(max),
 				Renewal: registry.Renewal{Left: token.Amount(max), Highest: token.Amount(max)}})
