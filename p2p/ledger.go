@@ -29,6 +29,7 @@ const (
 	AskList    Ask = 5 // a prefix -> keys, without proof that none is left out
 	AskStatus  Ask = 6 // nothing -> height and health, without proof
 	AskPart    Ask = 7 // a height, a key and an offset -> a part of a value too long for one answer
+	AskProve   Ask = 8 // keys of one state -> values with proofs, and the headers that lead to them
 )
 
 const (

@@ -18,6 +18,8 @@ func FuzzQuestionsOfStrangers(f *testing.F) {
 	c := newFuzzChain(f)
 	f.Add(uint8(p2p.AskGet), canon.Encode([]any{[][]byte{[]byte("k")}}))
 	f.Add(uint8(p2p.AskLight), canon.Encode([]any{uint64(1)}))
+	f.Add(uint8(p2p.AskProve), canon.Encode([]any{[][]byte{[]byte("k")}, uint64(0), uint64(0), uint64(1), true}))
+	f.Add(uint8(p2p.AskProve), canon.Encode([]any{[][]byte{[]byte("k")}, uint64(1 << 63), uint64(1 << 62), uint64(1 << 63), true}))
 	f.Add(uint8(p2p.AskLight), canon.Encode([]any{uint64(1 << 63)}))
 	f.Add(uint8(p2p.AskList), canon.Encode([]any{[]byte{}, []byte{}}))
 	f.Add(uint8(p2p.AskList), canon.Encode([]any{[]byte("n"), []byte("n1")}))

@@ -218,14 +218,18 @@ func (f *follower) explain(err error, trusted, next *types.LightBlock) error {
 	return fmt.Errorf("%w: %w", ErrUntrusted, err)
 }
 
+// beginning is the height of the first trusted header.
+func (f *follower) beginning() int64 {
+	if f.anchor != nil {
+		return f.anchor.Height
+	}
+	return 1
+}
+
 // begin is the first trusted header: the checkpoint's, or block 1 signed by the
 // committee that the genesis names.
 func (f *follower) begin(ctx context.Context, from source) (*types.LightBlock, error) {
-	height := int64(1)
-	if f.anchor != nil {
-		height = f.anchor.Height
-	}
-	b, err := from(ctx, height)
+	b, err := from(ctx, f.beginning())
 	if err != nil {
 		return nil, err
 	}

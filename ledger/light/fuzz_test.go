@@ -39,27 +39,30 @@ func FuzzProofsOfStrangers(f *testing.F) {
 	w := newWorld(f, "test", 4)
 	owner := w.genesis.Accounts[0].Address
 	key := ledger.KeyAccount(owner)
-	answer, err := w.get(w.tip(), [][]byte{key})
+	remote := NewRemote(&town{nodes: []oracle{w.honest}}, w.genesis, RemoteOptions{})
+	q := remote.question([][]byte{key}, 0, true)
+	answer, err := w.whole(p2p.AskProve, canon.Encode(q))
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(answer)
-	f.Add(canon.Encode(getAnswer{Height: 1, Proofs: [][]byte{{}}}))
+	f.Add(canon.Encode(proveAnswer{Height: 1, Proofs: [][]byte{{}}}))
 	truth, _, err := must(w.local.View(f.Context())).R.Get(key)
 	if err != nil {
 		f.Fatal(err)
 	}
-	remote := NewRemote(&town{nodes: []oracle{w.honest}}, w.genesis, RemoteOptions{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		v := &reader{ctx: t.Context(), r: remote, read: map[string]value{}}
-		if _, err := v.accept(t.Context(), peer.ID("node-0"), [][]byte{key}, b); err != nil {
-			if len(v.read) > 0 {
-				t.Error("kept a part of what was refused")
-			}
+		out, err := remote.check(t.Context(), peer.ID("node-0"), q, nil, b)
+		if err != nil {
 			return
 		}
-		if got := v.read[string(key)]; !got.ok || string(got.bytes) != string(truth) {
+		if got := out.values[0]; !got.ok || string(got.bytes) != string(truth) {
 			t.Errorf("got %x through", got.bytes)
+		}
+		for k, got := range out.more {
+			if want, ok, err := must(w.local.View(t.Context())).R.Get([]byte(k)); err != nil || ok != got.ok || string(want) != string(got.bytes) {
+				t.Errorf("got %x through for %x", got.bytes, k)
+			}
 		}
 	})
 }

@@ -82,11 +82,7 @@ func decodeKept(raw []byte, g ledger.Genesis, anchor *Checkpoint) (*types.LightB
 // Begin lets a node show the block that the checkpoint names, and returns its time. Without
 // a checkpoint it is the first block.
 func (r *Remote) Begin(ctx context.Context) (at time.Time, err error) {
-	height := int64(1)
-	if c := r.options.Checkpoint; c != nil {
-		height = c.Height
-	}
-	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{Height: unit.Height(height)}), func(_ context.Context, _ peer.ID, answer []byte) error {
+	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{Height: unit.Height(r.follow.beginning())}), func(_ context.Context, _ peer.ID, answer []byte) error {
 		b, err := decodeBlock(answer, string(r.genesis.ChainID()))
 		if err == nil {
 			err = r.follow.first(b)

@@ -2,15 +2,17 @@ package light
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"maps"
 
+	"github.com/cometbft/cometbft/types"
 	"github.com/libp2p/go-libp2p/core/peer"
 
-	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // View reads the ledger as of now. It is for one task: it keeps the values that it has
@@ -27,8 +29,9 @@ func (r *Remote) View(ctx context.Context) (ledger.View, error) {
 type reader struct {
 	ctx   context.Context
 	r     *Remote
-	read  map[string]value // by key; values of walks are not kept
-	bytes int              // of these, about
+	at    *types.LightBlock // verified: names the state that is read; nil: nothing was read yet
+	read  map[string]value  // by key; values of walks are not kept
+	bytes int               // of these, about
 }
 
 type value struct {
@@ -58,19 +61,49 @@ func (v *reader) Get(key []byte) ([]byte, bool, error) {
 }
 
 // Prefetch reads many keys with few questions. An answer holds as many proofs as fit.
-func (v *reader) Prefetch(keys [][]byte) error {
+func (v *reader) Prefetch(keys [][]byte) error { return v.prefetch(keys, false) }
+
+// PrefetchCommittee is Prefetch, with the committee of the present epoch and the records
+// of its nodes in the same answer.
+func (v *reader) PrefetchCommittee(keys [][]byte) error { return v.prefetch(keys, true) }
+
+func (v *reader) prefetch(keys [][]byte, committee bool) error {
 	for len(keys) > 0 {
-		part, got := question(keys), 0
-		err := v.r.ask(v.ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: part}), func(ctx context.Context, from peer.ID, b []byte) (err error) {
-			got, err = v.accept(ctx, from, part, b)
-			return err
-		})
+		got, err := v.ask(question(keys), committee)
 		if err != nil {
 			return err
 		}
-		keys = keys[got:]
+		keys, committee = keys[got:], false
 	}
 	return nil
+}
+
+// ask reads the first of keys in the state that was read before, and returns their number.
+// Once the nodes keep that state no longer, and once this process has written to the
+// ledger, it is the newest state that is read from then on.
+func (v *reader) ask(keys [][]byte, committee bool) (got int, err error) {
+	if v.at != nil && v.r.written.Load() >= uint64(v.at.Height) {
+		v.at = nil
+	}
+	for {
+		height := unit.Height(0)
+		if v.at != nil {
+			height = unit.Height(v.at.Height)
+		}
+		q := v.r.question(keys, height, committee)
+		err = v.r.ask(v.ctx, p2p.AskProve, canon.Encode(q), func(ctx context.Context, from peer.ID, b []byte) error {
+			out, err := v.r.check(ctx, from, q, v.at, b)
+			if err == nil {
+				v.keep(keys, out)
+				got = len(out.values)
+			}
+			return err
+		})
+		if err == nil || v.at == nil || v.ctx.Err() != nil || errors.Is(err, ErrNoNode) {
+			return got, err
+		}
+		v.at = nil
+	}
 }
 
 // question is the first keys that one question may have.
@@ -84,49 +117,22 @@ func question(keys [][]byte) [][]byte {
 	return keys
 }
 
-// accept keeps the values that an answer proves, all of them or none, and returns their
-// number.
-func (v *reader) accept(ctx context.Context, from peer.ID, keys [][]byte, answer []byte) (int, error) {
-	proven, err := v.r.proven(ctx, from, keys, answer)
-	if err != nil {
-		return 0, err
-	}
+// keep takes over what an answer proves.
+func (v *reader) keep(keys [][]byte, out answered) {
+	v.at = out.header
 	size := 0
-	for i, got := range proven {
+	for i, got := range out.values {
 		size += len(keys[i]) + len(got.bytes)
+	}
+	for k, got := range out.more {
+		size += len(k) + len(got.bytes)
 	}
 	if v.bytes += size; v.bytes > readBytes {
 		clear(v.read) // it is asked for again
 		v.bytes = size
 	}
-	for i, got := range proven {
+	for i, got := range out.values {
 		v.read[string(keys[i])] = got
 	}
-	return len(proven), nil
-}
-
-// proven is the values of the first of keys, as one node's answer proves them.
-func (r *Remote) proven(ctx context.Context, from peer.ID, keys [][]byte, answer []byte) ([]value, error) {
-	var a getAnswer
-	if err := decodeAnswer(answer, &a); err != nil {
-		return nil, err
-	}
-	if len(a.Proofs) == 0 || len(a.Proofs) > len(keys) {
-		return nil, fmt.Errorf("%d proofs for %d keys: %w", len(a.Proofs), len(keys), blob.ErrMismatch)
-	}
-	header, err := r.header(ctx, from, int64(a.Height))
-	if err != nil {
-		return nil, err
-	}
-	out := make([]value, len(a.Proofs))
-	for i := range a.Proofs {
-		p, err := r.decodeProof(ctx, from, a.Height, keys[i], a.Proofs[i])
-		if err != nil {
-			return nil, err
-		}
-		if out[i].bytes, out[i].ok, err = p.Verify(blob.Hash(header.AppHash), r.salt, r.genesis.Params.Buckets, keys[i]); err != nil {
-			return nil, fmt.Errorf("%w: %w", blob.ErrMismatch, err)
-		}
-	}
-	return out, nil
+	maps.Copy(v.read, out.more)
 }

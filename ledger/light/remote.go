@@ -226,6 +226,11 @@ func (r *Remote) source(from peer.ID) source {
 // header is the header of a height that one node's answer leads to: verified, or unproven
 // where the options trust the node.
 func (r *Remote) header(ctx context.Context, from peer.ID, height int64) (*types.LightBlock, error) {
+	return r.headerFrom(ctx, from, height, r.source(from))
+}
+
+// headerFrom is header with what the node has given already.
+func (r *Remote) headerFrom(ctx context.Context, from peer.ID, height int64, given source) (*types.LightBlock, error) {
 	if height < 1 {
 		return nil, fmt.Errorf("header %d: %w", height, blob.ErrMismatch)
 	}
@@ -233,9 +238,9 @@ func (r *Remote) header(ctx context.Context, from peer.ID, height int64) (*types
 		return nil, noAnswer{fmt.Errorf("node %s is behind: it answers at height %d, another has at %d", from, height, lowest)}
 	}
 	if r.options.TrustNode {
-		return r.lightBlock(ctx, from, height)
+		return given(ctx, height)
 	}
-	b, err := r.follow.header(ctx, height, r.source(from))
+	b, err := r.follow.header(ctx, height, given)
 	if err == nil {
 		err = r.current(ctx, from, b)
 	}

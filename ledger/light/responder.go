@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/state"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Chain is what a node's agreement adds to the state machine.
@@ -36,6 +37,8 @@ func (r Responder) Answer(ask p2p.Ask, body []byte) ([]byte, error) {
 		return r.wholeGenesis(body)
 	case p2p.AskGet:
 		return r.get(body)
+	case p2p.AskProve:
+		return r.prove(body)
 	case p2p.AskLight:
 		return r.block(body)
 	case p2p.AskList:
@@ -72,23 +75,12 @@ func (r Responder) get(body []byte) ([]byte, error) {
 	if height == 0 {
 		return nil, noBlock()
 	}
-	a := getAnswer{Height: height}
 	size := 0
-	for _, k := range q.Keys {
-		p, err := r.Machine.Prove(k, height-1)
-		if err != nil {
-			return nil, err
-		}
-		if len(p.Value) > longValue {
-			p.Value = nil
-		}
-		raw := p.Encode()
-		if size += len(raw) + proofFrame; size > p2p.MaxAnswer-answerFrame && len(a.Proofs) > 0 {
-			break // the asker asks for the rest again
-		}
-		a.Proofs = append(a.Proofs, raw)
+	proofs, err := r.proofs(q.Keys, height, &size)
+	if err != nil {
+		return nil, err
 	}
-	return canon.Encode(a), nil
+	return canon.Encode(getAnswer{Height: height, Proofs: proofs}), nil
 }
 
 func (r Responder) block(body []byte) ([]byte, error) {
@@ -96,7 +88,12 @@ func (r Responder) block(body []byte) ([]byte, error) {
 	if err := decodeQuestion(body, &q); err != nil {
 		return nil, err
 	}
-	b, err := r.Chain.LightBlock(int64(q.Height))
+	return r.rawBlock(q.Height)
+}
+
+// rawBlock is the bytes of a light block; height 0 is the newest.
+func (r Responder) rawBlock(height unit.Height) ([]byte, error) {
+	b, err := r.Chain.LightBlock(int64(height))
 	if err != nil {
 		return nil, err
 	}

@@ -150,15 +150,16 @@ func (w *walk) prove(from peer.ID, p *page) error {
 func (w *walk) ask(from peer.ID, keys [][]byte) ([]value, error) {
 	ctx, cancel := context.WithTimeoutCause(w.v.ctx, pageLimit, fmt.Errorf("node %s did not prove what it listed within %s", from, pageLimit))
 	defer cancel()
-	answer, err := w.v.r.askThis(ctx, from, p2p.AskGet, canon.Encode(getQuestion{Keys: keys}))
+	q := w.v.r.question(keys, 0, false)
+	answer, err := w.v.r.askThis(ctx, from, p2p.AskProve, canon.Encode(q))
 	if err != nil {
 		return nil, err
 	}
-	got, err := w.v.r.proven(ctx, from, keys, answer)
+	got, err := w.v.r.check(ctx, from, q, nil, answer)
 	if err != nil && ctx.Err() != nil {
 		err = noAnswer{context.Cause(ctx)}
 	}
-	return got, err
+	return got.values, err
 }
 
 // check refuses a list that makes no progress, or that has keys outside the question.

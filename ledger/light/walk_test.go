@@ -73,8 +73,16 @@ func newLibrary(t testing.TB, blocks ...[]state.Change) *library {
 	return &library{world: w, disk: disk, machine: m}
 }
 
-// honest answers as a node does.
+// honest answers as a node does, the question for all at once in parts: see oracle.prove.
 func (l *library) honest(ask p2p.Ask, body []byte) ([]byte, error) {
+	if ask == p2p.AskProve {
+		return nil, p2p.Refuse(p2p.CodeBadRequest, "in parts")
+	}
+	return l.whole(ask, body)
+}
+
+// whole answers as a node does.
+func (l *library) whole(ask p2p.Ask, body []byte) ([]byte, error) {
 	answer, err := Responder{Genesis: l.genesis, Machine: l.machine, Chain: l.world}.Answer(ask, body)
 	if len(answer) > p2p.MaxAnswer {
 		panic(fmt.Sprintf("an answer of %d bytes to question %d", len(answer), ask))

@@ -134,10 +134,53 @@ func encodeLight(b *types.LightBlock) []byte {
 // oracle answers one question, truly or not.
 type oracle func(ask p2p.Ask, body []byte) ([]byte, error)
 
+// prove answers a question for all at once out of the answers to the simple ones, so that a
+// lie about either is told there too. An oracle that answers it by itself is taken as it is.
+func (o oracle) prove(body []byte) ([]byte, error) {
+	whole, err := o(p2p.AskProve, body)
+	if err == nil || !p2p.IsRefusal(err, p2p.CodeBadRequest) {
+		return whole, err
+	}
+	var q proveQuestion
+	if err := decodeQuestion(body, &q); err != nil {
+		return nil, err
+	}
+	raw, err := o(p2p.AskGet, canon.Encode(getQuestion{Keys: q.Keys}))
+	var got getAnswer
+	if err != nil || canon.Decode(raw, &got) != nil {
+		return raw, err
+	}
+	a := proveAnswer{Height: got.Height, Proofs: got.Proofs}
+	heights := []unit.Height{q.Begin, got.Height}
+	if q.Trusted == got.Height {
+		heights = nil
+	}
+	for _, h := range heights {
+		if h == 0 || h == q.Begin && len(a.Headers) > 0 {
+			continue
+		}
+		raw, err := o(p2p.AskLight, canon.Encode(headerQuestion{Height: h}))
+		if err != nil {
+			a.Headers = nil // the asker asks for them
+			break
+		}
+		a.Headers = append(a.Headers, raw)
+	}
+	return canon.Encode(a), nil
+}
+
 func (w *world) tip() int64 { return int64(w.local.Height()) }
 
 // honest answers as a node does.
 func (w *world) honest(ask p2p.Ask, body []byte) ([]byte, error) {
+	if ask == p2p.AskProve {
+		return nil, p2p.Refuse(p2p.CodeBadRequest, "in parts")
+	}
+	return w.whole(ask, body)
+}
+
+// whole answers as a node does, also the question for all at once.
+func (w *world) whole(ask p2p.Ask, body []byte) ([]byte, error) {
 	return Responder{Genesis: w.genesis, Machine: w.local.Machine(), Chain: w}.Answer(ask, body)
 }
 
@@ -186,6 +229,9 @@ func (t *town) AskLedger(ctx context.Context, p peer.ID, ask p2p.Ask, body []byt
 	t.mu.Unlock()
 	for i, o := range t.nodes {
 		if t.name(i) == p {
+			if ask == p2p.AskProve {
+				return o.prove(body)
+			}
 			return o(ask, body)
 		}
 	}
