@@ -21,11 +21,6 @@ type Ledger interface {
 	Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error)
 }
 
-// prefetcher is a reader that can fetch many keys in one question.
-type prefetcher interface {
-	Prefetch(keys [][]byte) error
-}
-
 // Errors of Find, on which callers branch.
 var (
 	ErrUnknownBlob = errors.New("the ledger knows no such blob")
@@ -88,6 +83,9 @@ func (c *Client) find(ctx context.Context, id blob.ID) (registry.Entry, blob.Com
 	}
 	v, err := c.ledger.View(ctx)
 	if err != nil {
+		return fail(err)
+	}
+	if err := v.PrefetchCommittee(ledger.KeyBlob(id)); err != nil {
 		return fail(err)
 	}
 	e, ok, err := v.Blob(id)

@@ -24,6 +24,9 @@ func DirectoryOf(v ledger.View) (*fetch.Directory, error) {
 }
 
 func readCommittee(v ledger.View) (committee, error) {
+	if err := v.PrefetchCommittee(); err != nil {
+		return committee{}, err
+	}
 	head, err := v.Head()
 	if err != nil {
 		return committee{}, err
@@ -40,14 +43,13 @@ func readCommittee(v ledger.View) (committee, error) {
 	if err != nil {
 		return committee{}, err
 	}
-	if r, ok := v.R.(prefetcher); ok {
-		var keys [][]byte
-		for _, m := range of.Nodes {
-			keys = append(keys, ledger.KeyNode(m.ID))
-		}
-		if err := r.Prefetch(keys); err != nil {
-			return committee{}, err
-		}
+	// A large committee does not fit into the first answer.
+	var keys [][]byte
+	for _, m := range of.Nodes {
+		keys = append(keys, ledger.KeyNode(m.ID))
+	}
+	if err := v.Prefetch(keys...); err != nil {
+		return committee{}, err
 	}
 	c := committee{Directory: &fetch.Directory{Shape: shape}, epoch: head.Epoch}
 	for _, m := range of.Nodes {

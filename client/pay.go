@@ -124,6 +124,9 @@ func (s *storeRun) settled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := v.Prefetch(ledger.KeyHead(), ledger.KeyBlob(s.p.ID)); err != nil {
+		return err
+	}
 	entry, known, err := v.Blob(s.p.ID)
 	if err != nil {
 		return err

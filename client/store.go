@@ -120,6 +120,9 @@ func (s *storeRun) attempt(ctx context.Context, src Source) (again bool, err err
 		if v, err = s.c.ledger.View(ctx); err != nil { // the first one may be long past
 			return false, err
 		}
+		if err = v.PrefetchCommittee(ledger.KeyBlob(s.p.ID)); err != nil {
+			return false, err
+		}
 		if s.d, err = readCommittee(v); err != nil {
 			return false, err
 		}

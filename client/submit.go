@@ -104,6 +104,9 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 		if err != nil {
 			return ledger.Account{}, err
 		}
+		if err := v.Prefetch(ledger.KeyHead(), ledger.KeyRules(), ledger.KeyAccount(key.Address())); err != nil {
+			return ledger.Account{}, err
+		}
 		head, err := v.Head()
 		if err != nil {
 			return ledger.Account{}, err

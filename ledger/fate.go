@@ -59,6 +59,9 @@ func never(why *Refusal, format string, args ...any) (TxReceipt, bool, error) {
 
 // fateOf is that of a signed transaction.
 func (v View) fateOf(tx Tx, hash blob.Hash) (r TxReceipt, known bool, err error) {
+	if err := v.Prefetch(KeyHead(), KeyAccount(tx.Signer.Address())); err != nil {
+		return r, false, err
+	}
 	// The head first: an account that is read later is as new at least.
 	h, err := v.Head()
 	if err != nil {

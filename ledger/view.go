@@ -20,6 +20,31 @@ var ErrNoCommittee = errors.New("no committee is kept for this epoch")
 // ErrNoList is returned when a reader that knows single keys is asked for many.
 var ErrNoList = errors.New("this view cannot list")
 
+// prefetcher is a reader to which one question for many keys costs as much as one for one
+// key: it reads from far away, and keeps what it has read.
+type prefetcher interface {
+	Prefetch(keys [][]byte) error
+	PrefetchCommittee(keys [][]byte) error
+}
+
+// Prefetch reads many keys with few questions where the view reads from far away. It does
+// nothing elsewhere.
+func (v View) Prefetch(keys ...[]byte) error {
+	if r, ok := v.R.(prefetcher); ok && len(keys) > 0 {
+		return r.Prefetch(keys)
+	}
+	return nil
+}
+
+// PrefetchCommittee is Prefetch for keys, the head, the rules, the present committee and
+// the records of its nodes.
+func (v View) PrefetchCommittee(keys ...[]byte) error {
+	if r, ok := v.R.(prefetcher); ok {
+		return r.PrefetchCommittee(append([][]byte{KeyHead(), KeyRules()}, keys...))
+	}
+	return nil
+}
+
 // Head is where the ledger stands; every block writes it.
 type Head struct {
 	_           struct{} `cbor:",toarray"`

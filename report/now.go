@@ -19,6 +19,9 @@ type Now struct {
 // errors are those of the view.
 func Look(v ledger.View, at time.Time) (n Now, err error) {
 	n.View, n.At = v, at
+	if err = v.PrefetchCommittee(); err != nil {
+		return n, err
+	}
 	if n.Head, err = v.Head(); err != nil {
 		return n, err
 	}
@@ -27,11 +30,5 @@ func Look(v ledger.View, at time.Time) (n Now, err error) {
 	return n, err
 }
 
-// Prefetch reads many keys at once where the view's reader can, so that a remote ledger
-// is asked few times. It does nothing for other readers.
-func (n Now) Prefetch(keys ...[]byte) error {
-	if r, ok := n.View.R.(interface{ Prefetch([][]byte) error }); ok && len(keys) > 0 {
-		return r.Prefetch(keys)
-	}
-	return nil
-}
+// Prefetch reads many keys at once where that saves questions; see ledger.View.
+func (n Now) Prefetch(keys ...[]byte) error { return n.View.Prefetch(keys...) }

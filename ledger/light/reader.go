@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 
 	"github.com/cometbft/cometbft/types"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -32,6 +33,8 @@ type reader struct {
 	at    *types.LightBlock // verified: names the state that is read; nil: nothing was read yet
 	read  map[string]value  // by key; values of walks are not kept
 	bytes int               // of these, about
+	// committee says that the present committee was read too, as much of it as fits into an answer.
+	committee bool
 }
 
 type value struct {
@@ -68,6 +71,14 @@ func (v *reader) Prefetch(keys [][]byte) error { return v.prefetch(keys, false) 
 func (v *reader) PrefetchCommittee(keys [][]byte) error { return v.prefetch(keys, true) }
 
 func (v *reader) prefetch(keys [][]byte, committee bool) error {
+	committee = committee && !v.committee
+	keys = slices.DeleteFunc(slices.Clone(keys), func(k []byte) bool {
+		_, has := v.read[string(k)]
+		return has
+	})
+	if len(keys) == 0 && committee {
+		keys = [][]byte{ledger.KeyHead()}
+	}
 	for len(keys) > 0 {
 		got, err := v.ask(question(keys), committee)
 		if err != nil {
@@ -83,7 +94,7 @@ func (v *reader) prefetch(keys [][]byte, committee bool) error {
 // ledger, it is the newest state that is read from then on.
 func (v *reader) ask(keys [][]byte, committee bool) (got int, err error) {
 	if v.at != nil && v.r.written.Load() >= uint64(v.at.Height) {
-		v.at = nil
+		v.forget()
 	}
 	for {
 		height := unit.Height(0)
@@ -102,8 +113,14 @@ func (v *reader) ask(keys [][]byte, committee bool) (got int, err error) {
 		if err == nil || v.at == nil || v.ctx.Err() != nil || errors.Is(err, ErrNoNode) {
 			return got, err
 		}
-		v.at = nil
+		v.forget()
 	}
+}
+
+// forget leaves the state that was read before.
+func (v *reader) forget() {
+	clear(v.read)
+	v.at, v.bytes, v.committee = nil, 0, false
 }
 
 // question is the first keys that one question may have.
@@ -119,7 +136,7 @@ func question(keys [][]byte) [][]byte {
 
 // keep takes over what an answer proves.
 func (v *reader) keep(keys [][]byte, out answered) {
-	v.at = out.header
+	v.at, v.committee = out.header, v.committee || len(out.more) > 0
 	size := 0
 	for i, got := range out.values {
 		size += len(keys[i]) + len(got.bytes)
@@ -129,7 +146,7 @@ func (v *reader) keep(keys [][]byte, out answered) {
 	}
 	if v.bytes += size; v.bytes > readBytes {
 		clear(v.read) // it is asked for again
-		v.bytes = size
+		v.bytes, v.committee = size, len(out.more) > 0
 	}
 	for i, got := range out.values {
 		v.read[string(keys[i])] = got
