@@ -7,19 +7,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
-	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/registry"
-	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
-	"github.com/walrus-network/walrus/unit"
 )
 
 // storeCommand is `walrus store` with its flags and results.
@@ -45,22 +39,6 @@ type storedFile struct {
 	*client.Stored
 	DryRun *dryRun `json:"dry_run,omitempty"`
 	Error  string  `json:"error,omitempty"`
-}
-
-// dryRun is the preview of a store.
-type dryRun struct {
-	Blob         blob.ID      `json:"blob"`
-	Bytes        int64        `json:"bytes"`
-	EncodedBytes int64        `json:"encoded_bytes"`
-	StoredKiB    unit.KiB     `json:"stored_kib"` // what is paid for
-	Epochs       uint64       `json:"epochs"`
-	Price        token.Amount `json:"price"` // for the epochs
-	Write        token.Amount `json:"write_price"`
-	Allowance    token.Amount `json:"allowance"`
-	Highest      token.Amount `json:"highest_price,omitempty"`
-	RenewsUntil  unit.Epoch   `json:"renews_until_epoch,omitempty"` // about, at today's price
-	MostFee      token.Amount `json:"most_fee"`
-	Already      bool         `json:"already"` // the network keeps it already: nothing would be sent
 }
 
 func (a *app) storeCommand() *cobra.Command {
@@ -270,88 +248,6 @@ func (w *storeCommand) file(ctx context.Context, file string) (storedFile, error
 	return storedFile{Stored: &out}, nil
 }
 
-// affords refuses, before any work, a store that the wallet cannot pay for. Only certain
-// costs count: the wallet may have paid for the same bytes already.
-func (w *storeCommand) affords(ctx context.Context, size int64) error {
-	shape, err := w.s.Params.Shape()
-	if err != nil {
-		return err
-	}
-	layout, err := shape.Layout(size)
-	if err != nil {
-		return err
-	}
-	highest, err := client.HighestOr(w.s.Params, w.opts.HighestPrice)
-	if err != nil {
-		return err
-	}
-	epochs := w.opts.Epochs
-	if epochs == 0 {
-		epochs = w.s.Params.Registry.DefaultEpochs
-	}
-	cost, err := client.CostOf(w.s.Params, layout.StoredKiB(), epochs, false, w.opts.Allowance, highest)
-	if err != nil {
-		return err
-	}
-	cost.Fee = client.MostFee(w.s.Network.Genesis.ChainID(), w.s.Params.Fees, ledger.RegisterBlob{Manifest: blob.NewManifest(layout, blob.Hash{}), Epochs: epochs, Permanent: w.opts.Permanent, Allowance: w.opts.Allowance, HighestPrice: highest})
-	least := cost
-	least.Write = 0 // another may keep the same bytes
-	short := w.covers(ctx, cost, least)
-	if short == nil || w.paidBefore(ctx, uint64(size)) {
-		return nil
-	}
-	return short
-}
-
-// covers says whether the wallet can pay least; the message names cost.
-func (w *storeCommand) covers(ctx context.Context, cost, least client.Cost) error {
-	v, err := w.s.Remote.View(ctx)
-	if err != nil {
-		return err
-	}
-	account, err := v.Account(w.s.key.Address())
-	if err != nil {
-		return err
-	}
-	sum := func(c client.Cost) (total token.Amount, err error) {
-		for _, part := range []token.Amount{c.Lease, c.Write, c.Allowance, c.Fee} {
-			if total, err = total.Add(part); err != nil {
-				return 0, err
-			}
-		}
-		return total, nil
-	}
-	all, err := sum(cost)
-	if err != nil {
-		return err
-	}
-	if needed, err := sum(least); err != nil || account.Balance >= needed {
-		return err
-	}
-	return fmt.Errorf("it costs %s; %s has %s, and %s is missing: %w; nothing was paid; walrus wallet show tells what it has, --dry-run what it takes", cost, w.s.key.Address(), account.Balance, all-account.Balance, ledger.ErrFunds)
-}
-
-// paidBefore says whether the wallet has a lease on a blob of that size, so that the
-// same store may have been interrupted. Where it cannot be known it says so too.
-func (w *storeCommand) paidBefore(ctx context.Context, size uint64) (before bool) {
-	v, err := w.s.Remote.View(ctx)
-	if err != nil {
-		return true
-	}
-	const most = 1000 // of questions
-	n := 0
-	err = v.EachOwned(w.s.key.Address(), func(id blob.ID) error {
-		if n++; before || n > most {
-			before = true
-			return nil
-		}
-		e, _, err := v.Blob(id)
-		before = before || e.Manifest.Size == size
-		return err
-	})
-	return before || err != nil
-}
-
 func (w *storeCommand) source(ctx context.Context, file string) (client.FileSource, func() error, error) {
 	if !isStdin(file) {
 		src, err := client.NewFileSource(file)
@@ -371,58 +267,6 @@ func (w *storeCommand) source(ctx context.Context, file string) (client.FileSour
 	return src, remove, err
 }
 
-// explain adds advice to a refusal of the ledger.
-func (w *storeCommand) explain(err error) error {
-	if errors.Is(err, ledger.ErrFunds) && !strings.Contains(err.Error(), "is missing") {
-		return fmt.Errorf("%w: %s pays; walrus wallet show tells what it has, --dry-run what it takes", err, w.s.key.Address())
-	}
-	return err
-}
-
-// price works out the ID, size and cost of a store.
-func (w *storeCommand) price(ctx context.Context, file string, src client.Source) (*dryRun, error) {
-	shape, err := w.s.Params.Shape()
-	if err != nil {
-		return nil, err
-	}
-	bar := w.a.newBar("encode "+nameText(file), src.Size())
-	defer bar.end()
-	c, err := client.Identify(ctx, shape, src, bar.set)
-	if err != nil {
-		return nil, err
-	}
-	d := dryRun{Blob: c.ID, Bytes: c.Layout.Size, EncodedBytes: c.Layout.EncodedBytes(), StoredKiB: c.Layout.StoredKiB(), Epochs: w.opts.Epochs, Allowance: w.opts.Allowance}
-	if d.Epochs == 0 {
-		d.Epochs = w.s.Params.Registry.DefaultEpochs
-	}
-	e, known, err := w.s.View.Blob(c.ID)
-	if err != nil {
-		return nil, err
-	}
-	d.Already = known && e.Certified() && e.Live(w.s.Head.Epoch)
-	return &d, d.price(w.s, c.Manifest(), w.opts)
-}
-
-// price fills in the cost.
-func (d *dryRun) price(s *session, m blob.Manifest, o client.StoreOptions) error {
-	highest, err := client.HighestOr(s.Params, o.HighestPrice)
-	if err != nil {
-		return err
-	}
-	cost, err := client.CostOf(s.Params, d.StoredKiB, d.Epochs, d.Already, o.Allowance, highest)
-	if err != nil {
-		return err
-	}
-	d.Price, d.Write = cost.Lease, cost.Write
-	if o.Allowance > 0 {
-		renewal := registry.Lease{End: s.Head.Epoch.Plus(d.Epochs), Renewal: registry.Renewal{Left: o.Allowance, Highest: highest}}
-		d.Highest, d.RenewsUntil = highest, renewal.End.Plus(renewal.RenewableEpochs(s.Params.Registry, d.StoredKiB))
-	}
-	body := ledger.RegisterBlob{Manifest: m, Epochs: d.Epochs, Permanent: o.Permanent, Allowance: o.Allowance, HighestPrice: highest}
-	d.MostFee = client.MostFee(s.Network.Genesis.ChainID(), s.Params.Fees, body)
-	return nil
-}
-
 // print prints the result for one file as soon as it is known: other files may take long.
 func (w *storeCommand) print(out io.Writer, one storedFile) error {
 	if one.Stored != nil {
@@ -430,26 +274,10 @@ func (w *storeCommand) print(out io.Writer, one storedFile) error {
 		w.tell(*one.Stored)
 		return err
 	}
-	d := one.DryRun
-	if d == nil {
-		return nil
+	if one.DryRun != nil {
+		return one.DryRun.print(out, one.File, w.s)
 	}
-	t := newTable(out)
-	t.row("file", nameText(one.File))
-	t.row("blob", d.Blob)
-	t.row("size", bytesText(d.Bytes)+", "+bytesText(d.EncodedBytes)+" in the network")
-	t.row("price", fmt.Sprintf("%s for %d epochs", d.Price, d.Epochs))
-	if d.Write > 0 {
-		t.row("writing", d.Write)
-	}
-	t.row("fee", fmt.Sprintf("at most %s", d.MostFee))
-	if d.Allowance > 0 {
-		t.row("allowance", fmt.Sprintf("%s; it %s", d.Allowance, renewalText(report.Renewal{Left: d.Allowance, Highest: d.Highest, Until: d.RenewsUntil}, w.s.Head.Epoch.Plus(d.Epochs), w.s.Params.Registry.Price)))
-	}
-	if d.Already {
-		t.row("", "the network keeps it already: nothing would be sent")
-	}
-	return t.flush()
+	return nil
 }
 
 // tell prints details for a person at a terminal; a script reads the line with the ID.
