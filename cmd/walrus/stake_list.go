@@ -46,7 +46,7 @@ func (a *app) stakeList() *cobra.Command {
 
 func (l stakeShown) print(w io.Writer) error {
 	if len(l.Delegations)+len(l.Operated) == 0 {
-		_, err := fmt.Fprintf(w, "%s has nothing at stake: walrus nodes lists whom to put it behind\n", l.Address)
+		_, err := fmt.Fprintf(w, "%s has nothing at stake: walrus nodes lists the nodes to put stake behind\n", l.Address)
 		return err
 	}
 	t := newTable(w)
