@@ -86,60 +86,138 @@ type noAnswer struct{ err error }
 func (u noAnswer) Error() string { return u.err.Error() }
 func (u noAnswer) Unwrap() error { return u.err }
 
-// patience is how long the process waits for one node while there are others to ask.
-const patience = 5 * time.Second
+// Limits of one node among others that can be asked.
+const (
+	patience = 5 * time.Second // for an answer
+	stagger  = time.Second     // of silence, after which the next node is asked as well
+	inFlight = 4               // nodes that are asked at the same time
+)
 
 // ask puts a question to one node after the other until an answer passes accept. A node
-// whose answer fails accept is blamed, and the next node is asked.
+// that is silent for long is not waited for: the next one is asked beside it, and the first
+// good answer counts. A node whose answer fails accept is blamed. Accept is called for one
+// answer at a time, and not again once it has passed one.
 func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(context.Context, peer.ID, []byte) error) error {
-	var failures []error
-	var strangers error // a node of another network answered
-	silent := true      // no node has said a word
-	candidates := r.candidates()
-	for i, p := range candidates {
-		err := r.askOne(ctx, p, ask, body, i < len(candidates)-1, accept)
-		var none noAnswer
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.Is(err, ErrExpired):
-			return r.expired(ctx, err)
-		case ours(err):
-			return err // the best of nodes could not help
-		case !errors.As(err, &none):
-			r.host.Blame(p, err)
+	inner, cancel := context.WithCancel(ctx)
+	q := inquiry{r: r, ask: ask, body: body, accept: accept, to: r.candidates(), ended: make(chan attempt, maxAsked), silent: true}
+	defer q.asked.Wait()
+	defer cancel()
+	next := time.NewTimer(stagger)
+	defer next.Stop()
+	for q.start(inner); q.open > 0; {
+		select {
+		case a := <-q.ended:
+			q.open--
+			if over, err := q.hear(ctx, a); over {
+				return err
+			}
+			q.start(inner)
+		case <-next.C:
+			q.start(inner)
 		}
-		if p2p.IsRefusal(err, p2p.CodeWrongNetwork) {
-			strangers = err // to try later will not help; all say the same
-			continue
-		}
-		var refusal *p2p.Refusal
-		silent = silent && errors.As(err, &none) && !errors.As(err, &refusal)
-		failures = append(failures, err)
+		next.Reset(stagger)
 	}
-	err := errors.Join(append(failures, strangers)...)
-	if silent && strangers == nil {
-		return fmt.Errorf("%w: %w", ErrNoNode, err)
-	}
-	return err
+	return q.failed()
 }
 
-func (r *Remote) askOne(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte, others bool, accept func(context.Context, peer.ID, []byte) error) error {
+// inquiry is one question on its way through the nodes.
+type inquiry struct {
+	r      *Remote
+	ask    p2p.Ask
+	body   []byte
+	accept func(context.Context, peer.ID, []byte) error
+
+	to    []peer.ID // nodes not asked yet
+	open  int       // nodes asked that have not answered
+	asked sync.WaitGroup
+	ended chan attempt
+
+	mu     sync.Mutex // held while accept runs; guards passed
+	passed bool       // an answer passed
+
+	failures  []error
+	strangers error // a node of another network answered
+	silent    bool  // no node has said a word
+}
+
+// attempt is how asking one node ended.
+type attempt struct {
+	from peer.ID
+	err  error
+}
+
+// start asks the next node, if there is one and not too many are being asked.
+func (q *inquiry) start(ctx context.Context) {
+	if len(q.to) == 0 || q.open == inFlight {
+		return
+	}
+	p := q.to[0]
+	q.to = q.to[1:]
+	q.open++
+	others := len(q.to) > 0
+	q.asked.Go(func() { q.ended <- attempt{p, q.askOne(ctx, p, others)} })
+}
+
+func (q *inquiry) askOne(ctx context.Context, p peer.ID, others bool) error {
 	if others {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, patience, fmt.Errorf("node %s did not answer within %s", p, patience))
 		defer cancel()
 	}
-	answer, err := r.host.AskLedger(ctx, p, ask, body)
+	answer, err := q.r.host.AskLedger(ctx, p, q.ask, q.body)
 	if err == nil {
-		err = accept(ctx, p, answer)
+		err = q.pass(ctx, p, answer)
 	} else {
 		err = noAnswer{err}
 	}
 	if err != nil && ctx.Err() != nil {
 		err = noAnswer{context.Cause(ctx)}
+	}
+	return err
+}
+
+// pass hands an answer to accept, unless another one has passed.
+func (q *inquiry) pass(ctx context.Context, p peer.ID, answer []byte) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.passed {
+		return noAnswer{context.Canceled}
+	}
+	err := q.accept(ctx, p, answer)
+	q.passed = err == nil
+	return err
+}
+
+// hear notes how asking a node ended. over says that no further node is to be asked.
+func (q *inquiry) hear(ctx context.Context, a attempt) (over bool, err error) {
+	var none noAnswer
+	switch {
+	case a.err == nil:
+		return true, nil
+	case ctx.Err() != nil:
+		return true, ctx.Err()
+	case errors.Is(a.err, ErrExpired):
+		return true, q.r.expired(ctx, a.err)
+	case ours(a.err):
+		return true, a.err // the best of nodes could not help
+	case !errors.As(a.err, &none):
+		q.r.host.Blame(a.from, a.err)
+	}
+	if p2p.IsRefusal(a.err, p2p.CodeWrongNetwork) {
+		q.strangers = a.err // to try later will not help; all say the same
+		return false, nil
+	}
+	var refusal *p2p.Refusal
+	q.silent = q.silent && errors.As(a.err, &none) && !errors.As(a.err, &refusal)
+	q.failures = append(q.failures, a.err)
+	return false, nil
+}
+
+// failed is the error where no answer of any node has passed.
+func (q *inquiry) failed() error {
+	err := errors.Join(append(q.failures, q.strangers)...)
+	if q.silent && q.strangers == nil {
+		return fmt.Errorf("%w: %w", ErrNoNode, err)
 	}
 	return err
 }
