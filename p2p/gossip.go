@@ -26,7 +26,7 @@ const (
 	maxTopics   = 16                 // topics in a frame of a peer; more are no mistake
 	maxOutbound = 4096               // frames that wait for one peer: a round's messages and as many of control
 	maxUnwanted = 16                 // IDs in one "I don't want": there is one for each message
-	judgeLimit  = 5 * time.Second    // for a handler's verdict; see Gossip.patience
+	judgeLimit  = 5 * time.Second    // for a handler's verdict
 	minJudges   = 4                  // handlers that run at once on a machine of few cores
 )
 
@@ -53,7 +53,6 @@ type Handler func(ctx context.Context, from peer.ID, msg []byte) Validation
 type Gossip struct {
 	host     *Host
 	handlers map[string]Handler // of each topic; fixed once Run began
-	patience time.Duration      // for a handler's verdict; a test makes it short
 	ids      *messageIDs
 	intake   *intake
 	mesh     *mesh
@@ -77,7 +76,7 @@ func NewGossip(h *Host, topics ...string) (*Gossip, error) {
 	if len(topics) == 0 || len(topics) > maxTopics {
 		return nil, fmt.Errorf("gossip in %d topics: name 1 to %d", len(topics), maxTopics)
 	}
-	g := &Gossip{host: h, patience: judgeLimit, handlers: map[string]Handler{}, topics: map[string]*pubsub.Topic{}, up: make(chan struct{}), down: make(chan struct{})}
+	g := &Gossip{host: h, handlers: map[string]Handler{}, topics: map[string]*pubsub.Topic{}, up: make(chan struct{}), down: make(chan struct{})}
 	for _, t := range topics {
 		if _, twice := g.handlers[t]; twice || t == "" {
 			return nil, fmt.Errorf("gossip topic %q is empty or named twice", t)
@@ -130,7 +129,7 @@ func (g *Gossip) Run(ctx context.Context) error {
 func (g *Gossip) join(name string, judge Handler) error {
 	// Inline: the messages that wait stand in one bounded queue. What waits behind a
 	// validator of its own is marked as seen, and lost where that has no room.
-	err := g.pubsub.RegisterTopicValidator(name, g.validator(judge), pubsub.WithValidatorInline(true), pubsub.WithValidatorTimeout(g.patience))
+	err := g.pubsub.RegisterTopicValidator(name, g.validator(judge), pubsub.WithValidatorInline(true), pubsub.WithValidatorTimeout(judgeLimit))
 	if err != nil {
 		return err
 	}

@@ -443,7 +443,6 @@ func TestASlowHandlerDoesNotBlockForEver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.patience = 300 * time.Millisecond
 		var mu sync.Mutex
 		judged := 0
 		g.Handle(testTopic, func(ctx context.Context, _ peer.ID, msg []byte) Validation {

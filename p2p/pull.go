@@ -66,15 +66,14 @@ func (h *Host) ServeProofs(held ProofSource, member func(peer.ID) bool) {
 
 // pulls is the side of the proof protocol that answers: from what, whom, and how long.
 type pulls struct {
-	held       ProofSource
-	member     func(peer.ID) bool
-	strangers  *places
-	members    *places
-	idle, life time.Duration
+	held      ProofSource
+	member    func(peer.ID) bool
+	strangers *places
+	members   *places
 }
 
 func newPulls(held ProofSource, member func(peer.ID) bool) *pulls {
-	p := &pulls{held: held, member: member, idle: pullIdle, life: pullLife,
+	p := &pulls{held: held, member: member,
 		strangers: newPlaces(maxPulls, maxPeerPulls, maxNetPulls, pullPatience),
 		members:   newPlaces(maxMemberPulls, maxPeerPulls, maxMemberPulls, pullPatience)}
 	p.strangers.level, p.members.level = true, true // they ask for two at once, by rule
@@ -95,10 +94,10 @@ func (p *pulls) answer(ctx context.Context, s *session) error {
 	defer place.release()
 	s.desks = []*guest{place}
 	defer func() { s.desks = nil }()
-	end := time.AfterFunc(p.life, func() { s.stream.Reset() })
+	end := time.AfterFunc(pullLife, func() { s.stream.Reset() })
 	defer end.Stop()
 	for range maxPullRequests {
-		what, body, err := s.receive(p.idle)
+		what, body, err := s.receive(pullIdle)
 		if err != nil {
 			return nil // the asker is done
 		}

@@ -168,7 +168,7 @@ func idler(t *testing.T, client, server *Host) *session {
 func TestStrangersDoNotTakeTheMembersPlaces(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		server, member, late := newHost(t, 1, "net"), newHost(t, 2, "net"), newHost(t, 3, "net")
-		server.serve(ProofProtocol, unhurried(evens, func(p peer.ID) bool { return p == member.ID() }).answer)
+		server.serve(ProofProtocol, newPulls(evens, func(p peer.ID) bool { return p == member.ID() }).answer)
 		for i := range maxPulls / maxPeerPulls {
 			sybil := newHost(t, 10+i, "net")
 			connect(t, sybil, server)
@@ -190,34 +190,30 @@ func TestStrangersDoNotTakeTheMembersPlaces(t *testing.T) {
 	})
 }
 
-// unhurried waits so long for the next request, and spares a guest only after so long,
-// that no test sees the end of it, however slow its machine is.
-func unhurried(held ProofSource, member func(peer.ID) bool) *pulls {
-	p := newPulls(held, member)
-	p.idle, p.life = time.Hour, time.Hour
-	p.strangers.patience, p.members.patience = time.Hour, time.Hour
-	return p
-}
-
-// A peer that has a place and asks for nothing, or takes nothing, loses it.
+// A peer that has a place and asks for nothing loses it soon, and one that goes on asking
+// loses it too, in the time that a stream of proofs may take.
 func TestAPlaceForPullsIsLostInTime(t *testing.T) {
-	virtual(t, func(t *testing.T) {
-		for what, bound := range map[string]func(*pulls){
-			"idle": func(p *pulls) { p.idle = 50 * time.Millisecond },
-			"long": func(p *pulls) { p.life = 50 * time.Millisecond },
-		} {
+	for what, x := range map[string]struct {
+		pause time.Duration // from one request to the next; 0: there is one
+		limit time.Duration
+	}{"idle": {0, pullIdle}, "long": {pullIdle - time.Second, pullLife}} {
+		virtual(t, func(t *testing.T) {
 			server, client := newHost(t, 1, "net"), newHost(t, 2, "net")
-			p := unhurried(evens, nobody)
-			bound(p)
+			p := newPulls(evens, nobody)
 			server.serve(ProofProtocol, p.answer)
 			connect(t, client, server)
-			s, err := client.open(within(t), server.ID(), nil, ProofProtocol)
-			if err != nil {
-				t.Fatal(err)
+			s := idler(t, client, server)
+			began := time.Now()
+			var err error
+			for x.pause > 0 && err == nil {
+				time.Sleep(x.pause)
+				err = s.askProofs(getProofs{Epoch: 3, Round: 7, Shards: []blob.Shard{2}}, make([][]byte, 1))
 			}
-			err = errors.Join(s.send(kindGetProofs, getProofs{Epoch: 3, Round: 7, Shards: []blob.Shard{2}}), s.flush())
 			for err == nil {
 				_, err = s.stream.Read(make([]byte, 4096)) // ends when the server hangs up
+			}
+			if took := time.Since(began); took < x.limit-time.Second || took > x.limit+x.pause+time.Second { // the asker notices when it asks again
+				t.Errorf("%s: the server hangs up after %s, its limit is %s", what, took, x.limit)
 			}
 			s.close(err)
 			if err := errors.Join(server.Close(), client.Close()); err != nil { // waits for the handler
@@ -226,8 +222,8 @@ func TestAPlaceForPullsIsLostInTime(t *testing.T) {
 			if p.strangers.taken != 0 {
 				t.Errorf("%s: %d places are taken", what, p.strangers.taken)
 			}
-		}
-	})
+		})
+	}
 }
 
 func FuzzGetProofs(f *testing.F) {
