@@ -28,7 +28,7 @@ type Params struct {
 	AnswerParts    uint64       // of a round: one of them is the time in which a dispute is answered
 	MaxOpenDispute uint64       // of one account
 	DisputeBond    token.Amount // of the opener of a dispute: lost if it is answered
-	AnswerBps      uint64       // of that bond, to the account that the answer names; the rest is burned
+	AnswerBps      unit.Bps     // of that bond, to the account that the answer names; the rest is burned
 }
 
 // Default is for a real network: rounds of 1200 blocks.

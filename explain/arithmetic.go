@@ -4,6 +4,7 @@ import (
 	"math/bits"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // addUp is a sum of amounts; an error says that no ledger can hold so much.
@@ -25,6 +26,12 @@ func down(a token.Amount, n, d uint64) token.Amount {
 	q, _ := bits.Div64(hi, lo, d)
 	return token.Amount(q)
 }
+
+// part is a part of an amount, rounded down.
+func part(a token.Amount, b unit.Bps) token.Amount { return down(a, uint64(b), unit.Whole) }
+
+// partUp is a part of an amount, rounded up.
+func partUp(a token.Amount, b unit.Bps) token.Amount { return up(a, uint64(b), unit.Whole) }
 
 // up is a x n / d, rounded up, and at most a: all but what the other d - n parts are.
 func up(a token.Amount, n, d uint64) token.Amount {

@@ -4,9 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
-	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrNoRecord is returned where the ledger has no record: there never was one, or it is
@@ -53,18 +52,12 @@ func (e *Explanation) got(sum string, result, recorded any, format string, args 
 	}
 }
 
-// percent writes a part in 1/10000 as people do.
-func percent(bps uint64) string {
-	text := fmt.Sprintf("%d.%02d", bps/100, bps%100)
-	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + "%"
-}
-
 // partOf writes n of m as percent, rounded down.
 func partOf(n, m uint64) string {
 	if m == 0 {
 		return "none were asked for"
 	}
-	return fmt.Sprintf("%d of %d = %s", n, m, percent(n*staking.Whole/m))
+	return fmt.Sprintf("%d of %d = %s", n, m, unit.Bps(n*unit.Whole/m).Percent())
 }
 
 func times(n uint64, what string) string {

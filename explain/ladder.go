@@ -3,6 +3,7 @@ package explain
 import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // enough says that at least half of an epoch's rounds were judged.
@@ -17,10 +18,12 @@ func (r records) conduct() staking.Performance {
 }
 
 // above says that n is more than a part of the judged shard-rounds.
-func above(n, judged, bps uint64) bool { return n*staking.Whole > judged*bps }
+func above(n, judged uint64, bps unit.Bps) bool { return n*unit.Whole > judged*uint64(bps) }
 
 // below says that less than a part of the judged shard-rounds was proven.
-func below(proven, judged, bps uint64) bool { return proven*staking.Whole < judged*bps }
+func below(proven, judged uint64, bps unit.Bps) bool {
+	return proven*unit.Whole < judged*uint64(bps)
+}
 
 // lacks is rung 10: the node proved less than ProveBps of its shard-rounds in each of two
 // epochs, or less than four fifths of that in both together.
@@ -35,7 +38,7 @@ func lacks(l staking.Ladder, k staking.Performance, past staking.Past) bool {
 // rung is a step of the ladder that a node's conduct reaches.
 type rung struct {
 	number uint8
-	bps    uint64
+	bps    unit.Bps
 }
 
 // climb is the verdict on a node's conduct: the most expensive of all rungs that it
@@ -47,7 +50,7 @@ func climb(l staking.Ladder, k staking.Performance, past staking.Past, awayBefor
 			reached = append(reached, rung{1, 0})
 			v.Defer, v.NoNew = true, true
 		}
-		failed, dearest := -1, uint64(0)
+		failed, dearest := -1, unit.Bps(0)
 		for i := range l.FailBps {
 			if above(k.Failed, k.Judged, l.FailBps[i]) {
 				failed, dearest = i, max(dearest, l.FailSlash[i])
@@ -75,7 +78,7 @@ func climb(l staking.Ladder, k staking.Performance, past staking.Past, awayBefor
 		v.NoNew, v.Move, v.Forfeit = true, true, true
 	}
 	if k.Lies > 0 {
-		reached = append(reached, rung{uint8(ledger.Lie), min(k.Lies*l.LieSlash, l.LieMost)})
+		reached = append(reached, rung{uint8(ledger.Lie), min(unit.Bps(k.Lies*uint64(l.LieSlash)), l.LieMost)})
 		v.Out = k.RecentLies >= l.LiesOut
 	}
 	if k.FalseVotes > 0 {

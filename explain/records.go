@@ -74,8 +74,8 @@ func (c records) check() error {
 			return fmt.Errorf("a count of %d", n)
 		}
 	}
-	for _, bps := range []uint64{s.CommissionBps, s.HoldBps, s.DoubleSlash, s.DoubleTaken, s.Verdict.Bps} {
-		if bps > staking.Whole {
+	for _, bps := range []unit.Bps{s.CommissionBps, s.HoldBps, s.DoubleSlash, s.DoubleTaken, s.Verdict.Bps} {
+		if bps > unit.Whole {
 			return fmt.Errorf("%d/10000 is more than everything", bps)
 		}
 	}

@@ -38,8 +38,8 @@ func (e *Explanation) pool(c records, mine Settlement) {
 		e.step("", "no round was tallied: no node is paid, and all of it is carried to the next epoch")
 		return
 	}
-	e.got(fmt.Sprintf("%s x %d/10000", gross, t.Pay.FeeBps), mine.Fee, b.Fee, "less a fee of %s", percent(t.Pay.FeeBps))
-	e.got("", mine.Insured, b.Insured, "of the fee, to the insurance fund: it had %s and takes in up to %s of all stake, which was %s; the rest is burned", t.Insurance, percent(t.Pay.InsuranceBps), t.Stake)
+	e.got(fmt.Sprintf("%s x %d/10000", gross, t.Pay.FeeBps), mine.Fee, b.Fee, "less a fee of %s", t.Pay.FeeBps.Percent())
+	e.got("", mine.Insured, b.Insured, "of the fee, to the insurance fund: it had %s and takes in up to %s of all stake, which was %s; the rest is burned", t.Insurance, t.Pay.InsuranceBps.Percent(), t.Stake)
 	e.step(fmt.Sprintf("%s - %s = %s", gross, mine.Fee, mine.Pool), "what is left is shared")
 	e.got(fmt.Sprintf("%d x %d", t.Shards, b.Tallied), mine.Shares, b.Shares, "into as many parts as there were shard-rounds, passed or not: the network's shards times the rounds, so that another's failure raises no node's pay")
 }
@@ -77,9 +77,9 @@ func (e *Explanation) tranches(c records, mine Settlement) {
 	if s.Reward == 0 && s.HeldBefore == 0 && s.HeldAfter == 0 && s.Held == 0 {
 		return
 	}
-	e.got(fmt.Sprintf("%s x %d/10000", s.Reward, mine.HoldBps), mine.Held, s.Held, "%s of that is held back, %s; it comes in %d tranches at the next epochs' ends", percent(mine.HoldBps), why, pay.Tranches)
+	e.got(fmt.Sprintf("%s x %d/10000", s.Reward, mine.HoldBps), mine.Held, s.Held, "%s of that is held back, %s; it comes in %d tranches at the next epochs' ends", mine.HoldBps.Percent(), why, pay.Tranches)
 	if mine.HoldBps != s.HoldBps {
-		e.same(fmt.Sprintf("the ledger held back %s", percent(s.HoldBps)), false)
+		e.same(fmt.Sprintf("the ledger held back %s", s.HoldBps.Percent()), false)
 	}
 	if s.Verdict.Forfeit {
 		e.step(mine.Forfeited.String(), "all that was held back of earlier epochs is lost to the repair fund: the verdict on its conduct says so (walrus explain slash)")
@@ -88,9 +88,9 @@ func (e *Explanation) tranches(c records, mine Settlement) {
 	case s.Locked:
 		e.step("", "nothing is released of what was held back before: the node keeps shards for others that are not ready, or fewer than half of the rounds were judged")
 	case c.releases(mine.Verdict):
-		e.got("", mine.Released, s.Released, "a tranche of what was held back before is released: of the judged shard-rounds it proved %s, at least %s are asked for", partOf(s.Credit.Proven, s.Credit.Judged), percent(pay.ReleaseBps))
+		e.got("", mine.Released, s.Released, "a tranche of what was held back before is released: of the judged shard-rounds it proved %s, at least %s are asked for", partOf(s.Credit.Proven, s.Credit.Judged), pay.ReleaseBps.Percent())
 	default:
-		e.got("", mine.Deferred, s.Deferred, "no tranche is released: of the judged shard-rounds it proved %s, at least %s are asked for, and no jail; what was due moves once to the tail", partOf(s.Credit.Proven, s.Credit.Judged), percent(pay.ReleaseBps))
+		e.got("", mine.Deferred, s.Deferred, "no tranche is released: of the judged shard-rounds it proved %s, at least %s are asked for, and no jail; what was due moves once to the tail", partOf(s.Credit.Proven, s.Credit.Judged), pay.ReleaseBps.Percent())
 		e.step(mine.Missed.String(), "what had moved there before is lost to the repair fund")
 	}
 	lost := mine.Forfeited + mine.Missed // Invariant: at most what was held back
@@ -108,7 +108,7 @@ func (e *Explanation) shared(c records, mine Settlement) {
 		return
 	}
 	rest := mine.Paid - p.Commission
-	e.got(fmt.Sprintf("%s x %d/10000", mine.Paid, s.CommissionBps), p.Commission, s.Payment.Commission, "the operator's commission, %s", percent(s.CommissionBps))
+	e.got(fmt.Sprintf("%s x %d/10000", mine.Paid, s.CommissionBps), p.Commission, s.Payment.Commission, "the operator's commission, %s", s.CommissionBps.Percent())
 	e.got(fmt.Sprintf("%s x %s / (%s + %s)", rest, s.Weight.Balance, s.Weight.Bond, s.Weight.Balance), p.Delegators, s.Payment.Delegators,
 		"of the rest the delegators have their part of all stake, %s beside a bond of %s", s.Weight.Balance, s.Weight.Bond)
 	e.got(fmt.Sprintf("%s - %s", rest, p.Delegators), p.Bond, s.Payment.Bond, "and the operator the part of the bond")

@@ -27,7 +27,7 @@ type Settlement struct {
 	Burned  token.Amount // of the cut
 
 	Reward    token.Amount // Pool x passed shard-rounds / Shares
-	HoldBps   uint64       // part of the reward that is held back
+	HoldBps   unit.Bps     // part of the reward that is held back
 	Held      token.Amount // of the reward
 	Forfeited token.Amount // held back in earlier epochs, and lost by the verdict
 	Released  token.Amount // held back in earlier epochs, and paid now
@@ -76,8 +76,8 @@ func (r records) pool(out *Settlement) {
 	gross, _ := addUp(b.Bucket, b.Subsidy, b.Carry) // Invariant: checked
 	out.Shares = t.Shards * b.Tallied
 	if b.Tallied > 0 {
-		out.Fee = down(gross, t.Pay.FeeBps, staking.Whole)
-		ceiling := down(t.Stake, t.Pay.InsuranceBps, staking.Whole)
+		out.Fee = part(gross, t.Pay.FeeBps)
+		ceiling := part(t.Stake, t.Pay.InsuranceBps)
 		if room := ceiling - min(ceiling, t.Insurance); out.Fee > room {
 			out.Insured = room
 		} else {
@@ -90,15 +90,15 @@ func (r records) pool(out *Settlement) {
 // slash takes the verdict's part of the stake.
 func (r records) slash(out *Settlement) {
 	s, l := r.s, r.t.Ladder
-	total := up(s.AtRisk.Total(), out.Verdict.Bps, staking.Whole)
+	total := partUp(s.AtRisk.Total(), out.Verdict.Bps)
 	out.Cut.Bond = min(total, s.AtRisk.Bond)
 	out.Cut.Balance = total - out.Cut.Bond
 	out.Left = staking.Cut{Bond: s.AtRisk.Bond - out.Cut.Bond, Balance: s.AtRisk.Balance - out.Cut.Balance}
 	if s.Finders > 0 {
-		bounty := min(down(total, l.BountyBps, staking.Whole), l.BountyMost)
+		bounty := min(part(total, l.BountyBps), l.BountyMost)
 		out.Bounty = bounty - bounty%token.Amount(s.Finders) // equal parts
 	}
-	out.Repair = down(total, l.RepairBps, staking.Whole)
+	out.Repair = part(total, l.RepairBps)
 	out.Burned = total - out.Bounty - out.Repair
 }
 
@@ -112,13 +112,13 @@ func (r records) reward(out *Settlement) {
 	if s.PaidEpochs < r.t.Pay.FreshEpochs {
 		out.HoldBps = r.t.Pay.FreshHoldBps
 	}
-	out.Held = down(out.Reward, out.HoldBps, staking.Whole)
+	out.Held = part(out.Reward, out.HoldBps)
 }
 
 // releases says that the tranche that is due is paid, and not missed.
 func (r records) releases(v staking.Verdict) bool {
 	k := r.s.Credit
-	return k.Proven*staking.Whole >= k.Judged*r.t.Pay.ReleaseBps && !r.s.Jailed && !v.Defer
+	return k.Proven*unit.Whole >= k.Judged*uint64(r.t.Pay.ReleaseBps) && !r.s.Jailed && !v.Defer
 }
 
 // tranches is the fate of the pay that was held back before.
@@ -155,7 +155,7 @@ func (r records) share(out *Settlement) (err error) {
 	if err != nil {
 		return err
 	}
-	out.Payment.Commission = down(out.Paid, r.s.CommissionBps, staking.Whole)
+	out.Payment.Commission = part(out.Paid, r.s.CommissionBps)
 	rest := out.Paid - out.Payment.Commission
 	if r.s.Price.Shares > 0 {
 		out.Payment.Delegators = down(rest, uint64(out.Left.Balance), uint64(stake))

@@ -41,10 +41,10 @@ func settleRandomWorld(t *testing.T, seed uint64, seen *counts) {
 	p.RoundsPerEpoch = 4 + r.Uint64N(5)
 	p.Subsidy = token.Amount(r.Uint64N(uint64(50 * token.WAL)))
 	pay, ladder := &p.Staking.Pay, &p.Staking.Ladder
-	pay.FeeBps, pay.InsuranceBps, pay.BurnBps = r.Uint64N(1000), r.Uint64N(500), r.Uint64N(10001)
-	pay.HoldBps, pay.FreshHoldBps = r.Uint64N(5000), 5000+r.Uint64N(5001)
+	pay.FeeBps, pay.InsuranceBps, pay.BurnBps = unit.Bps(r.Uint64N(1000)), unit.Bps(r.Uint64N(500)), unit.Bps(r.Uint64N(10001))
+	pay.HoldBps, pay.FreshHoldBps = unit.Bps(r.Uint64N(5000)), unit.Bps(5000+r.Uint64N(5001))
 	pay.FreshEpochs, pay.Tranches = r.Uint64N(4), 1+r.Uint64N(5)
-	ladder.BountyBps, ladder.RepairBps = r.Uint64N(2000), r.Uint64N(5000)
+	ladder.BountyBps, ladder.RepairBps = unit.Bps(r.Uint64N(2000)), unit.Bps(r.Uint64N(5000))
 	if err := p.Validate(); err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}

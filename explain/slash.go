@@ -60,22 +60,22 @@ func (e *Explanation) presence(c records) {
 	e.step(fmt.Sprintf("%d + %d + %d + %d = %d", k.Proven, k.Failed, k.Away, other, k.Judged), "its shard-rounds in the rounds that could be judged: proven, failed while it was there, offline or declared lost, and left open")
 	e.answer(k.Enough, fmt.Sprintf("2 x %d >= %d", k.Judging, k.Rounds), "the rungs 1 to 6 and 10 apply if at least half of an epoch's rounds could be judged; else they are kept for the next")
 	if k.Enough {
-		e.answer(below(k.Proven, k.Judged, l.PassBps), partOf(k.Proven, k.Judged), "rung 1, no new shards and a tranche later: it proved less than %s", percent(l.PassBps))
+		e.answer(below(k.Proven, k.Judged, l.PassBps), partOf(k.Proven, k.Judged), "rung 1, no new shards and a tranche later: it proved less than %s", l.PassBps.Percent())
 		for i, bps := range l.FailBps {
-			e.answer(above(k.Failed, k.Judged, bps), partOf(k.Failed, k.Judged), "rung %d, %s of the stake: it failed more than %s", 2+i, percent(l.FailSlash[i]), percent(bps))
+			e.answer(above(k.Failed, k.Judged, bps), partOf(k.Failed, k.Judged), "rung %d, %s of the stake: it failed more than %s", 2+i, l.FailSlash[i].Percent(), bps.Percent())
 		}
 		for i, bps := range l.AwayBps {
 			before := "not so in the epoch before that was judged"
 			if c.s.AwayBefore[i] {
 				before = "and so in the epoch before that was judged"
 			}
-			e.answer(above(k.Away, k.Judged, bps) && c.s.AwayBefore[i], partOf(k.Away, k.Judged)+", "+before, "rung %d, %s of the stake: it was away for more than %s, two epochs in a row", 5+i, percent(l.AwaySlash[i]), percent(bps))
+			e.answer(above(k.Away, k.Judged, bps) && c.s.AwayBefore[i], partOf(k.Away, k.Judged)+", "+before, "rung %d, %s of the stake: it was away for more than %s, two epochs in a row", 5+i, l.AwaySlash[i].Percent(), bps.Percent())
 		}
 		past := c.s.Past
-		e.answer(lacks(l, k, past), partOf(past.Proven, past.Judged)+" and "+partOf(k.Proven, k.Judged), "rung 10, %s of the stake: it proved less than %s in each of two epochs, or less than %s of both", percent(l.ProveSlash), percent(l.ProveBps), percent(l.ProveBps/5*4))
+		e.answer(lacks(l, k, past), partOf(past.Proven, past.Judged)+" and "+partOf(k.Proven, k.Judged), "rung 10, %s of the stake: it proved less than %s in each of two epochs, or less than %s of both", l.ProveSlash.Percent(), l.ProveBps.Percent(), (l.ProveBps / 5 * 4).Percent())
 	}
 	if c.s.Late {
-		e.step("YES", "rung 6, %s of the stake: a shard was given to it, and at %d epochs' ends it was not ready for it", percent(l.AwaySlash[1]), l.LateEpochs)
+		e.step("YES", "rung 6, %s of the stake: a shard was given to it, and at %d epochs' ends it was not ready for it", l.AwaySlash[1].Percent(), l.LateEpochs)
 	}
 }
 
@@ -106,11 +106,11 @@ func (e *Explanation) past(v ledger.View, c records) error {
 func (e *Explanation) faults(v ledger.View, c records) error {
 	s, l := c.s, c.t.Ladder
 	if s.Lies > 0 {
-		e.step(percent(min(s.Lies*l.LieSlash, l.LieMost)), "rung 7: %s proven, each costs %s of the stake, together at most %s", times(s.Lies, "lie"), percent(l.LieSlash), percent(l.LieMost))
+		e.step(min(unit.Bps(s.Lies*uint64(l.LieSlash)), l.LieMost).Percent(), "rung 7: %s proven, each costs %s of the stake, together at most %s", times(s.Lies, "lie"), l.LieSlash.Percent(), l.LieMost.Percent())
 		e.answer(s.RecentLies >= l.LiesOut, fmt.Sprintf("%d of %d", s.RecentLies, l.LiesOut), "out for good after %d lies within %d epochs", l.LiesOut, l.LieEpochs)
 	}
 	if s.FalseVotes > 0 {
-		e.step(percent(l.VoteSlash), "rung 8: %s for a shard that a dispute showed unproven", times(s.FalseVotes, "vote"))
+		e.step(l.VoteSlash.Percent(), "rung 8: %s for a shard that a dispute showed unproven", times(s.FalseVotes, "vote"))
 	}
 	for _, f := range s.Evidence {
 		what := "it signed a proof or an answer that is false"
@@ -172,9 +172,9 @@ func (e *Explanation) doubleSign(v ledger.View, c records) error {
 	}
 	e.step(fmt.Sprintf("height %d", r.Height), "rung 9, evidence: it signed two blocks at one height with %s; block %d holds both signatures", times(r.Power, "shard"), r.Found)
 	due := l.DoubleSignDue(int(s.DoublePower), int(c.t.Shards), s.DoubleTaken)
-	e.step(percent(due), "what that costs rises with all the power that did so within two epochs, %d of %d shards: max(%s, (3 x %d / %d)^2)", s.DoublePower, c.t.Shards, percent(l.DoubleSign), s.DoublePower, c.t.Shards)
+	e.step(due.Percent(), "what that costs rises with all the power that did so within two epochs, %d of %d shards: max(%s, (3 x %d / %d)^2)", s.DoublePower, c.t.Shards, l.DoubleSign.Percent(), s.DoublePower, c.t.Shards)
 	if s.DoubleTaken > 0 {
-		e.step(percent(s.DoubleTaken), "of that it had paid before, when less power was known to have done so")
+		e.step(s.DoubleTaken.Percent(), "of that it had paid before, when less power was known to have done so")
 	}
 	e.got("", staking.SlashMore(due, s.DoubleTaken), s.DoubleSlash, "so it loses, in 1/10000 of what is at risk now")
 	return nil
@@ -185,7 +185,7 @@ func (e *Explanation) verdict(c records, mine staking.Verdict) {
 	s := c.s
 	text := "nothing: no rung of the ladder"
 	if mine.Rung > 0 {
-		text = fmt.Sprintf("rung %d, %s of the stake", mine.Rung, percent(mine.Bps))
+		text = fmt.Sprintf("rung %d, %s of the stake", mine.Rung, mine.Bps.Percent())
 	}
 	for _, x := range []struct {
 		so   bool
@@ -213,7 +213,7 @@ func (e *Explanation) cut(c records, mine Settlement) {
 	e.got("", mine.Cut.Bond, s.Cut.Bond, "from the bond, which goes first")
 	e.got(fmt.Sprintf("%s - %s", total, mine.Cut.Bond), mine.Cut.Balance, s.Cut.Balance, "from the delegators, from all shares alike")
 	if s.Finders > 0 {
-		e.got("", mine.Bounty, s.Bounty, "%s of that, at most %s, to the finders of the proofs (%s)", percent(l.BountyBps), l.BountyMost, times(s.Finders, "finder"))
+		e.got("", mine.Bounty, s.Bounty, "%s of that, at most %s, to the finders of the proofs (%s)", l.BountyBps.Percent(), l.BountyMost, times(s.Finders, "finder"))
 	} else if s.Bounty > 0 {
 		e.same(fmt.Sprintf("the ledger paid a bounty of %s", s.Bounty), false)
 	}

@@ -5,7 +5,6 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
-	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -58,7 +57,7 @@ func (b Answer) plan(x *exec, _ Tx) (plan, error) {
 		bond := x.decide(at, &d, DisputeAnswered)
 		part := token.Amount(0)
 		if b.To != (token.Address{}) {
-			part = must(bond.MulDiv(x.p.Challenge.AnswerBps, staking.Whole))
+			part = bond.Part(x.p.Challenge.AnswerBps)
 		}
 		x.credit(b.To, part)
 		x.supply(func(s *Supply) { s.Burned = must(s.Burned.Add(bond - part)) })

@@ -147,7 +147,7 @@ func (c *chaos) tx() []byte {
 	case k < 58:
 		return c.signed(op, Unbond{Node: id, Amount: c.amount()})
 	case k < 62:
-		return c.signed(op, SetCommission{Node: id, Bps: uint64(c.r.Intn(11000))})
+		return c.signed(op, SetCommission{Node: id, Bps: unit.Bps(c.r.Intn(11000))})
 	case k < 64:
 		keys := []token.Address{c.users[c.r.Intn(4)].Address(), c.users[c.r.Intn(4)].Address(), c.users[c.r.Intn(4)].Address(), {}}
 		return c.signed(op, SetNodeKeys{Node: id, Operator: keys[c.r.Intn(4)], Governance: keys[c.r.Intn(4)], Payout: keys[c.r.Intn(4)]})

@@ -27,7 +27,7 @@ type DoubleSignRecord struct {
 	Found    unit.Height // height of the block that held the evidence
 	Epoch    unit.Epoch  // of that block
 	Power    uint64      // of the node at the fault, in shards
-	TakenBps uint64      // of the node's stake, taken for it until now, in 1/10000
+	TakenBps unit.Bps    // of the node's stake, taken for it until now, in 1/10000
 }
 
 // DoubleSigner is a node and what it is punished for.
@@ -149,7 +149,7 @@ func (c *Committee) weigh(out []staking.NodeID) {
 // last epoch, in 1/10000: by all the power that did so within the two, less what it has
 // paid before. A node that double-signed just before the turn pays also for nodes that
 // did so after it. It also returns that power, and what was paid before.
-func (x *exec) doubleSlash(id staking.NodeID) (bps, power, taken uint64) {
+func (x *exec) doubleSlash(id staking.NodeID) (bps unit.Bps, power uint64, taken unit.Bps) {
 	own, ok, err := x.view().DoubleSign(id)
 	if !sure(ok, err) || own.Epoch+1 < x.epoch() {
 		return 0, 0, 0

@@ -51,7 +51,7 @@ type GenesisNode struct {
 	Name          string
 	CapacityKiB   unit.KiB
 	Bond          token.Amount
-	CommissionBps uint64
+	CommissionBps unit.Bps
 }
 
 // BLSProofMessage is what a node's BLS key signs to prove that it is the node's.

@@ -70,7 +70,7 @@ type RegisterNode struct {
 	Governance    token.Address // the signer where it is zero; so with Payout
 	Payout        token.Address
 	Bond          token.Amount
-	CommissionBps uint64
+	CommissionBps unit.Bps
 }
 
 func or(a, b token.Address) token.Address {
@@ -181,7 +181,7 @@ func (b UpdateNode) plan(x *exec, tx Tx) (plan, error) {
 type SetCommission struct {
 	_    struct{} `cbor:",toarray"`
 	Node staking.NodeID
-	Bps  uint64
+	Bps  unit.Bps
 }
 
 func (SetCommission) kind() Kind { return KindSetCommission }

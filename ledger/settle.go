@@ -101,7 +101,7 @@ func (s *settlement) slash(b *nodeClosing, faults []foundFault) {
 	o.Cut = b.pool.Slash(o.Verdict.Bps)
 	total := o.Cut.Total()
 	o.Bounty, o.Finders = s.bounty(total, o.Verdict.Rung, faults)
-	o.Repair = must(total.MulDiv(ladder.RepairBps, staking.Whole))
+	o.Repair = total.Part(ladder.RepairBps)
 	o.Burned = total - o.Bounty - o.Repair
 	s.supply(func(v *Supply) {
 		v.Repair = must(v.Repair.Add(o.Repair))
@@ -190,7 +190,7 @@ func (s *settlement) release() {
 			}
 		}
 		o.HoldBps = pay.Holding(b.standing.Paid)
-		o.Held = must(o.Reward.MulDiv(o.HoldBps, staking.Whole))
+		o.Held = o.Reward.Part(o.HoldBps)
 		b.pool.Held.Add(o.Held, pay.Tranches)
 		if b.seated {
 			b.standing.Paid++

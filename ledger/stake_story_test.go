@@ -267,7 +267,7 @@ func TestTheStoryOfASlashWhileUnbonding(t *testing.T) {
 	atRisk := s.court.pool(node).AtRisk()
 	s.toNext()
 	o := s.court.statement(3, node)
-	if o.DoubleSlash != uint64(900*power*power) || o.Cut.Balance == 0 {
+	if o.DoubleSlash != unit.Bps(900*power*power) || o.Cut.Balance == 0 {
 		t.Fatalf("%+v", o)
 	}
 	s.tell("The epoch ends, and of the %s at stake %s are slashed: first all of Nora's own, the 40WAL on their way out included; what is missing then, %s, comes from the delegators, from each the same part. It makes no difference that Carol had asked before: her stake counted when it was done. Erin's deposit had not begun to count, and is whole; it joins now, at what a share is worth after the slash.", atRisk, o.Cut.Total(), short(o.Cut.Balance))

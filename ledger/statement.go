@@ -27,9 +27,9 @@ type Statement struct {
 	FalseVotes    uint64
 	Evidence      []Evidence      // the first of these faults, by epoch and round
 	Finders       uint64          // that share the bounty
-	DoubleSlash   uint64          // bps that double signing cost it in this epoch
+	DoubleSlash   unit.Bps        // bps that double signing cost it in this epoch
 	DoublePower   uint64          // shards that double-signed within two epochs, its own among them
-	DoubleTaken   uint64          // bps that it had paid before for that
+	DoubleTaken   unit.Bps        // bps that it had paid before for that
 	AwayBefore    [2]bool         // it had been away that much in the epoch before: see Ladder.AwayBps
 	Past          staking.Past    // what its conduct was judged together with
 	Late          bool            // not ready for a shard for LateEpochs epochs
@@ -39,7 +39,7 @@ type Statement struct {
 	Repair        token.Amount    // of it, to the repair fund
 	Burned        token.Amount    // of it
 	Reward        token.Amount    // what its credit earned
-	HoldBps       uint64          // part that is held back
+	HoldBps       unit.Bps        // part that is held back
 	Held          token.Amount    // of the reward
 	HeldBefore    token.Amount    // of earlier epochs', before anything was released or lost
 	Due           [2]token.Amount // of that, at this end: never missed, and missed once
@@ -47,7 +47,7 @@ type Statement struct {
 	Released      token.Amount    // of earlier epochs'
 	Deferred      token.Amount    // moved to the tail
 	Lost          token.Amount    // to the repair fund
-	CommissionBps uint64          //
+	CommissionBps unit.Bps        //
 	Weight        staking.Cut     // bond and balance that shared the payment
 	Payment       staking.Payment // of Reward - Held + Released
 	HeldAfter     token.Amount    // still held back

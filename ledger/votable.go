@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Votable is a parameter that nodes can change by vote. Those that are not listed
@@ -42,8 +43,12 @@ func amount(name, doc string, at func(*Params) *token.Amount) Votable {
 	return Votable{name, UnitFROST, doc, func(p *Params) uint64 { return uint64(*at(p)) }, func(p *Params, v uint64) { *at(p) = token.Amount(v) }}
 }
 
-func count(name, unit, doc string, at func(*Params) *uint64) Votable {
-	return Votable{name, unit, doc, func(p *Params) uint64 { return *at(p) }, func(p *Params, v uint64) { *at(p) = v }}
+func count(name, of, doc string, at func(*Params) *uint64) Votable {
+	return Votable{name, of, doc, func(p *Params) uint64 { return *at(p) }, func(p *Params, v uint64) { *at(p) = v }}
+}
+
+func part(name, doc string, at func(*Params) *unit.Bps) Votable {
+	return Votable{name, "1/10000", doc, func(p *Params) uint64 { return uint64(*at(p)) }, func(p *Params, v uint64) { *at(p) = unit.Bps(v) }}
 }
 
 var votables = slices.SortedFunc(slices.Values([]Votable{
@@ -54,46 +59,46 @@ var votables = slices.SortedFunc(slices.Values([]Votable{
 	count("sweep_blobs", "blobs", "ended blobs and leases that one block works off", func(p *Params) *uint64 { return &p.SweepBlobs }),
 
 	count("registry.default_epochs", "epochs", "length of a lease when told nothing", func(p *Params) *uint64 { return &p.Registry.DefaultEpochs }),
-	count("registry.finder_bps", "1/10000", "of a bad blob's leases, to the finder", func(p *Params) *uint64 { return &p.Registry.FinderBps }),
+	part("registry.finder_bps", "of a bad blob's leases, to the finder", func(p *Params) *unit.Bps { return &p.Registry.FinderBps }),
 	count("registry.max_epochs", "epochs", "longest lease", func(p *Params) *uint64 { return &p.Registry.MaxEpochs }),
 	count("registry.max_leases", "leases", "most leases on one blob", func(p *Params) *uint64 { return &p.Registry.MaxLeases }),
-	count("registry.refund_fee_bps", "1/10000", "kept of what is refunded", func(p *Params) *uint64 { return &p.Registry.RefundFeeBps }),
+	part("registry.refund_fee_bps", "kept of what is refunded", func(p *Params) *unit.Bps { return &p.Registry.RefundFeeBps }),
 	count("registry.tombstone_epochs", "epochs", "how long an ended blob is remembered", func(p *Params) *uint64 { return &p.Registry.TombstoneEpochs }),
 
-	count("staking.bond_bps", "1/10000", "part of the counted stake that must be bond", func(p *Params) *uint64 { return &p.Staking.BondBps }),
+	part("staking.bond_bps", "part of the counted stake that must be bond", func(p *Params) *unit.Bps { return &p.Staking.BondBps }),
 	count("staking.commission_notice", "epochs", "before a higher commission acts", func(p *Params) *uint64 { return &p.Staking.CommissionNotice }),
-	count("staking.max_commission_bps", "1/10000", "highest commission of a node", func(p *Params) *uint64 { return &p.Staking.MaxCommissionBps }),
+	part("staking.max_commission_bps", "highest commission of a node", func(p *Params) *unit.Bps { return &p.Staking.MaxCommissionBps }),
 	amount("staking.min_bond", "least bond with which a node is given shards", func(p *Params) *token.Amount { return &p.Staking.MinBond }),
 	amount("staking.min_delegation", "least deposit of a delegator", func(p *Params) *token.Amount { return &p.Staking.MinDelegation }),
-	count("staking.price_bound_bps", "1/10000", "most that a price moves from one epoch to the next", func(p *Params) *uint64 { return &p.Staking.PriceBoundBps }),
+	part("staking.price_bound_bps", "most that a price moves from one epoch to the next", func(p *Params) *unit.Bps { return &p.Staking.PriceBoundBps }),
 
-	count("pay.burn_bps", "1/10000", "of what no node earned: burned; the rest is for repair", func(p *Params) *uint64 { return &p.Staking.Pay.BurnBps }),
-	count("pay.fee_bps", "1/10000", "of an epoch's pool, before it is shared", func(p *Params) *uint64 { return &p.Staking.Pay.FeeBps }),
+	part("pay.burn_bps", "of what no node earned: burned; the rest is for repair", func(p *Params) *unit.Bps { return &p.Staking.Pay.BurnBps }),
+	part("pay.fee_bps", "of an epoch's pool, before it is shared", func(p *Params) *unit.Bps { return &p.Staking.Pay.FeeBps }),
 	count("pay.fresh_epochs", "epochs", "in which a node counts as new", func(p *Params) *uint64 { return &p.Staking.Pay.FreshEpochs }),
-	count("pay.fresh_hold_bps", "1/10000", "of a new node's reward: held back", func(p *Params) *uint64 { return &p.Staking.Pay.FreshHoldBps }),
-	count("pay.hold_bps", "1/10000", "of a reward: held back", func(p *Params) *uint64 { return &p.Staking.Pay.HoldBps }),
-	count("pay.insurance_bps", "1/10000", "of all stake: how much the insurance fund takes in", func(p *Params) *uint64 { return &p.Staking.Pay.InsuranceBps }),
-	count("pay.release_bps", "1/10000", "of its shard-rounds a node passes for a tranche to be paid", func(p *Params) *uint64 { return &p.Staking.Pay.ReleaseBps }),
+	part("pay.fresh_hold_bps", "of a new node's reward: held back", func(p *Params) *unit.Bps { return &p.Staking.Pay.FreshHoldBps }),
+	part("pay.hold_bps", "of a reward: held back", func(p *Params) *unit.Bps { return &p.Staking.Pay.HoldBps }),
+	part("pay.insurance_bps", "of all stake: how much the insurance fund takes in", func(p *Params) *unit.Bps { return &p.Staking.Pay.InsuranceBps }),
+	part("pay.release_bps", "of its shard-rounds a node passes for a tranche to be paid", func(p *Params) *unit.Bps { return &p.Staking.Pay.ReleaseBps }),
 	count("pay.tranches", "epochs", "over which held back pay is paid out", func(p *Params) *uint64 { return &p.Staking.Pay.Tranches }),
 
-	count("ladder.away_bps_5", "1/10000", "away above this in two epochs in a row: rung 5", func(p *Params) *uint64 { return &p.Staking.Ladder.AwayBps[0] }),
-	count("ladder.away_bps_6", "1/10000", "away above this in two epochs in a row: rung 6", func(p *Params) *uint64 { return &p.Staking.Ladder.AwayBps[1] }),
-	count("ladder.fail_bps_2", "1/10000", "undeclared failures above this: rung 2", func(p *Params) *uint64 { return &p.Staking.Ladder.FailBps[0] }),
-	count("ladder.fail_bps_3", "1/10000", "undeclared failures above this: rung 3", func(p *Params) *uint64 { return &p.Staking.Ladder.FailBps[1] }),
-	count("ladder.fail_bps_4", "1/10000", "undeclared failures above this: rung 4", func(p *Params) *uint64 { return &p.Staking.Ladder.FailBps[2] }),
-	count("ladder.away_slash_5", "1/10000", "for what rung 5 punishes", func(p *Params) *uint64 { return &p.Staking.Ladder.AwaySlash[0] }),
-	count("ladder.away_slash_6", "1/10000", "for what rung 6 punishes", func(p *Params) *uint64 { return &p.Staking.Ladder.AwaySlash[1] }),
-	count("ladder.bounty_bps", "1/10000", "of a slash, to the finder", func(p *Params) *uint64 { return &p.Staking.Ladder.BountyBps }),
+	part("ladder.away_bps_5", "away above this in two epochs in a row: rung 5", func(p *Params) *unit.Bps { return &p.Staking.Ladder.AwayBps[0] }),
+	part("ladder.away_bps_6", "away above this in two epochs in a row: rung 6", func(p *Params) *unit.Bps { return &p.Staking.Ladder.AwayBps[1] }),
+	part("ladder.fail_bps_2", "undeclared failures above this: rung 2", func(p *Params) *unit.Bps { return &p.Staking.Ladder.FailBps[0] }),
+	part("ladder.fail_bps_3", "undeclared failures above this: rung 3", func(p *Params) *unit.Bps { return &p.Staking.Ladder.FailBps[1] }),
+	part("ladder.fail_bps_4", "undeclared failures above this: rung 4", func(p *Params) *unit.Bps { return &p.Staking.Ladder.FailBps[2] }),
+	part("ladder.away_slash_5", "for what rung 5 punishes", func(p *Params) *unit.Bps { return &p.Staking.Ladder.AwaySlash[0] }),
+	part("ladder.away_slash_6", "for what rung 6 punishes", func(p *Params) *unit.Bps { return &p.Staking.Ladder.AwaySlash[1] }),
+	part("ladder.bounty_bps", "of a slash, to the finder", func(p *Params) *unit.Bps { return &p.Staking.Ladder.BountyBps }),
 	amount("ladder.bounty_most", "highest bounty", func(p *Params) *token.Amount { return &p.Staking.Ladder.BountyMost }),
-	count("ladder.double_sign", "1/10000", "least cost of a double sign", func(p *Params) *uint64 { return &p.Staking.Ladder.DoubleSign }),
-	count("ladder.fail_slash_2", "1/10000", "for what rung 2 punishes", func(p *Params) *uint64 { return &p.Staking.Ladder.FailSlash[0] }),
-	count("ladder.fail_slash_3", "1/10000", "for what rung 3 punishes", func(p *Params) *uint64 { return &p.Staking.Ladder.FailSlash[1] }),
-	count("ladder.fail_slash_4", "1/10000", "for what rung 4 punishes", func(p *Params) *uint64 { return &p.Staking.Ladder.FailSlash[2] }),
+	part("ladder.double_sign", "least cost of a double sign", func(p *Params) *unit.Bps { return &p.Staking.Ladder.DoubleSign }),
+	part("ladder.fail_slash_2", "for what rung 2 punishes", func(p *Params) *unit.Bps { return &p.Staking.Ladder.FailSlash[0] }),
+	part("ladder.fail_slash_3", "for what rung 3 punishes", func(p *Params) *unit.Bps { return &p.Staking.Ladder.FailSlash[1] }),
+	part("ladder.fail_slash_4", "for what rung 4 punishes", func(p *Params) *unit.Bps { return &p.Staking.Ladder.FailSlash[2] }),
 	count("ladder.jail_epochs", "epochs", "for which a node in jail earns nothing", func(p *Params) *uint64 { return &p.Staking.Ladder.JailEpochs }),
 	count("ladder.late_epochs", "epochs", "that a receiver may take to become ready", func(p *Params) *uint64 { return &p.Staking.Ladder.LateEpochs }),
-	count("ladder.lie_most", "1/10000", "for all proven lies of an epoch, at most", func(p *Params) *uint64 { return &p.Staking.Ladder.LieMost }),
-	count("ladder.lie_slash", "1/10000", "for a proven lie", func(p *Params) *uint64 { return &p.Staking.Ladder.LieSlash }),
-	count("ladder.pass_bps", "1/10000", "of its shard-rounds a node passes to be given new shards", func(p *Params) *uint64 { return &p.Staking.Ladder.PassBps }),
-	count("ladder.repair_bps", "1/10000", "of a slash, to the repair fund", func(p *Params) *uint64 { return &p.Staking.Ladder.RepairBps }),
-	count("ladder.vote_slash", "1/10000", "for a vote that a dispute showed false", func(p *Params) *uint64 { return &p.Staking.Ladder.VoteSlash }),
+	part("ladder.lie_most", "for all proven lies of an epoch, at most", func(p *Params) *unit.Bps { return &p.Staking.Ladder.LieMost }),
+	part("ladder.lie_slash", "for a proven lie", func(p *Params) *unit.Bps { return &p.Staking.Ladder.LieSlash }),
+	part("ladder.pass_bps", "of its shard-rounds a node passes to be given new shards", func(p *Params) *unit.Bps { return &p.Staking.Ladder.PassBps }),
+	part("ladder.repair_bps", "of a slash, to the repair fund", func(p *Params) *unit.Bps { return &p.Staking.Ladder.RepairBps }),
+	part("ladder.vote_slash", "for a vote that a dispute showed false", func(p *Params) *unit.Bps { return &p.Staking.Ladder.VoteSlash }),
 }), func(a, b Votable) int { return strings.Compare(a.Name, b.Name) })

@@ -47,7 +47,7 @@ type PriceRecord struct {
 	_                       struct{}         `cbor:",toarray"`
 	Epoch                   unit.Epoch       // from which on the prices act
 	Shards                  int              // of all nodes, at the end of the epoch before
-	BoundBps                uint64           // most that a price could move, in 1/10000
+	BoundBps                unit.Bps         // most that a price could move, in 1/10000
 	Nodes                   []staking.NodeID // that had shards and a vote, in the order of their IDs
 	Held                    []uint16         // shards of each
 	Prices, Writes          []token.Amount   // what each voted; 0: no opinion

@@ -107,10 +107,10 @@ func (p Params) CostOf(units unit.KiB, epochs uint64, certified bool) (c Cost, e
 
 // Fee is what is kept of a refund.
 func (p Params) Fee(refund token.Amount) token.Amount {
-	return must(refund.MulDivUp(p.RefundFeeBps, 10000))
+	return refund.PartUp(p.RefundFeeBps)
 }
 
 // FindersFee is the part of what a badly encoded blob loses that is for its finder.
 func (p Params) FindersFee(lost token.Amount) token.Amount {
-	return must(lost.MulDiv(p.FinderBps, 10000))
+	return lost.Part(p.FinderBps)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Params are the numbers of the registry.
@@ -14,9 +15,9 @@ type Params struct {
 	MaxEpochs       uint64       // longest lease, from the epoch it is paid in
 	DefaultEpochs   uint64       // what a client asks for when told nothing
 	MaxLeases       uint64       // of one blob
-	RefundFeeBps    uint64       // kept of what is refunded, in 1/10000: reserving room for nothing has a price
+	RefundFeeBps    unit.Bps     // kept of what is refunded, in 1/10000: reserving room for nothing has a price
 	TombstoneEpochs uint64       // how long an ended blob is remembered after its bytes may go
-	FinderBps       uint64       // bps of what a badly encoded blob loses, for the finder; the rest is burned
+	FinderBps       unit.Bps     // bps of what a badly encoded blob loses, for the finder; the rest is burned
 }
 
 // Default is for a real network.
@@ -39,9 +40,9 @@ func (p Params) Validate() error {
 		return fmt.Errorf("registry: DefaultEpochs %d: must be 1 to MaxEpochs %d", p.DefaultEpochs, p.MaxEpochs)
 	case p.MaxLeases < 1 || p.MaxLeases > mostLeases:
 		return fmt.Errorf("registry: MaxLeases %d: must be 1 to %d: an entry must fit into a record of the state, also when each owner has extended at changing prices", p.MaxLeases, mostLeases)
-	case p.RefundFeeBps > 10000:
+	case p.RefundFeeBps > unit.Whole:
 		return fmt.Errorf("registry: RefundFeeBps %d is more than everything", p.RefundFeeBps)
-	case p.FinderBps > 10000:
+	case p.FinderBps > unit.Whole:
 		return fmt.Errorf("registry: FinderBps %d is more than everything", p.FinderBps)
 	case p.TombstoneEpochs < 1:
 		return fmt.Errorf("registry: TombstoneEpochs is zero: a node that was away could not tell an ended blob from an unknown one")

@@ -24,7 +24,7 @@ type Node struct {
 	Bond        token.Amount   `json:"bond"`                    // the operator's own stake
 	Stake       token.Amount   `json:"stake"`                   // bond and delegations, in the choice of the next open committee
 	Counted     token.Amount   `json:"counted"`                 // part of Stake that the bond backs
-	Commission  uint64         `json:"commission_bps"`          // 1/10000 of the node's pay, to the operator
+	Commission  unit.Bps       `json:"commission_bps"`          // 1/10000 of the node's pay, to the operator
 	Announced   []Commission   `json:"commission_announced"`    // never nil
 	Now         ShardRounds    `json:"passed_now"`              // of the present epoch so far
 	Past        ShardRounds    `json:"passed_past"`             // of the last epochs
@@ -44,7 +44,7 @@ type Node struct {
 
 // Commission is a commission that acts from a later epoch on.
 type Commission struct {
-	Bps   uint64     `json:"bps"` // 1/10000 of the node's pay, to the operator
+	Bps   unit.Bps   `json:"bps"` // 1/10000 of the node's pay, to the operator
 	Epoch unit.Epoch `json:"epoch"`
 }
 

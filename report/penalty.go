@@ -60,7 +60,7 @@ type EpochResult struct {
 	Rung    uint8        `json:"rung"`    // of the ladder of penalties; 0: none
 	Slashed token.Amount `json:"slashed"` // bond and delegations
 	Effect  []string     `json:"effect"`  // beside the slash; never nil
-	Bps     uint64       `json:"-"`       // of the stake, 1/10000: what Slashed comes from
+	Bps     unit.Bps     `json:"-"`       // of the stake, 1/10000: what Slashed comes from
 }
 
 // JailStatus works out the status of a node; epochs is how many of the last epochs

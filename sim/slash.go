@@ -9,7 +9,7 @@ import (
 type Slash struct {
 	Epoch unit.Epoch `json:"epoch"`
 	Rung  uint8      `json:"rung"`
-	Bps   uint64     `json:"bps"`
+	Bps   unit.Bps   `json:"bps"`
 }
 
 // SlashOf returns the slash in a node's statement of an epoch, if there is one.

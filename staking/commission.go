@@ -9,7 +9,7 @@ import (
 // Commission is what an operator keeps of its node's pay from an epoch on.
 type Commission struct {
 	_     struct{} `cbor:",toarray"`
-	Bps   uint64
+	Bps   unit.Bps
 	Epoch unit.Epoch
 }
 
@@ -18,7 +18,7 @@ type Commission struct {
 // epoch whose committee is fixed. Unbonding counts from there too, and Params.Validate
 // makes the notice longer than it, so that every delegation can be out before it acts,
 // one that has not joined yet included. It replaces what was announced before.
-func (p *Pool) SetCommission(bps uint64, now, counted unit.Epoch, params Params) error {
+func (p *Pool) SetCommission(bps unit.Bps, now, counted unit.Epoch, params Params) error {
 	if bps > params.MaxCommissionBps {
 		return fmt.Errorf("commission of %d/10000, at most %d: %w", bps, params.MaxCommissionBps, ErrTooMuch)
 	}

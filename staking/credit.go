@@ -1,5 +1,7 @@
 package staking
 
+import "github.com/walrus-network/walrus/unit"
+
 // Outcome is how a round went for one shard.
 type Outcome uint8
 
@@ -72,7 +74,7 @@ func (c *Credit) TakeBack(void bool) {
 
 // Proves says whether at least a part of what was judged was proven. A node of which
 // nothing was asked has missed nothing.
-func (c Credit) Proves(bps uint64) bool { return c.Proven*Whole >= c.Judged*bps }
+func (c Credit) Proves(bps unit.Bps) bool { return c.Proven*unit.Whole >= c.Judged*uint64(bps) }
 
 // above says that n is more than a part of what was judged.
-func (c Credit) above(n, bps uint64) bool { return n*Whole > c.Judged*bps }
+func (c Credit) above(n uint64, bps unit.Bps) bool { return n*unit.Whole > c.Judged*uint64(bps) }

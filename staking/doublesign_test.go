@@ -3,13 +3,15 @@ package staking
 import (
 	"math/big"
 	"testing"
+
+	"github.com/walrus-network/walrus/unit"
 )
 
 func TestADoubleSignCostsMoreTheMorePowerSignedTwice(t *testing.T) {
 	ladder := Default().Ladder
 	for _, c := range []struct {
 		power, shards int
-		want          uint64
+		want          unit.Bps
 	}{
 		{0, 100, 500}, {-1, 100, 500},
 		{1, 100, 500},     // 3 % of the power squared is 9 bps: the least counts
@@ -34,11 +36,11 @@ func TestADoubleSignCostsMoreTheMorePowerSignedTwice(t *testing.T) {
 
 // The formula with fractions that never round, and the order of its values.
 func TestTheCostOfADoubleSignIsExactAndNeverFalls(t *testing.T) {
-	for _, least := range []uint64{0, 1, 500, 10000} {
+	for _, least := range []unit.Bps{0, 1, 500, 10000} {
 		ladder := Default().Ladder
 		ladder.DoubleSign = least
 		for _, n := range []int{4, 5, 7, 10, 28, 99, 100, 333, 1000} {
-			last := uint64(0)
+			last := unit.Bps(0)
 			for k := 0; k <= n+3; k++ {
 				part := big.NewRat(int64(3*k), int64(n))
 				part.Mul(part, part)
@@ -46,7 +48,7 @@ func TestTheCostOfADoubleSignIsExactAndNeverFalls(t *testing.T) {
 					part = one
 				}
 				part.Mul(part, big.NewRat(10000, 1))
-				want := max(least, new(big.Int).Quo(part.Num(), part.Denom()).Uint64())
+				want := max(least, unit.Bps(new(big.Int).Quo(part.Num(), part.Denom()).Uint64()))
 				got := ladder.doubleSignBps(k, n)
 				if got != want || got < last || got > 10000 {
 					t.Fatalf("k = %d of N = %d, at least %d: %d bps, want %d; before it %d", k, n, least, got, want, last)

@@ -78,7 +78,7 @@ func TestUnbondingStakeIsSlashedOnce(t *testing.T) {
 // before the slash changes nothing, and the operator's pay is not what is slashed.
 func TestASlashTakesStakeAndNotUncollectedPay(t *testing.T) {
 	slash := func(draw bool) (cut Cut, earned token.Amount) {
-		p := Pool{Bond: 100, Balance: 900, Shares: 900, CommissionBps: Whole}
+		p := Pool{Bond: 100, Balance: 900, Shares: 900, CommissionBps: unit.Whole}
 		p.Reward(50)
 		if draw {
 			p.DrawEarned()

@@ -8,14 +8,14 @@ import (
 // Performance is what is known of a node at the end of an epoch.
 type Performance struct {
 	Credit
-	Enough      bool   // at least half of the rounds were judged: the rungs 1 to 6 and 10 apply
-	Judging     uint64 // rounds that were judged; where they are not enough they are judged with the next epoch's
-	Rounds      uint64 // of the epoch
-	Late        bool   // it took longer than LateEpochs to become ready for a shard
-	Lies        uint64 // proven in this epoch: signed proofs or answers that are false
-	RecentLies  uint64 // in the LieEpochs up to this one
-	FalseVotes  uint64 // votes for shards that a dispute showed unproven
-	DoubleSlash uint64 // what double signing costs it, in 1/10000: see Ladder.DoubleSignBps
+	Enough      bool     // at least half of the rounds were judged: the rungs 1 to 6 and 10 apply
+	Judging     uint64   // rounds that were judged; where they are not enough they are judged with the next epoch's
+	Rounds      uint64   // of the epoch
+	Late        bool     // it took longer than LateEpochs to become ready for a shard
+	Lies        uint64   // proven in this epoch: signed proofs or answers that are false
+	RecentLies  uint64   // in the LieEpochs up to this one
+	FalseVotes  uint64   // votes for shards that a dispute showed unproven
+	DoubleSlash unit.Bps // what double signing costs it, in 1/10000: see Ladder.DoubleSignDue
 }
 
 // Verdict is what an epoch's performance leads to. The worst rung counts: rungs do not
@@ -23,7 +23,7 @@ type Performance struct {
 type Verdict struct {
 	_       struct{} `cbor:",toarray"`
 	Rung    uint8    // 0: nothing worse than being unpaid
-	Bps     uint64   // slashed
+	Bps     unit.Bps // slashed
 	Defer   bool     // the tranche that is due moves to the tail
 	NoNew   bool     // no new shards in the committee that is chosen next
 	Jail    bool     // it earns nothing in the epochs for which that committee is chosen
@@ -36,7 +36,7 @@ type Verdict struct {
 // the standing that it returns is the one to keep.
 func (l Ladder) Judge(c Performance, s Sanctions, epoch unit.Epoch) (Verdict, Sanctions) {
 	var v Verdict
-	rung := func(n uint8, bps uint64) {
+	rung := func(n uint8, bps unit.Bps) {
 		if bps > v.Bps || bps == v.Bps && n > v.Rung {
 			v.Rung, v.Bps = n, bps
 		}
@@ -51,7 +51,7 @@ func (l Ladder) Judge(c Performance, s Sanctions, epoch unit.Epoch) (Verdict, Sa
 		v.NoNew, v.Move, v.Forfeit = true, true, true
 	}
 	if c.Lies > 0 {
-		rung(7, min(c.Lies*l.LieSlash, l.LieMost))
+		rung(7, min(unit.Bps(c.Lies*uint64(l.LieSlash)), l.LieMost))
 		v.Out = c.RecentLies >= l.LiesOut
 	}
 	if c.FalseVotes > 0 {
@@ -67,7 +67,7 @@ func (l Ladder) Judge(c Performance, s Sanctions, epoch unit.Epoch) (Verdict, Sa
 }
 
 // presence is rungs 1 to 6 and 10.
-func (l Ladder) presence(c Performance, s Sanctions, epoch unit.Epoch, v *Verdict, rung func(uint8, uint64)) {
+func (l Ladder) presence(c Performance, s Sanctions, epoch unit.Epoch, v *Verdict, rung func(uint8, unit.Bps)) {
 	if !c.Proves(l.PassBps) {
 		rung(1, 0)
 		v.Defer, v.NoNew = true, true
@@ -110,5 +110,5 @@ func (l Ladder) lacks(c Performance, p Past) bool {
 
 // BountyPart is what each finder of a slash is paid of it.
 func (l Ladder) BountyPart(slash token.Amount, finders uint64) token.Amount {
-	return min(must(slash.MulDiv(l.BountyBps, Whole)), l.BountyMost) / token.Amount(max(finders, 1))
+	return min(slash.Part(l.BountyBps), l.BountyMost) / token.Amount(max(finders, 1))
 }

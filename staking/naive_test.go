@@ -25,7 +25,7 @@ type naivePool struct {
 	leaving []naiveDeposit // bond
 	earned  *big.Rat
 	parts   []naivePart // the first is nobody's
-	bps     uint64      // commission
+	bps     unit.Bps    // commission
 	next    []Commission
 }
 
@@ -112,7 +112,7 @@ func (p *naivePool) scale(by *big.Rat) {
 }
 
 func (p *naivePool) reward(r token.Amount) {
-	commission := times(frost(r), part(p.bps, Whole))
+	commission := times(frost(r), part(uint64(p.bps), unit.Whole))
 	rest, risk := minus(frost(r), commission), p.atRisk()
 	delegators := new(big.Rat)
 	if balance := p.balance(); balance.Sign() > 0 {
@@ -122,8 +122,8 @@ func (p *naivePool) reward(r token.Amount) {
 	p.earned = plus(p.earned, minus(frost(r), delegators))
 }
 
-func (p *naivePool) slash(bps uint64) {
-	left := times(p.atRisk(), part(bps, Whole))
+func (p *naivePool) slash(bps unit.Bps) {
+	left := times(p.atRisk(), part(uint64(bps), unit.Whole))
 	take := func(from **big.Rat) {
 		n := left
 		if n.Cmp(*from) > 0 {
@@ -209,7 +209,7 @@ func newTwins(t *testing.T, seed int64) *twins {
 	w := &twins{t: t, seed: seed, r: rand.New(rand.NewSource(seed)), params: Default(), rates: newBook(), dust: new(big.Rat)}
 	w.params.MinDelegation = 1 + token.Amount(w.r.Int63n(int64(token.WAL)))
 	bond := w.params.MinDelegation + w.amount()
-	bps := uint64(w.r.Intn(Whole + 1))
+	bps := unit.Bps(w.r.Intn(unit.Whole + 1))
 	var err error
 	if w.pool, err = NewPool(bond, w.params.MinDelegation, bps); err != nil {
 		t.Fatal(err)
@@ -357,19 +357,19 @@ func (w *twins) reward() {
 	w.check("reward")
 }
 
-func (w *twins) slash(bps uint64) {
-	exact := times(frost(w.pool.AtRisk()), part(bps, Whole))
+func (w *twins) slash(bps unit.Bps) {
+	exact := times(frost(w.pool.AtRisk()), part(uint64(bps), unit.Whole))
 	cut := frost(w.pool.Slash(bps).Total())
 	w.naive.slash(bps)
 	if cut.Cmp(exact) < 0 || minus(cut, exact).Cmp(rat(1)) >= 0 {
 		w.t.Fatalf("seed %d: a slash took %s instead of %s", w.seed, cut.FloatString(3), exact.FloatString(3))
 	}
-	w.widen(rat(1), part(bps, Whole))
+	w.widen(rat(1), part(uint64(bps), unit.Whole))
 	w.check("slash")
 }
 
 func (w *twins) commission() {
-	bps, counted := uint64(w.r.Intn(Whole+1)), w.epoch+1
+	bps, counted := unit.Bps(w.r.Intn(unit.Whole+1)), w.epoch+1
 	if err := w.pool.SetCommission(bps, w.epoch, counted, w.params); err != nil {
 		w.t.Fatal(err)
 	}
@@ -449,10 +449,10 @@ func (w *twins) play() {
 		}
 		switch w.r.Intn(12) {
 		case 0, 1:
-			w.slash(uint64(w.r.Intn(1500)))
+			w.slash(unit.Bps(w.r.Intn(1500)))
 		case 2:
 			if w.r.Intn(20) == 0 {
-				w.slash(Whole)
+				w.slash(unit.Whole)
 			}
 		}
 		w.reward()

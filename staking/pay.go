@@ -1,6 +1,9 @@
 package staking
 
-import "github.com/walrus-network/walrus/token"
+import (
+	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
+)
 
 // Books are the money of an epoch that is being closed, before it goes to nodes.
 type Books struct {
@@ -30,8 +33,8 @@ func (b Books) gross() token.Amount { return mustAdd(mustAdd(b.Bucket, b.Subsidy
 // TakeFee takes the fee, and splits it: the insurance fund has a ceiling, a part of
 // all stake.
 func (b *Books) TakeFee(insurance, stake token.Amount, p PayParams) {
-	b.Fee = must(b.gross().MulDiv(p.FeeBps, Whole))
-	ceiling := must(stake.MulDiv(p.InsuranceBps, Whole))
+	b.Fee = b.gross().Part(p.FeeBps)
+	ceiling := stake.Part(p.InsuranceBps)
 	b.Insured = min(b.Fee, ceiling-min(ceiling, insurance))
 	b.FeeBurned = b.Fee - b.Insured
 }
@@ -54,14 +57,14 @@ func (b *Books) Close(paid token.Amount, count uint64, p PayParams) {
 	if b.Shares > 0 {
 		b.Unearned = must(b.Pool().MulDiv(b.Shares-count, b.Shares))
 	}
-	b.Burned = must(b.Unearned.MulDiv(p.BurnBps, Whole))
+	b.Burned = b.Unearned.Part(p.BurnBps)
 	b.Repair = b.Unearned - b.Burned
 	b.Dust = must(left.Sub(b.Unearned))
 }
 
 // Holding is the part of a reward that is held back from a node that was paid in so
 // many epochs before.
-func (p PayParams) Holding(paid uint64) uint64 {
+func (p PayParams) Holding(paid uint64) unit.Bps {
 	if paid < p.FreshEpochs {
 		return p.FreshHoldBps
 	}

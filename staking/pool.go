@@ -40,7 +40,7 @@ type Pool struct {
 	Owed           token.Amount // delegators' money that is no stake any more, not yet drawn
 	Earned         token.Amount // the operator's, to draw at any time
 	Held           HeldPay      // pay that is held back
-	CommissionBps  uint64
+	CommissionBps  unit.Bps
 	NextCommission []Commission // that act later, by epoch
 }
 
@@ -60,7 +60,7 @@ type ShareExit struct {
 
 // NewPool is the pool of a new node. Out of bond, dead goes into shares without
 // an owner, so that the price of a share cannot be driven up from nothing.
-func NewPool(bond, dead token.Amount, commissionBps uint64) (Pool, error) {
+func NewPool(bond, dead token.Amount, commissionBps unit.Bps) (Pool, error) {
 	rest, err := bond.Sub(dead)
 	if err != nil {
 		return Pool{}, fmt.Errorf("bond %s: a new node needs at least %s: %w", bond, dead, ErrTooLittle)
@@ -102,7 +102,7 @@ func (p Pool) Stake(epoch unit.Epoch) token.Amount {
 // stranger could push it out by delegating to it.
 func (p Pool) Counted(epoch unit.Epoch, params Params) token.Amount {
 	stake := p.Stake(epoch)
-	backed, err := p.Bond.MulDiv(Whole, params.BondBps)
+	backed, err := p.Bond.MulDiv(unit.Whole, uint64(params.BondBps))
 	if err != nil {
 		return stake
 	}
@@ -152,7 +152,7 @@ type Payment struct {
 // Reward shares what the node was paid: the commission to the operator, the rest by
 // what bond and delegations weigh.
 func (p *Pool) Reward(r token.Amount) (out Payment) {
-	out.Commission = must(r.MulDiv(min(p.CommissionBps, Whole), Whole))
+	out.Commission = r.Part(p.CommissionBps)
 	rest := r - out.Commission
 	if p.Balance > 0 && p.Shares > 0 {
 		out.Delegators = must(rest.MulDiv(uint64(p.Balance), uint64(p.AtRisk())))
@@ -175,8 +175,8 @@ func (c Cut) Total() token.Amount { return mustAdd(c.Bond, c.Balance) }
 
 // Slash takes a part of what is at risk, rounded up: the bond first, that which is
 // leaving included, then the balance, from all shares alike.
-func (p *Pool) Slash(bps uint64) (cut Cut) {
-	left := must(p.AtRisk().MulDivUp(min(bps, Whole), Whole))
+func (p *Pool) Slash(bps unit.Bps) (cut Cut) {
+	left := p.AtRisk().PartUp(bps)
 	take := func(from *token.Amount) token.Amount {
 		part := min(left, *from)
 		*from -= part

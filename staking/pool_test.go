@@ -33,7 +33,7 @@ func TestPoolsNeitherMakeNorLoseMoney(t *testing.T) {
 	params.MinDelegation = 10
 	for seed := range int64(60) {
 		r := rand.New(rand.NewSource(seed))
-		p, err := NewPool(token.Amount(1000+r.Intn(1000)), params.MinDelegation, uint64(r.Intn(10001)))
+		p, err := NewPool(token.Amount(1000+r.Intn(1000)), params.MinDelegation, unit.Bps(r.Intn(10001)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,7 +66,7 @@ func TestPoolsNeitherMakeNorLoseMoney(t *testing.T) {
 			}
 			slashed := seed%3 == 1 && r.Intn(4) == 0
 			if slashed {
-				in -= p.Slash(uint64(r.Intn(1500))).Total()
+				in -= p.Slash(unit.Bps(r.Intn(1500))).Total()
 			}
 			rates.turn(&p, epoch+1, r.Intn(4) == 0)
 			if !slashed && !p.Rate().AtLeast(before) {
@@ -174,13 +174,13 @@ func TestStakeOnItsWayOutIsSlashed(t *testing.T) {
 func TestAHigherCommissionTakesNotice(t *testing.T) {
 	params := Default()
 	p, _ := NewPool(10*token.WAL, params.MinDelegation, 500)
-	set := func(bps uint64, now unit.Epoch) {
+	set := func(bps unit.Bps, now unit.Epoch) {
 		if err := p.SetCommission(bps, now, now, params); err != nil {
 			t.Fatal(err)
 		}
 	}
 	set(2000, 5)
-	for epoch, want := range map[unit.Epoch]uint64{6: 500, 7: 500, 8: 500} {
+	for epoch, want := range map[unit.Epoch]unit.Bps{6: 500, 7: 500, 8: 500} {
 		if p.Turn(epoch, false, false); p.CommissionBps != want {
 			t.Fatalf("epoch %d: %d", epoch, p.CommissionBps)
 		}

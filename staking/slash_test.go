@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // A slash takes more for more, from the bond first, and never more than there is; what
@@ -18,7 +19,7 @@ func TestASlashIsMonotoneAndTakesTheBondFirst(t *testing.T) {
 			BondLeaving: []Deposit{{Amount: amount(), Epoch: 1}, {Amount: amount(), Epoch: 2}}, Joining: []Deposit{{Amount: amount(), Epoch: 1}}}
 		p.Held.Add(amount(), 4)
 		last := Cut{}
-		for bps := uint64(0); bps <= Whole+500; bps += 1 + uint64(r.Intn(900)) {
+		for bps := unit.Bps(0); bps <= unit.Whole+500; bps += unit.Bps(1 + uint64(r.Intn(900))) {
 			q := p
 			q.BondLeaving = slices.Clone(p.BondLeaving)
 			cut := q.Slash(bps)
@@ -31,7 +32,7 @@ func TestASlashIsMonotoneAndTakesTheBondFirst(t *testing.T) {
 				t.Fatalf("seed %d: %+v of %s leave %s", seed, cut, p.AtRisk(), q.AtRisk())
 			case q.Owed != p.Owed || q.Earned != p.Earned || q.Held.Total() != p.Held.Total() || sumOf(q.Joining) != sumOf(p.Joining):
 				t.Fatalf("seed %d: what is not at risk was slashed", seed)
-			case bps >= Whole && q.AtRisk() != 0:
+			case bps >= unit.Whole && q.AtRisk() != 0:
 				t.Fatalf("seed %d: %s are left of all", seed, q.AtRisk())
 			}
 			last = cut
@@ -46,7 +47,7 @@ func TestTwoSlashesTakeTheSameInEitherOrder(t *testing.T) {
 		r := rand.New(rand.NewSource(seed))
 		p := Pool{Bond: token.Amount(r.Int63n(1 << 40)), Balance: token.Amount(r.Int63n(1 << 40)), Shares: 1}
 		q := p
-		a, b := uint64(r.Intn(Whole)), uint64(r.Intn(Whole))
+		a, b := unit.Bps(r.Intn(unit.Whole)), unit.Bps(r.Intn(unit.Whole))
 		p.Slash(a)
 		p.Slash(b)
 		q.Slash(b)

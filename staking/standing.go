@@ -109,7 +109,7 @@ func (s *Sanctions) punish(v Verdict, l Ladder, epoch unit.Epoch) {
 	}
 	if v.Move {
 		s.MoveUntil = max(s.MoveUntil, epoch+2)
-		s.Badness = v.Bps + 1
+		s.Badness = uint64(v.Bps + 1)
 	}
 	if v.Jail {
 		if s.JailUntil < epoch+2 {

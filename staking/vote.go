@@ -2,10 +2,10 @@ package staking
 
 import (
 	"math"
-	"math/bits"
 	"slices"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // PriceVote is what one node says of a price, with the weight of its shards.
@@ -28,7 +28,7 @@ type PriceVote struct {
 //     than two thirds.
 //   - They lower it below now only to what more than a third of all shards, none of
 //     them theirs, accepts. So where all the rest is silent, or votes now, it stays.
-func PriceOf(votes []PriceVote, shards int, now token.Amount, boundBps uint64) token.Amount {
+func PriceOf(votes []PriceVote, shards int, now token.Amount, boundBps unit.Bps) token.Amount {
 	least, most := PriceBounds(now, boundBps)
 	return min(max(accepted(votes, shards, now), least), most)
 }
@@ -36,10 +36,8 @@ func PriceOf(votes []PriceVote, shards int, now token.Amount, boundBps uint64) t
 // PriceBounds are the lowest and the highest price that may follow now: boundBps
 // (1/10000) of it away, rounded down, but at least one FROST, so that no price is
 // stuck; and never nothing, unless the price is nothing now.
-func PriceBounds(now token.Amount, boundBps uint64) (least, most token.Amount) {
-	hi, lo := bits.Mul64(uint64(now), min(boundBps, 10_000))
-	part, _ := bits.Div64(hi, lo, 10_000) // hi < 10000: no more than now comes out
-	step := max(token.Amount(part), 1)
+func PriceBounds(now token.Amount, boundBps unit.Bps) (least, most token.Amount) {
+	step := max(now.Part(boundBps), 1)
 	least = min(now, max(now-min(now, step), 1))
 	most = now + min(step, math.MaxUint64-now)
 	return least, most

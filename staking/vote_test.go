@@ -7,11 +7,12 @@ import (
 	"testing"
 
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // naivePrice asks for every price in turn, from the lowest, who accepts it, and
 // counts the shards one by one.
-func naivePrice(votes []PriceVote, shards int, now token.Amount, boundBps uint64) token.Amount {
+func naivePrice(votes []PriceVote, shards int, now token.Amount, boundBps unit.Bps) token.Amount {
 	least := make([]token.Amount, shards)
 	for s := range least {
 		least[s] = now
@@ -75,7 +76,7 @@ func TestThePriceIsWhatCountingShardByShardGives(t *testing.T) {
 	r := rand.New(rand.NewSource(seed))
 	kinds := map[string]int{}
 	for i := range rounds {
-		shards, now, bound := 4+r.Intn(30), token.Amount(r.Intn(70)), uint64(r.Intn(10_001))
+		shards, now, bound := 4+r.Intn(30), token.Amount(r.Intn(70)), unit.Bps(r.Intn(10_001))
 		votes := ballots(r, shards, now)
 		got := PriceOf(votes, shards, now, bound)
 		if want := naivePrice(votes, shards, now, bound); got != want {
@@ -191,7 +192,7 @@ func TestPriceBoundsAtTheEdges(t *testing.T) {
 	const top = math.MaxUint64
 	for _, c := range []struct {
 		now, least, most token.Amount
-		bps              uint64
+		bps              unit.Bps
 	}{
 		{0, 0, 1, 2000}, {1, 1, 2, 2000}, {2, 1, 3, 2000}, {9, 8, 10, 2000}, {10, 8, 12, 2000}, {1000, 800, 1200, 2000},
 		{1000, 999, 1001, 0}, {1000, 1, 2000, 10_000}, {1000, 1, 2000, 99_999},

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/walrus-network/walrus/internal/number"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Amount is a number of FROST. 1 WAL = 10^9 FROST.
@@ -66,6 +67,16 @@ func (a Amount) MulDivUp(num, den uint64) (Amount, error) {
 	}
 	return Amount(q).Add(1)
 }
+
+// Part is a part of the amount, rounded down, and at most all of it.
+func (a Amount) Part(b unit.Bps) Amount {
+	hi, lo := bits.Mul64(uint64(a), uint64(min(b, unit.Whole)))
+	q, _ := bits.Div64(hi, lo, unit.Whole) // hi < Whole: no more than a comes out
+	return Amount(q)
+}
+
+// PartUp is a part of the amount, rounded up, and at most all of it.
+func (a Amount) PartUp(b unit.Bps) Amount { return a - a.Part(unit.Whole-min(b, unit.Whole)) }
 
 // String writes whole and decimal WAL: 1.5WAL, 0.000000001WAL.
 func (a Amount) String() string {

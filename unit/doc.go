@@ -1,6 +1,6 @@
 // Package unit gives types to the numbers of the network's time and prices that are
 // mistaken for each other at a cost: Epoch, Height, Round,
-// KiB.
+// KiB, Bps.
 //
 // The promise: a value has the CBOR, JSON and text of the plain integer that it is, so no
 // format depends on these types; and a sum or a difference of theirs ends at the largest or

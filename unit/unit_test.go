@@ -25,6 +25,7 @@ func TestANumberHasTheFormsOfAPlainInteger(t *testing.T) {
 	t.Run("Height", forms[unit.Height])
 	t.Run("Round", forms[unit.Round])
 	t.Run("KiB", forms[unit.KiB])
+	t.Run("Bps", forms[unit.Bps])
 }
 
 func forms[N ~uint64](t *testing.T) {
@@ -84,6 +85,14 @@ func same[V any](t *testing.T, v V, plain any) {
 	var back V
 	if err := json.Unmarshal(a, &back); err != nil || fmt.Sprint(back) != fmt.Sprint(v) {
 		t.Errorf("%s reads back as %v: %v", a, back, err)
+	}
+}
+
+func TestPartsAreWrittenAsPercent(t *testing.T) {
+	for b, want := range map[unit.Bps]string{0: "0%", 1: "0.01%", 10: "0.1%", 100: "1%", 275: "2.75%", 1000: "10%", 1270: "12.7%", unit.Whole: "100%", 20_050: "200.5%"} {
+		if got := b.Percent(); got != want {
+			t.Errorf("%d bps: %s, want %s", b, got, want)
+		}
 	}
 }
 

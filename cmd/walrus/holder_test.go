@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // tribunal is a session on a ledger of a court: what people are told of punishment can be
@@ -200,13 +201,13 @@ func TestAPlannedMoveIsWhatTheLedgerDoes(t *testing.T) {
 }
 
 func TestAPercentIsReadExactly(t *testing.T) {
-	for text, want := range map[string]uint64{"0": 0, "5": 500, "5%": 500, "2.75": 275, "12.5%": 1250, "100": 10000, "0.01": 1} {
+	for text, want := range map[string]unit.Bps{"0": 0, "5": 500, "5%": 500, "2.75": 275, "12.5%": 1250, "100": 10000, "0.01": 1} {
 		got, err := parsePercent(text)
 		if err != nil || got != want {
 			t.Errorf("%q is %d, %v", text, got, err)
 		}
-		if back, err := parsePercent(percentText(want)); err != nil || back != want {
-			t.Errorf("%s is read back as %d, %v", percentText(want), back, err)
+		if back, err := parsePercent(want.Percent()); err != nil || back != want {
+			t.Errorf("%s is read back as %d, %v", want.Percent(), back, err)
 		}
 	}
 	for _, text := range []string{"", "%", "-1", "100.01", "1.234", "1.", ".5", "1e2", "1000", "five", "5WAL", " 5", "5 %", "1,5", "005", "٥"} {

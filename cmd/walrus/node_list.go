@@ -13,6 +13,7 @@ import (
 
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/report"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // callLimit is how long a node may take to say hello.
@@ -131,9 +132,9 @@ func shardsText(n report.Node) string {
 }
 
 func commissionText(n report.Node) string {
-	text := percentText(n.Commission)
+	text := n.Commission.Percent()
 	for _, c := range n.Announced {
-		text += fmt.Sprintf(">%s @%d", percentText(c.Bps), c.Epoch)
+		text += fmt.Sprintf(">%s @%d", c.Bps.Percent(), c.Epoch)
 	}
 	return text
 }
@@ -143,7 +144,7 @@ func passedText(r report.ShardRounds) string {
 	if r.Assigned == 0 {
 		return "-"
 	}
-	return percentText(r.Passed * 10000 / r.Assigned)
+	return unit.Bps(r.Passed * unit.Whole / r.Assigned).Percent()
 }
 
 func returnText(r *report.Returns) string {

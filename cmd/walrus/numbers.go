@@ -47,12 +47,12 @@ func parseCount(name, text string, most uint64) (uint64, error) {
 }
 
 // parsePercent reads 5, 5% or 2.75 as 1/10000, exactly.
-func parsePercent(text string) (bps uint64, err error) {
-	bps, err = number.Scaled(strings.TrimSuffix(text, "%"), 2)
-	if err != nil || bps > 10000 {
+func parsePercent(text string) (unit.Bps, error) {
+	n, err := number.Scaled(strings.TrimSuffix(text, "%"), 2)
+	if err != nil || n > unit.Whole {
 		return 0, errUsage{fmt.Errorf("%q: 0 to 100 percent, like 5 or 2.75", text)}
 	}
-	return bps, nil
+	return unit.Bps(n), nil
 }
 
 // span is a typed range of bytes; to < 0 is the end.

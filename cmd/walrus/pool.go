@@ -73,7 +73,7 @@ func (a *app) poolUnbond() *cobra.Command {
 		if s.Params.Staking.Seated(pool) && !s.Params.Staking.Seated(after) {
 			m.notes = append(m.notes, fmt.Sprintf("less than the least bond of %s stays: the node gets no shards in the next committee, and the bond comes free when it has handed over those it has", s.Params.Staking.MinBond))
 		}
-		if backed, err := (pool.Bond - min(pool.Bond, amount)).MulDiv(10000, s.Params.Staking.BondBps); err == nil && backed < pool.Stake(s.Head.Epoch+1) {
+		if backed, err := (pool.Bond - min(pool.Bond, amount)).MulDiv(unit.Whole, uint64(s.Params.Staking.BondBps)); err == nil && backed < pool.Stake(s.Head.Epoch+1) {
 			m.notes = append(m.notes, fmt.Sprintf("what stays backs %s of stake: what is delegated beyond that counts for no shards", backed))
 		}
 		m.acts = func(v ledger.View, _ unit.Height) (effect, error) {
@@ -124,8 +124,8 @@ func (a *app) poolCommission() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				m := move{act: "commission", text: fmt.Sprintf("keep %s of the pay of %s", percentText(bps), called(n)), node: &n.ID, body: ledger.SetCommission{Node: n.ID, Bps: bps},
-					notes: []string{fmt.Sprintf("it is %s now", percentText(pool.CommissionBps))},
+				m := move{act: "commission", text: fmt.Sprintf("keep %s of the pay of %s", bps.Percent(), called(n)), node: &n.ID, body: ledger.SetCommission{Node: n.ID, Bps: bps},
+					notes: []string{fmt.Sprintf("it is %s now", pool.CommissionBps.Percent())},
 					acts: func(v ledger.View, _ unit.Height) (effect, error) {
 						p, _, err := v.Pool(n.ID)
 						at := effect{what: "it is kept of the pay from"}

@@ -184,7 +184,7 @@ func (a *app) enter(ctx context.Context, s *session, r nodeRequest, body ledger.
 	if body.Bond == 0 {
 		body.Bond = s.Params.Staking.MinBond
 	}
-	m := move{act: "create", text: fmt.Sprintf("register %s with a bond of %s and a commission of %s", called(ledger.NodeRecord{ID: r.Node, Name: r.Name}), body.Bond, percentText(body.CommissionBps)),
+	m := move{act: "create", text: fmt.Sprintf("register %s with a bond of %s and a commission of %s", called(ledger.NodeRecord{ID: r.Node, Name: r.Name}), body.Bond, body.CommissionBps.Percent()),
 		node: &r.Node, amount: &body.Bond, body: body}
 	m.notes = append(m.notes, fmt.Sprintf("%s of the bond are set aside for good: they stand for dead shares, which have no owner", s.Params.Staking.MinDelegation),
 		fmt.Sprintf("others reach it at %v, its ledger at %s; it declares %s", body.Addresses, body.Comet, bytesText(body.CapacityKiB.Bytes())))

@@ -65,10 +65,10 @@ func (s *session) delegate(n ledger.NodeRecord, amount token.Amount, least staki
 		return m, err
 	}
 	if shares, err := pool.Rate().Buys(amount); err == nil {
-		m.notes = append(m.notes, fmt.Sprintf("it buys %d shares at the present rate; the operator keeps %s of what it earns", uint64(shares), percentText(pool.CommissionBps)))
+		m.notes = append(m.notes, fmt.Sprintf("it buys %d shares at the present rate; the operator keeps %s of what it earns", uint64(shares), pool.CommissionBps.Percent()))
 	}
 	for _, next := range pool.NextCommission {
-		m.notes = append(m.notes, fmt.Sprintf("the operator has announced to keep %s from epoch %d on", percentText(next.Bps), next.Epoch))
+		m.notes = append(m.notes, fmt.Sprintf("the operator has announced to keep %s from epoch %d on", next.Bps.Percent(), next.Epoch))
 	}
 	if stake, counted := pool.Stake(s.Head.Epoch+2)+amount, pool.Counted(s.Head.Epoch+2, s.Params.Staking); stake > counted+amount {
 		m.notes = append(m.notes, fmt.Sprintf("the node has more behind it than its bond of %s backs: more stake brings it no more shards", pool.Bond))

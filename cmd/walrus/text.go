@@ -90,12 +90,6 @@ func cutText(name string) string {
 	return string(r)
 }
 
-// percentText writes 1/10000 parts as a percentage, exactly.
-func percentText(bps uint64) string {
-	text := strings.TrimRight(fmt.Sprintf("%d.%02d", bps/100, bps%100), "0")
-	return strings.TrimSuffix(text, ".") + "%"
-}
-
 // walText is an amount for a table, rounded down: to WAL from 1000 WAL on, else to 1/100.
 func walText(a token.Amount) string {
 	const many = 1000 * token.WAL
