@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -40,6 +41,26 @@ type networkFile struct {
 type checkpointFile struct {
 	Height int64  `toml:"height"`
 	Hash   string `toml:"hash"`
+}
+
+// Validate says why no network can be reached with n.
+func (n Network) Validate() error {
+	if err := n.Genesis.Validate(); err != nil {
+		return err
+	}
+	if len(n.Bootstrap) == 0 {
+		return fmt.Errorf("no bootstrap address: name at least one node")
+	}
+	_, err := p2p.ParseAddrs(n.Bootstrap)
+	return err
+}
+
+// Create writes network.toml where no file is.
+func (n Network) Create(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("%s: %w: choose another file", path, fs.ErrExist)
+	}
+	return n.Save(path)
 }
 
 // Save writes network.toml.
@@ -115,10 +136,8 @@ func LoadNetwork(path string) (n Network, err error) {
 	if id := string(n.Genesis.ChainID()); id != f.Chain {
 		return fail(fmt.Errorf("the genesis is that of %s, the file says %s: get the file again", id, f.Chain))
 	}
-	if n.Bootstrap = f.Bootstrap; len(n.Bootstrap) == 0 {
-		return fail(fmt.Errorf("no bootstrap address: name at least one node"))
-	}
-	if _, err := p2p.ParseAddrs(n.Bootstrap); err != nil {
+	n.Bootstrap = f.Bootstrap
+	if err := n.Validate(); err != nil {
 		return fail(err)
 	}
 	if f.TrustPeriod != "" {

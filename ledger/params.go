@@ -51,6 +51,17 @@ func Default() Params {
 	}
 }
 
+// Small is for a network of a few dozen nodes whose operators know each other: blocks of a
+// second, rounds of 20 minutes, epochs of a day.
+func Small() Params {
+	p := Default()
+	p.Shards, p.BlockMs, p.RoundBlocks, p.RoundsPerEpoch = 40, 1000, 1200, 72
+	p.Buckets = 1 << 16
+	p.Staking.UnbondingEpochs, p.Staking.CommissionNotice = 14, 16 // two weeks, as in epochs of two weeks
+	p.Staking.Ladder.LateEpochs = 14
+	return p
+}
+
 // Testnet is for a network on one machine: blocks of half a second, epochs of ten minutes.
 func Testnet() Params {
 	p := Default()
