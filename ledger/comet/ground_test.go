@@ -12,7 +12,6 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/token"
-	"github.com/walrus-network/walrus/unit"
 )
 
 // TestClientsReadTheLedgerWhateverAccountsAreGround grinds accounts into the bucket of
@@ -48,7 +47,7 @@ func TestClientsReadTheLedgerWhateverAccountsAreGround(t *testing.T) {
 		}
 	}
 	sent.Wait()
-	c.reach(ctx, 0, unit.Height(c.members[0].chain.machine.Height())+2)
+	c.reach(ctx, 0, c.members[0].chain.machine.Height()+2)
 	v, err := c.remote(1, 0).View(ctx)
 	if err == nil {
 		_, err = v.Head()
