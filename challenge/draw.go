@@ -14,14 +14,14 @@ type Draw struct {
 	Stripe uint32
 }
 
-// Ended says whether the blob of a slot had ended or was invalid when the index began to
+// EndedFunc says whether the blob of a slot had ended or was invalid when the index began to
 // stand still: it is drawn again. All else that a draw follows from is in the index.
-type Ended func(slot int) bool
+type EndedFunc func(slot int) bool
 
 // DrawRound is what a round asks for, in order: first the draws by bytes, then those
 // by count. Equal draws collapse, so there may be fewer than Params.Draws, and none
 // without blobs. Of few blobs only some are drawn, and more stripes of each.
-func DrawRound(p Params, beacon Beacon, x *Index, ended Ended) []Draw {
+func DrawRound(p Params, beacon Beacon, x *Index, ended EndedFunc) []Draw {
 	d := drawer{p: p, x: x, ended: ended, most: max(1, x.Live()/int(p.FewBlobs))}
 	if x.Live() == 0 {
 		return nil
@@ -35,7 +35,7 @@ func DrawRound(p Params, beacon Beacon, x *Index, ended Ended) []Draw {
 type drawer struct {
 	p     Params
 	x     *Index
-	ended Ended
+	ended EndedFunc
 	most  int // distinct blobs
 	blobs []Slot
 	out   []Draw

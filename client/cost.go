@@ -53,6 +53,6 @@ func HighestOr(p ledger.Params, named token.Amount) (token.Amount, error) {
 
 // MostFee is the most that Send pays in fees for a body.
 func MostFee(chain token.ChainID, fees ledger.Fees, body ledger.Body) token.Amount {
-	anybody := token.KeyFromSeed([32]byte{}) // all keys and signatures are of one length
-	return leastFee(anybody, chain, math.MaxUint64, math.MaxUint64, fees, body) + feeSpread
+	any := token.KeyFromSeed([32]byte{}) // all keys and signatures are of one length
+	return leastFee(any, chain, math.MaxUint64, math.MaxUint64, fees, body) + feeSpread
 }

@@ -31,8 +31,8 @@ type StoreOptions struct {
 	Progress func(encoded, handed int64)
 }
 
-// Stored is what Store did.
-type Stored struct {
+// StoreResult is what Store did.
+type StoreResult struct {
 	ID           blob.ID    `json:"blob"`
 	Size         int64      `json:"bytes"`
 	EncodedBytes int64      `json:"encoded_bytes"`
@@ -57,7 +57,7 @@ type Stored struct {
 // the owner's claim lasts as long as was asked. Run again after an interruption it sends
 // only what is missing and pays nothing twice; run again with more epochs it extends the
 // lease that is there.
-func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOptions) (Stored, error) {
+func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOptions) (StoreResult, error) {
 	s := storeRun{c: c, key: key, options: o, began: time.Now()}
 	err := s.run(ctx, src)
 	s.out.TotalTime = time.Since(s.began)
@@ -79,7 +79,7 @@ type storeRun struct {
 	until    unit.Epoch // epoch at whose start the owner's claim may end; 0: whenever what is there does
 	agreed   bool       // the caller was told what it costs
 	busy     bool       // the last attempt found members busy
-	out      Stored
+	out      StoreResult
 }
 
 // storeTries bounds how often a blob is offered again because the epoch turned, or
@@ -116,7 +116,7 @@ func (s *storeRun) attempt(ctx context.Context, src Source) (again bool, err err
 			return false, err
 		}
 		s.manifest = s.p.Manifest()
-		s.out = Stored{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
+		s.out = StoreResult{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
 		if v, err = s.c.ledger.View(ctx); err != nil { // the first one may be long past
 			return false, err
 		}

@@ -25,7 +25,7 @@ type Bundle struct {
 	Shard     blob.Shard
 	Holder    staking.NodeID // of the shard
 	Beacon    challenge.Beacon
-	Drawings  []Drawing
+	Drawings  []DrawnStripe
 	Params    challenge.Params // by which the round was asked
 	Height    unit.Height      // of the block that brought the proof, or decided the dispute
 	Falsehood []byte           // of a lie: a challenge.Falsehood

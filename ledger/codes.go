@@ -54,7 +54,7 @@ var (
 	ErrEvidence      = &Refusal{51, "the evidence does not show a fault"}
 	ErrKnown         = &Refusal{52, "this fault is on the ledger already"}
 	ErrDispute       = &Refusal{53, "this shard cannot be disputed for this round"}
-	ErrDisputed      = &Refusal{54, "this shard was disputed for this round already: nobody can do it twice"}
+	ErrDisputed      = &Refusal{54, "this shard was disputed for this round already: a shard is disputed once in a round"}
 	ErrOpenDisputes  = &Refusal{55, "too many disputes are open: wait until some are answered or decided"}
 	ErrNoDispute     = &Refusal{56, "no such dispute waits for an answer"}
 	ErrAnswer        = &Refusal{57, "the answer is not the proof that is disputed"}

@@ -130,7 +130,7 @@ func decodeCommittee(epoch unit.Epoch, raw []byte) (Committee, error) {
 	out := Committee{Epoch: c.Epoch, Nodes: c.Nodes}
 	for s := range c.Holder {
 		if len(c.From) != len(c.Holder) || int(c.Holder[s]) >= len(c.Nodes) || int(c.From[s]) > len(c.Nodes) {
-			return Committee{}, fmt.Errorf("committee of epoch %d: shard %d is nobody's", epoch, s)
+			return Committee{}, fmt.Errorf("committee of epoch %d: shard %d has no holder", epoch, s)
 		}
 		out.Holder = append(out.Holder, c.Nodes[c.Holder[s]].ID)
 		from := staking.NodeID{}

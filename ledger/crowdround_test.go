@@ -24,7 +24,7 @@ func TestABlockAboutRoundsTakesNoLongerThanItWeighs(t *testing.T) {
 		x.head.Height = x.at
 		r := RoundState{Round: challenge.RoundID{}, Ordinal: 7, T: 20, Over: true, Drawn: true, Ready: blob.NewSet[blob.Shard](nodes), Passed: blob.NewSet[blob.Shard](nodes)}
 		for i := range 32 {
-			r.Drawings = append(r.Drawings, Drawing{Manifest: w.manifest(i, 1000)})
+			r.Drawings = append(r.Drawings, DrawnStripe{Manifest: w.manifest(i, 1000)})
 		}
 		for i := range nodes {
 			r.Reveals = append(r.Reveals, RoundReveal{Node: uint16(i)})

@@ -68,7 +68,7 @@ func (b Dispute) plan(x *exec, tx Tx) (plan, error) {
 	}
 	opener, p := tx.Signer.Address(), x.p.Challenge
 	if room := x.p.disputeRoom(); sure(x.view().OpenDisputes()) >= room {
-		return plan{}, fmt.Errorf("%d are, of anybody's: %w", room, ErrOpenDisputes)
+		return plan{}, fmt.Errorf("%d are open, of all payers: %w", room, ErrOpenDisputes)
 	}
 	if sure(x.view().openDisputesOf(opener)) >= p.MaxOpenDispute {
 		return plan{}, fmt.Errorf("%s has opened %d: %w", opener, p.MaxOpenDispute, ErrOpenDisputes)

@@ -533,7 +533,7 @@ func FuzzBundle(f *testing.F) {
 	f.Add(Bundle{Params: challenge.Default(), Kind: Lie}.Encode())
 	f.Add(Bundle{Params: challenge.Default(), Kind: FalseVote}.Encode())
 	w := newWorld(f, small(), 4)
-	drawn := Bundle{Chain: w.l.ChainID(), Params: challenge.Default(), Kind: Lie, Shard: 3, Holder: w.idOf(w.secrets[0]), Drawings: []Drawing{{Manifest: w.manifest(1, 20_000)}, {Manifest: w.manifest(2, 5000)}}}
+	drawn := Bundle{Chain: w.l.ChainID(), Params: challenge.Default(), Kind: Lie, Shard: 3, Holder: w.idOf(w.secrets[0]), Drawings: []DrawnStripe{{Manifest: w.manifest(1, 20_000)}, {Manifest: w.manifest(2, 5000)}}}
 	lie := challenge.Proof{Shard: 3, Openings: make([]challenge.Opening, 2)}
 	lie.Signature = w.secrets[0].Key().Sign(challenge.ProofMessage(w.l.ChainID(), lie))
 	shown, _ := drawn.Challenge().Falsehood(lie)

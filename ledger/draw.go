@@ -9,9 +9,9 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// Drawing is a stripe that every shard is asked for, with the manifest of its blob: a blob
+// DrawnStripe is a stripe that every shard is asked for, with the manifest of its blob: a blob
 // that ends after the draw is still proven.
-type Drawing struct {
+type DrawnStripe struct {
 	_        struct{} `cbor:",toarray"`
 	Manifest blob.Manifest
 	Stripe   uint32
@@ -66,7 +66,7 @@ func (x *exec) draw(r *RoundState, c Committee, b Block) {
 // drawings draws from the index as it stood when the round was opened. A blob that has
 // ended since then is drawn but not asked for, also where it was registered again: nothing
 // that happens to blobs after the opening changes the stripes that are drawn.
-func (x *exec) drawings(r *RoundState) (out []Drawing) {
+func (x *exec) drawings(r *RoundState) (out []DrawnStripe) {
 	opened := r.opened(x.p.Challenge)
 	ended := func(slot int) bool {
 		at, freeing, err := read[unit.Height](x.view(), "slot to be freed", keyFreeing(uint64(slot)))
@@ -74,7 +74,7 @@ func (x *exec) drawings(r *RoundState) (out []Drawing) {
 	}
 	for _, d := range challenge.DrawRound(x.p.Challenge, r.Beacon, x.index, ended) {
 		if e, ok := x.entry(d.Blob); ok && e.Certified() && !e.Invalid && e.Slot > 0 && x.index.At(int(e.Slot-1)).Blob == d.Blob {
-			out = append(out, Drawing{Manifest: e.Manifest, Stripe: d.Stripe})
+			out = append(out, DrawnStripe{Manifest: e.Manifest, Stripe: d.Stripe})
 		}
 	}
 	return out

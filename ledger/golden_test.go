@@ -65,11 +65,11 @@ func TestGoldenFormats(t *testing.T) {
 	line("ballot", canon.Encode(Ballot{Price: 1, WritePrice: 2, Version: 3, Changes: changes, Height: 4}))
 	line("price record", canon.Encode(PriceRecord{Epoch: 1, Shards: 2, BoundBps: 3, Nodes: []staking.NodeID{id}, Held: []uint16{4},
 		Prices: []token.Amount{5}, Writes: []token.Amount{6}, Before: 7, After: 8, WriteBefore: 9, WriteAfter: 10}))
-	line("round", canon.Encode(RoundState{Round: challenge.RoundID{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Nominal: 5, Drawn: true, Void: true, TimeMs: 6, Drawings: []Drawing{{Manifest: m, Stripe: 7}}, Ready: []byte{11},
+	line("round", canon.Encode(RoundState{Round: challenge.RoundID{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Nominal: 5, Drawn: true, Void: true, TimeMs: 6, Drawings: []DrawnStripe{{Manifest: m, Stripe: 7}}, Ready: []byte{11},
 		Reveals: []RoundReveal{{Node: 8}}, Votes: []RoundVote{{Node: 9, Listened: true, Yes: []byte{10}}}, Passed: []byte{12}}))
 	record := DisputeRecord{Opener: addr, Bond: 1, Opened: 2, AnswerBy: 3, State: DisputeOpen, Closed: 4}
 	line("dispute", canon.Encode(record))
-	line("bundle", Bundle{Chain: chain, Kind: FalseVote, Round: challenge.RoundID{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Shard: 5, Holder: id, Drawings: []Drawing{{Manifest: m, Stripe: 6}},
+	line("bundle", Bundle{Chain: chain, Kind: FalseVote, Round: challenge.RoundID{Epoch: 1, Round: 2}, Ordinal: 3, T: 4, Shard: 5, Holder: id, Drawings: []DrawnStripe{{Manifest: m, Stripe: 6}},
 		Params: challenge.Default(), Height: 7, Falsehood: []byte{8}, Dispute: record, Voters: []staking.NodeID{id}}.Encode())
 	line("last draw", canon.Encode(LastDraw{Round: challenge.RoundID{Epoch: 1, Round: 2}, Ordinal: 3, Height: 4, TimeMs: 5, Stripes: 6, Void: true, Passed: []byte{7}, Failed: 8, Away: 9, Unclear: 10, Unready: 11}))
 	line("certificate", canon.Encode(registry.Certificate{Epoch: 1, Bitmap: []byte{2}}))

@@ -29,7 +29,7 @@ type RoundState struct {
 	Void     bool             // the blocks came too slowly for the freeze to hold, or too many shards did not pass: no strikes
 	TimeMs   int64            // of the block of the draw, ms since 1970
 	Beacon   challenge.Beacon // complete once Drawn
-	Drawings []Drawing
+	Drawings []DrawnStripe
 	Ready    blob.ShardSet // shards with a holder that was ready at the draw
 	Reveals  []RoundReveal // in the order of the committee's nodes
 	Votes    []RoundVote   // in the same order
@@ -159,7 +159,7 @@ func (r *RoundState) endTurn(height unit.Height, b challenge.Beacon) {
 }
 
 // draw notes the questions that the complete beacon selects.
-func (r *RoundState) draw(height unit.Height, timeMs int64, list []Drawing, c Committee) {
+func (r *RoundState) draw(height unit.Height, timeMs int64, list []DrawnStripe, c Committee) {
 	r.Drawn, r.T, r.TimeMs = true, height, timeMs
 	r.Drawings = list
 	r.Ready = blob.NewSet[blob.Shard](len(c.From))

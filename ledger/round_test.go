@@ -383,7 +383,7 @@ func TestEndingABlobAfterTheRevealsDoesNotSteerTheDraw(t *testing.T) {
 	if with.Beacon != without.Beacon {
 		t.Fatal("two beacons")
 	}
-	var want []Drawing
+	var want []DrawnStripe
 	for _, d := range with.Drawings {
 		if d.Manifest.ID() != gone {
 			want = append(want, d)

@@ -20,7 +20,7 @@ type Conduct struct {
 	Keeps func(blob.ID, blob.Place) bool
 	// Choose is the node's choice when it proposes a block. Nil: its block holds all that
 	// the node has seen. See comet.Options.
-	Choose func(comet.Proposing) comet.Choice
+	Choose func(comet.ProposerView) comet.Choice
 	// Meet, if not nil, is called with the node before it runs: a conduct drops and
 	// rebuilds fragments with it, by LetGo and Rebuild.
 	Meet func(*Node)

@@ -28,7 +28,7 @@ func TestNothingOfADrawnStripeIsAnswered(t *testing.T) {
 		}
 		one, p := n.nodes[1].node, ledger.Testnet()
 		k, place := keeper{one}, n.placesOf(n.directory(), stored.ID, 1)[0]
-		drawn := ledger.RoundState{Ordinal: 3, T: 100, Drawn: true, Drawings: []ledger.Drawing{{Manifest: entry.Manifest, Stripe: 0}}}
+		drawn := ledger.RoundState{Ordinal: 3, T: 100, Drawn: true, Drawings: []ledger.DrawnStripe{{Manifest: entry.Manifest, Stripe: 0}}}
 		for height, waits := range map[unit.Height]bool{100: true, unit.Height(100 + p.Challenge.Deadline): false} {
 			one.freeze.Follow(ledger.Head{Height: height}, drawn, p, time.Now())
 			at := blob.Position{Blob: stored.ID, Place: place}

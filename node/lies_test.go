@@ -159,7 +159,7 @@ func TestARepeatedStoreGivesWhatItIsAskedFor(t *testing.T) {
 		n := startNetwork(t, 4, 10)
 		c := n.client()
 		src := memory(bytes.Repeat([]byte("z"), 50_000))
-		store := func(o client.StoreOptions) (client.Stored, error) { return c.Store(within(t), n.wallet, src, o) }
+		store := func(o client.StoreOptions) (client.StoreResult, error) { return c.Store(within(t), n.wallet, src, o) }
 		first, err := store(client.StoreOptions{Epochs: 2})
 		if err != nil {
 			t.Fatal(err)

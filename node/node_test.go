@@ -208,7 +208,7 @@ func (n *network) read(ctx context.Context, c *client.Client, id blob.ID, want [
 	}
 }
 
-func (n *network) store(ctx context.Context, c *client.Client, data memory) client.Stored {
+func (n *network) store(ctx context.Context, c *client.Client, data memory) client.StoreResult {
 	n.t.Helper()
 	stored, err := c.Store(ctx, n.wallet, data, client.StoreOptions{Epochs: 5})
 	if err != nil {

@@ -64,8 +64,8 @@ func TestWhereThereIsNoStrengthTheReasonIsGiven(t *testing.T) {
 	many, usage := committeeOf(1, 1, 1, 1, 1, 1, 1), ledger.Usage{Drawable: 9, DrawableKiB: 9}
 	p.Challenged = false
 	for want, got := range map[string]func() (*Strength, string){
-		"this network asks nobody for proof": func() (*Strength, string) { return Now{Params: p}.Strength(many, usage) },
-		"fewer than 4 nodes: nobody can judge another, nothing is asked": func() (*Strength, string) {
+		"this network asks no node for proof": func() (*Strength, string) { return Now{Params: p}.Strength(many, usage) },
+		"fewer than 4 nodes: no node can judge another, and none is asked": func() (*Strength, string) {
 			q := p
 			q.Challenged = true
 			return Now{Params: q}.Strength(committeeOf(1), usage)

@@ -29,9 +29,9 @@ type Detection struct {
 func (n Now) Strength(c ledger.Committee, u ledger.Usage) (out *Strength, none string) {
 	switch {
 	case !n.Params.Challenged || n.Params.Challenge.Draws() == 0:
-		return nil, "this network asks nobody for proof"
+		return nil, "this network asks no node for proof"
 	case len(c.Validators()) < staking.MinNodes:
-		return nil, fmt.Sprintf("fewer than %d nodes: nobody can judge another, nothing is asked", staking.MinNodes)
+		return nil, fmt.Sprintf("fewer than %d nodes: no node can judge another, and none is asked", staking.MinNodes)
 	}
 	of, ok := SamplingOf(n.Params, u)
 	if !ok {

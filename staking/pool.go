@@ -191,8 +191,8 @@ func (p *Pool) Slash(bps unit.Bps) (cut Cut) {
 	return cut
 }
 
-// Turned is what the turn into an epoch made of the deposits and withdrawals that waited.
-type Turned struct {
+// PoolTurn is what the turn into an epoch made of the deposits and withdrawals that waited.
+type PoolTurn struct {
 	Rate    Rate        // at which In became shares and Out money
 	In      []Deposit   // by the epoch they waited for
 	Out     []ShareExit // by the epoch for which they were due
@@ -202,7 +202,7 @@ type Turned struct {
 // Turn is the turn into an epoch: what leaves becomes money, unless locked says that
 // the node still keeps what others rely on, and what joins becomes shares, both at
 // the one rate of before.
-func (p *Pool) Turn(epoch unit.Epoch, locked, bondLocked bool) (t Turned) {
+func (p *Pool) Turn(epoch unit.Epoch, locked, bondLocked bool) (t PoolTurn) {
 	t.Rate = p.Rate()
 	if !locked {
 		t.Out = p.letOut(epoch, t.Rate)

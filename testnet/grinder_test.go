@@ -71,7 +71,7 @@ func TestAGrinderForeseesTheBeacon(t *testing.T) {
 				case w.Closer == id(i):
 					e := challenge.NewClosing(chain, secrets[i].BLSKey(), w.Round, w.Turn)
 					last := w.Turn+1 == uint64(len(state.Closers))
-					p := comet.Proposing{Self: id(i), Height: h, Wants: w, Last: e.Closing.Signature, Closes: true, Before: before}
+					p := comet.ProposerView{Self: id(i), Height: h, Wants: w, Last: e.Closing.Signature, Closes: true, Before: before}
 					if c := choose(p); c.Pass { // nothing is stored, and nothing drawn that it dropped
 						t.Error("it is silent for nothing")
 					}

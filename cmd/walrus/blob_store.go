@@ -36,7 +36,7 @@ type storeResult struct {
 // storedFile is the result for one file.
 type storedFile struct {
 	File string `json:"file"`
-	*client.Stored
+	*client.StoreResult
 	DryRun *dryRun `json:"dry_run,omitempty"`
 	Error  string  `json:"error,omitempty"`
 }
@@ -197,7 +197,7 @@ func (w *storeCommand) weight(file string) int {
 // tellPaid prints the ID of a blob that is paid for on standard error, when standard output
 // did not take it.
 func (w *storeCommand) tellPaid(one storedFile) {
-	if one.Stored != nil {
+	if one.StoreResult != nil {
 		fmt.Fprintf(w.a.err, "%s  %s\n", one.ID, nameText(one.File))
 	}
 }
@@ -245,7 +245,7 @@ func (w *storeCommand) file(ctx context.Context, file string) (storedFile, error
 	if err != nil {
 		return storedFile{}, w.explain(err)
 	}
-	return storedFile{Stored: &out}, nil
+	return storedFile{StoreResult: &out}, nil
 }
 
 func (w *storeCommand) source(ctx context.Context, file string) (client.FileSource, func() error, error) {
@@ -269,9 +269,9 @@ func (w *storeCommand) source(ctx context.Context, file string) (client.FileSour
 
 // print prints the result for one file as soon as it is known: other files may take long.
 func (w *storeCommand) print(out io.Writer, one storedFile) error {
-	if one.Stored != nil {
+	if one.StoreResult != nil {
 		_, err := fmt.Fprintf(out, "%s  %s\n", one.ID, nameText(one.File))
-		w.tell(*one.Stored)
+		w.tell(*one.StoreResult)
 		return err
 	}
 	if one.DryRun != nil {
@@ -281,7 +281,7 @@ func (w *storeCommand) print(out io.Writer, one storedFile) error {
 }
 
 // tell prints details for a person at a terminal; a script reads the line with the ID.
-func (w *storeCommand) tell(s client.Stored) {
+func (w *storeCommand) tell(s client.StoreResult) {
 	if _, ok := terminal(w.a.err); !ok {
 		return
 	}

@@ -39,7 +39,7 @@ With --dir the block is the newest of the node that runs in that directory.
 
 With --trust HEIGHT:HASH the block is written into network.toml, once a node of
 the network has shown it. Take it from people or machines that you trust, from
-more than one: whoever gives it decides which history this machine believes.`,
+more than one: its giver decides which history this machine believes.`,
 		Example: "  walrus checkpoint\n  walrus checkpoint --trust 184467:6F3C…",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -67,13 +67,13 @@ func (d *developer) file(name string, size int, seed byte) (path string, content
 	return write(d.T, filepath.Join(d.dir, name), string(content)), content
 }
 
-func (d *developer) store(args ...string) client.Stored {
+func (d *developer) store(args ...string) client.StoreResult {
 	d.Helper()
 	r := okJSON[storeResult](d.T, append([]string{"store"}, args...)...)
-	if len(r.Blobs) != 1 || r.Blobs[0].Stored == nil {
+	if len(r.Blobs) != 1 || r.Blobs[0].StoreResult == nil {
 		d.Fatalf("stored: %+v", r)
 	}
-	return *r.Blobs[0].Stored
+	return *r.Blobs[0].StoreResult
 }
 
 func (d *developer) certified(id fmt.Stringer) report.Blob {
@@ -231,7 +231,7 @@ func (d *developer) storeAndRead() {
 	odd, oddly := d.file("odd\xff", 10, 2)
 	result := walrus(d.T, "store", empty, d.dir, odd, "--json")
 	list := object[storeResult](d.T, result.out)
-	if result.code != exitFail || len(list.Blobs) != 3 || list.Blobs[0].Stored == nil || list.Blobs[1].Stored != nil || !strings.Contains(list.Error, "is a directory") {
+	if result.code != exitFail || len(list.Blobs) != 3 || list.Blobs[0].StoreResult == nil || list.Blobs[1].StoreResult != nil || !strings.Contains(list.Error, "is a directory") {
 		d.Fatalf("exit %d: %s", result.code, result.out)
 	}
 	d.reads(list.Blobs[0].ID, nil)

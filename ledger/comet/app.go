@@ -33,8 +33,8 @@ type app struct {
 	log       *slog.Logger
 	extender  extender
 	addresses addresses
-	self      staking.NodeID         // for chooser. Set by Chain
-	chooser   func(Proposing) Choice // nil: honest
+	self      staking.NodeID            // for chooser. Set by Chain
+	chooser   func(ProposerView) Choice // nil: honest
 	// wants and execute are the machine's.
 	wants   func(height unit.Height) (ledger.Wants, error)
 	execute func(ledger.Block) (ledger.Result, error)

@@ -50,7 +50,7 @@ type Options struct {
 	Urgent func() [][]byte
 	// Choose lets a proposer try to steer the draw, to see that it cannot; nil: an honest
 	// one. Other validators judge its blocks as any other's.
-	Choose func(Proposing) Choice
+	Choose func(ProposerView) Choice
 	Log    *slog.Logger // nil: silent
 	// CountLoopback counts loopback addresses as any others where peers of one network of
 	// addresses are bounded.

@@ -45,7 +45,7 @@ type member struct {
 	peers  func() []Peer // whom it connects to; nil: everybody
 
 	attester Attester                    // see Options
-	choose   func(Proposing) Choice      // see Options
+	choose   func(ProposerView) Choice   // see Options
 	wrap     func(*app) abci.Application // see Options
 	chain    *Chain
 	host     *p2p.Host

@@ -7,9 +7,9 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// Proposing is what a node knows that is about to write transaction 0 of its block, or to
+// ProposerView is what a node knows that is about to write transaction 0 of its block, or to
 // sign as a round's closer, and could try to make use of.
-type Proposing struct {
+type ProposerView struct {
 	Self   staking.NodeID
 	Height unit.Height
 	Wants  ledger.Wants
@@ -32,7 +32,7 @@ func (a *app) choose(w ledger.Wants, height int64, l lastVotes, list []signedExt
 	if a.chooser == nil {
 		return true, nil
 	}
-	p := Proposing{Self: a.self, Height: unit.Height(height), Wants: w}
+	p := ProposerView{Self: a.self, Height: unit.Height(height), Wants: w}
 	if p.Before, err = a.machine.ViewAt(p.Height - 1); err != nil {
 		return false, err
 	}
@@ -66,7 +66,7 @@ func (a *app) closing(w ledger.Wants, height unit.Height) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.chooser(Proposing{Self: a.self, Height: height, Wants: w, Last: e.Closing.Signature, Closes: true, Before: before}).Pass {
+	if a.chooser(ProposerView{Self: a.self, Height: height, Wants: w, Last: e.Closing.Signature, Closes: true, Before: before}).Pass {
 		return nil, nil
 	}
 	return e.Encode(), nil

@@ -18,7 +18,7 @@ func TestAProposersChoiceIsJudgedByTheOthers(t *testing.T) {
 		pass     bool
 		taken    bool
 	}{{0, false, true}, {1, false, true}, {2, false, false}, {0, true, false}} {
-		p.app.chooser = func(seen Proposing) Choice {
+		p.app.chooser = func(seen ProposerView) Choice {
 			if len(seen.Seen) != 4 || seen.Self != p.app.self || seen.Height != unit.Height(p.height) || !seen.Wants.Last || seen.Last == [96]byte{} {
 				t.Errorf("it is shown %+v", seen)
 			}

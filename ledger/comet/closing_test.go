@@ -24,7 +24,7 @@ func TestClosersCloseTheBeaconsOfAChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	silent := c.members[3].id()
-	c.members[3].choose = func(at Proposing) Choice { return Choice{Pass: at.Closes} }
+	c.members[3].choose = func(at ProposerView) Choice { return Choice{Pass: at.Closes} }
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	c.start(0, 1, 2, 3)

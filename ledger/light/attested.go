@@ -14,8 +14,8 @@ import (
 	"github.com/walrus-network/walrus/state"
 )
 
-// Attested is the contents of a receipt that verifies.
-type Attested struct {
+// ReceiptContents is the contents of a receipt that verifies.
+type ReceiptContents struct {
 	Entry       registry.Entry
 	Certificate registry.Certificate
 	Nodes       int         // that signed the certificate
@@ -29,9 +29,9 @@ type Attested struct {
 
 // Verify checks a receipt with a genesis alone; a receipt that begins at a checkpoint needs
 // that too. It asks no node.
-func (r BlobReceipt) Verify(g ledger.Genesis, anchor *Checkpoint, now time.Time) (out Attested, err error) {
-	fail := func(format string, args ...any) (Attested, error) {
-		return Attested{}, fmt.Errorf("%w: %w", ErrReceipt, fmt.Errorf(format, args...))
+func (r BlobReceipt) Verify(g ledger.Genesis, anchor *Checkpoint, now time.Time) (out ReceiptContents, err error) {
+	fail := func(format string, args ...any) (ReceiptContents, error) {
+		return ReceiptContents{}, fmt.Errorf("%w: %w", ErrReceipt, fmt.Errorf(format, args...))
 	}
 	if chain := g.ChainID(); r.Chain != chain {
 		return fail("it is of the chain %s, the network file is of %s", r.Chain, chain)
@@ -43,7 +43,7 @@ func (r BlobReceipt) Verify(g ledger.Genesis, anchor *Checkpoint, now time.Time)
 	if last.Height != r.Height || !last.Time.Equal(r.Time) {
 		return fail("it names block %d of %s, its last header is block %d of %s", r.Height, r.Time.Format(time.RFC3339Nano), last.Height, last.Time.UTC().Format(time.RFC3339Nano))
 	}
-	out = Attested{Height: last.Height, Time: last.Time.UTC(), Headers: len(r.Headers), From: first.Height}
+	out = ReceiptContents{Height: last.Height, Time: last.Time.UTC(), Headers: len(r.Headers), From: first.Height}
 	if err := r.state(g, blob.Hash(last.AppHash), &out); err != nil {
 		return fail("%w", err)
 	}
@@ -87,7 +87,7 @@ func begins(b *types.LightBlock, g ledger.Genesis, anchor *Checkpoint) error {
 }
 
 // state checks the proofs of the ledger's records, and the certificate.
-func (r BlobReceipt) state(g ledger.Genesis, root blob.Hash, out *Attested) error {
+func (r BlobReceipt) state(g ledger.Genesis, root blob.Hash, out *ReceiptContents) error {
 	v := ledger.View{R: provenKeys{}}
 	show := func(what string, key, raw []byte) error {
 		p, err := state.DecodeProof(raw)

@@ -173,7 +173,7 @@ func TestTheLongestRecordsFit(t *testing.T) {
 		reveals[i].Node, votes[i].Node = nodes, nodes
 		votes[i].Yes = blob.NewSet[blob.Shard](nodes)
 	}
-	round := ledger.RoundState{Drawings: make([]ledger.Drawing, 64), Reveals: reveals, Votes: votes, Passed: blob.NewSet[blob.Shard](nodes), Ready: blob.NewSet[blob.Shard](nodes)}
+	round := ledger.RoundState{Drawings: make([]ledger.DrawnStripe, 64), Reveals: reveals, Votes: votes, Passed: blob.NewSet[blob.Shard](nodes), Ready: blob.NewSet[blob.Shard](nodes)}
 	entry := func(leases int) registry.Entry {
 		e := registry.Entry{Units: unit.KiB(max), RegisteredEpoch: unit.Epoch(max), RegisteredHeight: unit.Height(max), CertifiedEpoch: unit.Epoch(max), CertifiedHeight: unit.Height(max), Slot: max}
 		for range leases {

@@ -153,8 +153,8 @@ func (r Responder) committee(height unit.Height, size int) (out []keyProof, err 
 	return out, nil
 }
 
-// answered is what one node's answer proves.
-type answered struct {
+// provenAnswer is what one node's answer proves.
+type provenAnswer struct {
 	header *types.LightBlock
 	values []value          // of the first of the question's keys
 	more   map[string]value // of keys beside these
@@ -176,7 +176,7 @@ func (r *Remote) question(keys [][]byte, height unit.Height, committee bool) pro
 
 // check verifies one node's answer. at is the header of the question's height where it was
 // verified before, nil otherwise.
-func (r *Remote) check(ctx context.Context, from peer.ID, q proveQuestion, at *types.LightBlock, answer []byte) (out answered, err error) {
+func (r *Remote) check(ctx context.Context, from peer.ID, q proveQuestion, at *types.LightBlock, answer []byte) (out provenAnswer, err error) {
 	var a proveAnswer
 	if err := decodeAnswer(answer, &a); err != nil {
 		return out, err

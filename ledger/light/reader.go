@@ -135,7 +135,7 @@ func question(keys [][]byte) [][]byte {
 }
 
 // keep takes over what an answer proves.
-func (v *reader) keep(keys [][]byte, out answered) {
+func (v *reader) keep(keys [][]byte, out provenAnswer) {
 	v.at, v.committee = out.header, v.committee || len(out.more) > 0
 	size := 0
 	for i, got := range out.values {

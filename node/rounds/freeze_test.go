@@ -30,7 +30,7 @@ func TestAnswersWaitWhileAChallengeRuns(t *testing.T) {
 	closed := open
 	closed.Closed = true
 	drawn := open
-	drawn.Drawn, drawn.Drawings = true, []ledger.Drawing{{Manifest: m, Stripe: 0}}
+	drawn.Drawn, drawn.Drawings = true, []ledger.DrawnStripe{{Manifest: m, Stripe: 0}}
 	over := drawn
 	over.Over = true
 	for _, c := range []struct {

@@ -25,7 +25,7 @@ func runAlone(law Outages, uptime float64, years int, seed uint64) Alone {
 	const epochs = 26
 	when := realTiming()
 	for year := range years {
-		c := &conduct{timing: when, own: newOutages(law, uptime, sim.Stream(seed, streamOutages, year))}
+		c := &conduct{challengeTimes: when, own: newOutages(law, uptime, sim.Stream(seed, streamOutages, year))}
 		var standing staking.Sanctions
 		slashed := false
 		for epoch := range epochs {

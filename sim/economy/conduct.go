@@ -14,22 +14,22 @@ import (
 // the draw to the deadline matters.
 const drawOffset = 50
 
-// timing holds the numbers of a real network's challenges that a node's conduct depends on.
-type timing struct {
+// challengeTimes holds the numbers of a real network's challenges that a node's conduct depends on.
+type challengeTimes struct {
 	drawn float64 // block of the draw / blocks of a round
 	due   float64 // block of the deadline / blocks of a round
 	mute  int     // rounds, after one in which a node was away, in which it is away too
 }
 
-func realTiming() timing {
+func realTiming() challengeTimes {
 	p, blocks := challenge.Default(), float64(ledger.Default().RoundBlocks)
 	drawn := p.Start + drawOffset
-	return timing{drawn: float64(drawn) / blocks, due: float64(drawn+p.Deadline) / blocks, mute: int(p.UncreditedFor)}
+	return challengeTimes{drawn: float64(drawn) / blocks, due: float64(drawn+p.Deadline) / blocks, mute: int(p.UncreditedFor)}
 }
 
 // conduct is one node's, round by round.
 type conduct struct {
-	timing
+	challengeTimes
 	own    *outages
 	zone   *outages // nil: none
 	caught float64  // probability that a shard fails a round for its dropped fragments
@@ -59,7 +59,7 @@ func (o Options) conducts() []*conduct {
 	out := make([]*conduct, o.Nodes)
 	for i := range out {
 		out[i] = &conduct{
-			timing: when, own: newOutages(o.Outages, o.Uptime[i], sim.Stream(o.Seed, streamOutages, i)),
+			challengeTimes: when, own: newOutages(o.Outages, o.Uptime[i], sim.Stream(o.Seed, streamOutages, i)),
 			caught: sim.Detection(o.Drop[i]), random: sim.Stream(o.Seed, streamDraws, i),
 		}
 		if o.Zones > 0 {

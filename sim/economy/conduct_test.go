@@ -28,7 +28,7 @@ func TestANodeThatIsOfflineAtTheDrawIsNotCreditedForThreeRounds(t *testing.T) {
 		{"between draw and proof", 1 + (when.drawn+when.due)/2, 1.5, []staking.Outcome{p, f, p, p, p, p}},
 		{"between draw and proof, and the next draw", 1 + (when.drawn+when.due)/2, 2.5, []staking.Outcome{p, f, a, i, i, p}},
 	} {
-		n := &conduct{timing: realTiming(), own: history(c.from, c.until)}
+		n := &conduct{challengeTimes: realTiming(), own: history(c.from, c.until)}
 		var got []staking.Outcome
 		for r := range c.want {
 			n.begin(r)
@@ -67,7 +67,7 @@ func TestAZoneTakesItsNodesWithIt(t *testing.T) {
 func TestUptimeIsWhatWasAskedFor(t *testing.T) {
 	for _, u := range []float64{0.9, 0.99, 1} {
 		const rounds = 2_000_000
-		n := &conduct{timing: realTiming(), own: newOutages(defaultOutages(), u, sim.Stream(1, streamOutages, 0))}
+		n := &conduct{challengeTimes: realTiming(), own: newOutages(defaultOutages(), u, sim.Stream(1, streamOutages, 0))}
 		away := 0
 		for r := range rounds {
 			if n.begin(r); n.away {
@@ -85,7 +85,7 @@ func TestDetectionIsThatOfThirtyTwoDraws(t *testing.T) {
 		if got := sim.Detection(p); math.Abs(got-want) > 0.001 {
 			t.Errorf("of %v it is %v, want %v", p, got, want)
 		}
-		n := &conduct{timing: realTiming(), own: history(math.Inf(1), math.Inf(1)), caught: sim.Detection(p), random: sim.Stream(1, streamDraws, 0)}
+		n := &conduct{challengeTimes: realTiming(), own: history(math.Inf(1), math.Inf(1)), caught: sim.Detection(p), random: sim.Stream(1, streamDraws, 0)}
 		n.begin(0)
 		failed := 0
 		for range 10_000 {

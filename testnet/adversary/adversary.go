@@ -56,7 +56,7 @@ func strategies() map[string]strategy {
 		"replayer":    {"sends its old proofs again, and others' as its own", nil, func(float64) node.Conduct { return new(Replayer).Conduct() }},
 		"silent":      {"proves nothing, but votes", nil, func(float64) node.Conduct { return Silent{}.Conduct() }},
 		"withholder":  {"shows its proofs to a few only", count(1, "how many nodes it shows them to"), func(n float64) node.Conduct { return (&Withholder{Shown: int(n)}).Conduct() }},
-		"accuser":     {"says that it heard nobody's proof", nil, func(float64) node.Conduct { return Accuser{}.Conduct() }},
+		"accuser":     {"says that it heard no other node's proof", nil, func(float64) node.Conduct { return Accuser{}.Conduct() }},
 		"rubberstamp": {"says that it heard every proof, without a look", nil, func(float64) node.Conduct { return Rubberstamp{}.Conduct() }},
 		"grinder":     {"is lazy, and uses its turns to propose so as not to be asked for what it dropped", part(0.1, "the part of its fragments that it drops"), func(n float64) node.Conduct { return Grinder{Lazy{Drops: n}}.Conduct() }},
 		"flooder":     {"floods the topic of the proofs with garbage", count(2000, "how many messages it sends in a round"), func(n float64) node.Conduct { return Flooder{Messages: int(n)}.Conduct() }},

@@ -29,7 +29,7 @@ func (g Grinder) Conduct() node.Conduct {
 	return c
 }
 
-func (g Grinder) choose(p comet.Proposing) comet.Choice {
+func (g Grinder) choose(p comet.ProposerView) comet.Choice {
 	state, known, err := p.Before.Round()
 	if err != nil || !known {
 		return comet.Choice{}
@@ -53,7 +53,7 @@ func (g Grinder) choose(p comet.Proposing) comet.Choice {
 }
 
 // partsOf returns the nodes whose parts of a beacon a proposer has seen.
-func partsOf(p comet.Proposing, shards int) map[staking.NodeID]bool {
+func partsOf(p comet.ProposerView, shards int) map[staking.NodeID]bool {
 	out := map[staking.NodeID]bool{}
 	for _, v := range p.Seen {
 		if e, err := challenge.DecodeExtension(v.Extension, shards); err == nil && (e.Reveal != nil || e.Closing != nil) {
@@ -65,7 +65,7 @@ func partsOf(p comet.Proposing, shards int) map[staking.NodeID]bool {
 
 // spare returns the nodes whose parts of a beacon a block may lack: extensions with more
 // than two thirds of the power must stay.
-func spare(p comet.Proposing, c ledger.Committee, seen map[staking.NodeID]bool) (out []staking.NodeID) {
+func spare(p comet.ProposerView, c ledger.Committee, seen map[staking.NodeID]bool) (out []staking.NodeID) {
 	total, left := int64(0), int64(0)
 	for _, n := range c.Nodes {
 		total += int64(n.Power)
@@ -82,7 +82,7 @@ func spare(p comet.Proposing, c ledger.Committee, seen map[staking.NodeID]bool) 
 }
 
 // foresee returns the draws of a beacon.
-func foresee(p comet.Proposing, beacon challenge.Beacon) ([]challenge.Draw, error) {
+func foresee(p comet.ProposerView, beacon challenge.Beacon) ([]challenge.Draw, error) {
 	index := challenge.NewIndex()
 	if err := p.Before.EachSlot(func(i int, s challenge.Slot) error { index.Set(i, s); return nil }); err != nil {
 		return nil, err

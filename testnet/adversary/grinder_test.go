@@ -11,7 +11,7 @@ import (
 // What a grinder leaves out, a block can do without.
 func TestAGrinderLeavesTwoThirdsInItsBlock(t *testing.T) {
 	var c ledger.Committee
-	var p comet.Proposing
+	var p comet.ProposerView
 	seen := map[staking.NodeID]bool{}
 	for i := range 10 {
 		id := staking.NodeID{byte(i + 1)}

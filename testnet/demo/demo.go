@@ -45,7 +45,7 @@ type demo struct {
 	c      *client.Connection
 	result Result
 	source client.Source
-	first  client.Stored
+	first  client.StoreResult
 }
 
 // Run shows on real processes that a blob survives. Children end in every case;
@@ -56,7 +56,7 @@ func Run(ctx context.Context, t *testnet.Testnet, o Options) (Result, error) {
 	var err error
 	for i, step := range steps {
 		if err = step(ctx); err != nil {
-			d.result.Failed = &Failed{Step: i + 1, Why: err.Error()}
+			d.result.Failed = &FailedStep{Step: i + 1, Why: err.Error()}
 			err = fmt.Errorf("step %d is not true: %w", i+1, err)
 			break
 		}

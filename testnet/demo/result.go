@@ -16,7 +16,7 @@ type Result struct {
 	Read         *Read               `json:"read,omitempty"`
 	Heal         *Heal               `json:"heal,omitempty"`
 	Check        *testnet.Invariants `json:"check,omitempty"`
-	Failed       *Failed             `json:"failed,omitempty"`
+	Failed       *FailedStep         `json:"failed,omitempty"`
 }
 
 // Store is one blob that was stored.
@@ -43,8 +43,8 @@ type Heal struct {
 	Seconds    float64 `json:"seconds"`
 }
 
-// Failed is the step that failed.
-type Failed struct {
+// FailedStep is the step that failed.
+type FailedStep struct {
 	Step int    `json:"step"`
 	Why  string `json:"why"`
 }
