@@ -41,7 +41,7 @@ var cborNames = map[string]string{
 	"staking.Shares": "uint", "Shares": "uint", "blob.Shard": "uint(16)", "Shard": "uint(16)", "blob.Place": "uint(16)", "Place": "uint(16)", "blob.Axis": "uint(8)", "Axis": "uint(8)",
 	"Kind": "uint(8)", "Code": "uint(32)", "Codec": "uint(8)", "Reason": "uint(8)", "registry.Half": "uint", "Half": "uint", "FaultKind": "uint(8)", "DisputeState": "uint(8)", "staking.Outcome": "uint(8)", "Outcome": "uint(8)",
 	"blob.ShardSet": "set of shards", "blob.Set[uint16]": "set of uint(16)", "blob.Set[uint32]": "set of uint(32)",
-	"unit.Epoch": "uint, epoch", "unit.Height": "uint, height", "unit.Round": "uint, round", "unit.KiB": "uint, KiB", "unit.Bps": "uint, 1/10000",
+	"unit.Epoch": "uint, epoch", "unit.Height": "uint, height", "unit.Round": "uint, round", "unit.Ordinal": "uint, ordinal", "unit.KiB": "uint, KiB", "unit.Bps": "uint, 1/10000",
 	"[32]byte": "bytes(32)", "ErrorCode": "uint(8)", "Reach": "uint(8)", "token.ChainID": "text", "ChainID": "text",
 }
 

@@ -5,15 +5,16 @@ import (
 
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Accuse shows that the holder of a shard signed a proof that does not hold. Any peer
 // may send it, while the round is kept. It is punished at the epoch's end, once for a
 // node and round.
 type Accuse struct {
-	_        struct{} `cbor:",toarray"`
-	Ordinal  uint64   // of the round
-	Evidence []byte   // a challenge.Falsehood
+	_        struct{}     `cbor:",toarray"`
+	Ordinal  unit.Ordinal // of the round
+	Evidence []byte       // a challenge.Falsehood
 	Finder   token.Address
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Answer shows the proof that a dispute says no node has. Any peer may send it; any
@@ -16,8 +17,8 @@ import (
 // An answer that waits for a block can be read, and sent again for another To: the pay
 // is thanks, and not worth waiting for.
 type Answer struct {
-	_       struct{} `cbor:",toarray"`
-	Ordinal uint64   // of the round
+	_       struct{}     `cbor:",toarray"`
+	Ordinal unit.Ordinal // of the round
 	Shard   blob.Shard
 	Proof   []byte        // a challenge.Proof
 	To      token.Address // zero: all is burned

@@ -4,6 +4,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // TrialBalance adds up all the money of the ledger. It reads every account and pool, and
@@ -49,7 +50,7 @@ func (v View) TrialBalance() (a TrialBalance, err error) {
 		})
 	}
 	if err == nil {
-		err = v.EachDispute(func(_ uint64, _ blob.Shard, d DisputeRecord) (err error) {
+		err = v.EachDispute(func(_ unit.Ordinal, _ blob.Shard, d DisputeRecord) (err error) {
 			a.Disputes, err = a.Disputes.Add(d.Bond)
 			return err
 		})

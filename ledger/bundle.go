@@ -20,7 +20,7 @@ type Bundle struct {
 	Chain     token.ChainID
 	Kind      FaultKind
 	Round     challenge.RoundID
-	Ordinal   uint64
+	Ordinal   unit.Ordinal
 	T         unit.Height // height of the draw
 	Shard     blob.Shard
 	Holder    staking.NodeID // of the shard

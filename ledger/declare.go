@@ -5,6 +5,7 @@ import (
 
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // Declare says that a node has lost fragments that it should hold. In the next round the
@@ -12,17 +13,17 @@ import (
 type Declare struct {
 	_         struct{} `cbor:",toarray"`
 	Node      staking.NodeID
-	Ordinal   uint64          // of the round; see View.NextRound
+	Ordinal   unit.Ordinal    // of the round; see View.NextRound
 	Signature token.Signature // by the node's key, over DeclareMessage
 }
 
 // declareMessage is the message that a node signs to declare a loss.
-func declareMessage(chain token.ChainID, ordinal uint64) []byte {
+func declareMessage(chain token.ChainID, ordinal unit.Ordinal) []byte {
 	return token.Message(token.PurposeDeclare, chain, ordinal)
 }
 
 // NewDeclare declares a loss of the key's node for a round.
-func NewDeclare(chain token.ChainID, k token.Key, ordinal uint64) Declare {
+func NewDeclare(chain token.ChainID, k token.Key, ordinal unit.Ordinal) Declare {
 	return Declare{Node: staking.NodeID(k.Public()), Ordinal: ordinal, Signature: k.Sign(declareMessage(chain, ordinal))}
 }
 
@@ -38,7 +39,7 @@ func (b Declare) plan(x *exec, _ Tx) (plan, error) {
 	if b.Ordinal != next {
 		return plan{}, fmt.Errorf("round %d, the next that can be declared for is %d: %w", b.Ordinal, next, ErrDeclared)
 	}
-	was, ever, err := read[uint64](x.view(), "declared loss", KeyDeclared(b.Node))
+	was, ever, err := read[unit.Ordinal](x.view(), "declared loss", KeyDeclared(b.Node))
 	if sure(ever, err) && was == next {
 		return plan{}, fmt.Errorf("round %d: %w", next, ErrDeclared)
 	}
@@ -49,7 +50,7 @@ func (b Declare) plan(x *exec, _ Tx) (plan, error) {
 }
 
 // NextRound is the ordinal of the round for which a loss can still be declared.
-func (v View) NextRound() (uint64, error) {
+func (v View) NextRound() (unit.Ordinal, error) {
 	h, err := v.Head()
 	if err != nil {
 		return 0, err
@@ -58,7 +59,7 @@ func (v View) NextRound() (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ordinal := uint64(h.Height) / p.RoundBlocks
+	ordinal := unit.Ordinal(uint64(h.Height) / p.RoundBlocks)
 	if r, ok, err := v.Round(); err != nil {
 		return 0, err
 	} else if ok && r.Ordinal >= ordinal {
@@ -68,7 +69,7 @@ func (v View) NextRound() (uint64, error) {
 }
 
 // declared says that a node has declared a loss for the round with this ordinal.
-func (x *exec) declared(id staking.NodeID, ordinal uint64) bool {
-	of, ever, err := read[uint64](x.view(), "declared loss", KeyDeclared(id))
+func (x *exec) declared(id staking.NodeID, ordinal unit.Ordinal) bool {
+	of, ever, err := read[unit.Ordinal](x.view(), "declared loss", KeyDeclared(id))
 	return sure(ever, err) && of == ordinal
 }

@@ -19,8 +19,8 @@ import (
 // DisputeRounds rounds after it, and of the epoch, that the answer has its time: all is
 // decided while the proofs are kept and the epoch's pay is open.
 type Dispute struct {
-	_       struct{} `cbor:",toarray"`
-	Ordinal uint64   // of the round
+	_       struct{}     `cbor:",toarray"`
+	Ordinal unit.Ordinal // of the round
 	Shard   blob.Shard
 }
 
@@ -118,15 +118,15 @@ func (p Params) disputeRoom() uint64 {
 func (p Params) closings() uint64 { return p.disputeRoom()/challenge.Tail + 1 }
 
 // Dispute is what was disputed of a round that is kept.
-func (v View) Dispute(ordinal uint64, s blob.Shard) (DisputeRecord, bool, error) {
+func (v View) Dispute(ordinal unit.Ordinal, s blob.Shard) (DisputeRecord, bool, error) {
 	return read[DisputeRecord](v, "dispute", KeyDispute(ordinal, s))
 }
 
 // EachDispute walks the disputes of the rounds that are kept, in their order, then in
 // that of their shards.
-func (v View) EachDispute(fn func(ordinal uint64, s blob.Shard, d DisputeRecord) error) error {
+func (v View) EachDispute(fn func(ordinal unit.Ordinal, s blob.Shard, d DisputeRecord) error) error {
 	return each(v, key(letterDispute), func(k []byte, d DisputeRecord) error {
-		return fn(numberAt(k), blob.Shard(numberAt(k[8:])), d)
+		return fn(unit.Ordinal(numberAt(k)), blob.Shard(numberAt(k[8:])), d)
 	})
 }
 
@@ -156,8 +156,8 @@ func (x *exec) countOpen(opener token.Address, by int) {
 
 // disputeAt names a dispute.
 type disputeAt struct {
-	height  unit.Height
-	ordinal uint64 // the height is the last for its answer
+	height  unit.Height // the last for its answer
+	ordinal unit.Ordinal
 	shard   blob.Shard
 }
 
@@ -166,7 +166,7 @@ type disputeAt struct {
 func (x *exec) closeDisputes() {
 	var due []disputeAt
 	err := list(x.view(), key(letterAnswerBy), func(k, _ []byte) error {
-		d := disputeAt{unit.Height(numberAt(k[1:])), numberAt(k[9:]), blob.Shard(numberAt(k[17:]))}
+		d := disputeAt{unit.Height(numberAt(k[1:])), unit.Ordinal(numberAt(k[9:])), blob.Shard(numberAt(k[17:]))}
 		if d.height >= x.head.Height || uint64(len(due)) == x.p.closings() {
 			return errEnough
 		}
@@ -225,7 +225,7 @@ func (x *exec) blame(c Committee, r RoundState, shard blob.Shard, d DisputeRecor
 }
 
 // forgetDisputes removes what was disputed of a round that is not kept any more.
-func (x *exec) forgetDisputes(ordinal uint64) {
+func (x *exec) forgetDisputes(ordinal unit.Ordinal) {
 	var old [][]byte
 	err := list(x.view(), key(letterDispute, number(ordinal)), func(k, _ []byte) error {
 		old = append(old, append([]byte{}, k...))

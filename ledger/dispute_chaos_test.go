@@ -72,7 +72,7 @@ func (a *arena) randomDispute(r *rand.Rand, k *archive, round RoundState, used m
 		return Sign(who, a.l.ChainID(), n, fee, Dispute{Ordinal: round.Ordinal, Shard: shard})
 	}
 	// Of those that are open, most of the time.
-	err := a.view().EachDispute(func(ordinal uint64, s blob.Shard, d DisputeRecord) error {
+	err := a.view().EachDispute(func(ordinal unit.Ordinal, s blob.Shard, d DisputeRecord) error {
 		if past, kept, err := a.view().RoundOf(ordinal); err == nil && kept && r.Intn(2) == 0 {
 			round, shard = past, s
 		}
@@ -94,7 +94,7 @@ func (a *arena) disputesHold(was Head, states map[DisputeState]bool) {
 	audit, h := a.balanced(), a.head()
 	open, bonds := map[token.Address]uint64{}, token.Amount(0)
 	all := uint64(0)
-	err := a.view().EachDispute(func(_ uint64, _ blob.Shard, d DisputeRecord) error {
+	err := a.view().EachDispute(func(_ unit.Ordinal, _ blob.Shard, d DisputeRecord) error {
 		states[d.State] = true
 		bonds += d.Bond
 		if d.State != DisputeOpen {

@@ -102,7 +102,7 @@ func (a *arena) came(raw []byte) error {
 	return TxReceipt{Code: r.Code, Log: r.Log}.Err()
 }
 
-func (a *arena) dispute(ordinal uint64, s blob.Shard) DisputeRecord {
+func (a *arena) dispute(ordinal unit.Ordinal, s blob.Shard) DisputeRecord {
 	a.t.Helper()
 	d, known, err := a.view().Dispute(ordinal, s)
 	if err != nil || !known {
@@ -133,7 +133,7 @@ func TestADisputeThatIsAnsweredCostsItsBond(t *testing.T) {
 		t.Fatalf("%+v", audit)
 	}
 	good := a.proof(&k, r, 4)
-	answer := func(ordinal uint64, s blob.Shard, p challenge.Proof) error {
+	answer := func(ordinal unit.Ordinal, s blob.Shard, p challenge.Proof) error {
 		return a.came(Unsigned(Answer{Ordinal: ordinal, Shard: s, Proof: p.Encode(), To: carol.Address()}))
 	}
 	forged, empty := good, a.lie(0, 4, r)
@@ -234,7 +234,7 @@ func TestWhatCannotBeDisputed(t *testing.T) {
 	a := newArena(t, 5)
 	a.unseen[7] = true
 	bob, carol := a.users[2], a.users[3]
-	try := func(want *Refusal, who token.Key, ordinal uint64, s blob.Shard) {
+	try := func(want *Refusal, who token.Key, ordinal unit.Ordinal, s blob.Shard) {
 		t.Helper()
 		before := a.balanced()
 		a.refusedWith(want, a.tries(who, Dispute{Ordinal: ordinal, Shard: s}))
@@ -279,7 +279,7 @@ func TestWhatCannotBeDisputed(t *testing.T) {
 	if _, known, err := a.view().RoundOf(r.Ordinal); known || err != nil {
 		t.Fatal("the round is kept too long", err)
 	}
-	err = a.view().EachDispute(func(ordinal uint64, _ blob.Shard, _ DisputeRecord) error {
+	err = a.view().EachDispute(func(ordinal unit.Ordinal, _ blob.Shard, _ DisputeRecord) error {
 		if ordinal == r.Ordinal {
 			t.Error("a dispute outlives its round")
 		}

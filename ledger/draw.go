@@ -36,7 +36,7 @@ func (x *exec) present() challenge.RoundID {
 }
 
 // ordinal counts the rounds of the chain.
-func (x *exec) ordinal() uint64 { return uint64(x.head.Height) / x.p.RoundBlocks }
+func (x *exec) ordinal() unit.Ordinal { return unit.Ordinal(uint64(x.head.Height) / x.p.RoundBlocks) }
 
 // closerTries is how many shards are drawn for each closer: the holders of some are
 // closers already, have no power, or are away. An absent node has paid already for its

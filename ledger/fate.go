@@ -38,7 +38,7 @@ func (v View) Fate(raw []byte) (r TxReceipt, known bool, err error) {
 	case ShardReady:
 		return v.ready(b)
 	case Declare:
-		was, ever, err := read[uint64](v, "declared loss", KeyDeclared(b.Node))
+		was, ever, err := read[unit.Ordinal](v, "declared loss", KeyDeclared(b.Node))
 		return done(0, ever && was >= b.Ordinal, err)
 	case Accuse:
 		return v.accused(b)

@@ -51,7 +51,7 @@ func (x *exec) outcomes(r RoundState, c Committee) staking.RoundResult {
 	out.Void = r.Void
 	for s, h := range holders {
 		if h.Ready && !h.There && !h.Declared && !challenge.Seen(power, votes, h, blob.Shard(s)) {
-			x.away(c.Holder[s], r.Ordinal+x.p.Challenge.UncreditedFor)
+			x.away(c.Holder[s], r.Ordinal.Plus(x.p.Challenge.UncreditedFor))
 		}
 		if r.Void && h.Ready {
 			out.Outcomes[s] = staking.Inconclusive

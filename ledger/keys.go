@@ -144,7 +144,7 @@ func KeyBooks(epoch unit.Epoch) []byte { return key(letterBooks, number(epoch)) 
 func KeyRound() []byte { return key(letterRound) }
 
 // KeyPastRound is the key of a RoundState that is over.
-func KeyPastRound(ordinal uint64) []byte { return key(letterPastRound, number(ordinal)) }
+func KeyPastRound(ordinal unit.Ordinal) []byte { return key(letterPastRound, number(ordinal)) }
 
 // KeyBeacon is the key of the last beacon.
 func KeyBeacon() []byte { return key(letterBeacon) }
@@ -174,7 +174,7 @@ func KeyFault(f Fault) []byte {
 }
 
 // KeyDispute is the key of a DisputeRecord.
-func KeyDispute(ordinal uint64, s blob.Shard) []byte {
+func KeyDispute(ordinal unit.Ordinal, s blob.Shard) []byte {
 	return key(letterDispute, number(ordinal), number(uint64(s)))
 }
 
@@ -184,7 +184,7 @@ func KeyOpenDisputes() []byte { return key(letterOpen) }
 // KeyOpenDisputesOf is the key of how many of these an account has opened.
 func KeyOpenDisputesOf(a token.Address) []byte { return key(letterOpen, a[:]) }
 
-func keyAnswerBy(height unit.Height, ordinal uint64, s blob.Shard) []byte {
+func keyAnswerBy(height unit.Height, ordinal unit.Ordinal, s blob.Shard) []byte {
 	return key(letterAnswerBy, number(height), number(ordinal), number(uint64(s)))
 }
 

@@ -13,7 +13,7 @@ import (
 type LastDraw struct {
 	_       struct{} `cbor:",toarray"`
 	Round   challenge.RoundID
-	Ordinal uint64        // number of the round among all of the chain
+	Ordinal unit.Ordinal  // number of the round among all of the chain
 	Height  unit.Height   // of the draw
 	TimeMs  int64         // of that block
 	Stripes uint64        // of the blob that were drawn

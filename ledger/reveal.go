@@ -83,7 +83,7 @@ func (x *exec) closing(r *RoundState, c Committee, list []VoteExtension) {
 	case ok && node.BLS.Verify(challenge.ClosingMessage(x.chain, r.Round, r.Turn), signature) == nil:
 		r.endTurn(height, challenge.Close(r.Beacon, r.Turn, signature))
 	case x.p.Challenge.TurnEnds(r.Since, height):
-		x.away(node.ID, r.Ordinal+challenge.SilentFor(node.Shards, x.p.Shards)-1)
+		x.away(node.ID, r.Ordinal.Plus(challenge.SilentFor(node.Shards, x.p.Shards))-1)
 		r.endTurn(height, r.Beacon)
 	case challenge.TurnDue(r.Since, height):
 		r.waitForCloser()

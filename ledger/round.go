@@ -17,13 +17,13 @@ import (
 type RoundState struct {
 	_        struct{} `cbor:",toarray"`
 	Round    challenge.RoundID
-	Ordinal  uint64      // number of the round among all of the chain
-	T        unit.Height // height of the draw; it moves on while too few nodes reveal, or a closer is silent
-	Nominal  unit.Height // first value of T
-	Closers  []uint16    // numbers in the committee, in order: the nodes that complete the beacon
-	Closed   bool        // no reveal is taken any more: the closers sign
-	Turn     uint64      // number of closers whose turn is over
-	Since    unit.Height // height of the block that began the present turn
+	Ordinal  unit.Ordinal // number of the round among all of the chain
+	T        unit.Height  // height of the draw; it moves on while too few nodes reveal, or a closer is silent
+	Nominal  unit.Height  // first value of T
+	Closers  []uint16     // numbers in the committee, in order: the nodes that complete the beacon
+	Closed   bool         // no reveal is taken any more: the closers sign
+	Turn     uint64       // number of closers whose turn is over
+	Since    unit.Height  // height of the block that began the present turn
 	Drawn    bool
 	Over     bool             // tallied, or skipped
 	Void     bool             // the blocks came too slowly for the freeze to hold, or too many shards did not pass: no strikes
@@ -58,7 +58,7 @@ func (v View) Round() (r RoundState, ok bool, err error) {
 }
 
 // RoundOf is the round with an ordinal: the one under way, or one of the last few.
-func (v View) RoundOf(ordinal uint64) (r RoundState, ok bool, err error) {
+func (v View) RoundOf(ordinal unit.Ordinal) (r RoundState, ok bool, err error) {
 	if r, ok, err = v.Round(); err != nil || ok && r.Ordinal == ordinal {
 		return r, ok, err
 	}
@@ -104,14 +104,14 @@ func (x *exec) round(b Block) {
 func (x *exec) keepRound(r RoundState) {
 	r.Reveals = nil
 	x.put(KeyPastRound(r.Ordinal), r)
-	if old := x.p.Challenge.KeepRounds; r.Ordinal >= old {
-		x.o.Delete(KeyPastRound(r.Ordinal - old))
-		x.forgetDisputes(r.Ordinal - old)
+	if old := x.p.Challenge.KeepRounds; r.Ordinal >= unit.Ordinal(old) {
+		x.o.Delete(KeyPastRound(r.Ordinal.Minus(old)))
+		x.forgetDisputes(r.Ordinal.Minus(old))
 	}
 }
 
 // newRound is a round that a block opens, freeze blocks before its draw.
-func newRound(at challenge.RoundID, ordinal uint64, height unit.Height, freeze uint64, closers []uint16) RoundState {
+func newRound(at challenge.RoundID, ordinal unit.Ordinal, height unit.Height, freeze uint64, closers []uint16) RoundState {
 	return RoundState{Round: at, Ordinal: ordinal, T: height.Plus(freeze), Nominal: height.Plus(freeze), Closers: closers}
 }
 

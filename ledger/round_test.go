@@ -477,7 +477,7 @@ func TestAFalseProofIsSlashedOnceWhicheverNodeShowsIt(t *testing.T) {
 	if !shown {
 		t.Fatal("an empty opening holds")
 	}
-	accuse := func(f challenge.Falsehood, ordinal uint64) Code {
+	accuse := func(f challenge.Falsehood, ordinal unit.Ordinal) Code {
 		t.Helper()
 		return a.step(Unsigned(Accuse{Ordinal: ordinal, Evidence: f.Encode(), Finder: finder})).Txs[0].Code
 	}

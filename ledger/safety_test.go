@@ -68,7 +68,7 @@ func TestAnAccusationOfAForgottenRoundIsRefused(t *testing.T) {
 	for a.head().Epoch < 3 {
 		a.step()
 	}
-	for o := range uint64(a.head().Height)/p.RoundBlocks + 2 {
+	for o := range unit.Ordinal(uint64(a.head().Height)/p.RoundBlocks) + 2 {
 		r := a.inBlock(Unsigned(Accuse{Ordinal: o, Evidence: challenge.Falsehood{}.Encode()}))
 		if r[0].Code != ErrEvidence.Code {
 			t.Errorf("round %d: %+v", o, r[0])

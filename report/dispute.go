@@ -29,7 +29,7 @@ type Dispute struct {
 // errors are those of the view, and ledger.ErrNoCommittee.
 func (n Now) Disputes() ([]Dispute, error) {
 	out := []Dispute{}
-	err := n.View.EachDispute(func(ordinal uint64, shard blob.Shard, d ledger.DisputeRecord) error {
+	err := n.View.EachDispute(func(ordinal unit.Ordinal, shard blob.Shard, d ledger.DisputeRecord) error {
 		r, kept, err := n.View.RoundOf(ordinal)
 		if err != nil || !kept {
 			return err

@@ -24,9 +24,9 @@ type LastDraw struct {
 
 // ChallengeRound names a round of challenges.
 type ChallengeRound struct {
-	Epoch   unit.Epoch `json:"epoch"`
-	Round   unit.Round `json:"round"`   // number in the epoch
-	Ordinal uint64     `json:"ordinal"` // number among all rounds of the chain
+	Epoch   unit.Epoch   `json:"epoch"`
+	Round   unit.Round   `json:"round"`   // number in the epoch
+	Ordinal unit.Ordinal `json:"ordinal"` // number among all rounds of the chain
 }
 
 func drawOf(d ledger.LastDraw, shape blob.Shape) *LastDraw {

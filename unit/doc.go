@@ -1,5 +1,5 @@
 // Package unit gives types to the numbers of time and of prices that cost money where one
-// is taken for another: Epoch, Height, Round, KiB, Bps.
+// is taken for another: Epoch, Height, Round, Ordinal, KiB, Bps.
 //
 // The promise: a value has the CBOR, JSON and text of the plain integer that it is, so no
 // format depends on these types. Plus, Minus and Since end at the largest and the smallest

@@ -98,8 +98,8 @@ func (s *session) tallied(number *unit.Round) (ledger.RoundState, error) {
 	if err != nil {
 		return now, err
 	}
-	for back := uint64(0); known && back <= s.Params.Challenge.KeepRounds && back <= now.Ordinal; back++ {
-		r, kept, err := s.View.RoundOf(now.Ordinal - back)
+	for back := uint64(0); known && back <= s.Params.Challenge.KeepRounds && unit.Ordinal(back) <= now.Ordinal; back++ {
+		r, kept, err := s.View.RoundOf(now.Ordinal.Minus(back))
 		if err != nil {
 			return r, err
 		}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // archive keeps the proofs that a node has received on a disk: up to 200 MB for a round
@@ -18,16 +19,16 @@ type archive struct {
 	dir string // empty: nothing is kept
 }
 
-func (a archive) round(ordinal uint64) string {
-	return filepath.Join(a.dir, strconv.FormatUint(ordinal, 10))
+func (a archive) round(ordinal unit.Ordinal) string {
+	return filepath.Join(a.dir, strconv.FormatUint(uint64(ordinal), 10))
 }
 
-func (a archive) path(ordinal uint64, s blob.Shard) string {
+func (a archive) path(ordinal unit.Ordinal, s blob.Shard) string {
 	return filepath.Join(a.round(ordinal), strconv.Itoa(int(s)))
 }
 
 // put keeps a message. It returns false if the disk refuses it.
-func (a archive) put(ordinal uint64, s blob.Shard, raw []byte) bool {
+func (a archive) put(ordinal unit.Ordinal, s blob.Shard, raw []byte) bool {
 	if a.dir == "" || os.MkdirAll(a.round(ordinal), 0o700) != nil {
 		return false
 	}
@@ -46,7 +47,7 @@ func (a archive) put(ordinal uint64, s blob.Shard, raw []byte) bool {
 }
 
 // get returns a message that was kept.
-func (a archive) get(ordinal uint64, s blob.Shard) ([]byte, bool) {
+func (a archive) get(ordinal unit.Ordinal, s blob.Shard) ([]byte, bool) {
 	if a.dir == "" {
 		return nil, false
 	}
@@ -55,7 +56,7 @@ func (a archive) get(ordinal uint64, s blob.Shard) ([]byte, bool) {
 }
 
 // forget removes the rounds before an ordinal.
-func (a archive) forget(before uint64) error {
+func (a archive) forget(before unit.Ordinal) error {
 	if a.dir == "" {
 		return nil
 	}
@@ -64,8 +65,8 @@ func (a archive) forget(before uint64) error {
 		return nil
 	}
 	for _, e := range list {
-		if ordinal, bad := strconv.ParseUint(e.Name(), 10, 64); bad == nil && ordinal < before && err == nil {
-			err = os.RemoveAll(a.round(ordinal))
+		if ordinal, bad := strconv.ParseUint(e.Name(), 10, 64); bad == nil && unit.Ordinal(ordinal) < before && err == nil {
+			err = os.RemoveAll(a.round(unit.Ordinal(ordinal)))
 		}
 	}
 	return err

@@ -11,6 +11,7 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 const testChain = token.ChainID("test-00000000")
@@ -69,7 +70,7 @@ func TestProofsOutliveARestart(t *testing.T) {
 // Proofs go with their rounds. Where nothing can be written they are kept in memory.
 func TestProofsOfOldRoundsGo(t *testing.T) {
 	kept := archive{t.TempDir()}
-	for ordinal := range uint64(12) {
+	for ordinal := range unit.Ordinal(12) {
 		if !kept.put(ordinal, 1, []byte("proof")) {
 			t.Fatal("not kept")
 		}
@@ -80,7 +81,7 @@ func TestProofsOfOldRoundsGo(t *testing.T) {
 	if err := kept.forget(10); err != nil {
 		t.Fatal(err)
 	}
-	for ordinal := range uint64(12) {
+	for ordinal := range unit.Ordinal(12) {
 		if _, ok := kept.get(ordinal, 1); ok != (ordinal >= 10) {
 			t.Errorf("round %d: %t", ordinal, ok)
 		}

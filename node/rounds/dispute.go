@@ -26,7 +26,7 @@ var errNoProof = errors.New("no peer that was asked has the proof")
 
 // disputeID names a dispute: a shard in a round.
 type disputeID struct {
-	ordinal uint64
+	ordinal unit.Ordinal
 	shard   blob.Shard
 }
 
@@ -83,7 +83,7 @@ func (d *defences) look(ctx context.Context) error {
 		return err
 	}
 	var open []disputeID
-	err = v.EachDispute(func(ordinal uint64, s blob.Shard, x ledger.DisputeRecord) error {
+	err = v.EachDispute(func(ordinal unit.Ordinal, s blob.Shard, x ledger.DisputeRecord) error {
 		if x.State != ledger.DisputeOpen {
 			return nil
 		}

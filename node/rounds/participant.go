@@ -14,6 +14,7 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // lookAgain is the longest time between two looks at the ledger.
@@ -210,8 +211,8 @@ func (p *Participant) open(v ledger.View, state ledger.RoundState, listened bool
 	b := newInbox(p.Chain, state, c, params, listened)
 	b.archive = p.archive
 	b.restore()
-	if keep := params.Challenge.KeepRounds; state.Ordinal >= keep {
-		if err := p.archive.forget(state.Ordinal + 1 - keep); err != nil {
+	if keep := params.Challenge.KeepRounds; state.Ordinal >= unit.Ordinal(keep) {
+		if err := p.archive.forget((state.Ordinal + 1).Minus(keep)); err != nil {
 			p.Log.Warn("remove the proofs of old rounds", "err", err)
 		}
 	}
