@@ -13,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
@@ -306,7 +307,7 @@ func (x *anything) block(n int) {
 // TestAnyTransactionsEndInAValueOrARefusal runs random transactions with extreme numbers.
 // WALRUS_TRANSACTIONS says how many, WALRUS_SEED from which seed on.
 func TestAnyTransactionsEndInAValueOrARefusal(t *testing.T) {
-	most, seed := 6000, int64(1)
+	most, seed := testlevel.Repeat(2000, 6000, 6000), int64(1)
 	if s := os.Getenv("WALRUS_TRANSACTIONS"); s != "" {
 		most, _ = strconv.Atoi(s)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/store"
 )
@@ -182,6 +183,7 @@ func (n *network) readWithoutSource(ctx context.Context, c *client.Client, commi
 
 // Repair is optimistic: symbols come without proofs. A liar is found all the same.
 func TestALyingHolderDoesNotStopRepairAndIsFound(t *testing.T) {
+	testlevel.Middle(t, "starts five networks")
 	for name, lie := range map[string]func() *liar{
 		"lies always": func() *liar {
 			return &liar{symbols: func(_ blob.Position, proven bool, s p2p.Symbols) (p2p.Symbols, error) {

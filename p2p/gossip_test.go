@@ -183,8 +183,8 @@ func publish(t testing.TB, g *gossiper, msgs ...[]byte) {
 // round's, fewer of them. BenchmarkBurst publishes as many of that size.
 func TestABurstReachesAll(t *testing.T) {
 	for name, b := range map[string]struct{ hosts, neighbours, each, size int }{
-		"many":  {20, 4, testlevel.Repeat(5, 25, 50), 20 << 10},
-		"large": {8, 2, testlevel.Repeat(2, 10, 25), 200 << 10},
+		"many":  {testlevel.Repeat(8, 20, 20), testlevel.Repeat(2, 4, 4), testlevel.Repeat(5, 25, 50), 20 << 10},
+		"large": {testlevel.Repeat(4, 8, 8), 2, testlevel.Repeat(2, 10, 25), 200 << 10},
 	} {
 		t.Run(name, func(t *testing.T) { burst(t, b.hosts, b.neighbours, b.each, b.size) })
 	}
