@@ -2,30 +2,91 @@ package p2p
 
 import (
 	"fmt"
+	"net"
+	"net/netip"
 
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
-// Dialable is those of a host's addresses that others can dial: not 0.0.0.0, which
-// says where it listens only, and loopback only where there is no other, in a
-// network on one machine.
-func Dialable(addrs []string) []string {
-	var open, local []string
+// Scope is from how far away an address can be dialed.
+type Scope int
+
+const (
+	Nowhere  Scope = iota // 0.0.0.0 says where a host listens only; no address at all
+	Machine               // loopback
+	Site                  // private, link-local, or shared by the customers of a provider
+	Anywhere              // public, or a name
+)
+
+func (s Scope) String() string {
+	return [...]string{"no machine", "the same machine", "the same local network", "anywhere"}[s]
+}
+
+// carriers is the addresses that the customers of a provider share behind its NAT (RFC 6598).
+var carriers = netip.MustParsePrefix("100.64.0.0/10")
+
+// ScopeOf is the scope of a multiaddr. A relayed address has the scope of its relay.
+func ScopeOf(addr string) Scope {
+	m, err := ma.NewMultiaddr(addr)
+	if err != nil {
+		return Nowhere
+	}
+	ip, err := manet.ToIP(m)
+	if err != nil {
+		return Anywhere // a name
+	}
+	return scopeOfIP(ip)
+}
+
+// ScopeOfHost is the scope of the host in host:port.
+func ScopeOfHost(address string) Scope {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return Nowhere
+	}
+	ip := net.ParseIP(host)
+	switch {
+	case ip != nil:
+		return scopeOfIP(ip)
+	case host == "localhost":
+		return Machine
+	}
+	return Anywhere
+}
+
+func scopeOfIP(raw net.IP) Scope {
+	ip, _ := netip.AddrFromSlice(raw)
+	ip = ip.Unmap()
+	switch {
+	case !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast():
+		return Nowhere
+	case ip.IsLoopback():
+		return Machine
+	case ip.IsPrivate() || ip.IsLinkLocalUnicast() || carriers.Contains(ip):
+		return Site
+	}
+	return Anywhere
+}
+
+// WidestScope is the scope of the address of a list that can be dialed from farthest away.
+func WidestScope(addrs []string) (widest Scope) {
 	for _, a := range addrs {
-		m, err := ma.NewMultiaddr(a)
-		switch {
-		case err != nil || manet.IsIPUnspecified(m):
-		case manet.IsIPLoopback(m):
-			local = append(local, a)
-		default:
-			open = append(open, a)
+		widest = max(widest, ScopeOf(a))
+	}
+	return widest
+}
+
+// Dialable is those of a host's addresses that can be dialed from farthest away: private
+// ones only where there is no public one, loopback only where there is no other.
+func Dialable(addrs []string) (out []string) {
+	widest := WidestScope(addrs)
+	for _, a := range addrs {
+		if s := ScopeOf(a); s == widest && s > Nowhere {
+			out = append(out, a)
 		}
 	}
-	if len(open) == 0 {
-		return local
-	}
-	return open
+	return out
 }
 
 // WithPeer is an address that ends in /p2p/ and the peer ID. One that ends in

@@ -144,6 +144,11 @@ func (w *createCommand) network(name string, files []string) (n client.Network, 
 		n.Bootstrap = append(n.Bootstrap, entry.Addresses...)
 		money[f.Operator] = grant
 	}
+	for _, x := range g.Nodes {
+		if err := reachableFrom(n.Bootstrap, x.Addresses, x.Comet); err != nil {
+			return n, fmt.Errorf("node %s: %w", x.ID, err)
+		}
+	}
 	for _, text := range w.accounts {
 		address, amount, err := parseGrant(text)
 		if err != nil {

@@ -102,6 +102,30 @@ func TestFoundersStartANetwork(t *testing.T) {
 	ok(t, "node", "init", "--dir", filepath.Join(t.TempDir(), "late"), "--network", n.Bootstrap[2], "--genesis", made.Genesis)
 }
 
+// A node that others of its network cannot dial is entered nowhere.
+func TestANodeIsEnteredOnlyWhereOthersCanDialIt(t *testing.T) {
+	const public, private, local = "/ip4/203.0.113.7/tcp/4001", "/ip4/192.168.1.5/tcp/4001", "/ip4/127.0.0.1/tcp/4001"
+	for _, c := range []struct {
+		network, addresses []string
+		ledger, says       string
+	}{
+		{[]string{public}, []string{public}, "203.0.113.7:4002", ""},
+		{[]string{public, private}, []string{"/dns4/n.example.org/tcp/4001"}, "n.example.org:4002", ""},
+		{[]string{private}, []string{private}, "192.168.1.5:4002", ""},
+		{[]string{private}, []string{public}, "203.0.113.7:4002", ""},
+		{[]string{local}, []string{local}, "127.0.0.1:4002", ""},
+		{[]string{public}, []string{public, private}, "203.0.113.7:4002", "the same local network only"},
+		{[]string{public}, []string{public}, "192.168.1.5:4002", "--ledger-address"},
+		{[]string{public}, []string{public}, "0.0.0.0:4002", "--ledger-address"},
+		{[]string{private}, []string{local}, "192.168.1.5:4002", "the same machine only"},
+	} {
+		err := reachableFrom(c.network, c.addresses, c.ledger)
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%v at %v, ledger %s: %v, want %q", c.network, c.addresses, c.ledger, err, c.says)
+		}
+	}
+}
+
 // What a founder asked for is what it gets, or it does not join.
 func TestANetworkThatWasTamperedWithIsNotJoined(t *testing.T) {
 	home(t)

@@ -151,6 +151,9 @@ func (w *nodeDescription) request(ctx context.Context, operator token.Address) (
 	if body.Comet, err = w.ledgerAt(file, body.Addresses); err != nil {
 		return fail(err)
 	}
+	if err := reachableFrom(network.Bootstrap, body.Addresses, body.Comet); err != nil {
+		return fail(errUsage{err})
+	}
 	g := network.Genesis
 	opening, err := w.a.measureOpening(ctx, w.dir, g.Params, w.force)
 	if err != nil {
@@ -160,6 +163,22 @@ func (w *nodeDescription) request(ctx context.Context, operator token.Address) (
 	r := newRequest(g.ChainID(), operator, body)
 	r.Opening = opening
 	return r, network, nil
+}
+
+// reachableFrom refuses addresses that can be dialed from less far away than the network's
+// own: a node at a private address is reached by no node elsewhere, earns nothing, and has
+// its home written into the ledger.
+func reachableFrom(network, addresses []string, led string) error {
+	scope := p2p.WidestScope(network)
+	for _, a := range addresses {
+		if got := p2p.ScopeOf(a); got < scope {
+			return fmt.Errorf("address %s can be dialed from %s only, the network's nodes from %s: say --address /ip4/203.0.113.7/tcp/4001 with the address that the router has outside, and forward the port to this machine", a, got, scope)
+		}
+	}
+	if got := p2p.ScopeOfHost(led); got < scope {
+		return fmt.Errorf("ledger address %q can be dialed from %s only, the network's nodes from %s: say --ledger-address 203.0.113.7:4002", led, got, scope)
+	}
+	return nil
 }
 
 func (w *nodeDescription) capacityKiB(file node.File) (unit.KiB, error) {

@@ -228,6 +228,11 @@ func (a *app) poolUpdate() *cobra.Command {
 					return err
 				}
 			}
+			if named("address") || named("ledger-address") {
+				if err := reachableFrom(s.Network.Bootstrap, b.Addresses, b.Comet); err != nil {
+					return errUsage{err}
+				}
+			}
 			return a.move(c.Context(), s, move{act: "update", text: "change the record of " + called(n), node: &n.ID, body: b, notes: changes(n, b)})
 		})
 	}

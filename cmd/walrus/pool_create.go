@@ -146,6 +146,9 @@ func (a *app) createFromFile(ctx context.Context, file string, terms *poolTerms,
 	if chain := network.Genesis.ChainID(); r.Chain != chain {
 		return fmt.Errorf("the request is for %s, the network is %s: name the right one with --network", r.Chain, chain)
 	}
+	if err := reachableFrom(network.Bootstrap, r.Addresses, r.Ledger); err != nil {
+		return err
+	}
 	key, err := a.key(ctx)
 	if err != nil {
 		return err
