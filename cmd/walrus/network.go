@@ -96,7 +96,7 @@ func (w *createCommand) run(name string, files []string) error {
 		return err
 	}
 	out := newNetworkShown(n)
-	if !w.dry {
+	if out.DryRun = w.dry; !w.dry {
 		if err := n.Create(w.out); err != nil {
 			return err
 		}
@@ -200,6 +200,7 @@ type networkShown struct {
 	Accounts  []moneyShown   `json:"accounts"`
 	Bootstrap []string       `json:"bootstrap"`
 	File      string         `json:"file,omitempty"`
+	DryRun    bool           `json:"dry_run,omitempty"` // not written: the hash holds the time, and will be another one
 }
 
 type founderShown struct {
@@ -262,6 +263,9 @@ func (s networkShown) print(w io.Writer) error {
 		t.row("node", fmt.Sprintf("%s %s, bond %s, %s", n.Node, n.Name, n.Bond, bytesText(int64(n.Capacity)<<10)))
 		t.row("", "operated by "+n.Operator.String())
 		t.row("", "at "+strings.Join(n.Address, " ")+", ledger at "+n.Ledger)
+	}
+	if s.DryRun {
+		t.row("rehearsal", "nothing was written; the hash will be another one, it holds the time")
 	}
 	if err := t.flush(); err != nil || s.File == "" {
 		return err
