@@ -25,7 +25,8 @@ func Default() Params {
 	return Params{Price: 1000, WritePrice: 500, MaxEpochs: 104, DefaultEpochs: 13, MaxLeases: 128, RefundFeeBps: 100, TombstoneEpochs: 26, FinderBps: 500}
 }
 
-// Bounds on what one transaction writes, and on the size of one entry.
+// Bounds on what one transaction writes, on the size of one entry, and on how long an ended
+// blob takes room in the state.
 const (
 	mostEpochs = 1040 // forty years of a real network
 	mostLeases = 1024
@@ -44,8 +45,8 @@ func (p Params) Validate() error {
 		return fmt.Errorf("registry: RefundFeeBps %d is more than everything", p.RefundFeeBps)
 	case p.FinderBps > unit.Whole:
 		return fmt.Errorf("registry: FinderBps %d is more than everything", p.FinderBps)
-	case p.TombstoneEpochs < 1:
-		return fmt.Errorf("registry: TombstoneEpochs is zero: a node that was away could not tell an ended blob from an unknown one")
+	case p.TombstoneEpochs < 1 || p.TombstoneEpochs > mostEpochs:
+		return fmt.Errorf("registry: TombstoneEpochs %d: must be 1 to %d: without it a node that was away could not tell an ended blob from an unknown one, and a tombstone that is never due is kept for ever", p.TombstoneEpochs, mostEpochs)
 	}
 	return nil
 }

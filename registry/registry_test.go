@@ -119,6 +119,7 @@ func TestParamsThatDoNotFitAreRefused(t *testing.T) {
 		"no epochs": func(p *Params) { p.MaxEpochs = 0 }, "no room to renew in": func(p *Params) { p.MaxEpochs, p.DefaultEpochs = 1, 1 },
 		"a finder's fee above all": func(p *Params) { p.FinderBps = 10001 }, "default above max": func(p *Params) { p.DefaultEpochs = p.MaxEpochs + 1 },
 		"no leases": func(p *Params) { p.MaxLeases = 0 }, "fee above all": func(p *Params) { p.RefundFeeBps = 10001 }, "no memory": func(p *Params) { p.TombstoneEpochs = 0 },
+		"memory for ever": func(p *Params) { p.TombstoneEpochs = mostEpochs + 1 },
 	} {
 		p := Default()
 		bend(&p)
