@@ -39,7 +39,7 @@ var house = map[string]room{
 	"redstuff":            {2, []string{"github.com/klauspost/reedsolomon"}, "arithmetic: knows no network or disk"},
 	"staking":             {2, []string{"github.com/mr-tron/base58"}, "arithmetic on values: knows credit, never a challenge"},
 	"store":               {2, nil, "fragments on a disk: knows nothing of tokens"},
-	"p2p":                 {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr"}, "carries bytes: knows nothing of tokens, duties or blocks"},
+	"p2p":                 {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/multiformats/go-multistream"}, "carries bytes: knows nothing of tokens, duties or blocks"},
 	"p2p/internal/wire":   {1, nil, "a seam for tests: carries nothing itself"},
 	"p2p/p2ptest":         {2, []string{"github.com/quic-go/quic-go", "go.uber.org/fx"}, "packets in memory, for tests: knows no host of ours"},
 	"wallet":              {2, []string{"filippo.io/age"}, "a key in a file: asks nobody for a passphrase"},

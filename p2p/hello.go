@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -15,8 +16,11 @@ const HelloProtocol protocol.ID = "/walrus/hello/1"
 
 const kindHello kind = 1
 
-// helloLimit is how long either side waits for the other's hello.
-const helloLimit = 10 * time.Second
+const (
+	helloLimit = 10 * time.Second // for which either side waits for the other's hello
+	// helloGrace is for how long a stream may be ahead of the hello that was sent before it.
+	helloGrace = 500 * time.Millisecond
+)
 
 // Hello is how two processes find out that they belong to the same network.
 type Hello struct {
@@ -48,8 +52,42 @@ func (h Hello) check(mine string) error {
 
 // greetings remembers the peers that said hello on a connection that still stands.
 type greetings struct {
-	mu    sync.Mutex // guards peers
-	peers map[peer.ID]Hello
+	mu      sync.Mutex // guards the fields below
+	peers   map[peer.ID]Hello
+	awaited map[peer.ID]chan struct{} // closed when the peer has said hello, or is gone
+}
+
+// await waits until a peer has said hello, for a while.
+func (g *greetings) await(ctx context.Context, p peer.ID, limit time.Duration) bool {
+	g.mu.Lock()
+	if _, ok := g.peers[p]; ok {
+		g.mu.Unlock()
+		return true
+	}
+	said := g.awaited[p]
+	if said == nil {
+		said = make(chan struct{})
+		g.awaited[p] = said
+	}
+	g.mu.Unlock()
+	wait := time.NewTimer(limit)
+	defer wait.Stop()
+	select {
+	case <-said:
+		_, ok := g.get(p)
+		return ok
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// heard wakes those that wait for a peer. The caller holds mu.
+func (g *greetings) heard(p peer.ID) {
+	if said := g.awaited[p]; said != nil {
+		close(said)
+		delete(g.awaited, p)
+	}
 }
 
 func (g *greetings) get(p peer.ID) (Hello, bool) {
@@ -63,12 +101,14 @@ func (g *greetings) set(p peer.ID, h Hello) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.peers[p] = h
+	g.heard(p)
 }
 
 func (g *greetings) forget(p peer.ID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.peers, p)
+	g.heard(p)
 }
 
 func (g *greetings) all() map[peer.ID]Hello {
@@ -86,39 +126,54 @@ func (h *Host) greet(ctx context.Context, p peer.ID) (Hello, error) {
 	if got, ok := h.greeted.get(p); ok {
 		return got, nil
 	}
-	stream, err := h.libp2p.NewStream(ctx, p, HelloProtocol)
+	s, err := h.startHello(ctx, p)
 	if err != nil {
-		return Hello{}, fmt.Errorf("say hello to %s: %w", p, err)
+		return Hello{}, err
+	}
+	return h.endHello(ctx, p, s, func(*Refusal) {})
+}
+
+// startHello sends a hello.
+func (h *Host) startHello(ctx context.Context, p peer.ID) (*session, error) {
+	stream, err := h.stream(ctx, p, HelloProtocol)
+	if err != nil {
+		return nil, fmt.Errorf("say hello to %s: %w", p, err)
 	}
 	s := newSession(stream)
-	stop := context.AfterFunc(ctx, func() { stream.Reset() }) // a silent peer holds up no other
-	answer, err := h.sayHello(s)
+	err = s.send(kindHello, h.hello)
+	if err == nil {
+		err = s.flush()
+	}
+	if err != nil {
+		s.close(err)
+		return nil, fmt.Errorf("say hello to %s: %w", p, err)
+	}
+	return s, nil
+}
+
+// endHello waits for the answer to a hello. A peer of another network is left; refused is
+// told before.
+func (h *Host) endHello(ctx context.Context, p peer.ID, s *session, refused func(*Refusal)) (Hello, error) {
+	stop := context.AfterFunc(ctx, func() { s.stream.Reset() }) // a silent peer holds up no other
+	var answer Hello
+	err := s.expect(kindHello, &answer, helloLimit)
+	if answer = answer.cleaned(); err == nil {
+		err = answer.check(h.hello.Chain)
+	}
 	if !stop() && err != nil {
 		err = ctx.Err()
 	}
 	s.close(err)
 	if err != nil {
-		if IsRefusal(err, CodeWrongNetwork) {
+		var why *Refusal
+		if errors.As(err, &why) && why.Code == CodeWrongNetwork {
+			refused(why)
 			h.libp2p.Network().ClosePeer(p)
 		}
 		return Hello{}, fmt.Errorf("say hello to %s: %w", p, err)
 	}
 	h.greeted.set(p, answer)
 	return answer, nil
-}
-
-func (h *Host) sayHello(s *session) (answer Hello, err error) {
-	if err := s.send(kindHello, h.hello); err != nil {
-		return Hello{}, err
-	}
-	if err := s.flush(); err != nil {
-		return Hello{}, err
-	}
-	if err := s.expect(kindHello, &answer, helloLimit); err != nil {
-		return Hello{}, err
-	}
-	answer = answer.cleaned()
-	return answer, answer.check(h.hello.Chain)
 }
 
 func (h *Host) serveHello(_ context.Context, s *session) {

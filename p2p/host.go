@@ -117,7 +117,7 @@ func New(c Config) (*Host, error) {
 		options = append(options, libp2p.DisableRelay())
 	}
 	h := &Host{admission: newDoors(c.CountLoopback), only: proven, wire: c.Wire, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
-		greeted: greetings{peers: map[peer.ID]Hello{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
+		greeted: greetings{peers: map[peer.ID]Hello{}, awaited: map[peer.ID]chan struct{}{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
 	h.closing, h.close = context.WithCancel(context.Background())
 	if h.libp2p, err = libp2p.New(options...); err != nil {
 		return nil, listenError(c.Listen, err)
@@ -314,7 +314,7 @@ func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
 		}
 	}
 	if len(h.libp2p.Peerstore().Addrs(p)) > len(named) {
-		err := h.libp2p.Connect(ctx, peer.AddrInfo{ID: p})
+		err := h.connect(ctx, p, nil)
 		if err == nil {
 			return nil
 		}
@@ -325,7 +325,7 @@ func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
 	// It may have moved: the DHT knows where it was last seen.
 	found, err := h.dht.FindPeer(ctx, p)
 	if err == nil {
-		err = h.libp2p.Connect(ctx, found)
+		err = h.connect(ctx, p, found.Addrs)
 	}
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", p, first)
@@ -338,19 +338,37 @@ func (h *Host) dialNamed(ctx context.Context, p peer.ID, addrs []ma.Multiaddr) e
 	ctx, cancel := context.WithTimeout(ctx, dialLimit/2)
 	defer cancel()
 	defer h.only.hold(p, addrs)()
-	return h.libp2p.Connect(ctx, peer.AddrInfo{ID: p})
+	return h.connect(ctx, p, nil)
 }
 
-// open starts a stream of a protocol with a peer of our network.
+// open starts a stream of a protocol with a peer of our network. The hello goes out beside
+// it: a peer of another network makes what reads from the stream fail with the reason.
 func (h *Host) open(ctx context.Context, p peer.ID, addrs []string, id protocol.ID) (*session, error) {
-	if err := h.Connect(ctx, p, addrs); err != nil {
+	if h.libp2p.Network().Connectedness(p) != network.Connected {
+		if err := h.dial(ctx, p, addrs); err != nil {
+			return nil, err
+		}
+	}
+	_, greeted := h.greeted.get(p)
+	var hello *session
+	if !greeted { // before the stream: the peer reads in this order, mostly
+		var err error
+		if hello, err = h.startHello(ctx, p); err != nil {
+			return nil, err
+		}
+	}
+	stream, err := h.stream(ctx, p, id)
+	if err != nil {
+		if hello != nil {
+			hello.stream.Reset()
+		}
 		return nil, err
 	}
-	stream, err := h.libp2p.NewStream(ctx, p, id)
-	if err != nil {
-		return nil, fmt.Errorf("open %s with %s: %w", id, p, err)
+	s := newSession(stream)
+	if hello != nil {
+		h.handlers.Go(func() { h.endHello(h.closing, p, hello, s.interrupt) })
 	}
-	return newSession(stream), nil
+	return s, nil
 }
 
 // PeerOf is the peer ID of an ed25519 public key: the same key names a node on the ledger.

@@ -87,16 +87,16 @@ func TestOneBootstrapAddressFindsAll(t *testing.T) {
 func TestStrangersAreRefusedInWords(t *testing.T) {
 	ctx := within(t)
 	ours, theirs := newHost(t, 1, "net-a"), newHost(t, 2, "net-b")
-	info, err := ParseAddrs(theirs.Addrs())
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = ours.Connect(ctx, theirs.ID(), theirs.Addrs())
+	theirs.ServeLedger(echo{})
+	err := ours.Connect(ctx, theirs.ID(), theirs.Addrs())
 	if !IsRefusal(err, CodeWrongNetwork) || !strings.Contains(err.Error(), `"net-b"`) {
 		t.Fatalf("want a refusal that names the network, got %v", err)
 	}
-	if _, err := ours.Fragments(ctx, info[0].ID, nil); err == nil {
-		t.Error("a stranger was served")
+	// The same where the hello goes out beside a question.
+	for range 20 {
+		if _, err := ours.AskLedger(ctx, theirs.ID(), AskGet, []byte("x")); !IsRefusal(err, CodeWrongNetwork) {
+			t.Fatalf("a stranger asked, and got %v", err)
+		}
 	}
 }
 

@@ -128,9 +128,14 @@ func (h *Host) admit(id protocol.ID, stream network.Stream, answer func(context.
 // serve answers a protocol to peers that said hello.
 func (h *Host) serve(id protocol.ID, answer func(context.Context, *session) error) {
 	h.libp2p.SetStreamHandler(id, h.admitted(id, func(ctx context.Context, s *session) {
-		// A peer that knew this host before it started anew believes that the hello was
-		// said: it is asked for it.
-		if _, err := h.greet(ctx, s.peer()); err != nil {
+		// The hello is under way beside the stream. A peer that knew this host before it
+		// started anew believes that it was said: it is asked for it.
+		said := h.greeted.await(ctx, s.peer(), helloGrace)
+		if !said {
+			_, err := h.greet(ctx, s.peer())
+			said = err == nil
+		}
+		if !said {
 			s.refuse(Refuse(CodeBadRequest, "say hello first (%s)", HelloProtocol))
 			s.close(nil)
 			return

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/node"
 )
 
@@ -19,9 +20,7 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // All nodes of a network lie on one disk, which fills up while they run. They stop in
 // order, stay there, and go on by themselves when there is room.
 func TestAFullDiskStopsNodesInOrderAndRoomLetsThemGoOn(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a network of nodes: run it without -short")
-	}
+	testlevel.Middle(t, "starts a network of nodes")
 	if os.Getuid() != 0 {
 		t.Skip("only root may mount a small file system to fill")
 	}
