@@ -82,29 +82,24 @@ func decodeKept(raw []byte, g ledger.Genesis, anchor *Checkpoint) (*types.LightB
 // Begin lets a node show the block that the checkpoint names, and returns its time. Without
 // a checkpoint it is the first block.
 func (r *Remote) Begin(ctx context.Context) (at time.Time, err error) {
-	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{Height: unit.Height(r.follow.beginning())}), func(_ context.Context, _ peer.ID, answer []byte) error {
+	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{Height: unit.Height(r.follow.beginning())}), func(_ context.Context, _ peer.ID, answer []byte) (func(), error) {
 		b, err := decodeBlock(answer, string(r.genesis.ChainID()))
 		if err == nil {
 			err = r.follow.first(b)
 		}
-		if err != nil {
-			return err
-		}
-		at = b.Time
-		r.follow.remember(b)
-		return nil
+		return func() {
+			at = b.Time
+			r.follow.remember(b)
+		}, err
 	})
 	return at, err
 }
 
 // Claimed is the newest block on the word of a node, unproven, for an operator to compare.
 func (r *Remote) Claimed(ctx context.Context) (c Checkpoint, at time.Time, err error) {
-	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{}), func(_ context.Context, _ peer.ID, answer []byte) error {
+	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{}), func(_ context.Context, _ peer.ID, answer []byte) (func(), error) {
 		b, err := decodeBlock(answer, string(r.genesis.ChainID()))
-		if err == nil {
-			c, at = Checkpoint{b.Height, blob.Hash(b.Hash())}, b.Time
-		}
-		return err
+		return func() { c, at = Checkpoint{b.Height, blob.Hash(b.Hash())}, b.Time }, err
 	})
 	return c, at, err
 }

@@ -101,14 +101,13 @@ func (v *reader) ask(keys [][]byte, committee bool) (got int, err error) {
 		if v.at != nil {
 			height = unit.Height(v.at.Height)
 		}
-		q := v.r.question(keys, height, committee)
-		err = v.r.ask(v.ctx, p2p.AskProve, canon.Encode(q), func(ctx context.Context, from peer.ID, b []byte) error {
-			out, err := v.r.check(ctx, from, q, v.at, b)
-			if err == nil {
+		at, q := v.at, v.r.question(keys, height, committee)
+		err = v.r.ask(v.ctx, p2p.AskProve, canon.Encode(q), func(ctx context.Context, from peer.ID, b []byte) (func(), error) {
+			out, err := v.r.check(ctx, from, q, at, b)
+			return func() {
 				v.keep(keys, out)
 				got = len(out.values)
-			}
-			return err
+			}, err
 		})
 		if err == nil || v.at == nil || v.ctx.Err() != nil || errors.Is(err, ErrNoNode) {
 			return got, err

@@ -100,9 +100,9 @@ func (r *Remote) Receipt(ctx context.Context, id blob.ID) (out BlobReceipt, err 
 		return out, fmt.Errorf("%s: %w", id, ErrUncertified)
 	}
 	keys := receiptKeys(id, c.Epoch)
-	err = r.ask(ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: keys[:]}), func(ctx context.Context, from peer.ID, answer []byte) (err error) {
-		out, err = r.receiptFrom(ctx, id, c.Epoch, from, answer)
-		return err
+	err = r.ask(ctx, p2p.AskGet, canon.Encode(getQuestion{Keys: keys[:]}), func(ctx context.Context, from peer.ID, answer []byte) (func(), error) {
+		got, err := r.receiptFrom(ctx, id, c.Epoch, from, answer)
+		return func() { out = got }, err
 	})
 	return out, err
 }

@@ -95,9 +95,8 @@ const (
 
 // ask puts a question to one node after the other until an answer passes accept. A node
 // that is silent for long is not waited for: the next one is asked beside it, and the first
-// good answer counts. A node whose answer fails accept is blamed. Accept is called for one
-// answer at a time, and not again once it has passed one.
-func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(context.Context, peer.ID, []byte) error) error {
+// good answer counts. A node whose answer fails accept is blamed.
+func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept accept) error {
 	inner, cancel := context.WithCancel(ctx)
 	q := inquiry{r: r, ask: ask, body: body, accept: accept, to: r.candidates(), ended: make(chan attempt, maxAsked), silent: true}
 	defer q.asked.Wait()
@@ -120,19 +119,24 @@ func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept func(
 	return q.failed()
 }
 
+// accept checks one node's answer, and returns what takes it over. Several answers may be
+// checked at the same time: a node whose answer takes long to check holds up no other. The
+// first that passes is taken over, alone.
+type accept func(ctx context.Context, from peer.ID, answer []byte) (take func(), err error)
+
 // inquiry is one question on its way through the nodes.
 type inquiry struct {
 	r      *Remote
 	ask    p2p.Ask
 	body   []byte
-	accept func(context.Context, peer.ID, []byte) error
+	accept accept
 
 	to    []peer.ID // nodes not asked yet
 	open  int       // nodes asked that have not answered
 	asked sync.WaitGroup
 	ended chan attempt
 
-	mu     sync.Mutex // held while accept runs; guards passed
+	mu     sync.Mutex // guards passed, and what takes an answer over
 	passed bool       // an answer passed
 
 	failures  []error
@@ -176,16 +180,20 @@ func (q *inquiry) askOne(ctx context.Context, p peer.ID, others bool) error {
 	return err
 }
 
-// pass hands an answer to accept, unless another one has passed.
+// pass checks an answer, and takes it over unless another one has passed.
 func (q *inquiry) pass(ctx context.Context, p peer.ID, answer []byte) error {
+	take, err := q.accept(ctx, p, answer)
+	if err != nil {
+		return err
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.passed {
 		return noAnswer{context.Canceled}
 	}
-	err := q.accept(ctx, p, answer)
-	q.passed = err == nil
-	return err
+	q.passed = true
+	take()
+	return nil
 }
 
 // hear notes how asking a node ended. over says that no further node is to be asked.
@@ -330,7 +338,11 @@ func (r *Remote) headerFrom(ctx context.Context, from peer.ID, height int64, giv
 
 // Status is where the ledger of the node that answers stands, unproven.
 func (r *Remote) Status(ctx context.Context) (s Status, err error) {
-	err = r.ask(ctx, p2p.AskStatus, nil, func(_ context.Context, _ peer.ID, b []byte) error { return decodeAnswer(b, &s) })
+	err = r.ask(ctx, p2p.AskStatus, nil, func(_ context.Context, _ peer.ID, b []byte) (func(), error) {
+		var got Status
+		err := decodeAnswer(b, &got)
+		return func() { s = got }, err
+	})
 	return s, err
 }
 

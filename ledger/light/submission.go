@@ -110,10 +110,10 @@ func (r *Remote) Proves() bool { return true }
 
 // submitTrusting takes the first node's receipt, unproven, as the options say.
 func (r *Remote) submitTrusting(ctx context.Context, tx []byte, until unit.Height) (receipt ledger.TxReceipt, err error) {
-	err = r.ask(ctx, p2p.AskSubmit, tx, func(_ context.Context, _ peer.ID, b []byte) (err error) {
-		receipt, err = ledger.DecodeTxReceipt(b)
-		receipt.Log = p2p.Clean(receipt.Log, p2p.MaxWords)
-		return err
+	err = r.ask(ctx, p2p.AskSubmit, tx, func(_ context.Context, _ peer.ID, b []byte) (func(), error) {
+		got, err := ledger.DecodeTxReceipt(b)
+		got.Log = p2p.Clean(got.Log, p2p.MaxWords)
+		return func() { receipt = got }, err
 	})
 	if err == nil {
 		r.wrote(receipt.Height)

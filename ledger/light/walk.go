@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -65,7 +66,9 @@ func (v *reader) EachAfter(prefix, after []byte, fn func(key, value []byte) erro
 type walk struct {
 	v      *reader
 	listed int // keys
-	from   map[peer.ID]supply
+
+	mu   sync.Mutex // guards from
+	from map[peer.ID]supply
 }
 
 // supply counts the pages that a node has given to a walk.
@@ -83,16 +86,32 @@ type page struct {
 // next asks a node for a page, and the same node for the proofs of its keys. A list of
 // absent keys is a lie: the node is blamed and the next node is asked.
 func (w *walk) next(q listQuestion) (p page, err error) {
-	err = w.v.r.ask(w.v.ctx, p2p.AskList, canon.Encode(q), func(_ context.Context, from peer.ID, b []byte) error {
-		err := w.read(from, q, b, &p)
-		if !errors.Is(err, errGone) {
-			return err
+	// A page takes longer to prove than a node has for one answer. It ends with the walk,
+	// and once another node's page was taken.
+	ctx, stop := context.WithCancel(w.v.ctx)
+	defer stop()
+	turn := make(chan struct{}, 1)
+	err = w.v.r.ask(w.v.ctx, p2p.AskList, canon.Encode(q), func(_ context.Context, from peer.ID, b []byte) (func(), error) {
+		// One node at a time proves the page, or a slow line carries it several times; a node
+		// that takes long is not waited for.
+		select {
+		case turn <- struct{}{}:
+			defer func() { <-turn }()
+		case <-time.After(patience):
+		case <-ctx.Done():
+			return nil, noAnswer{context.Cause(ctx)}
 		}
-		// New blocks may have deleted every listed key. A second list is then another one.
-		if b, err = w.v.r.askThis(w.v.ctx, from, p2p.AskList, canon.Encode(q)); err != nil {
-			return err
+		got, err := w.read(ctx, from, q, b)
+		if errors.Is(err, errGone) {
+			// New blocks may have deleted every listed key. A second list is then another one.
+			if b, err = w.v.r.askThis(ctx, from, p2p.AskList, canon.Encode(q)); err == nil {
+				got, err = w.read(ctx, from, q, b)
+			}
 		}
-		return w.read(from, q, b, &p)
+		return func() {
+			p = got
+			stop()
+		}, err
 	})
 	return p, err
 }
@@ -100,20 +119,20 @@ func (w *walk) next(q listQuestion) (p page, err error) {
 // errGone is returned for a page without a present key.
 var errGone = fmt.Errorf("none of the keys of a list is there: %w", blob.ErrMismatch)
 
-func (w *walk) read(from peer.ID, q listQuestion, answer []byte, p *page) error {
-	*p = page{}
+func (w *walk) read(ctx context.Context, from peer.ID, q listQuestion, answer []byte) (p page, err error) {
 	if err := decodeAnswer(answer, &p.listAnswer); err != nil {
-		return err
+		return p, err
 	}
 	if err := p.check(q); err != nil {
-		return err
+		return p, err
 	}
-	return w.prove(from, p)
+	err = w.prove(ctx, from, &p)
+	return p, err
 }
 
 // prove reads the values of a page's keys from the node that listed them. That takes more
 // than one question, each with its own time limit.
-func (w *walk) prove(from peer.ID, p *page) error {
+func (w *walk) prove(ctx context.Context, from peer.ID, p *page) error {
 	found, size := 0, 0
 	for keys := p.Keys; len(keys) > 0; {
 		if size > pageBytes {
@@ -121,7 +140,7 @@ func (w *walk) prove(from peer.ID, p *page) error {
 			break
 		}
 		part := question(keys)
-		got, err := w.ask(from, part)
+		got, err := w.ask(ctx, from, part)
 		if err != nil {
 			return err
 		}
@@ -137,6 +156,8 @@ func (w *walk) prove(from peer.ID, p *page) error {
 		return errGone
 	}
 	if p.More {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		b := w.from[from]
 		b = supply{b.pages + 1, b.found + found}
 		w.from[from] = b
@@ -147,8 +168,8 @@ func (w *walk) prove(from peer.ID, p *page) error {
 	return nil
 }
 
-func (w *walk) ask(from peer.ID, keys [][]byte) ([]value, error) {
-	ctx, cancel := context.WithTimeoutCause(w.v.ctx, pageLimit, fmt.Errorf("node %s did not prove what it listed within %s", from, pageLimit))
+func (w *walk) ask(ctx context.Context, from peer.ID, keys [][]byte) ([]value, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, pageLimit, fmt.Errorf("node %s did not prove what it listed within %s", from, pageLimit))
 	defer cancel()
 	q := w.v.r.question(keys, 0, false)
 	answer, err := w.v.r.askThis(ctx, from, p2p.AskProve, canon.Encode(q))
