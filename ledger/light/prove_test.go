@@ -117,6 +117,33 @@ func TestAViewIsOfOneState(t *testing.T) {
 	}
 }
 
+// A state that no node keeps any more is asked of a few nodes, not of all of a network.
+func TestAStateThatIsGoneIsAskedOfAFewNodes(t *testing.T) {
+	w := newWorld(t, "test", 20)
+	kept := unit.Height(10)
+	node := func(ask p2p.Ask, body []byte) ([]byte, error) {
+		var q proveQuestion
+		if ask == p2p.AskProve && decodeQuestion(body, &q) == nil && q.Height != 0 && q.Height < kept {
+			return nil, p2p.Refuse(p2p.CodeNotHeld, "that state is gone")
+		}
+		return w.whole(ask, body)
+	}
+	var nodes []oracle
+	for range 20 {
+		nodes = append(nodes, node)
+	}
+	town := &town{nodes: nodes}
+	v, err := firstLook(within(t), NewRemote(town, w.genesis, RemoteOptions{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept = 21
+	before := town.asked
+	if _, _, err = v.R.Get(ledger.KeySupply()); err != nil || town.asked-before > mostGone+1 || len(town.blamed) > 0 {
+		t.Errorf("%d questions, at most %d: %v, blamed %v", town.asked-before, mostGone+1, err, town.blamed)
+	}
+}
+
 // Lies that only an answer to this question can tell.
 func TestLiesAboutAllAtOnceAreFoundOut(t *testing.T) {
 	w := newWorld(t, "test", 20)

@@ -44,6 +44,11 @@ type value struct {
 
 var _ state.Lister = (*reader)(nil)
 
+// mostGone is the number of nodes that say they do not keep a state, after which no other is
+// asked for it: nodes keep a few states, all of them the newest, and one or two are a block
+// behind.
+const mostGone = 3
+
 // Bounds on a reader's questions, and on the values that it keeps.
 const (
 	askedKeys  = 256      // keys of one question
@@ -97,12 +102,12 @@ func (v *reader) ask(keys [][]byte, committee bool) (got int, err error) {
 		v.forget()
 	}
 	for {
-		height := unit.Height(0)
+		height, most := unit.Height(0), unpinned
 		if v.at != nil {
-			height = unit.Height(v.at.Height)
+			height, most = unit.Height(v.at.Height), mostGone
 		}
 		at, q := v.at, v.r.question(keys, height, committee)
-		err = v.r.ask(v.ctx, p2p.AskProve, canon.Encode(q), func(ctx context.Context, from peer.ID, b []byte) (func(), error) {
+		err = v.r.askAbout(v.ctx, most, p2p.AskProve, canon.Encode(q), func(ctx context.Context, from peer.ID, b []byte) (func(), error) {
 			out, err := v.r.check(ctx, from, q, at, b)
 			return func() {
 				v.keep(keys, out)

@@ -97,8 +97,16 @@ const (
 // that is silent for long is not waited for: the next one is asked beside it, and the first
 // good answer counts. A node whose answer fails accept is blamed.
 func (r *Remote) ask(ctx context.Context, ask p2p.Ask, body []byte, accept accept) error {
+	return r.askAbout(ctx, unpinned, ask, body, accept)
+}
+
+// unpinned lets no number of refusals end a question: it is about whatever a node has.
+const unpinned = -1
+
+// askAbout is ask, given up once so many nodes say that they do not have what it is about.
+func (r *Remote) askAbout(ctx context.Context, most int, ask p2p.Ask, body []byte, accept accept) error {
 	inner, cancel := context.WithCancel(ctx)
-	q := inquiry{r: r, ask: ask, body: body, accept: accept, to: r.candidates(), ended: make(chan attempt, maxAsked), silent: true}
+	q := inquiry{r: r, ask: ask, body: body, accept: accept, to: r.candidates(), gone: most, ended: make(chan attempt, maxAsked), silent: true}
 	defer q.asked.Wait()
 	defer cancel()
 	next := time.NewTimer(stagger)
@@ -133,6 +141,7 @@ type inquiry struct {
 
 	to    []peer.ID // nodes not asked yet
 	open  int       // nodes asked that have not answered
+	gone  int       // further refusals for want of what is asked about that end the question
 	asked sync.WaitGroup
 	ended chan attempt
 
@@ -218,6 +227,11 @@ func (q *inquiry) hear(ctx context.Context, a attempt) (over bool, err error) {
 	var refusal *p2p.Refusal
 	q.silent = q.silent && errors.As(a.err, &none) && !errors.As(a.err, &refusal)
 	q.failures = append(q.failures, a.err)
+	if p2p.IsRefusal(a.err, p2p.CodeNotHeld) {
+		if q.gone--; q.gone == 0 {
+			return true, q.failed()
+		}
+	}
 	return false, nil
 }
 
