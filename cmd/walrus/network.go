@@ -53,11 +53,11 @@ func (a *app) networkCommand() *cobra.Command {
 
 // createCommand is one `walrus network create`.
 type createCommand struct {
-	a                             *app
-	preset, grant, subsidy, out   string
-	shards                        int
-	accounts, founders, bootstrap []string
-	dry                           bool
+	a                           *app
+	preset, grant, subsidy, out string
+	shards                      int
+	accounts, bootstrap         []string
+	dry                         bool
 }
 
 func (a *app) networkCreate() *cobra.Command {
