@@ -14,7 +14,7 @@ import (
 // ProofTime.Margin. Disks get slower as they fill, and a busy hour must not cost pay.
 const leastMargin = 2
 
-// ErrMargin is returned for a margin below LeastMargin.
+// ErrMargin is returned for a margin below leastMargin.
 var ErrMargin = errors.New("this machine is too slow for the network's deadline")
 
 // OpeningTime is a machine's time for one question of a round.
@@ -71,7 +71,7 @@ func (t ProofTime) String() string {
 		times(m), short(t.Deadline), short(t.Jitter), t.Shards, short(t.Prove), short(t.Verify))
 }
 
-// Enough returns ErrMargin for a margin below LeastMargin.
+// Enough returns ErrMargin for a margin below leastMargin.
 func (t ProofTime) Enough() error {
 	if m, ok := t.Margin(); ok && m < leastMargin {
 		return fmt.Errorf("%w: %s, at least %s is wanted", ErrMargin, t, times(leastMargin))

@@ -53,7 +53,7 @@ const maxBatchKeys = 4000
 // returns. Without, they are visible to every later read and reach the disk in order,
 // before any later commit with sync does; an error then shows in Failing.
 // A batch larger than a transaction is refused with ErrTooLarge and changes nothing:
-// a Small database takes about 4.5 MiB at once, a Large one MaxBatchKeys keys, its
+// a Small database takes about 4.5 MiB at once, a Large one maxBatchKeys keys, its
 // large values hardly counting. The batch is empty afterwards.
 func (b *Batch) Commit(sync bool) error {
 	defer b.Discard()

@@ -14,7 +14,7 @@ type Declare struct {
 	_         struct{} `cbor:",toarray"`
 	Node      staking.NodeID
 	Ordinal   unit.Ordinal    // of the round; see View.NextRound
-	Signature token.Signature // by the node's key, over DeclareMessage
+	Signature token.Signature // by the node's key, over declareMessage
 }
 
 // declareMessage is the message that a node signs to declare a loss.

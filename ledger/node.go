@@ -58,7 +58,7 @@ func (d nodeDetails) check() error {
 type RegisterNode struct {
 	_             struct{} `cbor:",toarray"`
 	Node          staking.NodeID
-	NodeSignature token.Signature // by the node's key, over NodeMessage
+	NodeSignature token.Signature // by the node's key, over nodeMessage
 	BLS           token.BLSPublicKey
 	BLSProof      token.BLSSignature // see BLSProofMessage
 	Addresses     []string

@@ -48,7 +48,7 @@ type Ladder struct {
 	LiesOut    uint64       // so many within LieEpochs: out for good
 	LieEpochs  uint64       //
 	VoteSlash  unit.Bps     // rung 8
-	DoubleSign unit.Bps     // rung 9: at least; see DoubleSignBps
+	DoubleSign unit.Bps     // rung 9: at least; see doubleSignBps
 	ProveBps   unit.Bps     // rung 10: proven less than this part of the shard-rounds, two epochs in a row
 	ProveSlash unit.Bps     //
 	BountyBps  unit.Bps     // of a slash, to the finder that showed the proof

@@ -32,7 +32,7 @@ type Options struct {
 	// ReserveFree is how many bytes of the file system stay free. Zero: kv.DefaultReserve.
 	ReserveFree int64
 	// ScrubRate is how fast Run reads all fragments again, in bytes a second. Zero:
-	// DefaultScrubRate; below zero: not at all.
+	// defaultScrubRate; below zero: not at all.
 	ScrubRate int64
 	Logger    *slog.Logger // nil: silent
 	// Hurry is closed when Close must not wait any more for room; see kv.Options.

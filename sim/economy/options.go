@@ -13,7 +13,7 @@ import (
 type Options struct {
 	Nodes       int
 	Epochs      int       // of two weeks; 26 are a year
-	Shards      int       // 0: ShardsPerNode * Nodes, at most blob.MaxShards
+	Shards      int       // 0: shardsPerNode * Nodes, at most blob.MaxShards
 	Rounds      int       // hours of an epoch; 336 in a real network
 	Uptime      []float64 // by node: time online / time, above 0, up to 1
 	Drop        []float64 // by node: dropped and undeclared fragments / fragments, 0 to 1
