@@ -67,6 +67,7 @@ func (d TrustDir) serve(chain token.ChainID, o *light.RemoteOptions, log *slog.L
 	if o.Kept, err = d.Load(chain); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the header that was verified last is not used", "err", err)
 	}
+	o.KeptIn = d.path(chain)
 	o.Keep = func(kept []byte) {
 		if err := d.Keep(chain, kept); err != nil {
 			log.Info("verified headers are not kept for later commands", "err", err)

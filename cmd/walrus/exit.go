@@ -54,7 +54,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case is(client.ErrUnknownBlob, client.ErrEnded, client.ErrUncertified, ledger.ErrUnknownBlob):
 		return exitMissing
-	case is(client.ErrQuorum, fetch.ErrUnavailable, light.ErrNoNode):
+	case is(client.ErrQuorum, fetch.ErrUnavailable, light.ErrNoNode, light.ErrBehind):
 		return exitLater
 	case is(node.ErrFull):
 		return exitFull

@@ -3,7 +3,6 @@ package light
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -32,7 +31,7 @@ func (r *Remote) current(ctx context.Context, from peer.ID, b *types.LightBlock)
 		r.look(ctx, from)
 	}
 	if newest := r.follow.newest(); newest != nil && b.Height+maxBehind < newest.Height {
-		return noAnswer{fmt.Errorf("node %s is behind: it answers at height %d, the ledger is at %d", from, b.Height, newest.Height)}
+		return noAnswer{behind{from, b.Height, newest.Height}}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package light
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,4 +130,27 @@ func FuzzKeptHeader(f *testing.F) {
 			t.Error("a header that is not well formed was read")
 		}
 	})
+}
+
+// A machine that has seen more of a chain than its nodes have now is told so, and what to do
+// where the network was begun anew. Its nodes answer: they are not said to be silent.
+func TestAChainThatWasBegunAnewIsNoSilence(t *testing.T) {
+	w := newWorld(t, "test", 20)
+	kept := must(encodeKept(w.genesis, nil, w.blocks[20]))
+	anew := newWorldOf(t, w.genesis, 5)
+	town := &town{nodes: []oracle{anew.whole, anew.whole}}
+	_, err := firstLook(within(t), NewRemote(town, w.genesis, RemoteOptions{Kept: kept, KeptIn: "/home/u/x.trust"}))
+	if !errors.Is(err, ErrBehind) || errors.Is(err, ErrNoNode) || !strings.Contains(err.Error(), "/home/u/x.trust") || len(town.blamed) > 0 {
+		t.Errorf("%v, blamed %v", err, town.blamed)
+	}
+	// On the word of a node, what was verified before counts no more.
+	if _, err := firstLook(within(t), NewRemote(town, w.genesis, RemoteOptions{Kept: kept, TrustNode: true})); err != nil {
+		t.Error(err)
+	}
+	// What this process has verified itself is no reason to begin anew.
+	r := NewRemote(town, w.genesis, RemoteOptions{KeptIn: "/home/u/x.trust"})
+	r.rise(20)
+	if _, err := firstLook(within(t), r); !errors.Is(err, ErrBehind) || strings.Contains(err.Error(), "x.trust") {
+		t.Error(err)
+	}
 }

@@ -26,8 +26,9 @@ type RemoteOptions struct {
 	Checkpoint  *Checkpoint   // nil: the genesis
 	// Kept is a verified header that Keep was given by a process before this one; nil: none.
 	// It serves as a checkpoint does, as long as it is not older than the trust period.
-	Kept []byte
-	Keep func([]byte) // takes verified headers to be kept, a few an hour; nil: none is kept
+	Kept   []byte
+	KeptIn string       // names the place of Kept, for an error's words; empty: has no name
+	Keep   func([]byte) // takes verified headers to be kept, a few an hour; nil: none is kept
 }
 
 // Asker puts questions of the ledger protocol to nodes; p2p.Host is one.
@@ -47,6 +48,7 @@ type Remote struct {
 	salt    [32]byte // of the genesis: worked out once, a genesis may be long
 	options RemoteOptions
 	follow  *follower
+	resumed int64         // height of the kept header that this process began with; 0: none
 	written atomic.Uint64 // highest block known to hold a transaction of this process
 	floor   atomic.Int64  // header below which no answer is taken any more: heights only rise
 
@@ -62,7 +64,7 @@ func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
 	}
 	r := &Remote{host: host, genesis: g, salt: g.Salt(), options: o,
 		follow: &follower{genesis: g, period: period, anchor: o.Checkpoint, now: time.Now, keep: o.Keep}}
-	if b, err := decodeKept(o.Kept, g, o.Checkpoint); err == nil {
+	if b, err := decodeKept(o.Kept, g, o.Checkpoint); err == nil && !o.TrustNode {
 		r.resume(b)
 	}
 	return r
@@ -72,6 +74,7 @@ func NewRemote(host Asker, g ledger.Genesis, o RemoteOptions) *Remote {
 func (r *Remote) resume(b *types.LightBlock) {
 	r.follow.resume(b)
 	if newest := r.follow.newest(); newest != nil {
+		r.resumed = newest.Height
 		r.rise(newest.Height)
 	}
 }
@@ -85,6 +88,20 @@ type noAnswer struct{ err error }
 
 func (u noAnswer) Error() string { return u.err.Error() }
 func (u noAnswer) Unwrap() error { return u.err }
+
+// ErrBehind is returned where nodes answer, and none has the newest block that this machine
+// has verified.
+var ErrBehind = errors.New("the nodes that answer are all behind what this machine has verified")
+
+// behind is the error of an answer from before what was verified. It is true, and old.
+type behind struct {
+	from     peer.ID
+	at, seen int64 // heights: of the answer, and of what was verified
+}
+
+func (b behind) Error() string {
+	return fmt.Sprintf("node %s is behind: it answers at height %d, another has at %d", b.from, b.at, b.seen)
+}
 
 // Limits of one node among others that can be asked.
 const (
@@ -150,7 +167,8 @@ type inquiry struct {
 
 	failures  []error
 	strangers error // a node of another network answered
-	silent    bool  // no node has said a word
+	silent    bool  // no node has said a word, or none but old ones
+	behind    bool  // a node has said old ones
 }
 
 // attempt is how asking one node ended.
@@ -225,6 +243,7 @@ func (q *inquiry) hear(ctx context.Context, a attempt) (over bool, err error) {
 		return false, nil
 	}
 	var refusal *p2p.Refusal
+	q.behind = q.behind || errors.As(a.err, new(behind))
 	q.silent = q.silent && errors.As(a.err, &none) && !errors.As(a.err, &refusal)
 	q.failures = append(q.failures, a.err)
 	if p2p.IsRefusal(a.err, p2p.CodeNotHeld) {
@@ -239,9 +258,22 @@ func (q *inquiry) hear(ctx context.Context, a attempt) (over bool, err error) {
 func (q *inquiry) failed() error {
 	err := errors.Join(append(q.failures, q.strangers)...)
 	if q.silent && q.strangers == nil {
+		if q.behind {
+			return fmt.Errorf("%w%s: %w", ErrBehind, q.r.begunAnew(), err)
+		}
 		return fmt.Errorf("%w: %w", ErrNoNode, err)
 	}
 	return err
+}
+
+// begunAnew is what to do where the chain has fewer blocks than an earlier process has seen.
+func (r *Remote) begunAnew() string {
+	newest := r.follow.newest()
+	if r.options.KeptIn == "" || r.resumed == 0 || newest == nil || newest.Height != r.resumed {
+		return ""
+	}
+	return fmt.Sprintf(": an earlier command has seen block %d of %s. Try again later; where the network was begun anew from the same genesis, as its operators know, remove %s",
+		newest.Height, newest.Time.UTC().Format(time.RFC3339), r.options.KeptIn)
 }
 
 // maxAsked is how many nodes a question goes to at most.
@@ -335,7 +367,7 @@ func (r *Remote) headerFrom(ctx context.Context, from peer.ID, height int64, giv
 		return nil, fmt.Errorf("header %d: %w", height, blob.ErrMismatch)
 	}
 	if lowest := r.floor.Load(); height < lowest {
-		return nil, noAnswer{fmt.Errorf("node %s is behind: it answers at height %d, another has at %d", from, height, lowest)}
+		return nil, noAnswer{behind{from, height, lowest}}
 	}
 	if r.options.TrustNode {
 		return given(ctx, height)
