@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/unit"
 )
@@ -152,5 +153,42 @@ func TestAChainThatWasBegunAnewIsNoSilence(t *testing.T) {
 	r.rise(20)
 	if _, err := firstLook(within(t), r); !errors.Is(err, ErrBehind) || strings.Contains(err.Error(), "x.trust") {
 		t.Error(err)
+	}
+}
+
+// Nodes that are asked on their word contradict each other, and prove nothing of it.
+func TestNoNodeIsBlamedForTheWordOfAnother(t *testing.T) {
+	w := newWorld(t, "test", 20)
+	liar := func(ask p2p.Ask, body []byte) ([]byte, error) {
+		var q proveQuestion
+		if ask != p2p.AskProve || decodeQuestion(body, &q) != nil {
+			return w.whole(ask, body)
+		}
+		if q.Height != 0 {
+			return nil, p2p.Refuse(p2p.CodeBusy, "busy")
+		}
+		header := w.blocks[20].Header
+		made := *header
+		made.AppHash = w.blocks[19].AppHash
+		var a proveAnswer
+		if err := decodeAnswer(must(w.whole(ask, body)), &a); err != nil {
+			return nil, err
+		}
+		for i, k := range q.Keys {
+			a.Proofs[i] = must(w.local.Machine().Prove(k, 18)).Encode()
+		}
+		a.More, a.Headers = nil, [][]byte{encodeLight(w.sign(made, w.committee(t)))}
+		return canon.Encode(a), nil
+	}
+	town := &town{nodes: []oracle{liar, w.whole}}
+	r := NewRemote(town, w.genesis, RemoteOptions{TrustNode: true})
+	v, err := r.View(within(t))
+	for _, key := range [][]byte{[]byte("a"), ledger.KeySupply()} {
+		if err == nil {
+			_, _, err = v.R.Get(key)
+		}
+	}
+	if err != nil || town.blamed[town.name(1)] != nil {
+		t.Errorf("%v, blamed %v", err, town.blamed)
 	}
 }
