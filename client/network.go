@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -218,14 +219,20 @@ func (c *Connection) reachable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	failures := make([]error, len(d.Members))
+	var called sync.WaitGroup
+	for i, m := range d.Members {
+		called.Go(func() { failures[i] = c.Host.Connect(ctx, m.Peer, m.Addrs) })
+	}
+	called.Wait()
 	weight := 0
-	for _, m := range d.Members {
-		if err = c.Host.Connect(ctx, m.Peer, m.Addrs); err == nil {
+	for i, m := range d.Members {
+		if failures[i] == nil {
 			weight += m.Shards
 		}
 	}
 	if weight < d.Shape.Quorum() {
-		return fmt.Errorf("%d of %d shards can be reached: %w", weight, d.Shape.N, err)
+		return fmt.Errorf("%d of %d shards can be reached: %w", weight, d.Shape.N, errors.Join(failures...))
 	}
 	return nil
 }

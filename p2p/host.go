@@ -228,15 +228,21 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 }
 
+// callBootstrap calls all bootstrap addresses at once: one that does not answer holds up
+// no other.
 func (h *Host) callBootstrap(ctx context.Context) {
+	var called sync.WaitGroup
 	for _, b := range h.bootstrap {
 		if b.ID == h.ID() || h.libp2p.Network().Connectedness(b.ID) == network.Connected {
 			continue
 		}
-		if err := h.Connect(ctx, b.ID, nil); err != nil && ctx.Err() == nil {
-			h.log.Debug("bootstrap address does not answer", "peer", b.ID, "err", err)
-		}
+		called.Go(func() {
+			if err := h.Connect(ctx, b.ID, nil); err != nil && ctx.Err() == nil {
+				h.log.Debug("bootstrap address does not answer", "peer", b.ID, "err", err)
+			}
+		})
 	}
+	called.Wait()
 }
 
 // Close ends all connections and waits for the handlers that run.
