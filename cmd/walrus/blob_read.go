@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
 )
 
 // readCommand is `walrus read` with its flags.
@@ -61,12 +62,14 @@ func (r *readCommand) run(ctx context.Context, text string) error {
 	if err != nil {
 		return errUsage{err}
 	}
-	return r.a.withSession(ctx, func(s *session) error { return r.read(ctx, s, id, span, toStdout) })
+	return r.a.withConnection(ctx, func(c *client.Connection) error { return r.read(ctx, c, id, span, toStdout) })
 }
 
 // read writes the bytes of the span to standard output or to the file.
-func (r *readCommand) read(ctx context.Context, s *session, id blob.ID, span span, toStdout bool) error {
-	_, commitment, d, err := s.Find(ctx, id)
+func (r *readCommand) read(ctx context.Context, c *client.Connection, id blob.ID, span span, toStdout bool) error {
+	done := r.a.slowly(waitsForLedger, c.Network.Genesis.ChainID())
+	_, commitment, d, err := c.Find(ctx, id)
+	done()
 	if err != nil {
 		return err
 	}
@@ -78,9 +81,9 @@ func (r *readCommand) read(ctx context.Context, s *session, id blob.ID, span spa
 		counter := &barWriter{w: w, bar: bar}
 		w = counter
 		if r.span == "" {
-			err = s.Fetcher.Read(ctx, d, commitment, w)
+			err = c.Fetcher.Read(ctx, d, commitment, w)
 		} else {
-			err = s.Fetcher.ReadRange(ctx, d, commitment, from, to-from, w)
+			err = c.Fetcher.ReadRange(ctx, d, commitment, from, to-from, w)
 		}
 		written = counter.done
 		if err != nil {

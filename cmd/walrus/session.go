@@ -167,19 +167,42 @@ func (a *app) openWithout(ctx context.Context) (*session, error) {
 
 // openOn is open on a network that is known, without a wallet.
 func (a *app) openOn(ctx context.Context, network client.Network) (*session, error) {
-	trust, err := a.trusting()
+	c, trust, err := a.connect(ctx, network)
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.Connect(ctx, network, client.ConnectOptions{TrustNode: trust, Version: version(), Log: a.log(), TrustDir: trustDir()})
-	if err != nil {
-		return nil, err
-	}
-	done := a.slowly("waiting for an answer of the ledger from the nodes of %s", network.Genesis.ChainID())
+	done := a.slowly(waitsForLedger, network.Genesis.ChainID())
 	n, err := look(ctx, c)
 	done()
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return &session{Connection: c, Now: n, verified: !trust}, nil
+}
+
+// waitsForLedger is what a command waits for that has not heard of the ledger yet.
+const waitsForLedger = "waiting for an answer of the ledger from the nodes of %s"
+
+// connect joins a network that is known. trust says that a node's word is taken.
+func (a *app) connect(ctx context.Context, network client.Network) (c *client.Connection, trust bool, err error) {
+	if trust, err = a.trusting(); err != nil {
+		return nil, false, err
+	}
+	c, err = client.Connect(ctx, network, client.ConnectOptions{TrustNode: trust, Version: version(), Log: a.log(), TrustDir: trustDir()})
+	return c, trust, err
+}
+
+// withConnection joins the network and runs a command that asks the ledger itself: each
+// look at it is a round trip.
+func (a *app) withConnection(ctx context.Context, run func(*client.Connection) error) error {
+	network, err := a.network()
+	if err != nil {
+		return err
+	}
+	c, _, err := a.connect(ctx, network)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return run(c)
 }
