@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
+	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/unit"
@@ -388,6 +390,14 @@ A network that runs already is joined with walrus node init.`,
 	return c
 }
 
+// chainOr is the chain of a network's file, or why it cannot be read.
+func chainOr(n client.Network, err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return string(n.Genesis.ChainID())
+}
+
 func (a *app) join(ctx context.Context, file, dir, genesis string) (out verifiedNetwork, err error) {
 	n, err := client.LoadNetwork(file)
 	if err != nil {
@@ -396,10 +406,19 @@ func (a *app) join(ctx context.Context, file, dir, genesis string) (out verified
 	if out, err = a.verify(n, dir, genesis); err != nil {
 		return out, err
 	}
+	own := filepath.Join(dir, networkCopy)
+	if _, err := os.Stat(filepath.Join(dir, node.LedgerDir)); err == nil {
+		// What that file says beside the genesis, as a checkpoint, is the operator's.
+		if old, err := client.LoadNetwork(own); err != nil || old.Genesis.ChainID() != out.Chain {
+			return out, fmt.Errorf("the node in %s has run, and not for %s as far as its %s shows (%s): a node that has run joins no other network", dir, out.Chain, networkCopy, chainOr(old, err))
+		}
+		out.Joined = true
+		return out, nil
+	}
 	if err := (&initCommand{a: a, dir: dir, genesis: genesis}).confirm(ctx, n); err != nil {
 		return out, err
 	}
-	if err := n.Save(filepath.Join(dir, networkCopy)); err != nil {
+	if err := n.Save(own); err != nil {
 		return out, err
 	}
 	out.Joined = true

@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/internal/port"
 	"github.com/walrus-network/walrus/internal/testlevel"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet"
 	"github.com/walrus-network/walrus/token"
@@ -124,6 +125,43 @@ func TestANodeIsEnteredOnlyWhereOthersCanDialIt(t *testing.T) {
 			t.Errorf("%v at %v, ledger %s: %v, want %q", c.network, c.addresses, c.ledger, err, c.says)
 		}
 	}
+}
+
+// A node that has run for a network is not moved to another one, and what its network.toml
+// says beside the genesis stays.
+func TestANodeThatHasRunJoinsNoOtherNetwork(t *testing.T) {
+	home(t)
+	dirs, files, _ := founders(t, "reef", 4)
+	first, second := filepath.Join(t.TempDir(), "network.toml"), filepath.Join(t.TempDir(), "network.toml")
+	create := append([]string{"network", "create", "reef"}, files...)
+	one := okJSON[networkShown](t, append(create, "-o", first)...)
+	two := okJSON[networkShown](t, append(create, "-o", second, "--subsidy", "1WAL")...)
+	join := func(file, genesis string) []string {
+		return []string{"network", "join", file, "--dir", dirs[0], "--genesis", genesis}
+	}
+	ok(t, join(second, two.Genesis)...)
+	ok(t, join(first, one.Genesis)...) // it was a mistake, and the node has not run
+	if err := os.Mkdir(filepath.Join(dirs[0], node.LedgerDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	own := filepath.Join(dirs[0], networkCopy)
+	n, err := client.LoadNetwork(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Checkpoint = &light.Checkpoint{Height: 7, Hash: n.Genesis.Hash()}
+	if err := n.Save(own); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, exitFail, []string{"has run", string(n.Genesis.ChainID())}, join(second, two.Genesis)...)
+	ok(t, join(first, one.Genesis)...)
+	if n, err = client.LoadNetwork(own); err != nil || n.Genesis.Hash().String() != one.Genesis || n.Checkpoint == nil {
+		t.Errorf("%v, checkpoint %v, %v", n.Genesis.ChainID(), n.Checkpoint, err)
+	}
+	if err := os.Remove(own); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, exitFail, []string{"has run"}, join(second, two.Genesis)...)
 }
 
 // What a founder asked for is what it gets, or it does not join.
