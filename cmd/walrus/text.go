@@ -13,6 +13,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -24,10 +25,13 @@ type table struct {
 
 func newTable(w io.Writer) *table { return &table{w: tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)} }
 
+// row writes a row. What a terminal might obey is removed from each cell, and what would make
+// further cells and rows of it: much of what a table shows comes from strangers.
 func (t *table) row(cells ...any) {
 	texts := make([]string, len(cells))
 	for i, c := range cells {
-		texts[i] = fmt.Sprint(c)
+		text := fmt.Sprint(c)
+		texts[i] = p2p.Clean(text, 3*len(text)) // bytes: what is no text grows
 	}
 	_, err := fmt.Fprintln(t.w, strings.Join(texts, "\t"))
 	t.err = errors.Join(t.err, err)
