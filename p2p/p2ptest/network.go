@@ -28,10 +28,9 @@ import (
 
 // Network carries packets between places.
 type Network struct {
+	mu      sync.Mutex    // guards the fields below
 	latency time.Duration // of each packet
 	loss    float64       // part of the packets that do not arrive
-
-	mu      sync.Mutex // guards the fields below
 	places  int
 	ports   uint16 // the last that was given to a socket that asked for none
 	sockets map[netip.AddrPort]*socket
@@ -45,6 +44,18 @@ func NewNetwork(t testing.TB, latency time.Duration, loss float64) *Network {
 		t.Fatalf("a network with a latency of %s and a loss of %g", latency, loss)
 	}
 	return &Network{latency: latency, loss: loss, ports: 40_000, sockets: map[netip.AddrPort]*socket{}, chance: rand.New(rand.NewPCG(1, 2))}
+}
+
+// Stretch makes the network wider, and worse, from now on. A packet must not overtake
+// those that are on their way, so that the latency may only grow.
+func (n *Network) Stretch(t testing.TB, latency time.Duration, loss float64) {
+	t.Helper()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if latency < n.latency || loss < 0 || loss >= 1 {
+		t.Fatalf("from a latency of %s to one of %s, and a loss of %g", n.latency, latency, loss)
+	}
+	n.latency, n.loss = latency, loss
 }
 
 // Place is where one host is: an IP address of its own, in a network of addresses of its

@@ -87,3 +87,20 @@ func TestAPlaceIsFreeAgain(t *testing.T) {
 		}
 	})
 }
+
+// A network that is stretched is as far from then on.
+func TestAStretchedNetworkIsFarther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := NewNetwork(t, time.Millisecond, 0)
+		a, b := host(t, 1, n.Place()), host(t, 2, n.Place())
+		defer closeAll(t, a, b)
+		n.Stretch(t, time.Second, 0)
+		began := time.Now()
+		if err := a.Connect(context.Background(), b.ID(), b.Addrs()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took < 4*time.Second {
+			t.Errorf("connected in %s over a second each way", took)
+		}
+	})
+}
