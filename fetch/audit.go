@@ -203,8 +203,8 @@ func (a *auditor) ask(ctx context.Context, q sample) (held bool, err error) {
 func (a *auditor) askOnce(ctx context.Context, q sample) (held bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, auditPatience, fmt.Errorf("no answer within %s", auditPatience))
 	defer cancel()
-	err = a.f.with(ctx, a.member, func(l *p2p.Link) error {
-		return provenSymbols(a.c, q.axis, q.indices)(l, []blob.Place{q.place}, q.stripe, q.stripe+1, func(uint32, blob.Place, []symbol) error {
+	err = a.f.with(ctx, a.member, func(l *p2p.FragmentLine) error {
+		return provenSymbols(a.c, q.axis, q.indices)(ctx, l, []blob.Place{q.place}, q.stripe, q.stripe+1, func(uint32, blob.Place, []symbol) error {
 			held = true
 			return nil
 		})

@@ -124,8 +124,8 @@ func (r *recovery) demand(ctx context.Context, given claim, place blob.Place, st
 		if m.Peer != given.from {
 			continue
 		}
-		err := r.f.with(ctx, m, func(l *p2p.Link) error {
-			return provenSymbols(r.c, r.axis.Cross(), []int{index})(l, []blob.Place{place}, stripe, stripe+1, func(_ uint32, _ blob.Place, s []symbol) error {
+		err := r.f.with(ctx, m, func(l *p2p.FragmentLine) error {
+			return provenSymbols(r.c, r.axis.Cross(), []int{index})(ctx, l, []blob.Place{place}, stripe, stripe+1, func(_ uint32, _ blob.Place, s []symbol) error {
 				cell = &s[0]
 				return nil
 			})

@@ -1,9 +1,10 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,27 +16,46 @@ import (
 )
 
 // Fetcher gets verified fragments and symbols from the members that answer. It keeps
-// streams open between calls. All methods may be called at the same time.
+// lines open between calls, and questions to one member share them. All methods may be
+// called at the same time.
 type Fetcher struct {
 	host  *p2p.Host
 	hedge time.Duration // silence after which a query goes to further members too
 
 	received atomic.Int64 // bytes, framing included
 
-	mu   sync.Mutex // guards the fields below
-	idle map[peer.ID][]*p2p.Link
-	down map[peer.ID]time.Time // time of the peer's last failure
+	mu    sync.Mutex // guards the fields below
+	lines map[peer.ID]*lines
+	down  map[peer.ID]time.Time // time of the peer's last failure
+}
+
+// lines is the open lines to one member.
+type lines struct {
+	open    []*p2p.FragmentLine
+	opening int
+	changed chan struct{} // closed when opening falls
+	heard   time.Time     // time of the last line that was opened
 }
 
 const (
 	defaultHedge = 400 * time.Millisecond
-	maxIdle      = 4                // streams kept open per peer
+	patientHedge = time.Second      // of a fetcher to which bytes count more than moments
+	maxLines     = 4                // per peer; a node grants a peer 8 streams
+	maxAttempts  = 4                // lines that a question is put on until one brings an answer
 	downFor      = 10 * time.Second // after a failure a peer is asked last for this long
 )
 
 // New makes a Fetcher that dials through host. The host stays the caller's.
 func New(host *p2p.Host) *Fetcher {
-	return &Fetcher{host: host, hedge: defaultHedge, idle: map[peer.ID][]*p2p.Link{}, down: map[peer.ID]time.Time{}}
+	return &Fetcher{host: host, hedge: defaultHedge, lines: map[peer.ID]*lines{}, down: map[peer.ID]time.Time{}}
+}
+
+// NewPatient makes a Fetcher like New that waits longer before it asks for the same bytes
+// once more.
+func NewPatient(host *p2p.Host) *Fetcher {
+	f := New(host)
+	f.hedge = patientHedge
+	return f
 }
 
 // Received is the number of bytes fetched since New, framing included.
@@ -44,53 +64,41 @@ func (f *Fetcher) Received() int64 { return f.received.Load() }
 // Avoids says whether a peer is asked last because it sent wrong bytes.
 func (f *Fetcher) Avoids(p peer.ID) bool { return f.host.Avoided(p) }
 
-// Close ends the streams that are kept open. No other method may be under way.
+// Close ends the lines that are kept open. No other method may be under way.
 func (f *Fetcher) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for _, links := range f.idle {
-		for _, l := range links {
-			l.Close(nil)
+	for _, to := range f.lines {
+		for _, l := range to.open {
+			l.End()
 		}
 	}
-	f.idle = map[peer.ID][]*p2p.Link{}
+	f.lines = map[peer.ID]*lines{}
 }
 
-// with runs do over a stream to m, and keeps the stream for the next call unless do
-// fails. The end of ctx interrupts do. A member that fails is asked last for downFor;
-// an interruption does not count as a failure.
-func (f *Fetcher) with(ctx context.Context, m Member, do func(*p2p.Link) error) error {
-	for {
-		l, reused, err := f.link(ctx, m)
-		if err != nil {
-			if ctx.Err() == nil {
-				f.mark(m.Peer, true)
-			}
-			return err
-		}
-		stop := context.AfterFunc(ctx, l.Interrupt)
-		before := l.Received()
-		err = do(l)
-		got := l.Received() - before
-		f.received.Add(got)
-		if !stop() && err == nil {
-			err = ctx.Err()
+// with runs do over a line to m. It runs do again where the line ended before it brought
+// an answer. A member that fails is asked last for downFor; the end of ctx does not count
+// as a failure.
+func (f *Fetcher) with(ctx context.Context, m Member, do func(*p2p.FragmentLine) error) error {
+	var err error
+	for range maxAttempts {
+		var l *p2p.FragmentLine
+		if l, err = f.line(ctx, m); err == nil {
+			err = do(l)
 		}
 		if err == nil {
 			f.mark(m.Peer, false)
-			f.keep(l)
 			return nil
 		}
-		l.Close(err)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if reused && got == 0 && p2p.IsHangup(err) && !errors.Is(err, os.ErrDeadlineExceeded) {
-			continue // the peer had closed the idle stream: try again on a new one
+		if !errors.Is(err, p2p.ErrLineEnded) {
+			break
 		}
-		f.mark(m.Peer, true)
-		return err
 	}
+	f.mark(m.Peer, true)
+	return err
 }
 
 // judge blames a member for an answer that an honest program never gives.
@@ -100,30 +108,74 @@ func (f *Fetcher) judge(m Member, err error) {
 	}
 }
 
-func (f *Fetcher) link(ctx context.Context, m Member) (l *p2p.Link, reused bool, err error) {
+// line is the line to m on which the fewest questions wait. A line is opened while all
+// are busy and there are fewer than maxLines.
+func (f *Fetcher) line(ctx context.Context, m Member) (*p2p.FragmentLine, error) {
 	f.mu.Lock()
-	if links := f.idle[m.Peer]; len(links) > 0 {
-		l = links[len(links)-1]
-		f.idle[m.Peer] = links[:len(links)-1]
+	to := f.lines[m.Peer]
+	if to == nil {
+		to = &lines{changed: make(chan struct{})}
+		f.lines[m.Peer] = to
 	}
+	for {
+		to.open = slices.DeleteFunc(to.open, (*p2p.FragmentLine).Over)
+		best := to.idlest()
+		few := len(to.open)+to.opening < maxLines
+		if best != nil && (best.Load() == 0 || !few) {
+			f.mu.Unlock()
+			return best, nil
+		}
+		if few {
+			break
+		}
+		changed := to.changed // all lines there may be are being opened
+		f.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		f.mu.Lock()
+	}
+	to.opening++
 	f.mu.Unlock()
-	if l != nil {
-		return l, true, nil
+	l, err := f.host.FragmentLine(ctx, m.Peer, m.Addrs, &f.received)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	to.opening--
+	close(to.changed)
+	to.changed = make(chan struct{})
+	if err != nil {
+		return nil, err
 	}
-	l, err = f.host.Fragments(ctx, m.Peer, m.Addrs)
-	return l, false, err
+	to.open, to.heard = append(to.open, l), time.Now()
+	return l, nil
 }
 
-func (f *Fetcher) keep(l *p2p.Link) {
+// heardFrom is the time of the last answer of a peer to any question, or of the last
+// line that it took.
+func (f *Fetcher) heardFrom(p peer.ID) (at time.Time) {
 	f.mu.Lock()
-	full := len(f.idle[l.Peer()]) >= maxIdle
-	if !full {
-		f.idle[l.Peer()] = append(f.idle[l.Peer()], l)
+	defer f.mu.Unlock()
+	to := f.lines[p]
+	if to == nil {
+		return at
 	}
-	f.mu.Unlock()
-	if full {
-		l.Close(nil)
+	at = to.heard
+	for _, l := range to.open {
+		if heard := l.Heard(); heard.After(at) {
+			at = heard
+		}
 	}
+	return at
+}
+
+// idlest is nil where no line is open.
+func (to *lines) idlest() *p2p.FragmentLine {
+	if len(to.open) == 0 {
+		return nil
+	}
+	return slices.MinFunc(to.open, func(a, b *p2p.FragmentLine) int { return cmp.Compare(a.Load(), b.Load()) })
 }
 
 func (f *Fetcher) mark(p peer.ID, down bool) {

@@ -21,7 +21,7 @@ var ErrFrozen = errors.New("a storage challenge is running")
 // query asks one member for its answers about places in stripes [from, to), and emits
 // each answer that the member holds, verified where the answer comes with a proof.
 // Wrong bytes are an error that wraps blob.ErrMismatch.
-type query[T any] func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(stripe uint32, p blob.Place, v T) error) error
+type query[T any] func(ctx context.Context, l *p2p.FragmentLine, places []blob.Place, from, to uint32, emit func(stripe uint32, p blob.Place, v T) error) error
 
 // gatherer collects, for each stripe of a run, answers from need different places. It
 // asks places in order, as many as are needed. For a member that fails, lacks a
@@ -122,6 +122,9 @@ func (g *gatherer[T]) enqueue(order []blob.Place) {
 	for _, p := range order {
 		for i, m := range g.d.holders(g.id, p) {
 			c := candidate{place: p, member: m}
+			if g.d.Members[m].Peer == g.f.host.ID() {
+				continue // a node that repairs does not dial itself
+			}
 			if i > 0 || g.f.doubtful(g.d.Members[m].Peer) {
 				last = append(last, c)
 			} else {
@@ -195,12 +198,21 @@ func (g *gatherer[T]) hasAll(p blob.Place) bool {
 	return true
 }
 
-// perform puts a request to its member and turns the answers into events.
+// perform puts a request to its member and turns the answers into events, each once,
+// though a question may be put again on another line.
 func (g *gatherer[T]) perform(ctx context.Context, r *request) {
-	err := g.f.with(ctx, g.d.Members[r.member], func(l *p2p.Link) error {
-		return g.ask(l, r.places, g.from, g.to, func(stripe uint32, p blob.Place, v T) error {
-			g.events <- event[T]{request: r, stripe: stripe, place: p, value: v}
-			return ctx.Err()
+	type answer struct {
+		stripe uint32
+		place  blob.Place
+	}
+	seen := map[answer]bool{}
+	err := g.f.with(ctx, g.d.Members[r.member], func(l *p2p.FragmentLine) error {
+		return g.ask(ctx, l, r.places, g.from, g.to, func(stripe uint32, p blob.Place, v T) error {
+			if a := (answer{stripe, p}); !seen[a] {
+				seen[a] = true
+				g.events <- event[T]{request: r, stripe: stripe, place: p, value: v}
+			}
+			return nil
 		})
 	})
 	g.events <- event[T]{request: r, done: true, err: err}
@@ -246,7 +258,8 @@ func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
 }
 
 // hedge sends further requests in place of late ones. After a silence of all members
-// every pending request is late. Otherwise, once half of the requests were answered, a
+// every pending request is late whose member answers no other question either: answers
+// to one member's questions come one after the other. Otherwise, once half of the requests were answered, a
 // request is late that takes longer than twice the slowest of those plus the hedge
 // time: a member may answer a byte at a time to look alive. A late member is asked
 // last for downFor.
@@ -256,7 +269,8 @@ func (g *gatherer[T]) hedge(ctx context.Context, now time.Time) {
 	n := 0
 	for r := range g.pending {
 		late := 2*g.answered >= g.sent && now.Sub(r.began) > patience
-		if !r.doubled && (silence || late) {
+		quiet := silence && now.Sub(g.f.heardFrom(g.d.Members[r.member].Peer)) >= g.f.hedge
+		if !r.doubled && (quiet || late) {
 			r.doubled = true
 			n += len(r.places)
 			g.f.mark(g.d.Members[r.member].Peer, true)

@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/walrus-network/walrus/blob"
@@ -22,30 +23,30 @@ const (
 // in one stripe, each with its proof.
 func provenSymbols(c blob.Commitment, axis blob.Axis, indices []int) query[[]symbol] {
 	each := max(1, openedBytes/(c.Layout.Seg+openingOverhead))
-	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, []symbol) error) error {
+	return func(ctx context.Context, l *p2p.FragmentLine, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, []symbol) error) error {
 		if to != from+1 {
 			return fmt.Errorf("proven symbols of %d stripes at once", to-from)
 		}
-		for _, p := range places {
-			var all []symbol
-			for rest := indices; len(rest) > 0; rest = rest[min(each, len(rest)):] {
-				part := rest[:min(each, len(rest))]
-				err := l.Symbols(c.ID, axis, p, part, from, to, 0, true, func(got p2p.Symbols) error {
-					if !got.Held() {
-						return nil
-					}
-					symbols, err := openAll(c, p, axis, part, got)
-					all = append(all, symbols...)
-					return err
-				})
-				if err != nil {
-					return err
+		all := map[blob.Place][]symbol{}
+		for rest := indices; len(rest) > 0; rest = rest[min(each, len(rest)):] {
+			part := rest[:min(each, len(rest))]
+			err := l.Symbols(ctx, c.ID, axis, places, part, from, to, 0, true, func(p blob.Place, got p2p.Symbols) error {
+				if !got.Held() {
+					return nil
 				}
+				symbols, err := openAll(c, p, axis, part, got)
+				all[p] = append(all[p], symbols...)
+				return err
+			})
+			if err != nil {
+				return err
 			}
-			if len(all) != len(indices) {
+		}
+		for _, p := range places {
+			if len(all[p]) != len(indices) {
 				continue // the member does not hold the fragment, or lost it meanwhile
 			}
-			if err := emit(from, p, all); err != nil {
+			if err := emit(from, p, all[p]); err != nil {
 				return err
 			}
 		}

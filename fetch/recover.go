@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -14,9 +15,43 @@ import (
 	"github.com/walrus-network/walrus/redstuff"
 )
 
-// Lists fetches and proves the root lists of stripes [from, to), against which lost
+// Loss is the fragments of a blob that a node lost: of the places named, along each
+// axis, in the stripes [From, To).
+type Loss struct {
+	From, To      uint32
+	Columns, Rows []blob.Place
+}
+
+// Repair rebuilds lost fragments and calls keep with those of one stripe and axis, in
+// the order of the loss, the columns of all stripes first: a column needs the fewest
+// others. keep may be called at the same time for several stripes. An axis that cannot
+// be rebuilt does not stop the other one.
+//
+// All that is needed is asked for at once, so that a repair takes one round trip where
+// every member answers: k1 witnesses, from which the stripes' root lists follow, and
+// single symbols of the crossing fragments of both axes, about as many bytes as were
+// lost. If too few symbols can be reached and whole is set, Repair takes k1 whole rows of
+// each stripe instead, which moves more: while a stripe can be read, it can be repaired.
+//
+// Errors: that of keep; a BadEncodingError, with its proof, where the blob contradicts
+// its commitments; otherwise as for Read.
+func (f *Fetcher) Repair(ctx context.Context, d *Directory, c blob.Commitment, loss Loss, whole bool, keep func(StripeList, []blob.FullFragment) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	columns := newRecovery(ctx, &asking, f, d, c, blob.Column, loss, loss.Columns)
+	rows := newRecovery(ctx, &asking, f, d, c, blob.Row, loss, loss.Rows)
+	lists, err := f.lists(ctx, d, c, loss.From, loss.To)
+	if err != nil {
+		return err
+	}
+	return errors.Join(columns.finish(ctx, lists, whole, keep), rows.finish(ctx, lists, whole, keep))
+}
+
+// lists fetches and proves the root lists of stripes [from, to), against which lost
 // fragments are checked. It moves k1 shares a stripe. Errors: as for Read.
-func (f *Fetcher) Lists(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32) ([]StripeList, error) {
+func (f *Fetcher) lists(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32) ([]StripeList, error) {
 	witnesses, err := gather(ctx, f, d, c.ID, from, to, sourceFirst(d.Shape.N), d.Shape.K1, witnessesOf(c))
 	if err != nil {
 		return nil, err
@@ -30,36 +65,49 @@ func (f *Fetcher) Lists(ctx context.Context, d *Directory, c blob.Commitment, fr
 	return out, err
 }
 
-// Recover rebuilds the fragments along axis of the lost places, for each of the
-// consecutive stripes whose lists are given. Result i belongs to lists[i] and has one
-// fragment per lost place, in the order of lost.
-//
-// Recover asks for single symbols of the crossing fragments, so it moves about as many
-// bytes as were lost. If too few symbols can be reached and whole is set, it takes k1
-// whole rows of each stripe instead, which moves more: while a stripe can be read, it
-// can be repaired.
-//
-// Errors: a BadEncodingError, with its proof, where the blob contradicts its
-// commitments; otherwise as for Read.
-func (f *Fetcher) Recover(ctx context.Context, d *Directory, lists []StripeList, axis blob.Axis, lost []blob.Place, whole bool) ([][]blob.FullFragment, error) {
-	r := recovery{f: f, d: d, c: lists[0].Commitment(), lists: lists, axis: axis, lost: lost,
-		from: uint32(lists[0].Stripe()), to: uint32(lists[0].Stripe() + len(lists))}
-	out, err := r.fromSymbols(ctx)
-	if errors.Is(err, ErrUnavailable) && whole {
-		return r.fromRows(ctx)
-	}
-	return out, err
-}
-
-// recovery rebuilds the lost places of a run of stripes.
+// recovery rebuilds the lost places of a run of stripes along one axis.
 type recovery struct {
 	f        *Fetcher
 	d        *Directory
 	c        blob.Commitment
-	lists    []StripeList
 	axis     blob.Axis
 	lost     []blob.Place
 	from, to uint32 // the run of stripes
+	lists    []StripeList
+	done     []bool // for each stripe: keep has its fragments
+
+	asked  chan struct{} // closed when the fields below are set
+	claims []map[blob.Place]claim
+	err    error
+}
+
+// newRecovery asks for what rebuilds the lost places.
+func newRecovery(ctx context.Context, asking *sync.WaitGroup, f *Fetcher, d *Directory, c blob.Commitment, axis blob.Axis, loss Loss, lost []blob.Place) *recovery {
+	r := &recovery{f: f, d: d, c: c, axis: axis, lost: lost, from: loss.From, to: loss.To, asked: make(chan struct{})}
+	asking.Go(func() {
+		defer close(r.asked)
+		if len(lost) > 0 {
+			r.claims, r.err = gather(ctx, f, d, c.ID, r.from, r.to, r.others(), r.needed(), r.claimedSymbols())
+		}
+	})
+	return r
+}
+
+// finish rebuilds the lost places and hands them to keep.
+func (r *recovery) finish(ctx context.Context, lists []StripeList, whole bool, keep func(StripeList, []blob.FullFragment) error) error {
+	if len(r.lost) == 0 {
+		return nil
+	}
+	<-r.asked
+	r.lists, r.done = lists, make([]bool, len(lists))
+	err := r.err
+	if err == nil {
+		err = r.fromSymbols(ctx, keep)
+	}
+	if errors.Is(err, ErrUnavailable) && whole {
+		err = r.fromRows(ctx, keep)
+	}
+	return err
 }
 
 // others lists the places that are not lost, which are asked.
@@ -91,23 +139,20 @@ func (r *recovery) indices() []int {
 
 // fromSymbols rebuilds from symbols without proofs. A stripe whose rebuilt fragment
 // misses its root is rebuilt from proven symbols, and then the liar is looked for.
-func (r *recovery) fromSymbols(ctx context.Context) ([][]blob.FullFragment, error) {
-	answers, err := gather(ctx, r.f, r.d, r.c.ID, r.from, r.to, r.others(), r.needed(), r.claimedSymbols())
-	if err != nil {
-		return nil, err
-	}
-	out := make([][]blob.FullFragment, len(r.lists))
-	err = inParallel(len(out), func(i int) error {
-		var err error
-		if out[i], err = r.rebuild(i, answers[i]); !errors.Is(err, blob.ErrMismatch) {
+func (r *recovery) fromSymbols(ctx context.Context, keep func(StripeList, []blob.FullFragment) error) error {
+	return inParallel(len(r.lists), func(i int) error {
+		rebuilt, err := r.rebuild(i, r.claims[i])
+		if errors.Is(err, blob.ErrMismatch) {
+			if rebuilt, err = r.proven(ctx, i); err == nil {
+				err = r.examine(ctx, i, r.claims[i], rebuilt)
+			}
+		}
+		if err != nil {
 			return err
 		}
-		if out[i], err = r.proven(ctx, i); err != nil {
-			return err
-		}
-		return r.examine(ctx, i, answers[i], out[i])
+		r.claims[i], r.done[i] = nil, true
+		return keep(r.lists[i], rebuilt)
 	})
-	return out, err
 }
 
 // claim is a peer's answer without proof.
@@ -119,22 +164,16 @@ type claim struct {
 // claimedSymbols asks for the symbols in which a crossing fragment meets the lost
 // fragments, without proofs.
 func (r *recovery) claimedSymbols() query[claim] {
-	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, claim) error) error {
-		for _, p := range places {
-			err := l.Symbols(r.c.ID, r.axis.Cross(), p, r.indices(), from, to, r.c.Layout.Seg, false, func(got p2p.Symbols) error {
-				if !got.Held() {
-					return nil
-				}
-				if len(got.Data) != len(r.lost)*r.c.Layout.StripeSeg(int(got.Stripe)) {
-					return fmt.Errorf("%d bytes of symbols: %w", len(got.Data), blob.ErrMismatch)
-				}
-				return emit(got.Stripe, p, claim{got.Data, l.Peer()})
-			})
-			if err != nil {
-				return err
+	return func(ctx context.Context, l *p2p.FragmentLine, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, claim) error) error {
+		return l.Symbols(ctx, r.c.ID, r.axis.Cross(), places, r.indices(), from, to, r.c.Layout.Seg, false, func(p blob.Place, got p2p.Symbols) error {
+			if !got.Held() {
+				return nil
 			}
-		}
-		return nil
+			if len(got.Data) != len(r.lost)*r.c.Layout.StripeSeg(int(got.Stripe)) {
+				return fmt.Errorf("%d bytes of symbols: %w", len(got.Data), blob.ErrMismatch)
+			}
+			return emit(got.Stripe, p, claim{got.Data, l.Peer()})
+		})
 	}
 }
 
@@ -189,19 +228,22 @@ func (r *recovery) proven(ctx context.Context, i int) ([]blob.FullFragment, erro
 }
 
 // fromRows rebuilds from k1 whole rows of each stripe.
-func (r *recovery) fromRows(ctx context.Context) ([][]blob.FullFragment, error) {
+func (r *recovery) fromRows(ctx context.Context, keep func(StripeList, []blob.FullFragment) error) error {
 	rows, err := gather(ctx, r.f, r.d, r.c.ID, r.from, r.to, r.others(), r.d.Shape.K1, fragmentsOf(r.c, blob.Row))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	code := redstuff.For(r.d.Shape)
-	out := make([][]blob.FullFragment, len(r.lists))
-	err = inParallel(len(out), func(i int) error {
+	return inParallel(len(r.lists), func(i int) error {
+		if r.done[i] {
+			return nil
+		}
 		var have []blob.VerifiedFragment
 		for _, p := range slices.Sorted(maps.Keys(rows[i])) {
 			have = append(have, rows[i][p].VerifiedFragment)
 		}
 		have = have[:r.d.Shape.K1]
+		var out []blob.FullFragment
 		for _, p := range r.lost {
 			data, err := code.RebuildFragment(r.lists[i].ProvenStripe, p, r.axis, have)
 			if err != nil {
@@ -214,9 +256,8 @@ func (r *recovery) fromRows(ctx context.Context) ([][]blob.FullFragment, error) 
 			if err != nil {
 				return err
 			}
-			out[i] = append(out[i], kept)
+			out = append(out, kept)
 		}
-		return nil
+		return keep(r.lists[i], out)
 	})
-	return out, err
 }

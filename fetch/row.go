@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/walrus-network/walrus/blob"
@@ -15,9 +16,9 @@ type fragment struct {
 
 // fragmentsOf asks for whole fragments along axis and verifies each against the blob ID.
 func fragmentsOf(c blob.Commitment, axis blob.Axis) query[fragment] {
-	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, fragment) error) error {
+	return func(ctx context.Context, l *p2p.FragmentLine, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, fragment) error) error {
 		limit := c.Layout.FragmentBytes(0, axis)
-		return l.Pieces(c.ID, axis, places, from, to, limit, func(got p2p.Piece) error {
+		return l.Pieces(ctx, c.ID, axis, places, from, to, limit, func(got p2p.Piece) error {
 			if len(got.Witness) == 0 {
 				return nil
 			}
@@ -36,8 +37,8 @@ func fragmentsOf(c blob.Commitment, axis blob.Axis) query[fragment] {
 
 // witnessesOf asks for witnesses alone. Their shares rebuild a stripe's root list.
 func witnessesOf(c blob.Commitment) query[blob.Witness] {
-	return func(l *p2p.Link, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, blob.Witness) error) error {
-		return l.Witnesses(c.ID, places, from, to, func(got p2p.Piece) error {
+	return func(ctx context.Context, l *p2p.FragmentLine, places []blob.Place, from, to uint32, emit func(uint32, blob.Place, blob.Witness) error) error {
+		return l.Witnesses(ctx, c.ID, places, from, to, func(got p2p.Piece) error {
 			if len(got.Witness) == 0 {
 				return nil
 			}

@@ -83,5 +83,5 @@ func (n *Node) Rebuild(ctx context.Context, c blob.Commitment, at blob.Position)
 	if err := n.store.Keep(ctx, c.Manifest()); err != nil {
 		return err
 	}
-	return n.repairRun(ctx, d, &work{c: c}, []blob.Position{at}, at.Stripe, at.Stripe+1)
+	return n.repairRun(ctx, d, &work{c: c}, runsOf(c.Layout, []blob.Position{at})[0])
 }

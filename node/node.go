@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
-	"golang.org/x/time/rate"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
@@ -64,7 +63,8 @@ type Node struct {
 	store   *store.Store
 	ledger  Ledger
 	fetcher *fetch.Fetcher
-	rate    *rate.Limiter
+	pace    pace                // of repair
+	repairs *semaphore.Weighted // fragment bytes that are being rebuilt
 	log     *slog.Logger
 
 	progress progress
@@ -84,7 +84,7 @@ func New(c Config, secret token.Secret, chain token.ChainID, host *p2p.Host, s *
 	key := secret.Key()
 	n := &Node{
 		config: c, id: staking.NodeID(key.Public()), key: key, bls: secret.BLSKey(), chain: chain,
-		host: host, store: s, ledger: l, fetcher: fetch.New(host), rate: newRate(c.RepairRate),
+		host: host, store: s, ledger: l, fetcher: fetch.NewPatient(host), pace: pace{rate: newRate(c.RepairRate)}, repairs: semaphore.NewWeighted(repairBytes),
 		log: log, intake: semaphore.NewWeighted(intakeBytes), pending: newPending(),
 	}
 	n.rounds = rounds.New(rounds.Config{Chain: chain, Key: key, Host: host, Ledger: l, Fragments: s, Freeze: &n.freeze, ProofsDir: c.ProofsDir, Log: log})

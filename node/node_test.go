@@ -37,6 +37,8 @@ type network struct {
 	wallet  token.Key
 	nodes   []*running
 	staged  int64 // of the stores that are opened from now on
+	room    int64 // bytes of fragments in them; 0: as much as the disk takes
+	rate    int64 // bytes a second that nodes that are started from now on repair with; 0: the default
 }
 
 // local is a ledger.Local as a node wants it.
@@ -73,8 +75,18 @@ func payout(secret token.Secret) token.Address { return token.KeyFromSeed(secret
 
 func startNetwork(t *testing.T, nodes, shards int) *network {
 	t.Helper()
+	n := newNetwork(t, nodes, shards, ledger.Testnet())
+	for i := range n.nodes {
+		n.start(i)
+	}
+	return n
+}
+
+// newNetwork is a network whose nodes do not run yet.
+func newNetwork(t *testing.T, nodes, shards int, params ledger.Params) *network {
+	t.Helper()
 	n := &network{t: t, air: p2ptest.NewNetwork(t, time.Millisecond, 0), wallet: token.KeyFromSeed([32]byte{42})}
-	n.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: ledger.Testnet(),
+	n.genesis = ledger.Genesis{Name: "test", Time: time.Now().UnixMilli(), Params: params,
 		Accounts: []ledger.GenesisAccount{{Address: n.wallet.Address(), Amount: 1_000_000 * token.WAL}}}
 	n.genesis.Params.Shards = shards
 	n.genesis.Params.Challenged = false // no validator makes blocks in time
@@ -94,9 +106,6 @@ func startNetwork(t *testing.T, nodes, shards int) *network {
 		t.Fatal(err)
 	}
 	n.ledger = local{l, new(atomic.Bool)}
-	for i := range n.nodes {
-		n.start(i)
-	}
 	t.Cleanup(func() {
 		for i := range n.nodes {
 			n.stop(i)
@@ -127,10 +136,14 @@ func (n *network) start(i int) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	if r.store, err = store.Open(store.Options{Dir: filepath.Join(r.dir, "fragments"), StagedCapacity: n.staged, Logger: quiet()}); err != nil {
+	if r.store, err = store.Open(store.Options{Dir: filepath.Join(r.dir, "fragments"), StagedCapacity: n.staged, Capacity: n.room, Logger: quiet()}); err != nil {
 		n.t.Fatal(err)
 	}
-	r.node = New(DefaultConfig(), r.secret, n.ledger.ChainID(), r.host, r.store, n.ledger, quiet().With("node", i))
+	config := DefaultConfig()
+	if n.rate > 0 {
+		config.RepairRate = n.rate
+	}
+	r.node = New(config, r.secret, n.ledger.ChainID(), r.host, r.store, n.ledger, quiet().With("node", i))
 	r.node.Behave(r.conduct)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -33,10 +33,11 @@ func (p *progress) backlog(height unit.Height, list *pending) {
 	p.state.LookedAt = height
 }
 
+// moved notes the bytes received since the start.
 func (p *progress) moved(bytes int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.state.MovedBytes += bytes
+	p.state.MovedBytes = max(p.state.MovedBytes, bytes)
 }
 
 func (p *progress) healed(bytes int64) {

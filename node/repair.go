@@ -1,11 +1,14 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
 	"github.com/walrus-network/walrus/blob"
@@ -30,19 +33,31 @@ const (
 	// rebuilt from whole rows, which moves several times more: nodes that restart
 	// together are back in a moment.
 	patientTries = 4
-	// repairBatch bounds the fragment bytes that are rebuilt at a time.
-	repairBatch = 16 << 20
+	// repairBlobs bounds the blobs that are repaired at the same time: with two round
+	// trips of 150 ms a blob, 64 at once are 200 small blobs a second.
+	repairBlobs = 64
+	// repairBytes bounds the fragment bytes, of all blobs, that are being rebuilt. Memory
+	// is at most twice that: the answers, and the fragments that come of them.
+	repairBytes = 32 << 20
+	// repairRun is the fragment bytes, of one blob, that are asked for with one set of
+	// questions: eight runs fill a line of 1 Gbit/s at 150 ms.
+	repairRun = 4 << 20
 )
 
 // recoverAlways is the loop: duty minus possession is work.
 func (n *Node) recoverAlways(ctx context.Context) error {
 	for ctx.Err() == nil {
 		changed := n.ledger.Changed()
-		clean, err := n.recoverOnce(ctx)
+		looked := time.Now()
+		clean, err := n.recoverOnce(ctx, looked)
 		if err != nil && ctx.Err() == nil {
 			n.log.Warn("look for what is missing", "err", err)
 		}
-		if !wait(ctx, restBetween, nil) {
+		if errors.Is(err, store.ErrFull) {
+			wait(ctx, lookAgain, nil) // what other nodes send now would be thrown away
+			continue
+		}
+		if !wait(ctx, restBetween-time.Since(looked), nil) {
 			break
 		}
 		if clean {
@@ -65,40 +80,66 @@ func wait(ctx context.Context, d time.Duration, changed <-chan struct{}) bool {
 	return true
 }
 
-// recoverOnce repairs what it can. clean is true when nothing is missing.
-func (n *Node) recoverOnce(ctx context.Context) (clean bool, err error) {
-	looked := time.Now()
+// outcome is a blob with the result of its repair.
+type outcome struct {
+	*work
+	err error
+}
+
+// recoverOnce repairs what it can, in the order of pending.due, repairBlobs at a time.
+// clean is true when nothing is missing. It returns when all its goroutines have ended.
+// Errors: store.ErrFull, after which nothing more is begun; those of the ledger.
+func (n *Node) recoverOnce(ctx context.Context, looked time.Time) (clean bool, err error) {
 	d, directory, err := n.look(ctx, looked)
 	if err != nil {
 		return false, err
 	}
-	for _, w := range n.pending.due(looked) {
-		if ctx.Err() != nil || time.Since(looked) > lookWhileBusy {
-			return false, nil // the holders may have changed
+	queue := n.pending.due(looked)
+	outcomes := make(chan outcome)
+	for running := 0; ; running-- {
+		// Later the holders may have changed: what is under way ends, and the ledger is looked at.
+		for err == nil && running < repairBlobs && len(queue) > 0 && ctx.Err() == nil && time.Since(looked) <= lookWhileBusy {
+			w := queue[0]
+			queue = queue[1:]
+			if n.incoming.underWay(w.c.ID) {
+				continue
+			}
+			running++
+			go func() { outcomes <- outcome{w, n.repair(ctx, d, directory, w)} }()
 		}
-		if n.incoming.underWay(w.c.ID) {
-			continue
+		if running == 0 {
+			break
 		}
-		err := n.repair(ctx, d, directory, w)
-		switch bad := (*fetch.BadEncodingError)(nil); {
-		case err == nil:
-			delete(n.pending.blobs, w.c.ID)
-			continue
-		case ctx.Err() != nil:
-			return false, nil
-		case errors.As(err, &bad):
-			n.accuse(ctx, w.c.ID, bad.Proof)
-		default:
-			n.log.Info("cannot repair yet", "blob", w.c.ID, "missing", w.missing, "err", err)
+		o := <-outcomes
+		if n.conclude(ctx, o); errors.Is(o.err, store.ErrFull) {
+			err = o.err
 		}
-		w.failed(time.Now())
-		w.checked = false // some of it may be here now
+	}
+	if ctx.Err() != nil {
+		return false, nil
 	}
 	n.progress.backlog(d.height, n.pending)
 	if clean = len(n.pending.blobs) == 0; clean {
 		n.reportReady(ctx, d)
 	}
-	return clean, nil
+	return clean, err
+}
+
+// conclude takes note of the end of a repair.
+func (n *Node) conclude(ctx context.Context, o outcome) {
+	switch bad := (*fetch.BadEncodingError)(nil); {
+	case o.err == nil:
+		delete(n.pending.blobs, o.c.ID)
+		return
+	case ctx.Err() != nil:
+		return
+	case errors.As(o.err, &bad):
+		n.accuse(ctx, o.c.ID, bad.Proof)
+	default:
+		n.log.Info("cannot repair yet", "blob", o.c.ID, "missing", o.missing, "err", o.err)
+	}
+	o.failed(time.Now())
+	o.checked = false // some of it may be here now
 }
 
 // look compares duty and possession as of the newest block.
@@ -157,8 +198,8 @@ func (n *Node) submitProof(ctx context.Context, id blob.ID, proof redstuff.BadEn
 	return receipt, err
 }
 
-// repair rebuilds all that is missing of a blob, some stripes at a time, columns
-// before rows: a column needs the fewest others.
+// repair rebuilds all that is missing of a blob, in runs of stripes: while one is
+// rebuilt the next are on their way.
 func (n *Node) repair(ctx context.Context, of duty, d *fetch.Directory, w *work) error {
 	kept, _ := n.conduct.keeps(w.c.ID, of.places(w.c.ID, of.shards))
 	missing, err := n.store.Missing(w.c, kept)
@@ -169,68 +210,104 @@ func (n *Node) repair(ctx context.Context, of duty, d *fetch.Directory, w *work)
 	if err := n.store.Keep(ctx, manifest); err != nil {
 		return err
 	}
-	stripes := map[uint32]bool{}
-	for _, at := range missing {
-		stripes[at.Stripe] = true
-	}
-	var order []uint32
-	for s := range stripes {
-		order = append(order, s)
-	}
-	slices.Sort(order)
-	perStripe := len(missing) / len(order) * (w.c.Layout.K1 + w.c.Layout.K2) / 2 * w.c.Layout.Seg
-	most := max(1, repairBatch/max(perStripe, 1))
-	for len(order) > 0 {
-		run := 1
-		for run < len(order) && run < most && order[run] == order[0]+uint32(run) {
-			run++
+	group, working := errgroup.WithContext(ctx)
+	for _, run := range runsOf(w.c.Layout, missing) {
+		// What is larger than all that may be rebuilt at once is rebuilt alone.
+		weight := min(run.bytes, repairBytes)
+		if n.repairs.Acquire(working, weight) != nil {
+			break
 		}
-		if err := n.repairRun(ctx, d, w, missing, order[0], order[0]+uint32(run)); err != nil {
-			return err
-		}
-		order = order[run:]
+		group.Go(func() error {
+			defer n.repairs.Release(weight)
+			return n.repairRun(working, d, w, run)
+		})
 	}
-	return nil
-}
-
-// repairRun rebuilds what is missing of stripes [from, to).
-func (n *Node) repairRun(ctx context.Context, d *fetch.Directory, w *work, missing []blob.Position, from, to uint32) error {
-	before := n.fetcher.Received()
-	defer func() { n.progress.moved(n.fetcher.Received() - before) }()
-	lists, err := n.fetcher.Lists(ctx, d, w.c, from, to)
-	if err != nil {
+	if err := group.Wait(); err != nil {
 		return err
 	}
-	for _, axis := range []blob.Axis{blob.Column, blob.Row} {
-		lost := lostPlaces(missing, axis, from, to)
-		if len(lost) == 0 {
-			continue
-		}
-		rebuilt, err := n.fetcher.Recover(ctx, d, lists, axis, lost, w.tries >= patientTries)
-		if err != nil {
-			return err
-		}
-		for i, fragments := range rebuilt {
-			if err := n.keepRebuilt(ctx, lists[i], fragments); err != nil {
-				return err
-			}
-		}
-		if err := n.throttle(ctx, before); err != nil {
-			return err
-		}
-	}
-	return nil
+	return ctx.Err()
 }
 
-// throttle keeps repair below its rate.
-func (n *Node) throttle(ctx context.Context, before int64) error {
-	moved := int(n.fetcher.Received() - before)
-	for moved > 0 {
-		part := min(moved, n.rate.Burst())
-		if err := n.rate.WaitN(ctx, part); err != nil {
+// run is what is missing of some stripes, one after the other, of a blob.
+type run struct {
+	fetch.Loss
+	bytes int64 // of the fragments
+}
+
+// runsOf splits what is missing of a blob into runs of about repairRun bytes. All
+// stripes of a run lack the same places.
+func runsOf(l blob.Layout, missing []blob.Position) (out []run) {
+	slices.SortFunc(missing, func(a, b blob.Position) int {
+		return cmp.Or(cmp.Compare(a.Stripe, b.Stripe), cmp.Compare(a.Place, b.Place), cmp.Compare(a.Axis, b.Axis))
+	})
+	for len(missing) > 0 {
+		at := missing[0].Stripe
+		next := run{Loss: fetch.Loss{From: at, To: at + 1}}
+		for len(missing) > 0 && missing[0].Stripe == at {
+			x := missing[0]
+			missing = missing[1:]
+			next.bytes += int64(l.FragmentBytes(int(at), x.Axis))
+			if x.Axis == blob.Row {
+				next.Rows = append(next.Rows, x.Place)
+			} else {
+				next.Columns = append(next.Columns, x.Place)
+			}
+		}
+		if i := len(out) - 1; i >= 0 && out[i].To == at && out[i].bytes+next.bytes <= repairRun &&
+			slices.Equal(out[i].Rows, next.Rows) && slices.Equal(out[i].Columns, next.Columns) {
+			out[i].To, out[i].bytes = at+1, out[i].bytes+next.bytes
+			continue
+		}
+		out = append(out, next)
+	}
+	return out
+}
+
+// repairRun rebuilds a run. The bytes that it will move at least are paid for before
+// they are asked for, and the others when they have come.
+func (n *Node) repairRun(ctx context.Context, d *fetch.Directory, w *work, r run) error {
+	if err := n.pace.spend(ctx, r.bytes); err != nil {
+		return err
+	}
+	err := n.fetcher.Repair(ctx, d, w.c, r.Loss, w.tries >= patientTries, func(list fetch.StripeList, fragments []blob.FullFragment) error {
+		return n.keepRebuilt(ctx, list, fragments)
+	})
+	n.progress.moved(n.fetcher.Received())
+	return errors.Join(err, n.pace.settle(ctx, n.fetcher.Received()))
+}
+
+// pace keeps what repair receives below a rate.
+type pace struct {
+	rate *rate.Limiter
+
+	mu   sync.Mutex // guards paid
+	paid int64      // bytes
+}
+
+// spend waits until so many bytes may be received.
+func (p *pace) spend(ctx context.Context, bytes int64) error {
+	p.mu.Lock()
+	p.paid += bytes
+	p.mu.Unlock()
+	return p.await(ctx, bytes)
+}
+
+// settle waits for the bytes, of all that were received, that are not paid for.
+func (p *pace) settle(ctx context.Context, received int64) error {
+	p.mu.Lock()
+	due := max(0, received-p.paid)
+	p.paid += due
+	p.mu.Unlock()
+	return p.await(ctx, due)
+}
+
+func (p *pace) await(ctx context.Context, bytes int64) error {
+	for bytes > 0 {
+		part := min(bytes, int64(p.rate.Burst()))
+		if err := p.rate.WaitN(ctx, int(part)); err != nil {
 			return err
 		}
-		moved -= part
+		bytes -= part
 	}
 	return nil
 }
@@ -240,16 +317,6 @@ func newRate(bytesPerSecond int64) *rate.Limiter {
 		return rate.NewLimiter(rate.Inf, 1<<30)
 	}
 	return rate.NewLimiter(rate.Limit(bytesPerSecond), int(max(bytesPerSecond, 1<<20)))
-}
-
-func lostPlaces(missing []blob.Position, axis blob.Axis, from, to uint32) []blob.Place {
-	var out []blob.Place
-	for _, at := range missing {
-		if at.Axis == axis && at.Stripe >= from && at.Stripe < to && !slices.Contains(out, at.Place) {
-			out = append(out, at.Place)
-		}
-	}
-	return out
 }
 
 // keepRebuilt writes rebuilt fragments with their witnesses.

@@ -3,7 +3,6 @@ package p2p
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -15,7 +14,8 @@ import (
 )
 
 // FragmentProtocol moves fragments: all of a blob for one node on one stream, and
-// fragments, symbols and witnesses back on one stream, request after request.
+// fragments, symbols and witnesses back on one stream. Requests are answered in their
+// order, and the asker may send the next one before the answer to the last has come.
 const FragmentProtocol protocol.ID = "/walrus/fragment/1"
 
 const (
@@ -43,6 +43,8 @@ const (
 	maxServed       = 96               // requests answered at once
 	maxPeerServed   = 8                // of them from one peer
 	maxNetServed    = 32               // and from one network of addresses
+	maxTogether     = 64               // requests of one stream answered in one write
+	togetherBytes   = 16 << 10         // of answers that wait for those behind them
 	servePatience   = 2 * time.Second  // an asker takes nothing of its answer; then a newcomer may have the place
 	serveWait       = 10 * time.Second // for a place
 )
@@ -156,7 +158,7 @@ func (h *Host) ServeFragments(k Keeper) {
 	ups := newUploads()
 	h.serve(FragmentProtocol, func(ctx context.Context, s *session) error {
 		limit := firstLimit
-		for range maxRequests {
+		for left := maxRequests; left > 0; left-- {
 			s.small = true
 			what, body, err := s.receive(limit)
 			s.small = false
@@ -168,7 +170,11 @@ func (h *Host) ServeFragments(k Keeper) {
 				return nil // the asker is done
 			}
 			limit = 2 * idleLimit
-			if err := h.serveFragmentRequest(ctx, s, k, what, body, ups); err != nil {
+			err = h.serveFragmentRequest(ctx, s, k, what, body, ups, &left)
+			if IsRefusal(err, CodeWait) && what != kindOffer {
+				err = s.refuse(err) // other questions may wait on the stream, and this one comes again
+			}
+			if err != nil {
 				if s.refuse(err) == nil && !errors.Is(err, errHungUp) {
 					s.linger()
 				}
@@ -180,29 +186,49 @@ func (h *Host) ServeFragments(k Keeper) {
 	})
 }
 
-func (h *Host) serveFragmentRequest(ctx context.Context, s *session, k Keeper, what kind, body []byte, ups *uploads) error {
+// serveFragmentRequest answers a request, and small ones that are here behind it. It takes
+// the latter from left.
+func (h *Host) serveFragmentRequest(ctx context.Context, s *session, k Keeper, what kind, body []byte, ups *uploads, left *int) error {
 	if what == kindOffer {
 		if err := ups.serve(ctx, s, k, body); err != nil {
 			return err
 		}
 		return s.flush()
 	}
-	return h.atDesk(ctx, s, func() (err error) {
-		switch what {
-		case kindGetFragments:
-			err = serveGetFragments(ctx, s, k, body)
-		case kindGetSymbols:
-			err = serveGetSymbols(ctx, s, k, body)
-		case kindGetWitnesses:
-			err = serveGetWitnesses(ctx, s, k, body)
-		default:
-			return Refuse(CodeBadRequest, "unknown request %d", what)
+	return h.atDesk(ctx, s, func() error {
+		for answered := 1; ; answered++ {
+			if err := answerRead(ctx, s, k, what, body); err != nil {
+				return err
+			}
+			// Small answers to requests that are here already go out together.
+			next, here := s.here()
+			if !here || !isRead(next) || answered >= maxTogether || s.unsent() >= togetherBytes || *left <= 1 {
+				return s.flush()
+			}
+			var err error
+			if what, body, err = s.receive(firstLimit); err != nil {
+				return err
+			}
+			*left--
 		}
-		if err != nil {
-			return err
-		}
-		return s.flush()
 	})
+}
+
+// isRead says whether a request asks for stored bytes.
+func isRead(k kind) bool {
+	return k == kindGetFragments || k == kindGetSymbols || k == kindGetWitnesses
+}
+
+func answerRead(ctx context.Context, s *session, k Keeper, what kind, body []byte) error {
+	switch what {
+	case kindGetFragments:
+		return serveGetFragments(ctx, s, k, body)
+	case kindGetSymbols:
+		return serveGetSymbols(ctx, s, k, body)
+	case kindGetWitnesses:
+		return serveGetWitnesses(ctx, s, k, body)
+	}
+	return Refuse(CodeBadRequest, "unknown request %d", what)
 }
 
 func badRequest(err error) error { return Refuse(CodeBadRequest, "%v", err) }
@@ -338,115 +364,4 @@ func serveGetWitnesses(ctx context.Context, s *session, k Keeper, body []byte) e
 		}
 		return s.send(kindWitness, fragmentFrame{Stripe: stripe, Place: p, Witness: witness})
 	})
-}
-
-// Link is an open fragment stream to a peer, for one goroutine at a time.
-type Link struct {
-	s *session
-}
-
-// Fragments opens a fragment stream to p. addrs are hints.
-func (h *Host) Fragments(ctx context.Context, p peer.ID, addrs []string) (*Link, error) {
-	s, err := h.open(ctx, p, addrs, FragmentProtocol)
-	if err != nil {
-		return nil, err
-	}
-	return &Link{s: s}, nil
-}
-
-// Peer is the peer at the other end.
-func (l *Link) Peer() peer.ID { return l.s.peer() }
-
-// Received is how many bytes came over the stream so far, framing included.
-func (l *Link) Received() int64 { return l.s.received }
-
-// Close ends the stream; with an error it is reset, so that nothing half-said is read on.
-func (l *Link) Close(err error) { l.s.close(err) }
-
-// Interrupt makes a call that is under way on another goroutine fail.
-func (l *Link) Interrupt() { l.s.stream.Reset() }
-
-// Piece is an answer to a request for fragments: what one place holds of one stripe.
-type Piece struct {
-	Stripe  uint32
-	Place   blob.Place
-	Witness []byte // empty: not held
-	Data    []byte
-}
-
-// Pieces asks for the fragments of places in stripes [from, to) and calls each with
-// every answer, in order, held or not. limit bounds the bytes of one fragment.
-func (l *Link) Pieces(id blob.ID, axis blob.Axis, places []blob.Place, from, to uint32, limit int, each func(Piece) error) error {
-	if err := l.ask(kindGetFragments, getFragments{Blob: id, Axis: axis, Places: places, From: from, To: to}); err != nil {
-		return err
-	}
-	return l.answers(kindFragment, places, from, to, limit, each)
-}
-
-// Witnesses asks for the witnesses of places in stripes [from, to).
-func (l *Link) Witnesses(id blob.ID, places []blob.Place, from, to uint32, each func(Piece) error) error {
-	if err := l.ask(kindGetWitnesses, getWitnesses{Blob: id, Places: places, From: from, To: to}); err != nil {
-		return err
-	}
-	return l.answers(kindWitness, places, from, to, 0, each)
-}
-
-func (l *Link) ask(k kind, v any) error {
-	if err := l.s.send(k, v); err != nil {
-		return err
-	}
-	return l.s.flush()
-}
-
-func (l *Link) answers(k kind, places []blob.Place, from, to uint32, limit int, each func(Piece) error) error {
-	for stripe := from; stripe < to; stripe++ {
-		for _, p := range places {
-			var f fragmentFrame
-			if err := l.s.expect(k, &f, idleLimit); err != nil {
-				return err
-			}
-			if f.Stripe != stripe || f.Place != p || int64(f.Bytes) > int64(limit) {
-				return fmt.Errorf("answer for stripe %d place %d (%d bytes) where stripe %d place %d was due: %w", f.Stripe, f.Place, f.Bytes, stripe, p, ErrProtocol)
-			}
-			data, err := l.s.payload(int(f.Bytes))
-			if err != nil {
-				return err
-			}
-			if err := each(Piece{Stripe: stripe, Place: p, Witness: f.Witness, Data: data}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// Symbols asks for symbols of a place's fragments, at ascending indices, in stripes [from, to) and calls
-// each with every stripe's answer, in order, held or not. limit bounds the bytes of
-// one symbol.
-func (l *Link) Symbols(id blob.ID, axis blob.Axis, p blob.Place, indices []int, from, to uint32, limit int, proven bool,
-	each func(Symbols) error) error {
-	q := getSymbols{Blob: id, Axis: axis, Place: p, From: from, To: to, Proven: proven}
-	for _, j := range indices {
-		q.Indices = append(q.Indices, uint16(j))
-	}
-	if err := l.ask(kindGetSymbols, q); err != nil {
-		return err
-	}
-	for stripe := from; stripe < to; stripe++ {
-		var f symbolsFrame
-		if err := l.s.expect(kindSymbols, &f, idleLimit); err != nil {
-			return err
-		}
-		if f.Stripe != stripe || int64(f.Bytes) > int64(limit)*int64(len(indices)) {
-			return fmt.Errorf("answer for stripe %d (%d bytes) where stripe %d was due: %w", f.Stripe, f.Bytes, stripe, ErrProtocol)
-		}
-		data, err := l.s.payload(int(f.Bytes))
-		if err != nil {
-			return err
-		}
-		if err := each(Symbols{Stripe: stripe, Data: data, Witness: f.Witness, Openings: f.Openings}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -119,6 +120,18 @@ func (r *rig) link(t *testing.T) *Link {
 	return l
 }
 
+// line is a line for questions; got counts the bytes that come over it.
+func (r *rig) line(t *testing.T) (l *FragmentLine, got *atomic.Int64) {
+	t.Helper()
+	got = new(atomic.Int64)
+	l, err := r.client.FragmentLine(within(t), r.server.ID(), r.server.Addrs(), got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.End)
+	return l, got
+}
+
 func (r *rig) fragment(stripe uint32, axis blob.Axis) func(blob.Place) []byte {
 	return func(p blob.Place) []byte {
 		return bytes.Repeat([]byte{byte(stripe), byte(p), byte(axis)}, r.layout.FragmentBytes(int(stripe), axis))[:r.layout.FragmentBytes(int(stripe), axis)]
@@ -155,10 +168,9 @@ func TestUploadComesBackAndIsNotSentTwice(t *testing.T) {
 	if sent, _, err := r.upload(t); err != nil || sent != 0 {
 		t.Errorf("second upload sent %d stripes, %v", sent, err)
 	}
-	link := r.link(t)
-	defer link.Close(nil)
+	line, _ := r.line(t)
 	got := 0
-	err = link.Pieces(r.m.ID(), blob.Row, []blob.Place{2, 1}, 0, 5, 1<<20, func(p Piece) error {
+	err = line.Pieces(within(t), r.m.ID(), blob.Row, []blob.Place{2, 1}, 0, 5, 1<<20, func(p Piece) error {
 		if held := len(p.Witness) > 0; held != (p.Place == 2) {
 			t.Errorf("place %d held: %v", p.Place, held)
 		}
@@ -174,7 +186,7 @@ func TestUploadComesBackAndIsNotSentTwice(t *testing.T) {
 		t.Errorf("got %d, %v", got, err)
 	}
 	// The same stream serves the next requests.
-	err = link.Symbols(r.m.ID(), blob.Column, 0, []int{0, 1}, 1, 3, 1, false, func(got Symbols) error {
+	err = line.Symbols(within(t), r.m.ID(), blob.Column, []blob.Place{0}, []int{0, 1}, 1, 3, 1, false, func(_ blob.Place, got Symbols) error {
 		if len(got.Data) != 2 {
 			t.Errorf("stripe %d: %d bytes", got.Stripe, len(got.Data))
 		}
@@ -183,7 +195,7 @@ func TestUploadComesBackAndIsNotSentTwice(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	if err := link.Witnesses(r.m.ID(), []blob.Place{0}, 0, 5, func(Piece) error { return nil }); err != nil {
+	if err := line.Witnesses(within(t), r.m.ID(), []blob.Place{0}, 0, 5, func(Piece) error { return nil }); err != nil {
 		t.Error(err)
 	}
 }
@@ -205,9 +217,8 @@ func TestOverlongAnswersAreRefused(t *testing.T) {
 	if _, _, err := r.upload(t); err != nil {
 		t.Fatal(err)
 	}
-	link := r.link(t)
-	err := link.Pieces(r.m.ID(), blob.Row, []blob.Place{0}, 0, 1, 10, func(Piece) error { return nil })
-	link.Close(err)
+	line, _ := r.line(t)
+	err := line.Pieces(within(t), r.m.ID(), blob.Row, []blob.Place{0}, 0, 1, 10, func(Piece) error { return nil })
 	if err == nil {
 		t.Error("a fragment longer than its limit was taken")
 	}

@@ -216,6 +216,28 @@ func (s *session) flush() error {
 	return nil
 }
 
+// here is the kind of the next frame, if all of a small one has been read from the stream
+// already.
+func (s *session) here() (kind, bool) {
+	const head = 5
+	if s.r.Buffered() < head {
+		return 0, false
+	}
+	b, err := s.r.Peek(head)
+	if err != nil {
+		return 0, false
+	}
+	return kind(b[0]), uint64(s.r.Buffered()-head) >= uint64(binary.BigEndian.Uint32(b[1:]))
+}
+
+// unsent is how many bytes wait for flush.
+func (s *session) unsent() int {
+	if s.w == nil {
+		return 0
+	}
+	return s.w.Buffered()
+}
+
 // writers lends large buffers to what has a place, and to what this host asks: the
 // refusals to a stream that has none must not take much when they are not read.
 func (s *session) writers() *sync.Pool {
@@ -336,7 +358,7 @@ func (s *session) close(err error) {
 func IsHangup(err error) bool {
 	var r *Refusal
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, network.ErrReset) ||
-		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || (!errors.As(err, &r) && isNetError(err))
+		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) || errors.Is(err, ErrLineEnded) || (!errors.As(err, &r) && isNetError(err))
 }
 
 func isNetError(err error) bool {

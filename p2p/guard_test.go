@@ -41,12 +41,11 @@ func TestAPanicInAHandlerEndsItsStreamAlone(t *testing.T) {
 	r.server.ServeProofs(func(context.Context, peer.ID, unit.Epoch, unit.Round, blob.Shard) ([]byte, error) { panic("proof") }, nobody)
 	connect(t, r.client, r.server)
 	for range 3 {
-		link := r.link(t)
-		if err := link.Pieces(r.m.ID(), blob.Row, []blob.Place{0}, 0, 1, 1<<20, func(Piece) error { return nil }); err == nil {
+		line, _ := r.line(t)
+		if err := line.Pieces(within(t), r.m.ID(), blob.Row, []blob.Place{0}, 0, 1, 1<<20, func(Piece) error { return nil }); err == nil {
 			t.Error("a fragment came")
 		}
-		link.Close(nil)
-		link = r.link(t)
+		link := r.link(t)
 		if _, err := link.Offer(r.m, []blob.Place{0}); err == nil {
 			t.Error("an offer was taken")
 		}

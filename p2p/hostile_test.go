@@ -172,9 +172,8 @@ func TestSymbolsAreAskedForOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, indices := range [][]int{{1, 1}, {2, 1}, {0, 1, 0}} {
-		link := r.link(t)
-		err := link.Symbols(r.m.ID(), blob.Row, 0, indices, 0, 1, 1<<20, false, func(Symbols) error { return nil })
-		link.Close(err)
+		line, _ := r.line(t)
+		err := line.Symbols(within(t), r.m.ID(), blob.Row, []blob.Place{0}, indices, 0, 1, 1<<20, false, func(blob.Place, Symbols) error { return nil })
 		if !IsRefusal(err, CodeBadRequest) {
 			t.Errorf("%v: got %v", indices, err)
 		}

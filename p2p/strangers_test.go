@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,12 +37,12 @@ func wariRig(t *testing.T, stripes int64) *rig {
 }
 
 func (r *rig) read(t *testing.T) error {
-	l, err := r.client.Fragments(within(t), r.server.ID(), r.server.Addrs())
+	l, err := r.client.FragmentLine(within(t), r.server.ID(), r.server.Addrs(), new(atomic.Int64))
 	if err != nil {
 		return err
 	}
-	defer l.Close(nil)
-	return l.Pieces(r.m.ID(), blob.Row, []blob.Place{0}, 0, 1, r.layout.FragmentBytes(0, blob.Row), func(Piece) error { return nil })
+	defer l.End()
+	return l.Pieces(within(t), r.m.ID(), blob.Row, []blob.Place{0}, 0, 1, r.layout.FragmentBytes(0, blob.Row), func(Piece) error { return nil })
 }
 
 // Streams on which nothing is asked, or a byte only, keep no client from reading.
@@ -211,17 +212,17 @@ func TestAFragmentIsAskedForOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := make([]blob.Place, 60_000)
-	for what, ask := range map[string]func(*Link) error{
-		"fragments": func(l *Link) error {
-			return l.Pieces(r.m.ID(), blob.Row, again, 0, 1, 1<<20, func(Piece) error { return nil })
+	for what, ask := range map[string]func(*FragmentLine) error{
+		"fragments": func(l *FragmentLine) error {
+			return l.Pieces(within(t), r.m.ID(), blob.Row, again, 0, 1, 1<<20, func(Piece) error { return nil })
 		},
-		"witnesses": func(l *Link) error { return l.Witnesses(r.m.ID(), again[:2], 0, 1, func(Piece) error { return nil }) },
+		"witnesses": func(l *FragmentLine) error {
+			return l.Witnesses(within(t), r.m.ID(), again[:2], 0, 1, func(Piece) error { return nil })
+		},
 	} {
-		l := r.link(t)
-		err := ask(l)
-		l.Close(err)
-		if got := l.Received(); err == nil || got > 4096 {
-			t.Errorf("%s: %d bytes, %v", what, got, err)
+		l, got := r.line(t)
+		if err := ask(l); err == nil || got.Load() > 4096 {
+			t.Errorf("%s: %d bytes, %v", what, got.Load(), err)
 		}
 	}
 }

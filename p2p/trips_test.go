@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,15 +35,15 @@ func TestAFirstQuestionCostsFewRoundTrips(t *testing.T) {
 			_, err := client.AskLedger(ctx, server.ID(), AskGet, []byte("x"))
 			return err
 		}
-		var link *Link
+		var line *FragmentLine
 		read := func() (err error) {
-			if link == nil {
+			if line == nil {
 				reader := newHost(t, 3, "net", server.Addrs()...)
-				if link, err = reader.Fragments(ctx, server.ID(), nil); err != nil {
+				if line, err = reader.FragmentLine(ctx, server.ID(), nil, new(atomic.Int64)); err != nil {
 					return err
 				}
 			}
-			return link.Pieces(blob.ID{}, blob.Row, []blob.Place{3}, 0, 1, 100, func(Piece) error { return nil })
+			return line.Pieces(ctx, blob.ID{}, blob.Row, []blob.Place{3}, 0, 1, 100, func(Piece) error { return nil })
 		}
 		for _, step := range []struct {
 			name string
@@ -50,7 +51,7 @@ func TestAFirstQuestionCostsFewRoundTrips(t *testing.T) {
 			most float64
 		}{
 			{"a question on a new connection", ask, 2.2}, {"a question on a line that stands", ask, 1.1},
-			{"a fragment on a new connection", read, 2.2}, {"a fragment on a link that stands", read, 1.1},
+			{"a fragment on a new connection", read, 2.2}, {"a fragment on a line that stands", read, 1.1},
 		} {
 			began := time.Now()
 			if err := step.do(); err != nil {
@@ -62,6 +63,6 @@ func TestAFirstQuestionCostsFewRoundTrips(t *testing.T) {
 				t.Errorf("%s: %.2f round trips, at most %.1f", step.name, n, step.most)
 			}
 		}
-		link.Close(nil)
+		line.End()
 	})
 }

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 )
@@ -277,6 +279,33 @@ func (u *Upload) pace() error {
 		return Refuse(CodeBusy, "%d bytes in %s: an upload brings at least %d a second", u.s.received-u.before, took.Round(time.Second), slowestPace)
 	}
 	return nil
+}
+
+// Link is a stream of FragmentProtocol for one upload, at the side that sends it.
+type Link struct {
+	s *session
+}
+
+// Fragments opens a stream for an upload to p. addrs are hints.
+func (h *Host) Fragments(ctx context.Context, p peer.ID, addrs []string) (*Link, error) {
+	s, err := h.open(ctx, p, addrs, FragmentProtocol)
+	if err != nil {
+		return nil, err
+	}
+	return &Link{s: s}, nil
+}
+
+// Close ends the stream; with an error it is reset, so that nothing half-said is read on.
+func (l *Link) Close(err error) { l.s.close(err) }
+
+// Interrupt makes a call that is under way on another goroutine fail.
+func (l *Link) Interrupt() { l.s.stream.Reset() }
+
+func (l *Link) ask(k kind, v any) error {
+	if err := l.s.send(k, v); err != nil {
+		return err
+	}
+	return l.s.flush()
 }
 
 // Outgoing is an upload as the client sees it.
