@@ -220,6 +220,9 @@ func (d *ledgerStream) take(ctx context.Context, q askFrame) {
 			d.send(ctx, f)
 			return
 		}
+		if a, made := f.body.(answerFrame); made {
+			d.host.admission.paces.charge(d.s.visitor, float64(len(a.Body))/answerBytes)
+		}
 		d.hand(ctx, q.Number, f)
 	})
 }

@@ -8,13 +8,15 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// What a stranger may ask of the ledger. A question costs 1, a transaction its part of
-// askBytes.
+// What a stranger may ask of the ledger. A question costs 1, and its answer its part of
+// answerBytes: to prove and send many keys takes a node 100 times as long as one. A
+// transaction costs its part of askBytes.
 const (
 	asksPerSecond = 50
 	asksAtOnce    = 300 // after a pause: a command of a client asks some dozens
 	asksMaxDebt   = 10 * asksPerSecond
 	askBytes      = 16 << 10
+	answerBytes   = 64 << 10 // 3 MiB a second, after 19 MiB
 )
 
 // paces slows down peers that ask more than they may: nothing more is read from the
@@ -57,6 +59,13 @@ func (s *paces) spend(p peer.ID, cost float64) time.Duration {
 		return 0
 	}
 	return time.Duration(-x.left / asksPerSecond * float64(time.Second))
+}
+
+// charge takes the cost of an answer that was made from what a stranger may ask.
+func (s *paces) charge(v visitor, cost float64) {
+	if v.standing != Member {
+		s.spend(v.peer, cost)
+	}
 }
 
 // slow waits until a stranger may go on.
