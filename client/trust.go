@@ -18,23 +18,30 @@ import (
 
 const (
 	trustSuffix = ".trust"
-	trustFiles  = 64 // chains whose headers are kept; the file that was written first gives way
+	trustFiles  = 64 // files that are kept; the one that was written first gives way
 )
 
-// TrustDir keeps the newest verified header of each chain, a file per chain, so that trust
-// does not run out on a machine that looks at the chain now and then. A file that is
+// TrustDir keeps the newest verified header of each chain, a file for each block that trust
+// in it began with, so that trust does not run out on a machine that looks at the chain now and then. A file that is
 // removed costs no more than trust: the next process begins with the checkpoint or the
 // genesis again.
 type TrustDir string
 
-func (d TrustDir) path(chain token.ChainID) string {
-	return filepath.Join(string(d), string(chain)+trustSuffix)
+// trustName names the file of a chain and of the checkpoint that trust in it began with, nil
+// for the genesis. Processes that begin with another one cannot use what is in it.
+func trustName(chain token.ChainID, begin *light.Checkpoint) string {
+	if begin == nil {
+		return string(chain)
+	}
+	return fmt.Sprintf("%s@%d", chain, begin.Height)
 }
 
-// Load is what was kept of a chain, nil for nothing. A file that others may write is an
+func (d TrustDir) path(name string) string { return filepath.Join(string(d), name+trustSuffix) }
+
+// Load is what was kept under a name, nil for nothing. A file that others may write is an
 // error: its writer decides what this machine trusts.
-func (d TrustDir) Load(chain token.ChainID) ([]byte, error) {
-	f, err := os.Open(d.path(chain))
+func (d TrustDir) Load(name string) ([]byte, error) {
+	f, err := os.Open(d.path(name))
 	if err != nil {
 		return nil, err
 	}
@@ -44,17 +51,17 @@ func (d TrustDir) Load(chain token.ChainID) ([]byte, error) {
 		return nil, err
 	}
 	if others := info.Mode().Perm() & 0o022; others != 0 {
-		return nil, fmt.Errorf("%s: other users may write it: remove it", d.path(chain))
+		return nil, fmt.Errorf("%s: other users may write it: remove it", d.path(name))
 	}
 	return io.ReadAll(io.LimitReader(f, light.MaxKept+1))
 }
 
-// Keep writes a chain's newest verified header, for this user alone.
-func (d TrustDir) Keep(chain token.ChainID, kept []byte) error {
+// Keep writes a newest verified header, for this user alone.
+func (d TrustDir) Keep(name string, kept []byte) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return err
 	}
-	if err := WriteWhole(d.path(chain), kept, 0o600); err != nil {
+	if err := WriteWhole(d.path(name), kept, 0o600); err != nil {
 		return err
 	}
 	return d.prune()
@@ -63,13 +70,14 @@ func (d TrustDir) Keep(chain token.ChainID, kept []byte) error {
 // serve lets a reader of the chain begin with what was kept, and keep what it verifies. A
 // directory that cannot be used costs trust on later days, no answer now.
 func (d TrustDir) serve(chain token.ChainID, o *light.RemoteOptions, log *slog.Logger) {
+	name := trustName(chain, o.Checkpoint)
 	var err error
-	if o.Kept, err = d.Load(chain); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if o.Kept, err = d.Load(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		log.Warn("the header that was verified last is not used", "err", err)
 	}
-	o.KeptIn = d.path(chain)
+	o.KeptIn = d.path(name)
 	o.Keep = func(kept []byte) {
-		if err := d.Keep(chain, kept); err != nil {
+		if err := d.Keep(name, kept); err != nil {
 			log.Info("verified headers are not kept for later commands", "err", err)
 		}
 	}

@@ -3,11 +3,12 @@ package client
 import (
 	"bytes"
 	"fmt"
+	"log/slog"
 	"os"
 	"testing"
 	"time"
 
-	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/ledger/light"
 )
 
 func TestTrustIsKeptForOneUserAndForABoundedNumberOfChains(t *testing.T) {
@@ -37,7 +38,7 @@ func TestTrustIsKeptForOneUserAndForABoundedNumberOfChains(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range trustFiles + 3 {
-		if err := d.Keep(token.ChainID(fmt.Sprintf("b-%d", i)), bytes.Repeat([]byte{1}, i)); err != nil {
+		if err := d.Keep(fmt.Sprintf("b-%d", i), bytes.Repeat([]byte{1}, i)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -47,5 +48,24 @@ func TestTrustIsKeptForOneUserAndForABoundedNumberOfChains(t *testing.T) {
 	}
 	if _, err := os.Stat(d.path("a-1")); err == nil {
 		t.Error("the oldest file stays")
+	}
+}
+
+// Two files of one network, of which one names a checkpoint, do not take each other's trust
+// away.
+func TestTrustIsKeptForEachBeginning(t *testing.T) {
+	d, log := TrustDir(t.TempDir()), slog.New(slog.DiscardHandler)
+	keepers := map[string]*light.RemoteOptions{"genesis": {}, "five": {Checkpoint: &light.Checkpoint{Height: 5}}, "six": {Checkpoint: &light.Checkpoint{Height: 6}}}
+	for name, o := range keepers {
+		d.serve("a-1", o, log)
+		o.Keep([]byte(name))
+	}
+	for name, o := range keepers {
+		if d.serve("a-1", o, log); string(o.Kept) != name {
+			t.Errorf("kept for %s: %q", name, o.Kept)
+		}
+		if _, err := os.Stat(o.KeptIn); err != nil {
+			t.Error(err)
+		}
 	}
 }
