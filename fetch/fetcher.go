@@ -41,7 +41,7 @@ const (
 	defaultHedge = 400 * time.Millisecond
 	patientHedge = time.Second      // of a fetcher to which bytes count more than moments
 	maxLines     = 4                // per peer; a node grants a peer 8 streams
-	maxAttempts  = 4                // lines that a question is put on until one brings an answer
+	maxAttempts  = 2 * maxLines     // of a question, on lines that end before they bring an answer
 	downFor      = 10 * time.Second // after a failure a peer is asked last for this long
 )
 

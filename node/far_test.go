@@ -3,6 +3,7 @@ package node
 import (
 	"bytes"
 	"context"
+	"errors"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -303,6 +304,53 @@ func TestASmallBlobIsHealedInThreeRoundTrips(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Lines that the other nodes closed since they were last used cost no repair.
+func TestRepairGoesOnAfterALongRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := far(t, 14, repairBlobs, 1000, 0)
+		for i := range n.nodes {
+			if i != wiped {
+				n.start(i)
+			}
+		}
+		n.heal()
+		time.Sleep(10 * time.Minute)
+		ctx, node, v := context.Background(), n.nodes[wiped].node, n.view()
+		directory, err := client.DirectoryOf(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := dutyOf(v, node.ID())
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := errors.New("the last one")
+		err = v.EachBlob(func(id blob.ID, e registry.Entry) error {
+			c, err := e.Manifest.Commitment()
+			if err != nil {
+				return err
+			}
+			if err := node.LetGo(ctx, id, d.places(id, d.shards)); err != nil {
+				return err
+			}
+			before, began := node.fetcher.Received(), time.Now()
+			if err := node.repair(ctx, d, directory, &work{c: c}); err != nil {
+				return err
+			}
+			if moved := node.fetcher.Received() - before; moved > 6000 {
+				t.Errorf("%d bytes moved for a blob of 1 KB: some were asked for twice", moved)
+			}
+			if took := time.Since(began); took > 3*farRoundTrip {
+				t.Errorf("healed in %.1f round trips", float64(took)/float64(farRoundTrip))
+			}
+			return last // one blob is enough
+		})
+		if err != last {
+			t.Error(err)
+		}
+	})
 }
 
 // The runs of a large blob are on their way at the same time.
