@@ -80,7 +80,8 @@ func decodeKept(raw []byte, g ledger.Genesis, anchor *Checkpoint) (*types.LightB
 }
 
 // Begin lets a node show the block that the checkpoint names, and returns its time. Without
-// a checkpoint it is the first block.
+// a checkpoint it is the first block. ErrExpired is returned for a block that is older than
+// headers are trusted: nothing can begin with it.
 func (r *Remote) Begin(ctx context.Context) (at time.Time, err error) {
 	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{Height: unit.Height(r.follow.beginning())}), func(_ context.Context, _ peer.ID, answer []byte) (func(), error) {
 		b, err := decodeBlock(answer, string(r.genesis.ChainID()))
@@ -92,6 +93,9 @@ func (r *Remote) Begin(ctx context.Context) (at time.Time, err error) {
 			r.follow.remember(b)
 		}, err
 	})
+	if err == nil && r.follow.now().Sub(at) >= r.follow.period {
+		err = fmt.Errorf("the block is of %s, and headers are trusted for %s: %w", at.UTC().Format(time.RFC3339), r.follow.period, ErrExpired)
+	}
 	return at, err
 }
 

@@ -192,3 +192,19 @@ func TestNoNodeIsBlamedForTheWordOfAnother(t *testing.T) {
 		t.Errorf("%v, blamed %v", err, town.blamed)
 	}
 }
+
+// A checkpoint that is too old to lead anywhere is refused before it takes the place of what
+// is trusted.
+func TestAnOldCheckpointIsNotBegunWith(t *testing.T) {
+	const blocks, period = 100, 50
+	w := newWorld(t, "test", blocks)
+	for height, want := range map[int64]error{10: ErrExpired, 90: nil} {
+		at := w.blocks[height]
+		town := &town{nodes: []oracle{w.until(blocks)}}
+		r := NewRemote(town, w.genesis, RemoteOptions{TrustPeriod: period * worldBlock, Checkpoint: &Checkpoint{height, blob.Hash(at.Hash())}})
+		r.follow.now = func() time.Time { return w.began.Add(blocks * worldBlock) }
+		if got, err := r.Begin(within(t)); !errors.Is(err, want) || err == nil && !got.Equal(at.Time) || len(town.blamed) > 0 {
+			t.Errorf("block %d: %s, %v, blamed %v", height, got, err, town.blamed)
+		}
+	}
+}
