@@ -141,6 +141,9 @@ func (w *founderCommand) run(ctx context.Context) error {
 	if _, err := os.Lstat(filepath.Join(w.dir, networkCopy)); err == nil {
 		return fmt.Errorf("a node of a network lies in %s already: choose another --dir", w.dir)
 	}
+	if _, err := os.Lstat(filepath.Join(w.dir, node.LedgerDir)); err == nil {
+		return fmt.Errorf("a node has run in %s: choose another --dir", w.dir)
+	}
 	w.file.Network = networkCopy
 	w.file.Capacity = w.capacity
 	w.file.LedgerAddress = w.led

@@ -131,7 +131,7 @@ func TestANodeIsEnteredOnlyWhereOthersCanDialIt(t *testing.T) {
 // says beside the genesis stays.
 func TestANodeThatHasRunJoinsNoOtherNetwork(t *testing.T) {
 	home(t)
-	dirs, files, _ := founders(t, "reef", 4)
+	dirs, files, operator := founders(t, "reef", 4)
 	first, second := filepath.Join(t.TempDir(), "network.toml"), filepath.Join(t.TempDir(), "network.toml")
 	create := append([]string{"network", "create", "reef"}, files...)
 	one := okJSON[networkShown](t, append(create, "-o", first)...)
@@ -162,6 +162,7 @@ func TestANodeThatHasRunJoinsNoOtherNetwork(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused(t, exitFail, []string{"has run"}, join(second, two.Genesis)...)
+	refused(t, exitFail, []string{"has run"}, "network", "request", "atoll", "--dir", dirs[0], "--operator", operator.String(), "--address", "/ip4/127.0.0.1/tcp/4001", "--capacity", "10GiB")
 }
 
 // What a founder asked for is what it gets, or it does not join.
