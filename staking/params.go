@@ -107,6 +107,10 @@ func (p PayParams) validate() error {
 	return nil
 }
 
+// mostLies is the most proven lies that a ladder may let pass. Each that counts lies in the
+// record of its node.
+const mostLies = 1000
+
 func (l Ladder) validate() error {
 	parts := []unit.Bps{l.PassBps, l.LieSlash, l.LieMost, l.VoteSlash, l.DoubleSign, l.ProveBps, l.ProveSlash, l.BountyBps, l.RepairBps, l.BountyBps + l.RepairBps}
 	parts = append(append(parts, l.FailBps[:]...), l.FailSlash[:]...)
@@ -118,7 +122,7 @@ func (l Ladder) validate() error {
 	switch {
 	case l.FailBps[0] >= l.FailBps[1] || l.FailBps[1] >= l.FailBps[2] || l.AwayBps[0] >= l.AwayBps[1]:
 		return fmt.Errorf("staking: the ladder does not rise: %+v", l)
-	case l.LateEpochs < 2 || l.LateEpochs > 100 || l.JailEpochs > 100 || l.LiesOut < 1 || l.LieEpochs < 1 || l.LieEpochs > 1000:
+	case l.LateEpochs < 2 || l.LateEpochs > 100 || l.JailEpochs > 100 || l.LiesOut < 1 || l.LiesOut > mostLies || l.LieEpochs < 1 || l.LieEpochs > 1000:
 		return fmt.Errorf("staking: the ladder's times are beyond reason: %+v", l)
 	}
 	return nil

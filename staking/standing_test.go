@@ -49,3 +49,15 @@ func TestAShorterJailDoesNotShortenASentence(t *testing.T) {
 		}
 	}
 }
+
+// A number of lies that no node can reach would expel none, and let the record of a node
+// grow with each lie that counts.
+func TestALadderThatExpelsNoLiarIsRefused(t *testing.T) {
+	for lies, want := range map[uint64]bool{0: false, 1: true, mostLies: true, mostLies + 1: false, 1 << 63: false} {
+		p := Default()
+		p.Ladder.LiesOut = lies
+		if err := p.Validate(); (err == nil) != want {
+			t.Errorf("%d lies: %v", lies, err)
+		}
+	}
+}
