@@ -58,6 +58,15 @@ func NewPatient(host *p2p.Host) *Fetcher {
 	return f
 }
 
+// connectTrips is the round trips that a member is away that must be dialed first: three
+// for TCP with TLS. The answer is one more, and another question is asked in that time.
+const connectTrips = 3
+
+// quietFor is the silence after which a query goes to further members too: the hedge
+// time, and the time in which a member that is as far away as the nodes of the ledger can
+// be dialed.
+func (f *Fetcher) quietFor() time.Duration { return f.hedge + connectTrips*f.host.Distance() }
+
 // Received is the number of bytes fetched since New, framing included.
 func (f *Fetcher) Received() int64 { return f.received.Load() }
 

@@ -264,12 +264,13 @@ func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
 // time: a member may answer a byte at a time to look alive. A late member is asked
 // last for downFor.
 func (g *gatherer[T]) hedge(ctx context.Context, now time.Time) {
-	silence := now.Sub(g.heard) >= g.f.hedge
-	patience := 2*g.slowest + g.f.hedge
+	quietFor := g.f.quietFor()
+	silence := now.Sub(g.heard) >= quietFor
+	patience := 2*g.slowest + quietFor
 	n := 0
 	for r := range g.pending {
 		late := 2*g.answered >= g.sent && now.Sub(r.began) > patience
-		quiet := silence && now.Sub(g.f.heardFrom(g.d.Members[r.member].Peer)) >= g.f.hedge
+		quiet := silence && now.Sub(g.f.heardFrom(g.d.Members[r.member].Peer)) >= quietFor
 		if !r.doubled && (quiet || late) {
 			r.doubled = true
 			n += len(r.places)

@@ -62,6 +62,7 @@ type Host struct {
 	greeted   greetings
 	scores    scores
 	lines     lines
+	distance  distance
 	admission *admission
 	only      *dialFilter
 	wire      *wire.Wire // nil: the machine's sockets

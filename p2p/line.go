@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -63,7 +64,11 @@ func (h *Host) AskLedger(ctx context.Context, p peer.ID, ask Ask, body []byte) (
 		if err != nil {
 			return nil, fmt.Errorf("ask %s: %w", p, err)
 		}
+		began := time.Now()
 		got, err := l.ask(ctx, ask, body)
+		if err == nil && ask != AskSubmit { // which waits for a block
+			h.distance.note(time.Since(began))
+		}
 		if err != nil && !fresh && ctx.Err() == nil && l.isOver() {
 			continue
 		}
@@ -237,3 +242,18 @@ func decodeAnswer(k kind, body []byte) (number uint64, a answer, err error) {
 	}
 	return 0, answer{}, fmt.Errorf("frame of kind %d where an answer was due", k)
 }
+
+// distance is how far away the nodes are that this host asks: a round trip, smoothed.
+type distance struct{ nanoseconds atomic.Int64 }
+
+func (d *distance) note(trip time.Duration) {
+	const weight = 4 // of what was seen before, against one for the newest
+	if was := d.nanoseconds.Load(); was != 0 {
+		trip = (weight*time.Duration(was) + trip) / (weight + 1)
+	}
+	d.nanoseconds.Store(int64(max(trip, 1)))
+}
+
+// Distance is the time of a round trip to the nodes that answered questions about the
+// ledger, about; zero where none was asked.
+func (h *Host) Distance() time.Duration { return time.Duration(h.distance.nanoseconds.Load()) }
