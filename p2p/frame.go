@@ -123,10 +123,15 @@ func (c countingReader) Read(b []byte) (int, error) {
 	c.s.received += int64(n)
 	c.s.place.bytes(n)
 	c.s.upload.bytes(n)
-	if why := c.s.stopped.Load(); err != nil && why != nil {
-		err = why
+	return n, c.s.because(err)
+}
+
+// because is the reason why the stream was ended here, if it was, in place of an error.
+func (s *session) because(err error) error {
+	if why := s.stopped.Load(); err != nil && why != nil {
+		return why
 	}
-	return n, err
+	return err
 }
 
 // interrupt makes what reads from the stream fail with a reason, now and later.
@@ -185,7 +190,7 @@ func (s *session) write(b []byte) error {
 			return err
 		}
 		if _, err := s.w.Write(b[:n]); err != nil {
-			return err
+			return s.because(err)
 		}
 		s.place.bytes(n)
 		for _, d := range s.desks {
@@ -204,7 +209,7 @@ func (s *session) flush() error {
 		return err
 	}
 	if err := s.w.Flush(); err != nil {
-		return err
+		return s.because(err)
 	}
 	w := s.w
 	w.Reset(nil)

@@ -151,8 +151,8 @@ func (h *Host) startHello(ctx context.Context, p peer.ID) (*session, error) {
 	return s, nil
 }
 
-// endHello waits for the answer to a hello. A peer of another network is left; refused is
-// told before.
+// endHello waits for the answer to a hello. A peer of another network is left, which ends
+// its streams; refused is told why before.
 func (h *Host) endHello(ctx context.Context, p peer.ID, s *session, refused func(*Refusal)) (Hello, error) {
 	stop := context.AfterFunc(ctx, func() { s.stream.Reset() }) // a silent peer holds up no other
 	var answer Hello

@@ -382,7 +382,7 @@ func (h *Host) open(ctx context.Context, p peer.ID, addrs []string, id protocol.
 	}
 	s := newSession(stream)
 	if hello != nil {
-		h.handlers.Go(func() { h.endHello(h.closing, p, hello, s.interrupt) })
+		h.handlers.Go(func() { h.endHello(h.closing, p, hello, func(why *Refusal) { s.stopped.Store(why) }) })
 	}
 	return s, nil
 }

@@ -274,8 +274,11 @@ func TestUnreadAnswersAreBoundedAndStopNoPeer(t *testing.T) {
 		}
 	}
 	runtime.GC()
+	runtime.GC() // what pools lend is free after the second
 	runtime.ReadMemStats(&after)
-	if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 160<<20 {
+	grown := int64(after.HeapAlloc) - int64(before.HeapAlloc)
+	t.Logf("%d questions of 30 strangers that read nothing: the heap of all grew by %d MiB", asked, grown>>20)
+	if grown > 160<<20 {
 		t.Errorf("%d questions of 30 strangers that read nothing: the heap of all grew by %d MiB", asked, grown>>20)
 	}
 }
