@@ -88,7 +88,7 @@ func TestFoundersStartANetwork(t *testing.T) {
 		if ctx.Err() != nil {
 			t.Fatalf("no network: %+v, %v", s, err)
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond) // until the nodes have met; the context bounds it
 	}
 	// A token holder, and a file.
 	t.Setenv(envPrefix+"NETWORK", file)
