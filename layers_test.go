@@ -61,6 +61,7 @@ var house = map[string]room{
 	"testnet":             {10, nil, "processes: starts nodes, is none"},
 	"testnet/demo":        {11, nil, "a story on a testnet: holds no fault of its own"},
 	"bench":               {11, nil, "measures; nothing depends on it"},
+	"bench/emulator":      {0, nil, "distance between processes: knows nothing of what they say"},
 	"sim":                 {11, nil, "the real ledger and made-up people; knows no network"},
 	"sim/economy":         {12, nil, "years of money: knows no message"},
 	"sim/rounds":          {12, nil, "messages of rounds: knows no money"},

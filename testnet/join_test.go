@@ -28,7 +28,7 @@ func (r *running) layJoiner(ctx context.Context, i int) ledger.RegisterNode {
 		r.t.Fatal(err)
 	}
 	g := r.Network.Genesis
-	record, err := r.layNode(i, g.Name, ports[0], ports[1])
+	record, err := r.layNode(Options{}, i, g.Name, ports[0], ports[1])
 	if err != nil {
 		r.t.Fatal(err)
 	}

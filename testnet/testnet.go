@@ -58,6 +58,9 @@ type Options struct {
 	// Adversaries are the nodes that break the rules, by number; all others are honest.
 	Adversaries map[int]adversary.Adversary
 	Difference  func(*ledger.Params) // last word on the parameters; may be nil
+	// Host is the IPv4 address of a node, where nodes have hosts of their own; nil: all are on
+	// this machine's loopback interface. Such nodes listen on QUIC too.
+	Host func(node int) string
 }
 
 // Default is seven nodes with 28 shards, half a second a block, ten minutes an epoch.
@@ -130,7 +133,7 @@ func Create(o Options, c Command) (*Testnet, error) {
 		return nil, err
 	}
 	for i := range o.Nodes {
-		n, err := t.layNode(i, g.Name, ports[2*i], ports[2*i+1])
+		n, err := t.layNode(o, i, g.Name, ports[2*i], ports[2*i+1])
 		if err != nil {
 			return nil, err
 		}
@@ -188,22 +191,33 @@ func (o Options) rounds(n uint64) (rounds, blocks uint64, challenged bool) {
 }
 
 // layNode makes a node's directory and its entry in the genesis.
-func (t *Testnet) layNode(i int, chain string, port, ledgerPort int) (ledger.GenesisNode, error) {
+func (t *Testnet) layNode(o Options, i int, chain string, port, ledgerPort int) (ledger.GenesisNode, error) {
 	dir := t.NodeDir(i)
 	secret, err := node.EnsureSecret(dir)
 	if err != nil {
 		return ledger.GenesisNode{}, err
 	}
 	id, bls := staking.NodeID(secret.Key().Public()), secret.BLSKey()
-	listen := "/ip4/127.0.0.1/tcp/" + strconv.Itoa(port)
-	file := node.File{Network: filepath.Join("..", "..", networkName), Listen: []string{listen}, LedgerListen: net.JoinHostPort("127.0.0.1", strconv.Itoa(ledgerPort)), LogLevel: "info"}
+	host := "127.0.0.1"
+	if o.Host != nil {
+		host = o.Host(i)
+	}
+	listen := []string{"/ip4/" + host + "/tcp/" + strconv.Itoa(port)}
+	if o.Host != nil {
+		listen = append(listen, "/ip4/"+host+"/udp/"+strconv.Itoa(port)+"/quic-v1")
+	}
+	var addresses []string
+	for _, a := range listen {
+		addresses = append(addresses, a+"/p2p/"+id.String())
+	}
+	file := node.File{Network: filepath.Join("..", "..", networkName), Listen: listen, LedgerListen: net.JoinHostPort(host, strconv.Itoa(ledgerPort)), LogLevel: "info"}
 	if err := file.Save(dir); err != nil {
 		return ledger.GenesisNode{}, err
 	}
 	return ledger.GenesisNode{
 		ID: id, Operator: t.Wallet.Address(), BLS: bls.Public(),
 		BLSProof:  bls.ProvePossession(ledger.BLSProofMessage(chain, id, bls.Public())),
-		Addresses: []string{listen + "/p2p/" + id.String()}, Comet: file.LedgerListen,
+		Addresses: addresses, Comet: file.LedgerListen,
 		Name: "node-" + strconv.Itoa(i), CapacityKiB: nodeKiB, Bond: nodeBond,
 	}, nil
 }

@@ -1,0 +1,104 @@
+package emulator
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Flight is a packet of a watched host on its way. Due is when the router owes it to its
+// receiver: what the router itself is late by is no distance.
+type Flight struct {
+	Sent, Due time.Time
+	Out       bool // from the watched host
+	Lost      bool
+	Peer      int // the other host
+	Protocol  byte
+	From, To  uint16 // ports of TCP and UDP
+	Flags     byte   // of TCP
+	Payload   int    // bytes behind the headers of IP and TCP or UDP
+}
+
+const (
+	protocolTCP = 6
+	protocolUDP = 17
+)
+
+// String is a line for people.
+func (f Flight) String() string {
+	protocol := map[byte]string{protocolTCP: "tcp", protocolUDP: "udp"}[f.Protocol]
+	arrow := "<-"
+	if f.Out {
+		arrow = "->"
+	}
+	lost := ""
+	if f.Lost {
+		lost = " lost"
+	}
+	return fmt.Sprintf("%s %s %d %s %d:%d flags %02x, %d bytes%s", f.Sent.Format("05.000"), arrow, f.Peer, protocol, f.From, f.To, f.Flags, f.Payload, lost)
+}
+
+// destination is where an IPv4 packet goes; false for what is none.
+func destination(packet []byte) (netip.Addr, bool) {
+	if len(packet) < 20 || packet[0]>>4 != 4 {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFrom4([4]byte(packet[16:20])), true
+}
+
+// describe fills in what an IPv4 packet says of itself.
+func (f *Flight) describe(packet []byte) {
+	f.Protocol = packet[9]
+	body := packet[min(int(packet[0]&15)*4, len(packet)):]
+	switch {
+	case f.Protocol == protocolTCP && len(body) >= 20:
+		f.Flags = body[13]
+		f.Payload = max(0, len(body)-int(body[12]>>4)*4)
+	case f.Protocol == protocolUDP && len(body) >= 8:
+		f.Payload = len(body) - 8
+	default:
+		return
+	}
+	f.From, f.To = binary.BigEndian.Uint16(body), binary.BigEndian.Uint16(body[2:])
+}
+
+// Trips is the time between from and to in which a packet of the host was on its way, in
+// round trips. It leaves out where the host, or a node that it had asked, worked or waited
+// for something else than the line. Packets that nothing waits for count too, so that an
+// operation takes at most so many round trips, and no guess is in it.
+func Trips(flights []Flight, from, to time.Time, rtt time.Duration) float64 {
+	flights = slices.SortedFunc(slices.Values(flights), func(a, b Flight) int { return a.Sent.Compare(b.Sent) })
+	var sum time.Duration
+	seen := from
+	for _, f := range flights {
+		if f.Lost {
+			continue
+		}
+		begin, end := f.Sent, f.Due
+		if begin.Before(seen) {
+			begin = seen
+		}
+		if end.After(to) {
+			end = to
+		}
+		if end.After(begin) {
+			sum += end.Sub(begin)
+			seen = end
+		}
+	}
+	return float64(sum) / float64(rtt)
+}
+
+// Received is the bytes that a host got between two times, headers of IP, TCP and UDP left
+// out; what was sent twice counts twice.
+func Received(flights []Flight, from, to time.Time) (sum int64) {
+	for _, f := range flights {
+		if !f.Out && !f.Lost && cmp.Compare(f.Due.UnixNano(), from.UnixNano()) >= 0 && !f.Due.After(to) {
+			sum += int64(f.Payload)
+		}
+	}
+	return sum
+}

@@ -1,0 +1,87 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/walrus-network/walrus/bench/emulator"
+	"github.com/walrus-network/walrus/internal/testlevel"
+	"github.com/walrus-network/walrus/testnet"
+)
+
+// A short run over real TCP and QUIC, in namespaces. Round trips are counts, so that they
+// hold on a busy machine; times are not looked at.
+func TestDistanceIsMeasuredInRoundTrips(t *testing.T) {
+	testlevel.Whole(t, "runs seven processes in namespaces for a minute")
+	if e, err := emulator.New(emulator.Options{Bits: []int64{1e9}}); err != nil {
+		t.Skipf("no namespaces here: %v", err)
+	} else {
+		e.Close()
+	}
+	program := filepath.Join(t.TempDir(), "walrus")
+	if out, err := exec.Command("go", "build", "-o", program, "../cmd/walrus").CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	before := left(t)
+	var log bytes.Buffer
+	r, err := Wan(ctx, WanOptions{RTT: 100 * time.Millisecond, Bits: 100_000_000, Slow: -1, Stopped: -1, Size: 4 << 20, Runs: 1,
+		Program: testnet.Command{Program: program}, Log: &log})
+	t.Logf("%s", &log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{`"rtt_s":0.1`, `"block_seconds"`, `"round_trips":{"store_cold"`, `"store_warm"`, `"read_cold"`, `"read_cached"`, `"read_warm"`,
+		`"status"`, `"info"`, `"store":{"seconds"`, `"ratio_copy"`, `"read":{"seconds"`, `"first_byte_round_trips"`, `"received_ratio"`} {
+		if !strings.Contains(string(b), key) {
+			t.Errorf("no %s in %s", key, b)
+		}
+	}
+	if r.Read.Received < 1 || r.Read.Received > 2 || r.Store.RatioCopy <= 0 || r.Read.RatioCopy <= 0 || r.BlockSeconds <= 0 {
+		t.Errorf("something was not measured: %s", b)
+	}
+	for name, got := range map[string][2]float64{
+		"store_cold": {r.RoundTrips.StoreCold, mostStoreCold}, "store_warm": {r.RoundTrips.StoreWarm, mostStoreWarm},
+		"read_cold": {r.RoundTrips.ReadCold, mostReadCold}, "read_cached": {r.RoundTrips.ReadCached, mostReadCached}, "read_warm": {r.RoundTrips.ReadWarm, mostReadWarm},
+		"status": {r.RoundTrips.Status, mostStatus}, "info": {r.RoundTrips.Info, mostLook}, "list": {r.RoundTrips.List, mostLook}, "nodes": {r.RoundTrips.Nodes, mostLook},
+	} {
+		if got[0] <= 0 || got[0] > got[1] {
+			t.Errorf("%s takes %.2f round trips, at most %.1f", name, got[0], got[1])
+		}
+	}
+	if after := left(t); after != before {
+		t.Errorf("%d directories of measurements are left, %d before", after, before)
+	}
+}
+
+// What operations take at most, in round trips.
+const (
+	mostStoreCold  = 40.
+	mostStoreWarm  = 25.
+	mostReadCold   = 12.
+	mostReadCached = 12.
+	mostReadWarm   = 4.
+	mostStatus     = 20.
+	mostLook       = 14.
+)
+
+func left(t *testing.T) int {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(os.TempDir(), "walrus-bench-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
