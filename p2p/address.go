@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
@@ -96,25 +97,23 @@ func WithPeer(addr, id string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("address %q: %w (write it as /ip4/203.0.113.7/tcp/4001)", addr, err)
 	}
-	named, err := m.ValueForProtocol(ma.P_P2P)
-	if err != nil {
+	_, named := peer.SplitAddr(m) // not the peer ID of a relay on the way
+	if named == "" {
 		return addr + "/p2p/" + id, nil
 	}
-	if named != id {
+	if named.String() != id {
 		return "", fmt.Errorf("address %q is that of another node, this one is %s", addr, id)
 	}
 	return addr, nil
 }
 
-// IPOf is the IP address in a multiaddr, if it has one.
+// IPOf is the IP address in a multiaddr, if it has one. A relayed address has none: that in
+// it is the relay's.
 func IPOf(addr string) (string, bool) {
 	m, err := ma.NewMultiaddr(addr)
 	if err != nil {
 		return "", false
 	}
-	ip, err := manet.ToIP(m)
-	if err != nil {
-		return "", false
-	}
-	return ip.String(), true
+	ip, err := ipOf(m)
+	return ip.String(), err == nil
 }

@@ -30,7 +30,8 @@ import (
 // A node that dials what a stranger names can be made to knock at another's door. So
 // only IP addresses are dialed, and only the one that the asker's own connection comes
 // from: that address has shown by a handshake that it wants this traffic, and no third
-// one gets any. (To let the asker pay with bytes first, as others do, would let it name
+// one gets any. A relay is dialed where this host knows it to be, and only if it is a node
+// of the ledger: such nodes relay by choice. (To let the asker pay with bytes first, as others do, would let it name
 // any address, and would cost a third party a handshake.) The price is that a node with
 // an IPv4 and an IPv6 address learns of one at a time, and that a router which lets in
 // the peers that were called through it answers more kindly than it does to strangers.
@@ -45,6 +46,7 @@ const (
 
 	maxDialAddress   = 256             // bytes of an address
 	maxDialText      = 256             // bytes of a reason
+	maxRelayWays     = 4               // addresses of a relay that are dialed
 	dialbackLimit    = 5 * time.Second // for all addresses of a question, dialed at the same time
 	maxDialbacks     = 4               // questions answered at once
 	dialbackSpan     = time.Minute     // in which these are allowed:
@@ -91,7 +93,8 @@ type Dialback struct {
 type dialbacks struct {
 	now   func() time.Time
 	slots *slots
-	wire  *wire.Wire // of the host that answers
+	wire  *wire.Wire                   // of the host that answers
+	relay func(peer.ID) []ma.Multiaddr // addresses at which a relay that the asker names may be dialed
 
 	mu     sync.Mutex        // guards recent
 	recent []dialbackRequest // the oldest first, at most maxDialbackSpan
@@ -104,7 +107,7 @@ type dialbackRequest struct {
 
 // ServeDialback answers the dial-back protocol.
 func (h *Host) ServeDialback() {
-	h.serveDialback(&dialbacks{now: time.Now, slots: newSlots(maxDialbacks, 1), wire: h.wire})
+	h.serveDialback(&dialbacks{now: time.Now, slots: newSlots(maxDialbacks, 1), wire: h.wire, relay: h.knownRelay})
 }
 
 func (h *Host) serveDialback(d *dialbacks) {
@@ -139,7 +142,7 @@ func (d *dialbacks) answer(ctx context.Context, s *session) error {
 	if !d.admit(from) {
 		return Refuse(CodeBusy, "%d questions a minute, %d from one place: try again in a minute", maxDialbackSpan, maxDialbackOfOne)
 	}
-	out := dialMeAnswer{Seen: dialAll(ctx, d.wire, s.peer(), from, q.Addresses)}
+	out := dialMeAnswer{Seen: d.dialAll(ctx, s.peer(), from, q.Addresses)}
 	out.TimeMs = d.now().UnixMilli()
 	if err := s.send(kindDialed, out); err != nil {
 		return err
@@ -196,7 +199,7 @@ func readDialMe(what kind, body []byte) (q dialMe, err error) {
 }
 
 // dialAll dials the addresses of a peer that comes from an IP address.
-func dialAll(ctx context.Context, w *wire.Wire, p peer.ID, from netip.Addr, addresses []string) []AddressReport {
+func (d *dialbacks) dialAll(ctx context.Context, p peer.ID, from netip.Addr, addresses []string) []AddressReport {
 	ctx, cancel := context.WithTimeout(ctx, dialbackLimit)
 	defer cancel()
 	out := make([]AddressReport, len(addresses))
@@ -205,7 +208,7 @@ func dialAll(ctx context.Context, w *wire.Wire, p peer.ID, from netip.Addr, addr
 		all.Go(func() {
 			out[i] = AddressReport{Reach: NotDialable, Text: ErrPanic.Error()}
 			_ = Guard(slog.Default(), "dial back", func() error {
-				out[i] = dialOne(ctx, w, p, from, text)
+				out[i] = d.dialOne(ctx, p, from, text)
 				return nil
 			})
 		})
@@ -214,19 +217,20 @@ func dialAll(ctx context.Context, w *wire.Wire, p peer.ID, from netip.Addr, addr
 	return out
 }
 
-func dialOne(ctx context.Context, w *wire.Wire, p peer.ID, from netip.Addr, text string) AddressReport {
-	addr, err := dialTarget(p, from, text)
+func (d *dialbacks) dialOne(ctx context.Context, p peer.ID, from netip.Addr, text string) AddressReport {
+	addrs, err := d.dialTargets(p, from, text)
 	if err != nil {
 		return AddressReport{Reach: NotDialable, Text: Clean(err.Error(), maxDialText)}
 	}
-	if err := dialFresh(ctx, w, p, addr); err != nil {
+	if err := dialFresh(ctx, d.wire, p, addrs); err != nil {
 		return AddressReport{Reach: NotReached, Text: Clean(err.Error(), maxDialText)}
 	}
 	return AddressReport{Reach: Reached}
 }
 
-// dialTarget is the address that may be dialed for a peer that comes from an IP address.
-func dialTarget(p peer.ID, from netip.Addr, text string) (ma.Multiaddr, error) {
+// dialTargets is the addresses that may be dialed for a peer that comes from an IP address
+// and names one.
+func (d *dialbacks) dialTargets(p peer.ID, from netip.Addr, text string) ([]ma.Multiaddr, error) {
 	m, err := ma.NewMultiaddr(text)
 	if err != nil {
 		return nil, errors.New("it is no multiaddr")
@@ -235,6 +239,34 @@ func dialTarget(p peer.ID, from netip.Addr, text string) (ma.Multiaddr, error) {
 	if named != "" && named != p {
 		return nil, errors.New("it is another peer's")
 	}
+	if relayed(addr) {
+		return d.relayTargets(addr)
+	}
+	if err := dialable(addr, from); err != nil {
+		return nil, err
+	}
+	return []ma.Multiaddr{addr}, nil
+}
+
+// relayTargets is the ways through the relay that an address names: to where this host
+// knows the relay to be, whatever the address says.
+func (d *dialbacks) relayTargets(addr ma.Multiaddr) (out []ma.Multiaddr, err error) {
+	relay, ok := relayOf(addr)
+	if !ok {
+		return nil, errors.New("it names no relay")
+	}
+	circuit := ma.StringCast("/p2p/" + relay.ID.String() + "/p2p-circuit")
+	for _, a := range d.relay(relay.ID) {
+		out = append(out, a.Encapsulate(circuit))
+	}
+	if len(out) == 0 {
+		return nil, errors.New("its relay is no node of the ledger to which this one is connected")
+	}
+	return out[:min(len(out), maxRelayWays)], nil
+}
+
+// dialable says whether an address may be dialed for a peer that comes from an IP address.
+func dialable(addr ma.Multiaddr, from netip.Addr) error {
 	var codes []int
 	for _, c := range addr {
 		codes = append(codes, c.Protocol().Code)
@@ -243,16 +275,16 @@ func dialTarget(p peer.ID, from netip.Addr, text string) (ma.Multiaddr, error) {
 	case len(codes) == 2 && codes[1] == ma.P_TCP:
 	case len(codes) == 3 && codes[1] == ma.P_UDP && codes[2] == ma.P_QUIC_V1:
 	default:
-		return nil, errors.New("it is neither an IP address with a TCP port nor one with QUIC")
+		return errors.New("it is neither an IP address with a TCP port nor one with QUIC")
 	}
 	ip, err := ipOf(addr)
 	if err != nil {
-		return nil, errors.New("it names no IP address")
+		return errors.New("it names no IP address")
 	}
 	if ip != from {
-		return nil, fmt.Errorf("you come from %s, and no other address is dialed for you", from)
+		return fmt.Errorf("you come from %s, and no other address is dialed for you", from)
 	}
-	return addr, nil
+	return nil
 }
 
 func ipOf(m ma.Multiaddr) (netip.Addr, error) {
@@ -272,15 +304,15 @@ func ipOf(m ma.Multiaddr) (netip.Addr, error) {
 
 // dialFresh makes a connection from a process of no name, and ends it: so it is
 // no connection that stands already, and the handshake shows whose key answers.
-func dialFresh(ctx context.Context, w *wire.Wire, p peer.ID, addr ma.Multiaddr) error {
-	h, err := libp2p.New(append(transports(w), libp2p.NoListenAddrs, libp2p.DisableRelay(), libp2p.DisableMetrics(), libp2p.DisableIdentifyAddressDiscovery(), libp2p.ResourceManager(&network.NullResourceManager{}),
+func dialFresh(ctx context.Context, w *wire.Wire, p peer.ID, addrs []ma.Multiaddr) error {
+	h, err := libp2p.New(append(transports(w), libp2p.NoListenAddrs, libp2p.EnableRelay(), libp2p.DisableMetrics(), libp2p.DisableIdentifyAddressDiscovery(), libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.Security(tls.ID, tls.New), libp2p.Security(noise.ID, noise.New))...)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	h.Peerstore().AddAddr(p, addr, peerstore.TempAddrTTL)
-	_, err = h.Network().DialPeer(network.WithForceDirectDial(ctx, "dial back"), p)
+	h.Peerstore().AddAddrs(p, addrs, peerstore.TempAddrTTL)
+	_, err = h.Network().DialPeer(throughRelays(ctx), p)
 	return err
 }
 

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/walrus-network/walrus/canon"
 )
@@ -58,24 +60,42 @@ func TestAPeerDialsBackWhereItIsAskedFrom(t *testing.T) {
 
 func TestOnlyTheAskersOwnAddressIsDialed(t *testing.T) {
 	p, other := newHost(t, 1, "net").ID(), newHost(t, 2, "net").ID()
-	from := netip.MustParseAddr("203.0.113.7")
+	from, relay := netip.MustParseAddr("203.0.113.7"), newHost(t, 3, "net").ID()
+	known := ma.StringCast("/ip4/203.0.113.9/tcp/1")
+	d := &dialbacks{relay: func(p peer.ID) []ma.Multiaddr {
+		if p == relay {
+			return []ma.Multiaddr{known}
+		}
+		return nil
+	}}
 	for text, ok := range map[string]bool{
-		"/ip4/203.0.113.7/tcp/4001":                                    true,
-		"/ip4/203.0.113.7/udp/4001/quic-v1":                            true,
-		"/ip6/::ffff:203.0.113.7/tcp/4001":                             true, // the same address
-		"/ip4/203.0.113.7/tcp/4001/p2p/" + p.String():                  true,
-		"/ip4/203.0.113.7/tcp/4001/p2p/" + other.String():              false,
-		"/ip4/203.0.113.8/tcp/4001":                                    false,
-		"/ip4/127.0.0.1/tcp/4001":                                      false,
-		"/ip4/203.0.113.7/udp/4001":                                    false,
-		"/ip4/203.0.113.7/tcp/80/ws":                                   false,
-		"/dns4/example.org/tcp/4001":                                   false,
-		"/ip4/203.0.113.7/tcp/4001/p2p/" + p.String() + "/p2p-circuit": false,
-		"/unix/etc": false,
-		"":          false,
+		"/ip4/203.0.113.7/tcp/4001":                                                              true,
+		"/ip4/203.0.113.7/udp/4001/quic-v1":                                                      true,
+		"/ip6/::ffff:203.0.113.7/tcp/4001":                                                       true, // the same address
+		"/ip4/203.0.113.7/tcp/4001/p2p/" + p.String():                                            true,
+		"/ip4/203.0.113.7/tcp/4001/p2p/" + other.String():                                        false,
+		"/ip4/203.0.113.8/tcp/4001":                                                              false,
+		"/ip4/127.0.0.1/tcp/4001":                                                                false,
+		"/ip4/203.0.113.7/udp/4001":                                                              false,
+		"/ip4/203.0.113.7/tcp/80/ws":                                                             false,
+		"/dns4/example.org/tcp/4001":                                                             false,
+		"/ip4/203.0.113.8/tcp/4001/p2p/" + relay.String() + "/p2p-circuit":                       true, // where the relay is known to be
+		"/ip4/203.0.113.7/tcp/4001/p2p/" + relay.String() + "/p2p-circuit/p2p/" + p.String():     true,
+		"/ip4/203.0.113.7/tcp/4001/p2p/" + relay.String() + "/p2p-circuit/p2p/" + other.String(): false,
+		"/ip4/203.0.113.7/tcp/4001/p2p/" + other.String() + "/p2p-circuit":                       false,
+		"/ip4/203.0.113.7/tcp/4001/p2p-circuit":                                                  false,
+		"/p2p-circuit":                                                                           false,
+		"/unix/etc":                                                                              false,
+		"":                                                                                       false,
 	} {
-		if _, err := dialTarget(p, from, text); (err == nil) != ok {
+		targets, err := d.dialTargets(p, from, text)
+		if (err == nil) != ok {
 			t.Errorf("%q: %v", text, err)
+		}
+		for _, a := range targets {
+			if relayed(a) && !strings.HasPrefix(a.String(), known.String()) {
+				t.Errorf("%q: %s is dialed", text, a)
+			}
 		}
 	}
 }
@@ -158,6 +178,7 @@ func FuzzDialMe(f *testing.F) {
 	f.Add(byte(kindDialMe), canon.Encode(dialMe{Addresses: []string{loopback}}))
 	f.Add(byte(kindDialMe), []byte{0x81, 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}) // a list that claims to be endless
 	f.Add(byte(0), []byte{})
+	d := &dialbacks{relay: func(peer.ID) []ma.Multiaddr { return []ma.Multiaddr{ma.StringCast("/ip4/203.0.113.9/tcp/1")} }}
 	f.Fuzz(func(t *testing.T, what byte, body []byte) {
 		q, err := readDialMe(kind(what), body)
 		if err != nil {
@@ -171,9 +192,13 @@ func FuzzDialMe(f *testing.F) {
 		}
 		from := netip.MustParseAddr("203.0.113.7")
 		for _, a := range q.Addresses {
-			if m, err := dialTarget(peer.ID("x"), from, a); err == nil {
-				if ip, err := ipOf(m); err != nil || ip != from {
-					t.Errorf("%q is dialed", a)
+			targets, err := d.dialTargets(peer.ID("x"), from, a)
+			if err == nil && len(targets) == 0 {
+				t.Errorf("%q is taken, and nothing is dialed", a)
+			}
+			for _, m := range targets {
+				if ip, err := manet.ToIP(m); err != nil || !ip.Equal(from.AsSlice()) && !relayed(m) {
+					t.Errorf("%q is dialed", m)
 				}
 			}
 		}

@@ -40,8 +40,9 @@ type Config struct {
 	Listen    []string           // multiaddrs; none: a client that only dials
 	Bootstrap []string           // multiaddrs ending in /p2p/<peer ID>; one suffices
 	Hello     Hello
-	// Reachable turns on what gets a host at home through its router: AutoNAT, hole
-	// punching, the relay client, UPnP. Off in testnets, whose traffic stays local.
+	// Reachable turns on what gets a host at home through its router: UPnP, relays, hole
+	// punching. A host that peers reach relays for others. Off in testnets, whose traffic
+	// stays local.
 	Reachable bool
 	// CountLoopback counts loopback addresses as any others where peers of one network of
 	// addresses are bounded. Off, since a peer on this machine is no stranger to it.
@@ -62,6 +63,8 @@ type Host struct {
 	greeted   greetings
 	scores    scores
 	lines     lines
+	reachable bool // Config.Reachable
+	reach     reach
 	distance  distance
 	admission *admission
 	only      *dialFilter
@@ -112,13 +115,12 @@ func New(c Config) (*Host, error) {
 	} else {
 		options = append(options, libp2p.ListenAddrStrings(c.Listen...))
 	}
-	if c.Reachable {
-		options = append(options, libp2p.NATPortMap(), libp2p.EnableAutoNATv2(), libp2p.EnableHolePunching(), libp2p.EnableRelay())
-	} else {
-		options = append(options, libp2p.DisableRelay())
-	}
-	h := &Host{admission: newDoors(c.CountLoopback), only: proven, wire: c.Wire, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
+	h := &Host{reachable: c.Reachable, admission: newDoors(c.CountLoopback), only: proven, wire: c.Wire, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
 		greeted: greetings{peers: map[peer.ID]Hello{}, awaited: map[peer.ID]chan struct{}{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
+	options = append(options, libp2p.EnableRelay()) // to dial peers behind routers
+	if c.Reachable {
+		options = append(options, h.relayOptions()...)
+	}
 	h.closing, h.close = context.WithCancel(context.Background())
 	if h.libp2p, err = libp2p.New(options...); err != nil {
 		return nil, listenError(c.Listen, err)
@@ -135,7 +137,7 @@ func New(c Config) (*Host, error) {
 	}
 	h.libp2p.Network().Notify(&network.NotifyBundle{ConnectedF: h.connected, DisconnectedF: func(n network.Network, c network.Conn) {
 		h.admission.conns.forget(c)
-		if n.Connectedness(c.RemotePeer()) != network.Connected {
+		if !isConnected(n, c.RemotePeer()) {
 			h.greeted.forget(c.RemotePeer())
 		}
 	}})
@@ -188,15 +190,25 @@ func listenError(listen []string, err error) error {
 // connect, so that it is the first up to a third of a second from host to host and back.
 const quicDelay = time.Second
 
-// tcpFirst prefers TCP for its speed; QUIC follows where TCP does not answer.
+// relayDelay is by how much a relay starts later than direct addresses of the same peer.
+const relayDelay = 500 * time.Millisecond
+
+// tcpFirst prefers TCP for its speed; QUIC follows where TCP does not answer, and relays
+// where direct addresses do not.
 func tcpFirst(addrs []ma.Multiaddr) []network.AddrDelay {
-	isTCP := func(a ma.Multiaddr) bool { _, err := a.ValueForProtocol(ma.P_TCP); return err == nil }
-	out := swarm.NoDelayDialRanker(addrs)
-	if !slices.ContainsFunc(addrs, isTCP) {
-		return out
+	isTCP := func(a ma.Multiaddr) bool {
+		_, err := a.ValueForProtocol(ma.P_TCP)
+		return err == nil && !relayed(a)
 	}
+	out := swarm.NoDelayDialRanker(addrs)
+	tcp, direct := slices.ContainsFunc(addrs, isTCP), slices.ContainsFunc(addrs, func(a ma.Multiaddr) bool { return !relayed(a) })
 	for i, a := range out {
-		if !isTCP(a.Addr) {
+		switch {
+		case relayed(a.Addr):
+			if direct {
+				out[i].Delay = relayDelay
+			}
+		case tcp && !isTCP(a.Addr):
 			out[i].Delay = quicDelay
 		}
 	}
@@ -234,7 +246,7 @@ func (h *Host) Run(ctx context.Context) error {
 func (h *Host) callBootstrap(ctx context.Context) {
 	var called sync.WaitGroup
 	for _, b := range h.bootstrap {
-		if b.ID == h.ID() || h.libp2p.Network().Connectedness(b.ID) == network.Connected {
+		if b.ID == h.ID() || isConnected(h.libp2p.Network(), b.ID) {
 			continue
 		}
 		called.Go(func() {
@@ -291,7 +303,7 @@ const dialLimit = 10 * time.Second
 // Connect makes sure there is a connection to p and that it belongs to our
 // network. addrs are hints (from the ledger); without a live one the DHT is asked.
 func (h *Host) Connect(ctx context.Context, p peer.ID, addrs []string) error {
-	if h.libp2p.Network().Connectedness(p) != network.Connected {
+	if !isConnected(h.libp2p.Network(), p) {
 		if err := h.dial(ctx, p, addrs); err != nil {
 			return err
 		}
@@ -360,7 +372,7 @@ func (h *Host) dialNamed(ctx context.Context, p peer.ID, addrs []ma.Multiaddr) e
 // open starts a stream of a protocol with a peer of our network. The hello goes out beside
 // it: a peer of another network makes what reads from the stream fail with the reason.
 func (h *Host) open(ctx context.Context, p peer.ID, addrs []string, id protocol.ID) (*session, error) {
-	if h.libp2p.Network().Connectedness(p) != network.Connected {
+	if !isConnected(h.libp2p.Network(), p) {
 		if err := h.dial(ctx, p, addrs); err != nil {
 			return nil, err
 		}

@@ -40,6 +40,7 @@ func newLimits(countLoopback bool) (network.ResourceManager, error) {
 	// A peer has one stream each way; there may be another for a moment while it starts anew.
 	defaults.AddProtocolLimit(gossipProtocol, streams, rcmgr.BaseLimitIncrease{})
 	defaults.AddProtocolPeerLimit(gossipProtocol, rcmgr.BaseLimit{Streams: 16, StreamsInbound: 8, StreamsOutbound: 8, Memory: 64 << 20}, rcmgr.BaseLimitIncrease{})
+	limitRelay(&defaults)
 	defaults.PeerBaseLimit.Streams = 1024
 	defaults.PeerBaseLimit.StreamsInbound = 128
 	defaults.PeerBaseLimit.StreamsOutbound = 1024

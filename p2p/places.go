@@ -9,6 +9,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // Standing is how much a peer has at stake here. A newcomer of a higher standing takes
@@ -253,10 +254,12 @@ func (g *guest) patient(wait time.Duration) {
 
 // networkOf is the network that an address is counted with: 24 bits of an IPv4 address
 // and 56 of an IPv6 address, since the owner of one such address mostly has its
-// neighbours too. A relayed connection has none, and neither has loopback unless it is counted.
+// neighbours too. A relayed connection counts with its relay's. Loopback has none unless it is
+// counted.
 func networkOf(m ma.Multiaddr, countLoopback bool) netip.Prefix {
-	ip, err := ipOf(m)
-	if err != nil || ip.IsLoopback() && !countLoopback {
+	raw, err := manet.ToIP(m)
+	ip, ok := netip.AddrFromSlice(raw)
+	if ip = ip.Unmap(); err != nil || !ok || ip.IsLoopback() && !countLoopback {
 		return netip.Prefix{}
 	}
 	bits := 24

@@ -173,7 +173,7 @@ func TestAddressesCountWithTheirNeighbours(t *testing.T) {
 		"/ip6/2001:db8:1:2ff::1/udp/1/quic-v1": "2001:db8:1:200::/56",
 		"/ip6/::ffff:192.0.2.77/tcp/1":         "192.0.2.0/24",
 		"/ip4/127.0.0.9/tcp/1":                 "",
-		"/ip4/192.0.2.1/tcp/1/p2p-circuit":     "",
+		"/ip4/192.0.2.1/tcp/1/p2p-circuit":     "192.0.2.0/24",
 		"/dns4/example.org/tcp/1":              "",
 	} {
 		m, err := ma.NewMultiaddr(addr)

@@ -18,14 +18,14 @@ import (
 // not wait for identify, a round trip that no protocol here needs.
 func (h *Host) connect(ctx context.Context, p peer.ID, addrs []ma.Multiaddr) error {
 	h.libp2p.Peerstore().AddAddrs(p, addrs, peerstore.TempAddrTTL)
-	_, err := h.libp2p.Network().DialPeer(ctx, p)
+	_, err := h.libp2p.Network().DialPeer(throughRelays(ctx), p)
 	return err
 }
 
 // stream opens a stream of a protocol on a connection that stands. What is written goes out
 // at once, with the protocol's name; whether the peer speaks it is known by the first read.
 func (h *Host) stream(ctx context.Context, p peer.ID, id protocol.ID) (network.Stream, error) {
-	s, err := h.libp2p.Network().NewStream(network.WithNoDial(ctx, "the caller dials"), p)
+	s, err := h.libp2p.Network().NewStream(network.WithNoDial(throughRelays(ctx), "the caller dials"), p)
 	if err == nil {
 		if err = s.SetProtocol(id); err != nil {
 			s.Reset()

@@ -35,7 +35,11 @@ type Network struct {
 	ports   uint16 // the last that was given to a socket that asked for none
 	sockets map[netip.AddrPort]*socket
 	chance  *rand.Rand
+	walls   map[netip.Addr]map[flow]bool // of places behind a router: what they have sent packets to
 }
+
+// flow is a socket of a place behind a router, and an address that it has sent packets to.
+type flow struct{ inside, outside netip.AddrPort }
 
 // NewNetwork makes a network. Which packets are lost follows from their order alone.
 func NewNetwork(t testing.TB, latency time.Duration, loss float64) *Network {
@@ -43,7 +47,7 @@ func NewNetwork(t testing.TB, latency time.Duration, loss float64) *Network {
 	if latency < 0 || loss < 0 || loss >= 1 {
 		t.Fatalf("a network with a latency of %s and a loss of %g", latency, loss)
 	}
-	return &Network{latency: latency, loss: loss, ports: 40_000, sockets: map[netip.AddrPort]*socket{}, chance: rand.New(rand.NewPCG(1, 2))}
+	return &Network{latency: latency, loss: loss, ports: 40_000, sockets: map[netip.AddrPort]*socket{}, chance: rand.New(rand.NewPCG(1, 2)), walls: map[netip.Addr]map[flow]bool{}}
 }
 
 // Stretch makes the network wider, and worse, from now on. A packet must not overtake
@@ -67,10 +71,26 @@ type Place struct {
 }
 
 // Place gives a place that no other host has. A host that is closed may be opened there again.
-func (n *Network) Place() Place {
+func (n *Network) Place() Place { return n.place(127) }
+
+// PublicPlace gives a place whose address counts as one of the Internet.
+func (n *Network) PublicPlace() Place { return n.place(45) }
+
+// Walled gives a public place behind a router that lets in packets only from where the
+// host has sent some: nobody can dial it, and two hosts that dial each other at the same
+// time get through. Addresses are not translated.
+func (n *Network) Walled() Place {
+	p := n.PublicPlace()
+	n.mu.Lock()
+	n.walls[p.IP] = map[flow]bool{}
+	n.mu.Unlock()
+	return p
+}
+
+func (n *Network) place(first byte) Place {
 	n.mu.Lock()
 	n.places++
-	ip := netip.AddrFrom4([4]byte{127, 64 + byte(n.places>>8), byte(n.places), 1})
+	ip := netip.AddrFrom4([4]byte{first, 64 + byte(n.places>>8), byte(n.places), 1})
 	n.mu.Unlock()
 	open := func(_ string, want *net.UDPAddr) (net.PacketConn, error) { return n.open(ip, uint16(want.Port)) }
 	source := func() (quicreuse.SourceIPSelector, error) { return from(ip), nil }
@@ -130,6 +150,12 @@ func (n *Network) carry(p packet, to netip.AddrPort) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	s := n.sockets[to]
+	if sent := n.walls[p.from.Addr()]; sent != nil {
+		sent[flow{p.from, to}] = true
+	}
+	if sent := n.walls[to.Addr()]; sent != nil && !sent[flow{to, p.from}] {
+		return
+	}
 	if s == nil || n.loss > 0 && n.chance.Float64() < n.loss {
 		return
 	}

@@ -1,0 +1,227 @@
+package p2p
+
+import (
+	"cmp"
+	"context"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/host/autorelay"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
+	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// A relay carries what peers have to say to a node behind a router, until the two have
+// found a way of their own. The limits of libp2p (128 KiB, two minutes) are made for that
+// moment alone; here whole fragments go through where there is no other way.
+const (
+	relayBytes    = 1 << 30          // each way, of one relayed connection
+	relayDuration = 30 * time.Minute // of one relayed connection
+	relayBuffer   = 64 << 10         // each way; libp2p's 2 KiB make bulk slow
+
+	maxReservations   = 128 // nodes that one relay serves
+	maxNetReserved    = 8   // of one IP address: an operator may have some nodes behind one router
+	maxCircuits       = 64  // relayed connections of one peer, at one relay
+	maxAllCircuits    = 256 // of one relay
+	reservationTTL    = time.Hour
+	wantRelays        = 3  // of a node behind a router: one that stops is missed by nobody
+	maxStrangers      = 16 // reservations of peers that are not on the ledger (yet)
+	maxNetStrangers   = 2  // of these from one network of addresses
+	relayBackoff      = time.Minute
+	relayAskInterval  = 5 * time.Second // between two looks for relays
+	maxRelayCandidate = 16
+)
+
+// relayOptions makes a host relay for others while it is reached directly, and look for
+// relays while it is not.
+func (h *Host) relayOptions() []libp2p.Option {
+	r := relayv2.Resources{
+		Limit:          &relayv2.RelayLimit{Data: relayBytes, Duration: relayDuration},
+		ReservationTTL: reservationTTL, MaxReservations: maxReservations, MaxCircuits: maxCircuits, BufferSize: relayBuffer,
+		MaxReservationsPerPeer: 1, MaxReservationsPerIP: maxNetReserved, MaxReservationsPerASN: maxReservations,
+	}
+	options := []libp2p.Option{
+		libp2p.EnableHolePunching(),
+		// Whether peers reach the host is found out by itself, see reach.go: until then it
+		// is taken for reached.
+		libp2p.ForceReachabilityPublic(), libp2p.AddrsFactory(h.reach.announced),
+		libp2p.EnableRelayService(relayv2.WithResources(r), relayv2.WithACL(&relayGuests{standing: h.standingOf, now: time.Now})),
+		libp2p.EnableAutoRelayWithPeerSource(h.relayCandidates, autorelay.WithNumRelays(wantRelays), autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(maxRelayCandidate),
+			autorelay.WithBootDelay(0), autorelay.WithBackoff(relayBackoff), autorelay.WithMinInterval(relayAskInterval)),
+	}
+	if h.wire == nil {
+		options = append(options, libp2p.NATPortMap()) // asks the router of this machine
+	}
+	return options
+}
+
+// limitRelay sets what relaying may take in all.
+func limitRelay(limits *rcmgr.ScalingLimitConfig) {
+	all := rcmgr.BaseLimit{Streams: 4 * maxAllCircuits, StreamsInbound: 2 * maxAllCircuits, StreamsOutbound: 2 * maxAllCircuits, Memory: 2 * maxAllCircuits * relayBuffer}
+	one := rcmgr.BaseLimit{Streams: 2 * maxCircuits, StreamsInbound: maxCircuits, StreamsOutbound: maxCircuits, Memory: 4 * maxCircuits * relayBuffer}
+	limits.AddServiceLimit(relayv2.ServiceName, all, rcmgr.BaseLimitIncrease{})
+	limits.AddServicePeerLimit(relayv2.ServiceName, one, rcmgr.BaseLimitIncrease{})
+	all.Memory, one.Memory = 4<<30, 1<<30 // of streams: windows that may be filled, not bytes held
+	for _, id := range []protocol.ID{circuit.ProtoIDv2Hop, circuit.ProtoIDv2Stop} {
+		limits.AddProtocolLimit(id, all, rcmgr.BaseLimitIncrease{})
+		limits.AddProtocolPeerLimit(id, one, rcmgr.BaseLimitIncrease{})
+	}
+}
+
+// relayGuests admits to a relay: each node of the ledger, and a few peers that may become one.
+type relayGuests struct {
+	standing func(peer.ID) Standing
+	now      func() time.Time
+
+	mu        sync.Mutex // guards strangers
+	strangers []relayGuest
+}
+
+// relayGuest is the reservation of a peer that is not on the ledger.
+type relayGuest struct {
+	peer peer.ID
+	net  netip.Prefix
+	end  time.Time
+}
+
+var _ relayv2.ACLFilter = (*relayGuests)(nil)
+
+// AllowReserve lets a node of the ledger reserve, and a bounded number of others: a node
+// must be reached before it can register.
+func (g *relayGuests) AllowReserve(p peer.ID, from ma.Multiaddr) bool {
+	if g.standing(p) != Stranger {
+		return true
+	}
+	net := networkOf(from, true)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now, same := g.now(), 0
+	g.strangers = slices.DeleteFunc(g.strangers, func(s relayGuest) bool { return s.peer == p || !s.end.After(now) })
+	for _, s := range g.strangers {
+		if s.net == net {
+			same++
+		}
+	}
+	if len(g.strangers) >= maxStrangers || same >= maxNetStrangers {
+		return false
+	}
+	g.strangers = append(g.strangers, relayGuest{p, net, now.Add(reservationTTL)})
+	return true
+}
+
+// AllowConnect lets any peer come: clients have no standing, and what is there to reach
+// has a reservation.
+func (*relayGuests) AllowConnect(peer.ID, ma.Multiaddr, peer.ID) bool { return true }
+
+// relayCandidates lists peers that may relay for this host: those that its record on the
+// ledger names, then nodes of the ledger, then others that say that they are nodes.
+func (h *Host) relayCandidates(_ context.Context, most int) <-chan peer.AddrInfo {
+	named := h.reach.relaysOfRecord()
+	list := slices.Clone(named)
+	var others []peer.ID
+	for p, hello := range h.Peers() {
+		if hello.Ledger != "" { // a client names no ledger
+			others = append(others, p)
+		}
+	}
+	for _, b := range h.bootstrap {
+		others = append(others, b.ID)
+	}
+	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	slices.SortStableFunc(others, func(a, b peer.ID) int { return cmp.Compare(h.standingOf(b), h.standingOf(a)) })
+	for _, p := range others {
+		list = append(list, peer.AddrInfo{ID: p})
+	}
+	out := make(chan peer.AddrInfo, most)
+	defer close(out)
+	seen := map[peer.ID]bool{h.ID(): true}
+	for _, c := range list {
+		if seen[c.ID] || len(out) == most {
+			continue
+		}
+		seen[c.ID] = true
+		if len(c.Addrs) == 0 {
+			c.Addrs = h.directAddrs(c.ID)
+		}
+		out <- c
+	}
+	return out
+}
+
+// directAddrs is the addresses of a peer that are not relayed: those where it is connected
+// or was, and those of the bootstrap list.
+func (h *Host) directAddrs(p peer.ID) (out []ma.Multiaddr) {
+	for _, b := range h.bootstrap {
+		if b.ID == p {
+			out = append(out, b.Addrs...)
+		}
+	}
+	return slices.DeleteFunc(append(out, h.libp2p.Peerstore().Addrs(p)...), relayed)
+}
+
+// relayed says whether an address leads through a relay.
+func relayed(a ma.Multiaddr) bool {
+	_, err := a.ValueForProtocol(ma.P_CIRCUIT)
+	return err == nil
+}
+
+// Relayed says whether an address leads through a relay.
+func Relayed(addr string) bool {
+	a, err := ma.NewMultiaddr(addr)
+	return err == nil && relayed(a)
+}
+
+// relayOf is the relay that an address leads through, and the address of it.
+func relayOf(a ma.Multiaddr) (relay peer.AddrInfo, ok bool) {
+	head, _ := ma.SplitFunc(a, func(c ma.Component) bool { return c.Protocol().Code == ma.P_CIRCUIT })
+	if len(head) == len(a) {
+		return relay, false
+	}
+	info, err := peer.AddrInfoFromP2pAddr(head)
+	if err != nil {
+		return relay, false
+	}
+	return *info, true
+}
+
+// knownRelay is the addresses at which a peer may be dialed as a relay on a stranger's
+// word: those that its own connections come from or go to, of a node on the ledger. So
+// nobody is made to knock at a third party's door.
+func (h *Host) knownRelay(p peer.ID) []ma.Multiaddr {
+	if p == h.ID() {
+		return slices.DeleteFunc(h.libp2p.Addrs(), relayed)
+	}
+	if h.standingOf(p) == Stranger {
+		return nil
+	}
+	var from []netip.Addr
+	for _, c := range h.libp2p.Network().ConnsToPeer(p) {
+		if ip, err := ipOf(c.RemoteMultiaddr()); err == nil {
+			from = append(from, ip)
+		}
+	}
+	return slices.DeleteFunc(h.directAddrs(p), func(a ma.Multiaddr) bool {
+		ip, err := ipOf(a)
+		return err != nil || !slices.Contains(from, ip)
+	})
+}
+
+// isConnected says whether there is a connection to a peer, direct or through a relay.
+func isConnected(n network.Network, p peer.ID) bool {
+	c := n.Connectedness(p)
+	return c == network.Connected || c == network.Limited
+}
+
+// throughRelays lets a dial or a stream use a connection through a relay.
+func throughRelays(ctx context.Context) context.Context {
+	return network.WithAllowLimitedConn(ctx, "a relayed connection does")
+}
