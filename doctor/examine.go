@@ -256,19 +256,25 @@ func (x *examination) capacity() {
 }
 
 func (x *examination) dialback(around node.Surroundings, err error) {
-	reason := "this machine has no address that others can dial"
-	switch {
-	case err != nil:
+	reason := whyUnasked(around)
+	if err != nil {
 		reason = "no node could be asked: " + err.Error()
-	case around.Answer == 0:
-		reason = "no peer answers that could dial"
-	case len(around.Addresses) > 0:
-		reason = "no peer dialed"
-		for _, why := range around.Errors {
-			reason = fmt.Sprintf("no peer dialed: %.200q", why)
-		}
 	}
 	x.add(judgeDialback(dialbacks(around), reason))
+}
+
+// whyUnasked says why no peer dialed the node, where none did.
+func whyUnasked(around node.Surroundings) string {
+	switch {
+	case around.Answer == 0:
+		return "no peer answers that could dial"
+	case len(around.Addresses) == 0:
+		return "this machine has no address that others can dial"
+	}
+	for _, why := range around.Errors {
+		return fmt.Sprintf("no peer dialed: %.200q", why)
+	}
+	return "no peer dialed"
 }
 
 // moduleVersion is the version of a dependency in this program.

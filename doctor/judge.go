@@ -232,19 +232,21 @@ func dialbacks(s node.Surroundings) (out []dialback) {
 // empty, if it is.
 func judgeDialback(list []dialback, reason string) Check {
 	if len(list) == 0 {
-		return Check{checkDialback, Doubtful, reason, "write an address that others can dial into node.toml (listen), or say reachable = true"}
+		return Check{checkDialback, Doubtful, reason, "write an address that others can dial into node.toml (listen); with reachable = true there, a node behind a router that runs is reached through relays"}
 	}
 	var lines []string
-	var bad, unseen bool
+	var good, bad, unseen bool
 	for _, d := range list {
 		line, reached, tried := d.line()
-		bad, unseen = bad || tried && !reached, unseen || !tried
+		good, bad, unseen = good || reached, bad || tried && !reached, unseen || !tried
 		lines = append(lines, line)
 	}
 	c := healthy(checkDialback, "%s", strings.Join(lines, "; "))
 	switch {
 	case bad:
-		c.Health, c.Advice = Failing, "open the port in the firewall, forward it in the router, or name the right address"
+		c.Health, c.Advice = Failing, "open the port in the firewall, forward it in the router, or name the right address; with reachable = true in node.toml a node that runs is reached through relays"
+	case !good:
+		c.Health, c.Advice = Failing, "no peer could try an address: peers dial only the IP address that this machine comes to them from, so name one that others can dial with --address /ip4/…/tcp/…; behind a router that forwards no port, run the node with reachable = true in node.toml, and it is reached through relays"
 	case unseen:
 		c.Health, c.Advice = Doubtful, "peers dial only the IP address that this machine comes to them from: name what others shall be told with --address /ip4/…/tcp/…, with that IP address"
 	}

@@ -88,7 +88,7 @@ func TestWhatIsFoundIsJudged(t *testing.T) {
 		{judgeCapacity(0, 0, gib), Doubtful, "capacity"},
 		{seen(p2p.Reached, p2p.NotReached, p2p.NotDialable), Healthy, "1 of 3"},
 		{seen(p2p.NotReached, p2p.NotDialable), Failing, "none of 2"},
-		{seen(p2p.NotDialable), Doubtful, "tried by no node"},
+		{seen(p2p.NotDialable), Failing, "tried by no node"},
 		{judgeDialback(nil, "no peer"), Doubtful, "no peer"},
 	} {
 		text := one.got.Figure + " " + one.got.Advice

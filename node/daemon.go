@@ -38,7 +38,7 @@ type DaemonConfig struct {
 	LedgerListen  string   // host:port of CometBFT
 	LedgerAddress string   // host:port under which others reach it; empty: LedgerListen
 	Bootstrap     []string // multiaddrs ending in /p2p/<peer ID>; one suffices
-	Reachable     bool     // get through the router: AutoNAT, hole punching, relay, UPnP
+	Reachable     bool     // get through the router: UPnP, relays, hole punching
 	Capacity      int64    // bytes of fragments; 0: as much as the disk takes
 	ScrubRate     int64    // bytes a second; 0: the store's default
 	Version       string

@@ -28,7 +28,7 @@ type File struct {
 	LedgerListen  string   `toml:"ledger_listen" comment:"host:port where its ledger listens"`
 	LedgerAddress string   `toml:"ledger_address,omitempty" comment:"host:port under which others reach its ledger, if not the same"`
 	Capacity      string   `toml:"capacity" comment:"most it keeps, like 500GB or 2TiB; empty: as much as the disk takes"`
-	Reachable     bool     `toml:"reachable" comment:"get through the router: AutoNAT, hole punching, relay, UPnP"`
+	Reachable     bool     `toml:"reachable" comment:"get through the router: UPnP, relays, hole punching; a node that peers reach relays for others"`
 	RepairRate    string   `toml:"repair_rate" comment:"most it receives a second to repair, like 64MiB; empty: no bound"`
 	ScrubRate     string   `toml:"scrub_rate" comment:"how fast it reads its fragments again, a second; empty: 4MiB"`
 	LogLevel      string   `toml:"log_level" comment:"debug, info, warn or error"`

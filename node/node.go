@@ -103,6 +103,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.rounds.Run(ctx) })
 	g.Go(func() error { return n.store.Run(ctx) })
 	g.Go(func() error { return n.host.Run(ctx) })
+	g.Go(func() error { return n.host.KeepReachable(ctx, n.recordedAddresses) })
 	g.Go(func() error { return n.recoverAlways(ctx) })
 	g.Go(func() error { return n.collectAlways(ctx) })
 	g.Go(func() error { return n.watchClock(ctx) })
@@ -111,6 +112,19 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// recordedAddresses is the addresses that the ledger has of this node.
+func (n *Node) recordedAddresses() []string {
+	v, err := n.ledger.View(context.Background())
+	if err != nil {
+		return nil // asked again later
+	}
+	record, _, err := v.Node(n.id)
+	if err != nil {
+		return nil
+	}
+	return record.Addresses
 }
 
 // duty is what the node must hold now.
@@ -156,6 +170,8 @@ type Status struct {
 	// LedgerPeers is the nodes to which its ledger is connected: over these the blocks come.
 	LedgerPeers int      `json:"ledger_peers"`
 	Addrs       []string `json:"addresses"`
+	// Reach is how peers reach the node, as they said; empty: unknown, or not asked.
+	Reach p2p.Reachability `json:"reach"`
 }
 
 // Block names a block of a node's ledger.
@@ -210,6 +226,6 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		Rules: rules.Version, Notice: rules.Notice(),
 		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AppHash: n.ledger.AppHash().String(), Block: n.newestBlock(), AtTip: n.ledger.AtTip(),
 		Shards: d.shards, Moving: d.moving, Possession: n.store.Usage(), Recovery: n.progress.get(),
-		Memory: memoryNow(), Peers: n.host.Connected(), LedgerPeers: n.ledgerPeers(), Addrs: n.host.Addrs(),
+		Memory: memoryNow(), Peers: n.host.Connected(), LedgerPeers: n.ledgerPeers(), Addrs: n.host.Addrs(), Reach: n.host.Reachability(),
 	}, nil
 }

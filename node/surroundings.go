@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -29,7 +28,8 @@ type Surroundings struct {
 }
 
 // LookAround calls nodes, and asks some of them to dial this host at addresses; with no
-// addresses, at those where the host listens and that others can dial. It takes up to
+// addresses, at those where the host listens and that others can dial. Names are looked up:
+// peers dial IP addresses alone. It takes up to
 // 20 s. A peer's failure is part of the result.
 func LookAround(ctx context.Context, h *p2p.Host, addresses []string) Surroundings {
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
@@ -37,6 +37,7 @@ func LookAround(ctx context.Context, h *p2p.Host, addresses []string) Surroundin
 	if len(addresses) == 0 {
 		addresses = p2p.Dialable(h.Addrs())
 	}
+	addresses = p2p.ResolveNames(ctx, addresses)
 	addresses = addresses[:min(len(addresses), p2p.MaxDialback)]
 	out := Surroundings{Addresses: addresses, Seen: make([][]p2p.AddressReport, len(addresses)), Errors: map[string]string{}}
 	var mu sync.Mutex // guards out
@@ -68,17 +69,7 @@ func LookAround(ctx context.Context, h *p2p.Host, addresses []string) Surroundin
 
 // call connects to some nodes, and returns those that answer.
 func (s *Surroundings) call(ctx context.Context, h *p2p.Host, mu *sync.Mutex) (answer []peer.ID) {
-	var list []peer.ID
-	for p, hello := range h.Peers() {
-		if hello.Ledger != "" { // a node: a client names no ledger
-			list = append(list, p)
-		}
-	}
-	for _, b := range h.Bootstrap() {
-		if b.ID != h.ID() && !slices.Contains(list, b.ID) {
-			list = append(list, b.ID)
-		}
-	}
+	list := h.Nodes()
 	list = list[:min(len(list), callPeers)]
 	s.Called = len(list)
 	var all sync.WaitGroup

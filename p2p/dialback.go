@@ -316,6 +316,32 @@ func dialFresh(ctx context.Context, w *wire.Wire, p peer.ID, addrs []ma.Multiadd
 	return err
 }
 
+// Dial says of each address whether a peer answers there, by a connection of its own, in up
+// to five seconds.
+func (h *Host) Dial(ctx context.Context, p peer.ID, addresses []string) []AddressReport {
+	ctx, cancel := context.WithTimeout(ctx, dialbackLimit)
+	defer cancel()
+	out := make([]AddressReport, len(addresses))
+	var all sync.WaitGroup
+	for i, text := range addresses {
+		all.Go(func() {
+			info, err := peer.AddrInfoFromString(text)
+			if err == nil && info.ID != p {
+				err = errors.New("it is another peer's")
+			}
+			if err == nil {
+				err = dialFresh(ctx, h.wire, p, info.Addrs)
+			}
+			out[i] = AddressReport{Reach: Reached}
+			if err != nil {
+				out[i] = AddressReport{Reach: NotReached, Text: Clean(err.Error(), maxDialText)}
+			}
+		})
+	}
+	all.Wait()
+	return out
+}
+
 // AskDialback asks a peer to dial addresses of this host, at most MaxDialback. Of no
 // addresses it asks for the peer's clock only.
 func (h *Host) AskDialback(ctx context.Context, p peer.ID, addresses []string) (Dialback, error) {

@@ -10,6 +10,9 @@
 //	dialback  dialback.go  ask a peer to dial this host, and for the peer's clock
 //	copy      copy.go      move meaningless bytes: a measurement, which no node serves
 //
+// A host at home finds out whether peers reach it (reach.go); where they do it relays for
+// others, within bounds, and where they do not it looks for relays (relay.go).
+//
 // The promise: whatever a stranger sends is bounded in size, count and time before it
 // acts; a peer that sends a wrong byte is remembered and avoided; a peer of another
 // network is refused in words.

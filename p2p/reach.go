@@ -3,7 +3,6 @@ package p2p
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -174,21 +173,10 @@ func (h *Host) askReach(ctx context.Context) Reachability {
 	return is
 }
 
-// askSome asks nodes, those of the ledger first, to dial addresses. Each answer has a
+// askSome asks some nodes to dial addresses. Each answer has a
 // report for each address.
 func (h *Host) askSome(ctx context.Context, addresses []string) (out [][]AddressReport) {
-	var nodes [Member + 1][]peer.ID
-	for p, hello := range h.Peers() {
-		if hello.Ledger != "" {
-			s := h.standingOf(p)
-			nodes[s] = append(nodes[s], p)
-		}
-	}
-	var list []peer.ID
-	for s := int(Member); s >= 0; s-- {
-		rand.Shuffle(len(nodes[s]), func(i, j int) { nodes[s][i], nodes[s][j] = nodes[s][j], nodes[s][i] })
-		list = append(list, nodes[s]...)
-	}
+	list := h.Nodes()
 	var mu sync.Mutex // guards out
 	var all sync.WaitGroup
 	for _, p := range list[:min(len(list), reachAsk)] {

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/p2p/p2ptest"
 )
 
@@ -95,8 +98,8 @@ func TestAHostBehindARouterIsReachedThroughRelays(t *testing.T) {
 			return !slices.ContainsFunc(public, func(h *Host) bool { return h.Reachability() != ReachDirect })
 		})
 		home := n.open(9, n.net.Walled(), true)
-		shelved := &shelf{}
-		home.ServeFragments(shelved)
+		bulk := strings.Repeat("much more than libp2p lets a relay carry", 25_000)
+		home.ServeFragments(&shelf{held: map[blob.Position][]byte{{Place: 3}: []byte(bulk)}})
 		n.run(home)
 		relays := func() (out []string) {
 			return slices.DeleteFunc(Dialable(home.Addrs()), func(a string) bool { return !Relayed(a) })
@@ -112,7 +115,17 @@ func TestAHostBehindARouterIsReachedThroughRelays(t *testing.T) {
 		}
 		for i, a := range relays() {
 			client := n.open(byte(20+i), n.net.Walled(), false)
-			if err := client.Connect(within(t), home.ID(), []string{a}); err != nil {
+			line, err := client.FragmentLine(within(t), home.ID(), []string{a}, new(atomic.Int64))
+			if err == nil {
+				err = line.Pieces(within(t), blob.ID{}, blob.Row, []blob.Place{3}, 0, 1, len(bulk), func(p Piece) error {
+					if string(p.Data) != bulk {
+						t.Errorf("through %s come %d bytes", a, len(p.Data))
+					}
+					return nil
+				})
+				line.End()
+			}
+			if err != nil {
 				t.Errorf("through %s: %v", a, err)
 			}
 		}

@@ -1,9 +1,7 @@
 package p2p
 
 import (
-	"cmp"
 	"context"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -123,22 +121,10 @@ func (g *relayGuests) AllowReserve(p peer.ID, from ma.Multiaddr) bool {
 func (*relayGuests) AllowConnect(peer.ID, ma.Multiaddr, peer.ID) bool { return true }
 
 // relayCandidates lists peers that may relay for this host: those that its record on the
-// ledger names, then nodes of the ledger, then others that say that they are nodes.
+// ledger names, then other nodes.
 func (h *Host) relayCandidates(_ context.Context, most int) <-chan peer.AddrInfo {
-	named := h.reach.relaysOfRecord()
-	list := slices.Clone(named)
-	var others []peer.ID
-	for p, hello := range h.Peers() {
-		if hello.Ledger != "" { // a client names no ledger
-			others = append(others, p)
-		}
-	}
-	for _, b := range h.bootstrap {
-		others = append(others, b.ID)
-	}
-	rand.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-	slices.SortStableFunc(others, func(a, b peer.ID) int { return cmp.Compare(h.standingOf(b), h.standingOf(a)) })
-	for _, p := range others {
+	list := h.reach.relaysOfRecord()
+	for _, p := range h.Nodes() {
 		list = append(list, peer.AddrInfo{ID: p})
 	}
 	out := make(chan peer.AddrInfo, most)

@@ -223,6 +223,7 @@ func sampleRequest() nodeRequest {
 	b := ledger.RegisterNode{Addresses: []string{"/ip4/1.2.3.4/tcp/5"}, Comet: "1.2.3.4:6", CapacityKiB: 7, Name: "n"}.Prove("walrus-00000000", "walrus", operator, s.Key(), s.BLSKey())
 	r := newRequest("walrus-00000000", operator, b)
 	r.Opening = &doctor.OpeningTime{Prove: time.Microsecond, Verify: 100}
+	r.Reached = []doctor.Reach{{Address: "/ip4/1.2.3.4/tcp/5", Peers: 2, Asked: 3}}
 	return r
 }
 
@@ -238,10 +239,10 @@ func TestARequestIsReadAsItWasWritten(t *testing.T) {
 	}
 	a, err := r.body()
 	b, err2 := back.body()
-	if err != nil || err2 != nil || fmt.Sprint(a) != fmt.Sprint(b) || back.Operator != r.Operator || back.Chain != r.Chain || *back.Opening != *r.Opening {
+	if err != nil || err2 != nil || fmt.Sprint(a) != fmt.Sprint(b) || back.Operator != r.Operator || back.Chain != r.Chain || *back.Opening != *r.Opening || !slices.Equal(back.Reached, r.Reached) {
 		t.Errorf("%+v became %+v", r, back)
 	}
-	for _, bad := range []string{"", "{}", "[]", string(text) + "{}", strings.Replace(string(text), `"chain"`, `"chains"`, 1), strings.Replace(string(text), `"walrus_node_request":2`, `"walrus_node_request":1`, 1),
+	for _, bad := range []string{"", "{}", "[]", string(text) + "{}", strings.Replace(string(text), `"chain"`, `"chains"`, 1), strings.Replace(string(text), `"walrus_node_request":3`, `"walrus_node_request":2`, 1), strings.Replace(string(text), `"asked":3`, `"asked":1`, 1), strings.Replace(string(text), `"asked":3`, `"asked":3000`, 1),
 		strings.Replace(string(text), `"prove_ns":1000`, `"prove_ns":0`, 1), strings.Replace(string(text), `"prove_ns":1000`, `"prove_ns":-1000`, 1), strings.Replace(string(text), `"verify_ns":100`, `"verify_ns":3600000000001`, 1),
 		strings.Replace(string(text), r.BLS, r.BLS[2:], 1), string(text) + strings.Repeat(" ", requestBytes)} {
 		if _, err := decodeRequest(strings.NewReader(bad)); err == nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/node"
+	"github.com/walrus-network/walrus/p2p"
 )
 
 const defaultNodeDir = "walrus-node"
@@ -105,6 +106,19 @@ func (a *app) nodeStatus() *cobra.Command {
 	return c
 }
 
+// reachText says how peers reach a node.
+func reachText(r p2p.Reachability) string {
+	switch r {
+	case p2p.ReachDirect:
+		return "by peers that dial it"
+	case p2p.ReachRelayed:
+		return "through relays: forward the port in the router, and it is faster"
+	case p2p.ReachNone:
+		return "by no peer, and no relay serves it yet: forward the port in the router"
+	}
+	return "not known yet: no peer was asked (reachable in node.toml)"
+}
+
 func printStatus(w io.Writer, s node.Status) error {
 	tip := "catching up"
 	if s.AtTip {
@@ -131,6 +145,7 @@ func printStatus(w io.Writer, s node.Status) error {
 	t.row("app hash", s.AppHash)
 	t.row("memory", fmt.Sprintf("%s, kept below %s", bytesText(int64(s.Memory.Used)), bytesText(s.Memory.Limit)))
 	t.row("peers", fmt.Sprintf("%d, and %d of the ledger", s.Peers, s.LedgerPeers))
+	t.row("reached", reachText(s.Reach))
 	for _, a := range s.Addrs {
 		t.row("address", a)
 	}

@@ -93,9 +93,12 @@ func (d *developer) slowRequest() {
 		d.Fatal(err)
 	}
 	for what, change := range map[string]func(*nodeRequest){
-		"margin below 0.1x": func(r *nodeRequest) { r.Opening.Prove = time.Minute },
-		"nothing is known":  func(r *nodeRequest) { r.Opening = nil },
-		"no times":          func(r *nodeRequest) { r.Opening.Verify = -1 },
+		"margin below 0.1x":  func(r *nodeRequest) { r.Opening.Prove = time.Minute },
+		"nothing is known":   func(r *nodeRequest) { r.Opening = nil },
+		"no times":           func(r *nodeRequest) { r.Opening.Verify = -1 },
+		"no peer has dialed": func(r *nodeRequest) { r.Reached = nil },
+		"do not reach":       func(r *nodeRequest) { r.Reached[0].Peers = 0 },
+		"no count":           func(r *nodeRequest) { r.Reached[0].Peers = -1 },
 	} {
 		var r nodeRequest
 		if err := json.Unmarshal(text, &r); err != nil {
@@ -108,7 +111,7 @@ func (d *developer) slowRequest() {
 		}
 		write(d.T, file, string(other))
 		refused(d.T, exitFail, []string{what}, "pool", "create", "--request", file, "--dry-run")
-		if what == "no times" {
+		if what == "no times" || what == "no count" {
 			continue
 		}
 		refused(d.T, exitFail, []string{"--force"}, "pool", "create", "--request", file, "--dry-run")

@@ -68,7 +68,7 @@ The next steps are walrus node run, walrus node doctor and walrus node register.
 	f.Lookup("listen").DefValue = "[" + strings.Join(w.file.Listen, ", ") + "]" // a help breaks lines at spaces
 	f.StringVar(&w.file.LedgerListen, "ledger-listen", w.file.LedgerListen, "host:port where its ledger listens")
 	f.StringVar(&w.file.Capacity, "capacity", w.file.Capacity, "most it keeps, like 500GB (default: what the disk takes)")
-	f.BoolVar(&w.file.Reachable, "reachable", w.file.Reachable, "get through the router: AutoNAT, hole punching, relay, UPnP")
+	f.BoolVar(&w.file.Reachable, "reachable", w.file.Reachable, "get through the router: UPnP, relays, hole punching; a node that peers reach relays for others")
 	return c
 }
 

@@ -16,7 +16,7 @@ import (
 const forceFlag = "force"
 
 func forcing(f *pflag.FlagSet, force *bool) {
-	f.BoolVar(force, forceFlag, false, "go on although the machine may prove too slowly for the network")
+	f.BoolVar(force, forceFlag, false, "go on although the machine may prove too slowly, or peers do not reach it")
 }
 
 const forceHelp = "; walrus node doctor on that machine tells what is slow; --force goes on all the same"
@@ -82,11 +82,18 @@ func (b bondCheck) check(ctx context.Context, a *app, s *session, n ledger.NodeR
 	here := err == nil && staking.NodeID(secret.Key().Public()) == n.ID
 	switch {
 	case !here && !b.named:
-		return "this is not the node's machine, so it is not known whether that proves in time: walrus node doctor there tells", nil
+		note, reached := s.dialed(ctx, n.ID, n.Addresses)
+		if !reached && !b.force {
+			return "", fmt.Errorf("%s: start it, or correct its addresses with walrus pool update --address%s", note, forceReachHelp)
+		}
+		return note + "; this is not the node's machine, so it is not known whether that proves in time: walrus node doctor there tells", nil
 	case err != nil:
 		return "", errUsage{err}
 	case !here:
 		return "", errUsage{fmt.Errorf("in %s lies another node than %s", b.dir, n.ID)}
+	}
+	if _, err := a.reachedByPeers(ctx, b.dir, n.Addresses, b.force); err != nil {
+		return "", err
 	}
 	o, err := a.measureOpening(ctx, b.dir, s.Params, b.force)
 	if err != nil {

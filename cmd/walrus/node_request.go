@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,13 +45,16 @@ type nodeRequest struct {
 	// Opening is what the node's machine was measured to need, for the payer of the bond
 	// to judge. It is not signed: an operator that lies here harms itself.
 	Opening *doctor.OpeningTime `json:"opening,omitempty"`
+	// Reached is what peers that dialed the node said, for the payer too, and not signed.
+	Reached []doctor.Reach `json:"reached,omitempty"`
 }
 
 // Limits of the file of a request.
 const (
-	requestFormat = 2
+	requestFormat = 3
 	// longestOpening is beyond any machine, and small enough to be reckoned with.
 	longestOpening = time.Hour
+	mostAsked      = 1000     // peers that dialed a node
 	requestBytes   = 64 << 10 // most; a request of the longest texts is a fifth of it
 )
 
@@ -98,6 +102,11 @@ func decodeRequest(in io.Reader) (r nodeRequest, err error) {
 	if o := r.Opening; o != nil && (o.Prove <= 0 || o.Verify <= 0 || o.Prove > longestOpening || o.Verify > longestOpening) {
 		return r, fmt.Errorf("opening: %s and %s are no times that were measured", o.Prove, o.Verify)
 	}
+	for _, x := range r.Reached {
+		if x.Peers < 0 || x.Peers > x.Asked || x.Asked > mostAsked || len(x.Address) > requestBytes {
+			return r, fmt.Errorf("reached: %d of %d peers are no count", x.Peers, x.Asked)
+		}
+	}
 	_, err = r.body()
 	return r, err
 }
@@ -117,7 +126,7 @@ func (w *nodeDescription) flags(f *pflag.FlagSet) {
 	f.StringVar(&w.name, "name", "", "what people shall call it")
 	f.StringVar(&w.url, "url", "", "where the operator can be read about")
 	f.StringVar(&w.about, "about", "", "a line about it, in the operator's words")
-	f.StringSliceVar(&w.addresses, "address", nil, "where others reach it, as multiaddrs (default: where it listens, or, if it runs, what it found out)")
+	f.StringSliceVar(&w.addresses, "address", nil, "where others reach it, as multiaddrs (default: where it listens, or, if it runs, what it found out; relays too)")
 	f.StringVar(&w.led, "ledger-address", "", "host:port where others reach its ledger (default: the node's first address)")
 	f.StringVar(&w.capacity, "capacity", "", "how much it will keep, like 500GB (default: node.toml)")
 	forcing(f, &w.force)
@@ -126,7 +135,8 @@ func (w *nodeDescription) flags(f *pflag.FlagSet) {
 // described are the flags of a description that a request fixes.
 var described = []string{"name", "url", "about", "address", "ledger-address", "capacity"}
 
-// request signs with the node's keys that an operator may enter it. It asks no network.
+// request signs with the node's keys that an operator may enter it, once peers have reached
+// the node.
 func (w *nodeDescription) request(ctx context.Context, operator token.Address) (nodeRequest, client.Network, error) {
 	fail := func(err error) (nodeRequest, client.Network, error) { return nodeRequest{}, client.Network{}, err }
 	file, err := node.LoadFile(w.dir)
@@ -162,6 +172,9 @@ func (w *nodeDescription) request(ctx context.Context, operator token.Address) (
 	body = body.Prove(g.ChainID(), g.Name, operator, secret.Key(), secret.BLSKey())
 	r := newRequest(g.ChainID(), operator, body)
 	r.Opening = opening
+	if r.Reached, err = w.a.reachedByPeers(ctx, w.dir, body.Addresses, w.force); err != nil {
+		return fail(err)
+	}
 	return r, network, nil
 }
 
@@ -175,7 +188,7 @@ func reachableFrom(network, addresses []string, led string) error {
 			return fmt.Errorf("address %s can be dialed from %s only, the network's nodes from %s: say --address /ip4/203.0.113.7/tcp/4001 with the address that the router has outside, and forward the port to this machine", a, got, scope)
 		}
 	}
-	if got := p2p.ScopeOfHost(led); got < scope {
+	if got := p2p.ScopeOfHost(led); led != "" && got < scope {
 		return fmt.Errorf("ledger address %q can be dialed from %s only, the network's nodes from %s: say --ledger-address 203.0.113.7:4002", led, got, scope)
 	}
 	return nil
@@ -240,6 +253,9 @@ func (w *nodeDescription) ledgerAt(file node.File, addresses []string) (string, 
 			return net.JoinHostPort(ip, port), nil
 		}
 	}
+	if len(addresses) > 0 && !slices.ContainsFunc(addresses, func(a string) bool { return !p2p.Relayed(a) }) {
+		return "", nil // behind a router: its ledger dials the others
+	}
 	return "", errUsage{errors.New("where do others reach the node's ledger? say --ledger-address 203.0.113.7:4002")}
 }
 
@@ -255,7 +271,9 @@ The operator's wallet need not be on this machine: there the file goes to
 walrus pool create --request FILE.
 
 It measures how fast this machine proves, writes that into the request, and refuses where
-a round would take more than half of its time, unless --force says to go on.`,
+a round would take more than half of its time, unless --force says to go on. Peers are
+asked to dial the node, running or not, and one that none reaches is refused too: behind a
+router that forwards no port, run it first, and wait until relays serve it.`,
 		Example: "  walrus node request --dir n1 --operator wal1… --name mine -o request.json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {

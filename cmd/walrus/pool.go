@@ -42,7 +42,7 @@ func (a *app) poolBond() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bond NODE AMOUNT",
 		Short: "Add to the operator's own stake",
-		Long:  "Adds to the operator's own stake of a node. It earns and is at risk at once, before what is delegated; it counts for shards in the next committee that is chosen. On the node's own machine (--dir) it is measured first whether that proves in time; one that does not is refused, unless --force says to go on.",
+		Long:  "Adds to the operator's own stake of a node. It earns and is at risk at once, before what is delegated; it counts for shards in the next committee that is chosen. On the node's own machine (--dir) it is measured first whether that proves in time, and peers are asked to dial it; elsewhere, this machine dials it. A node that is too slow or not reached is refused, unless --force says to go on.",
 	}
 	c.Flags().StringVar(&b.dir, "dir", defaultNodeDir, "the node's directory, if this is its machine")
 	forcing(c.Flags(), &b.force)
@@ -189,10 +189,11 @@ back.`,
 func (a *app) poolUpdate() *cobra.Command {
 	var name, url, about, capacity, comet string
 	var addresses []string
+	var force bool
 	c := &cobra.Command{
 		Use:     "update NODE",
 		Short:   "Change what a node says of itself: name, addresses, capacity",
-		Long:    "Changes what a node says of itself; what is not named stays. More capacity acts at once, less as shards leave.",
+		Long:    "Changes what a node says of itself; what is not named stays. More capacity acts at once, less as shards leave. New addresses are dialed from this machine first, and refused if none answers, unless --force says to go on.",
 		Example: "  walrus pool update 12D3Koo… --name mine --url https://example.org \\\n    --capacity 2TB",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -203,6 +204,7 @@ func (a *app) poolUpdate() *cobra.Command {
 	f.StringVar(&capacity, "capacity", "", "how much it will keep, like 500GB")
 	f.StringSliceVar(&addresses, "address", nil, "where others reach it, as multiaddrs: all of them, they replace those of before")
 	f.StringVar(&comet, "ledger-address", "", "host:port where others reach its ledger")
+	forcing(f, &force)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		named := func(flag string) bool { return f.Changed(flag) }
 		if !slices.ContainsFunc([]string{"name", "url", "about", "capacity", "address", "ledger-address"}, named) {
@@ -231,6 +233,11 @@ func (a *app) poolUpdate() *cobra.Command {
 			if named("address") || named("ledger-address") {
 				if err := reachableFrom(s.Network.Bootstrap, b.Addresses, b.Comet); err != nil {
 					return errUsage{err}
+				}
+			}
+			if named("address") {
+				if note, reached := s.dialed(c.Context(), n.ID, b.Addresses); !reached && !force {
+					return fmt.Errorf("%s%s", note, forceReachHelp)
 				}
 			}
 			return a.move(c.Context(), s, move{act: "update", text: "change the record of " + called(n), node: &n.ID, body: b, notes: changes(n, b)})

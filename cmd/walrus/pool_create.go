@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ can be asked back with walrus pool unbond. The node is named by a request that w
 on its machine with walrus node request (- reads it from standard input), or by its
 directory if that is on this machine. Shards are given at the turn of an epoch, by stake
 and capacity. A machine that proves too slowly for the network's rounds is refused, by what
-was measured on it, unless --force says to go on.`,
+was measured on it, and so is one that no peer reached, unless --force says to go on.`,
 		Example: "  walrus pool create --request request.json --bond 1000WAL --commission 5",
 		Args:    cobra.NoArgs,
 	}
@@ -103,7 +104,7 @@ func (a *app) nodeRegister() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "register",
 		Short: "Enter the node on the ledger, with a bond from a wallet on this machine",
-		Long:  "Enters the node of a directory on the ledger. The wallet becomes its operator and pays the bond, which can be asked back with walrus pool unbond. Shards are given at the turn of an epoch, by stake and capacity. A machine that proves too slowly is refused, unless --force says to go on. It is walrus pool create --dir; keep the operator's wallet on another machine with walrus node request.",
+		Long:  "Enters the node of a directory on the ledger. The wallet becomes its operator and pays the bond, which can be asked back with walrus pool unbond. Shards are given at the turn of an epoch, by stake and capacity. A machine that proves too slowly or that peers do not reach is refused, unless --force says to go on. It is walrus pool create --dir; keep the operator's wallet on another machine with walrus node request.",
 		Args:  cobra.NoArgs,
 		RunE:  func(c *cobra.Command, _ []string) error { return a.createFromDir(c.Context(), w, terms) },
 	}
@@ -184,13 +185,17 @@ func (a *app) enter(ctx context.Context, s *session, r nodeRequest, body ledger.
 	if err != nil {
 		return err
 	}
+	reach, err := reachEnough(r.Reached, force)
+	if err != nil {
+		return err
+	}
 	if body.Bond == 0 {
 		body.Bond = s.Params.Staking.MinBond
 	}
 	m := move{act: "create", text: fmt.Sprintf("register %s with a bond of %s and a commission of %s", called(ledger.NodeRecord{ID: r.Node, Name: r.Name}), body.Bond, body.CommissionBps.Percent()),
 		node: &r.Node, amount: &body.Bond, body: body}
 	m.notes = append(m.notes, fmt.Sprintf("%s of the bond are set aside for good: they stand for dead shares, which have no owner", s.Params.Staking.MinDelegation),
-		fmt.Sprintf("others reach it at %v, its ledger at %s; it declares %s", body.Addresses, body.Comet, bytesText(body.CapacityKiB.Bytes())))
+		fmt.Sprintf("others reach it at %v, its ledger at %s; it declares %s", body.Addresses, cmp.Or(body.Comet, "no address (it dials the others)"), bytesText(body.CapacityKiB.Bytes())), reach)
 	if note != "" {
 		m.notes = append(m.notes, note)
 	}
