@@ -25,7 +25,7 @@ import (
 // its nodes listen. Its file is network.toml.
 type Network struct {
 	Genesis     ledger.Genesis
-	Bootstrap   []string          // multiaddrs ending in /p2p/<peer ID>; one suffices
+	Bootstrap   []string          // multiaddrs ending in /p2p/<peer ID>, or /dnsaddr/NAME; one suffices
 	TrustPeriod time.Duration     // 0: as long as the signers can be punished
 	Checkpoint  *light.Checkpoint // nil: the genesis
 }
@@ -33,7 +33,7 @@ type Network struct {
 // networkFile is the file as people see it.
 type networkFile struct {
 	Chain       string          `toml:"chain" comment:"the name of the chain and the first digits of its genesis hash"`
-	Bootstrap   []string        `toml:"bootstrap" comment:"where nodes of the network listen; one suffices"`
+	Bootstrap   []string        `toml:"bootstrap" comment:"where nodes of the network listen, or /dnsaddr/NAME for a name that stands for such addresses; one suffices"`
 	TrustPeriod string          `toml:"trust_period,omitempty" comment:"how old a header may be that is trusted without looking again"`
 	Genesis     string          `toml:"genesis" comment:"canonical CBOR in base64; the chain's ID is checked against it"`
 	Checkpoint  *checkpointFile `toml:"checkpoint,omitempty" comment:"a header you trust, for a chain older than its trust period"`
@@ -52,8 +52,7 @@ func (n Network) Validate() error {
 	if len(n.Bootstrap) == 0 {
 		return fmt.Errorf("no bootstrap address: name at least one node")
 	}
-	_, err := p2p.ParseAddrs(n.Bootstrap)
-	return err
+	return p2p.CheckBootstrap(n.Bootstrap)
 }
 
 // Create writes network.toml where no file is.

@@ -20,7 +20,7 @@ func (h *Host) Nodes() (out []peer.ID) {
 			out = append(out, p)
 		}
 	}
-	for _, b := range h.bootstrap {
+	for _, b := range h.Bootstrap() {
 		if b.ID != h.ID() && !slices.Contains(out, b.ID) {
 			out = append(out, b.ID)
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 
 	"github.com/walrus-network/walrus/canon"
@@ -108,11 +109,11 @@ func copyOut(s *session, path string, n int64) error {
 
 // openCopy opens a stream to the host that serves copies at addr, which ends in /p2p/<peer ID>.
 func (h *Host) openCopy(ctx context.Context, addr string) (*session, error) {
-	info, err := ParseAddrs([]string{addr})
+	info, err := peer.AddrInfoFromString(addr)
 	if err != nil {
 		return nil, err
 	}
-	return h.open(ctx, info[0].ID, []string{addr}, CopyProtocol)
+	return h.open(ctx, info.ID, []string{addr}, CopyProtocol)
 }
 
 // CopyTo sends n bytes to addr and returns when they are synced there.

@@ -29,6 +29,7 @@ import (
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
+	madns "github.com/multiformats/go-multiaddr-dns"
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/walrus-network/walrus/p2p/internal/wire"
@@ -38,7 +39,7 @@ import (
 type Config struct {
 	Key       ed25519.PrivateKey // the process's name on the network
 	Listen    []string           // multiaddrs; none: a client that only dials
-	Bootstrap []string           // multiaddrs ending in /p2p/<peer ID>; one suffices
+	Bootstrap []string           // multiaddrs ending in /p2p/<peer ID>, or /dnsaddr/NAME; one suffices
 	Hello     Hello
 	// Reachable turns on what gets a host at home through its router: UPnP, relays, hole
 	// punching. A host that peers reach relays for others. Off in testnets, whose traffic
@@ -50,7 +51,9 @@ type Config struct {
 	// Wire is nil: TCP and QUIC over the machine's sockets. Package p2ptest makes others,
 	// for tests.
 	Wire *wire.Wire
-	Log  *slog.Logger // nil: silent
+	// Names is nil: the system's DNS.
+	Names *madns.Resolver
+	Log   *slog.Logger // nil: silent
 }
 
 // Host is a process's place on the network.
@@ -65,6 +68,7 @@ type Host struct {
 	lines     lines
 	reachable bool // Config.Reachable
 	reach     reach
+	seeds     seeds
 	distance  distance
 	admission *admission
 	only      *dialFilter
@@ -84,7 +88,7 @@ func New(c Config) (*Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host key: %w", err)
 	}
-	bootstrap, err := ParseAddrs(c.Bootstrap)
+	bootstrap, names, err := parseBootstrap(c.Bootstrap)
 	if err != nil {
 		return nil, err
 	}
@@ -117,6 +121,10 @@ func New(c Config) (*Host, error) {
 	}
 	h := &Host{reachable: c.Reachable, admission: newDoors(c.CountLoopback), only: proven, wire: c.Wire, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
 		greeted: greetings{peers: map[peer.ID]Hello{}, awaited: map[peer.ID]chan struct{}{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
+	h.seeds.names, h.seeds.resolver = names, c.Names
+	if c.Names != nil {
+		options = append(options, libp2p.MultiaddrResolver(swarm.ResolverFromMaDNS{Resolver: c.Names}))
+	}
 	options = append(options, libp2p.EnableRelay()) // to dial peers behind routers
 	if c.Reachable {
 		options = append(options, h.relayOptions()...)
@@ -130,7 +138,7 @@ func New(c Config) (*Host, error) {
 		mode = dht.ModeClient
 	}
 	h.dht, err = dht.New(h.libp2p, dht.Mode(mode), dht.ProtocolPrefix(dhtPrefix(c.Hello.Chain)),
-		dht.BootstrapPeers(bootstrap...), dht.DisableProviders(), dht.DisableValues())
+		dht.BootstrapPeersFunc(h.Bootstrap), dht.DisableProviders(), dht.DisableValues())
 	if err != nil {
 		h.libp2p.Close()
 		return nil, fmt.Errorf("DHT: %w", err)
@@ -141,6 +149,10 @@ func New(c Config) (*Host, error) {
 			h.greeted.forget(c.RemotePeer())
 		}
 	}})
+	if err := h.seeds.look(h.closing); err != nil && len(c.Listen) == 0 && len(bootstrap) == 0 {
+		h.Close()
+		return nil, fmt.Errorf("find the network: %w", err)
+	}
 	h.libp2p.SetStreamHandler(HelloProtocol, h.admitted(HelloProtocol, h.serveHello))
 	return h, nil
 }
@@ -230,7 +242,7 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 		h.callBootstrap(ctx)
 		wait = calm
-		if h.dht.RoutingTable().Size() < min(3, len(h.bootstrap)+1) {
+		if h.dht.RoutingTable().Size() < min(3, len(h.Bootstrap())+1) {
 			wait = quick
 		}
 		select {
@@ -244,8 +256,13 @@ func (h *Host) Run(ctx context.Context) error {
 // callBootstrap calls all bootstrap addresses at once: one that does not answer holds up
 // no other.
 func (h *Host) callBootstrap(ctx context.Context) {
+	if len(h.libp2p.Network().Peers()) == 0 {
+		if err := h.seeds.look(ctx); err != nil && ctx.Err() == nil {
+			h.log.Warn("the names of the network's first nodes lead nowhere", "err", err)
+		}
+	}
 	var called sync.WaitGroup
-	for _, b := range h.bootstrap {
+	for _, b := range h.Bootstrap() {
 		if b.ID == h.ID() || isConnected(h.libp2p.Network(), b.ID) {
 			continue
 		}
@@ -295,8 +312,10 @@ func (h *Host) RemoteIPs(p peer.ID) (out []netip.Addr) {
 // Known is how many peers the DHT's table holds.
 func (h *Host) Known() int { return h.dht.RoutingTable().Size() }
 
-// Bootstrap is the addresses the host was told of.
-func (h *Host) Bootstrap() []peer.AddrInfo { return h.bootstrap }
+// Bootstrap is the addresses the host was told of, and those that its seeds stand for.
+func (h *Host) Bootstrap() []peer.AddrInfo {
+	return slices.Concat(h.bootstrap, h.seeds.addrs())
+}
 
 const dialLimit = 10 * time.Second
 
@@ -324,7 +343,7 @@ func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
 			named = append(named, transport)
 		}
 	}
-	for _, b := range h.bootstrap {
+	for _, b := range h.Bootstrap() {
 		if b.ID == p {
 			named = append(named, b.Addrs...)
 		}
@@ -418,17 +437,4 @@ func KeyOf(p peer.ID) (ed25519.PublicKey, error) {
 		return nil, fmt.Errorf("peer %s has another kind of key than ed25519", p)
 	}
 	return k.Raw()
-}
-
-// ParseAddrs reads multiaddrs that end in /p2p/<peer ID>.
-func ParseAddrs(addrs []string) ([]peer.AddrInfo, error) {
-	var out []peer.AddrInfo
-	for _, a := range addrs {
-		info, err := peer.AddrInfoFromString(a)
-		if err != nil {
-			return nil, fmt.Errorf("address %q: %w (write it as /ip4/203.0.113.7/tcp/4001/p2p/12D3Koo…)", a, err)
-		}
-		out = append(out, *info)
-	}
-	return out, nil
 }

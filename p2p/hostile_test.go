@@ -34,11 +34,11 @@ func stranger(t *testing.T, h *Host) interface {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	info, err := ParseAddrs(h.Addrs())
+	info, err := peer.AddrInfoFromString(h.Addrs()[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Connect(within(t), info[0]); err != nil {
+	if err := s.Connect(within(t), *info); err != nil {
 		t.Fatal(err)
 	}
 	return s

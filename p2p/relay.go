@@ -146,7 +146,7 @@ func (h *Host) relayCandidates(_ context.Context, most int) <-chan peer.AddrInfo
 // directAddrs is the addresses of a peer that are not relayed: those where it is connected
 // or was, and those of the bootstrap list.
 func (h *Host) directAddrs(p peer.ID) (out []ma.Multiaddr) {
-	for _, b := range h.bootstrap {
+	for _, b := range h.Bootstrap() {
 		if b.ID == p {
 			out = append(out, b.Addrs...)
 		}

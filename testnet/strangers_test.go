@@ -91,11 +91,11 @@ func newAttacker(g ledger.Genesis, i int) (*attacker, error) {
 	}
 	a := &attacker{number: i, genesis: g}
 	for _, n := range g.Nodes {
-		info, err := p2p.ParseAddrs(n.Addresses[:1])
+		info, err := peer.AddrInfoFromString(n.Addresses[0])
 		if err != nil {
 			return nil, err
 		}
-		a.nodes = append(a.nodes, info[0])
+		a.nodes = append(a.nodes, *info)
 	}
 	a.host, err = libp2p.New(libp2p.Identity(key), libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/127.%d.%d.1/tcp/0", 10+i/250, i%250)),
 		libp2p.ResourceManager(&network.NullResourceManager{}), libp2p.DisableRelay(), libp2p.DisableMetrics())

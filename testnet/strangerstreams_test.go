@@ -147,11 +147,11 @@ func handshakesThatNeverEnd(ctx context.Context, a *attacker) {
 
 // tcpOf is host:port of a multiaddr of TCP.
 func tcpOf(addr string) string {
-	info, err := p2p.ParseAddrs([]string{addr})
+	info, err := peer.AddrInfoFromString(addr)
 	if err != nil {
 		panic(err)
 	}
-	m := info[0].Addrs[0]
+	m := info.Addrs[0]
 	ip, _ := m.ValueForProtocol(4)
 	port, _ := m.ValueForProtocol(6)
 	return net.JoinHostPort(ip, port)

@@ -18,8 +18,8 @@ func TestThePagesShowCommandsThatAreThere(t *testing.T) {
 	if err != nil || len(pages) < 10 {
 		t.Fatal(pages, err)
 	}
-	pages = append(pages, "../../README.md", "../../CONTRIBUTING.md", "../../SECURITY.md")
-	line := regexp.MustCompile("(?m)(?:^\\$ |^\\./|^|`|\\./)walrus ([a-z][^\n`|]*)")
+	pages = append(pages, "../../deploy/README.md", "../../deploy/walrus.service", "../../deploy/compose.yaml", "../../README.md", "../../CONTRIBUTING.md", "../../SECURITY.md")
+	line := regexp.MustCompile("(?m)(?:(?:^\\$ |^\\./|^|`|\\./|bin/|exec node )walrus |run --rm node |^ +command: )([a-z][^\n`|]*)")
 	seen := 0
 	for _, page := range pages {
 		text, err := os.ReadFile(page)

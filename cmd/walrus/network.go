@@ -86,7 +86,7 @@ With --dry-run it shows all and writes nothing.`,
 	f.StringSliceVar(&w.accounts, "account", nil, "money at the start, as ADDRESS=AMOUNT; may be repeated")
 	f.StringVar(&w.grant, "grant", "1000WAL", "money at the start of each founder's operator, to pay fees with")
 	f.StringVar(&w.subsidy, "subsidy", "0WAL", "fund out of which epochs are paid in addition")
-	f.StringSliceVar(&w.bootstrap, "bootstrap", nil, "addresses by which others find the network, as multiaddrs (default: all founders')")
+	f.StringSliceVar(&w.bootstrap, "bootstrap", nil, "addresses by which others find the network, as multiaddrs, or /dnsaddr/NAME (default: all founders')")
 	f.StringVarP(&w.out, "out", "o", networkCopy, "file to write")
 	f.BoolVar(&w.dry, "dry-run", false, "show the network; write nothing")
 	return c

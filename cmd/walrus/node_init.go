@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/p2p"
@@ -197,8 +198,7 @@ func (w *initCommand) checkpoint(ctx context.Context, n client.Network) (client.
 
 // fetch asks the node at an address for the genesis of its network.
 func (w *initCommand) fetch(ctx context.Context, address string) (client.Network, error) {
-	infos, err := p2p.ParseAddrs([]string{address})
-	if err != nil {
+	if err := p2p.CheckBootstrap([]string{address}); err != nil {
 		return client.Network{}, errUsage{err}
 	}
 	key, err := token.NewKey(rand.Reader)
@@ -209,7 +209,12 @@ func (w *initCommand) fetch(ctx context.Context, address string) (client.Network
 	if err != nil {
 		return client.Network{}, err
 	}
-	g, err := light.FetchGenesis(ctx, host, infos[0].ID)
+	var g ledger.Genesis
+	for _, b := range host.Bootstrap() { // of a name any node does
+		if g, err = light.FetchGenesis(ctx, host, b.ID); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
 	if err = errors.Join(err, host.Close()); err != nil {
 		return client.Network{}, fmt.Errorf("fetch the genesis from %s: %w", address, err)
 	}
