@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	abci "github.com/cometbft/cometbft/abci/types"
 
@@ -36,8 +37,10 @@ type app struct {
 	self      staking.NodeID            // for chooser. Set by Chain
 	chooser   func(ProposerView) Choice // nil: honest
 	// wants and execute are the machine's.
-	wants   func(height unit.Height) (ledger.Wants, error)
-	execute func(ledger.Block) (ledger.Result, error)
+	wants func(height unit.Height) (ledger.Wants, error)
+	// lastWanted is the newest answer of wants that a vote was judged by.
+	lastWanted atomic.Pointer[wantedAt]
+	execute    func(ledger.Block) (ledger.Result, error)
 	// catchingUp says that blocks come from CometBFT's block sync. Set by Chain.
 	catchingUp func() bool
 	// hadTheTurn says whether a block's proposer had the turn to propose it. It is called

@@ -80,6 +80,7 @@ type Chain struct {
 
 	agreement *consensus.State // of node
 	offenders offenders
+	gossip    *gossip
 	sw        *p2p.Switch // of node
 	peers     *peers
 
@@ -137,7 +138,8 @@ func Open(o Options) (opened *Chain, err error) {
 		c.agreement, err = agreementOf(c.node)
 	}
 	if err == nil {
-		c.sw, err = newGate(c.peers, func() int64 { return int64(c.machine.Height()) }).guardReactors(c.node)
+		c.gossip = newGossip(c.agreement, c.node.BlockStore(), c.node.EventBus(), o.Genesis.Params.Challenged, ed25519.PubKey(c.app.self[:]).Address())
+		c.sw, err = newGate(c.peers, c.gossip, func() int64 { return int64(c.machine.Height()) }).guardReactors(c.node)
 	}
 	return c, err
 }
@@ -211,7 +213,6 @@ func (c *Chain) config() *cfg.Config {
 	o.Consensus.TimeoutPrevote = max(block/2, 250*time.Millisecond)
 	o.Consensus.TimeoutPrecommit = o.Consensus.TimeoutPrevote
 	o.Consensus.TimeoutProposeDelta, o.Consensus.TimeoutPrevoteDelta, o.Consensus.TimeoutPrecommitDelta = block/5, block/5, block/5
-	o.Consensus.PeerGossipSleepDuration = 20 * time.Millisecond
 	return o
 }
 
@@ -263,6 +264,7 @@ func (c *Chain) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { c.dialAlways(ctx) })
+	wg.Go(func() { c.gossip.run(ctx) })
 	var err error
 	select {
 	case <-ctx.Done():
@@ -278,6 +280,7 @@ func (c *Chain) Run(ctx context.Context) error {
 	wg.Wait() // dials end with the switch, or with their own time
 	if stopped == nil {
 		c.node.Wait()
+		c.gossip.end()
 	}
 	c.app.extender.wait()
 	if err == nil {

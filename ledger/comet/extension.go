@@ -78,13 +78,27 @@ func (v *extender) last(r challenge.RoundID) []byte {
 func (v *extender) wait() { v.work.Wait() }
 
 // wanted is what a block is to carry. known is false where the state before that block
-// is not here: then nothing is said of what it wants.
+// is not here: then nothing is said of what it wants. It is asked for every vote on a
+// block, and answered from memory but for the first.
 func (a *app) wanted(height int64) (w ledger.Wants, known bool, err error) {
+	if last := a.lastWanted.Load(); last != nil && last.height == height {
+		return last.wants, true, nil
+	}
 	w, err = a.wants(unit.Height(height))
 	if errors.Is(err, state.ErrHeight) {
 		return ledger.Wants{}, false, nil
 	}
+	if err == nil {
+		a.lastWanted.Store(&wantedAt{height, w})
+	}
 	return w, err == nil, err
+}
+
+// wantedAt is what the block of a height is to carry: the state before it decides that,
+// and does not change any more.
+type wantedAt struct {
+	height int64
+	wants  ledger.Wants
 }
 
 // checkExtension says whether an extension may stand in a vote on a block, by its form

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cometbft/cometbft/blocksync"
 	"github.com/cometbft/cometbft/consensus"
+	cstypes "github.com/cometbft/cometbft/consensus/types"
 	"github.com/cometbft/cometbft/evidence"
 	"github.com/cometbft/cometbft/mempool"
 	"github.com/cometbft/cometbft/node"
@@ -15,6 +16,7 @@ import (
 	bcproto "github.com/cometbft/cometbft/proto/tendermint/blocksync"
 	cmtcons "github.com/cometbft/cometbft/proto/tendermint/consensus"
 	"github.com/cometbft/cometbft/statesync"
+	"github.com/cometbft/cometbft/types"
 )
 
 // What a peer outside the committee may ask for.
@@ -31,6 +33,7 @@ const (
 // sent blocks, it says where it stands, and it may hand in transactions, all within rates.
 type gate struct {
 	peers  *peers
+	gossip *gossip
 	height func() int64 // of the last block that was applied
 
 	mu        sync.Mutex // guards rates
@@ -43,8 +46,8 @@ type rates struct {
 	asks, says *tokens
 }
 
-func newGate(p *peers, height func() int64) *gate {
-	return &gate{peers: p, height: height, rates: map[p2p.ID]*rates{}, outsiders: newTokens(outsidersAsk)}
+func newGate(p *peers, gossip *gossip, height func() int64) *gate {
+	return &gate{peers: p, gossip: gossip, height: height, rates: map[p2p.ID]*rates{}, outsiders: newTokens(outsidersAsk)}
 }
 
 // guardReactors puts the gate before the reactors of a node that has not started.
@@ -112,10 +115,28 @@ func while(p p2p.Peer) (context.Context, func()) {
 	return ctx, cancel
 }
 
-// agreementGate lets only members feed the agreement.
+// agreementGate lets only members feed the agreement, and hands on by gossip of its own.
 type agreementGate struct {
 	*consensus.Reactor
 	g *gate
+}
+
+// AddPeer starts the gossip with a peer.
+func (r agreementGate) AddPeer(p p2p.Peer) {
+	state, ok := p.Get(types.PeerStateKey).(*consensus.PeerState)
+	if !r.IsRunning() || !ok {
+		return
+	}
+	if !r.WaitSync() { // else it is told when this node has caught up
+		p.Send(p2p.Envelope{ChannelID: consensus.StateChannel, Message: stepOf(r.g.gossip.now.Load())})
+	}
+	r.g.gossip.add(p, state)
+}
+
+// stepOf says where a node stands.
+func stepOf(s *cstypes.RoundState) *cmtcons.NewRoundStep {
+	return &cmtcons.NewRoundStep{Height: s.Height, Round: s.Round, Step: uint32(s.Step),
+		SecondsSinceStartTime: int64(time.Since(s.StartTime).Seconds()), LastCommitRound: s.LastCommit.GetRound()}
 }
 
 // Receive drops what does not belong to the blocks that are decided now, before it is
@@ -140,6 +161,7 @@ func (r agreementGate) Receive(e p2p.Envelope) {
 		return
 	}
 	r.Reactor.Receive(e)
+	r.g.gossip.heard(e.Src.ID(), e.Message)
 }
 
 // heightOf is the height of what would go into the consensus log.
