@@ -126,20 +126,38 @@ func TestARestoredMachineGoesOnAlike(t *testing.T) {
 	w.advance(25)
 	m := w.l.machine
 	height, hash := m.Height(), m.AppHash()
-	var chunks [][]byte
-	if err := m.Snapshot(height, func(c []byte) error { chunks = append(chunks, c); return nil }); err != nil {
+	buckets := w.g.Params.Buckets
+	level := state.TopLevel(buckets)
+	top, err := m.Nodes(height, level)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, release, err := m.HoldAt(height)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	items := map[uint32][]state.Item{}
+	err = at.Each(nil, func(k, v []byte) error {
+		i := state.Item{Key: k, Value: v}
+		node := state.LeafOf(w.g.Salt(), i).Node(buckets, level)
+		items[node] = append(items[node], i)
+		return nil
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	kv := state.NewMemory()
-	err := Restore(w.g, kv, height, hash, func() ([]byte, error) {
-		if len(chunks) == 0 {
-			return nil, nil
-		}
-		c := chunks[0]
-		chunks = chunks[1:]
-		return c, nil
-	})
+	r, err := state.NewRestorer(kv, w.g.Salt(), buckets, height, hash, top)
 	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range r.Missing() {
+		if err := r.Put(node, items[node]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := r.Finish(); err != nil {
 		t.Fatal(err)
 	}
 	back, err := NewMachine(w.g, kv)

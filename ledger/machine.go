@@ -296,15 +296,20 @@ func (m *Machine) Validators() ([]Validator, error) {
 	return c.Validators(), nil
 }
 
-// Snapshot hands the state at a height to fn in chunks that every node cuts alike.
-func (m *Machine) Snapshot(height unit.Height, fn func(chunk []byte) error) error {
-	return m.state.Snapshot(height, fn)
+// HoldAt is the keys of a height that is kept: they stay readable until release is called.
+func (m *Machine) HoldAt(height unit.Height) (at state.Lister, release func(), err error) {
+	return m.state.HoldAt(height)
 }
 
-// Restore makes an empty kv the state of a genesis' chain at a height whose app
-// hash is known. NewMachine opens it then.
-func Restore(g Genesis, kv state.KV, height unit.Height, appHash blob.Hash, next func() ([]byte, error)) error {
-	return state.Restore(kv, g.Salt(), g.Params.Buckets, height, appHash, next)
+// Salt and Buckets are what the state's tree is made with.
+func (m *Machine) Salt() [32]byte { return m.state.Salt() }
+
+// Buckets is the number of leaves of the state's tree.
+func (m *Machine) Buckets() int { return m.state.Buckets() }
+
+// Nodes is the hashes of a level of the state's tree at a height that is kept.
+func (m *Machine) Nodes(height unit.Height, level int) ([]blob.Hash, error) {
+	return m.state.Nodes(height, level)
 }
 
 // EncodeTxReceipt and DecodeTxReceipt carry a receipt over a wire, with the beginning of a

@@ -261,6 +261,18 @@ func (s *State) Hold(height unit.Height) (release func(), err error) {
 	}, nil
 }
 
+// HoldAt is the keys of a height that is kept: they stay readable until release is called.
+func (s *State) HoldAt(height unit.Height) (at Lister, release func(), err error) {
+	if release, err = s.Hold(height); err != nil {
+		return nil, nil, err
+	}
+	if at, err = s.At(height); err != nil {
+		release()
+		return nil, nil, err
+	}
+	return at, release, nil
+}
+
 // has needs mu held.
 func (s *State) has(height unit.Height) error {
 	oldest := s.height
