@@ -50,6 +50,7 @@ var house = map[string]room{
 	"internal/court":      {6, nil, "a ledger in memory for tests: knows no figure"},
 	"explain":             {6, nil, "works out from records: settles nothing, asks no node"},
 	"ledger/light":        {6, nil, "asks and checks: runs no agreement"},
+	"ledger/snapshot":     {6, nil, "the state as a whole: knows no header, money or agreement"},
 	"ledger/comet":        {7, nil, "translates, holds no rule"},
 	"report":              {7, nil, "figures from records: asks no node, prints nothing"},
 	"client":              {7, nil, "stores, pays, submits: runs no node"},
@@ -71,7 +72,7 @@ var house = map[string]room{
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
-	"github.com/libp2p/go-libp2p":      {"p2p", "p2p/internal/wire", "p2p/p2ptest", "fetch", "node/rounds", "node", "ledger/light", "ledger/comet", "testnet", "testnet/adversary", "bench"}, // beside p2p: the type of a peer's name
+	"github.com/libp2p/go-libp2p":      {"p2p", "p2p/internal/wire", "p2p/p2ptest", "fetch", "node/rounds", "node", "ledger/light", "ledger/snapshot", "ledger/comet", "testnet", "testnet/adversary", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/cometbft":              {"ledger/light", "ledger/comet"},
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"doctor", "cmd/walrus"},

@@ -30,6 +30,9 @@ const (
 	AskStatus  Ask = 6 // nothing -> height and health, without proof
 	AskPart    Ask = 7 // a height, a key and an offset -> a part of a value too long for one answer
 	AskProve   Ask = 8 // keys of one state -> values with proofs, and the headers that lead to them
+	// A snapshot is the whole state at one height.
+	AskSnapshot Ask = 9  // a height or none -> the height of a snapshot that the node gives, or makes
+	AskState    Ask = 10 // a height and a part of its state -> keys and values, or hashes that prove them
 )
 
 const (
