@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/store"
 	"github.com/walrus-network/walrus/token"
@@ -49,6 +50,11 @@ type DaemonConfig struct {
 	// addresses are bounded: see p2p.Config.
 	CountLoopback bool
 	ExitWhenFull  bool // return kv.ErrFull instead of waiting for room
+	// Trust is what the ledger must lead back to where it begins with a snapshot.
+	Trust light.RemoteOptions
+	// JoinBlocks is how many blocks the ledger must lack to begin with a snapshot; 0: see
+	// comet.JoinOptions.
+	JoinBlocks uint64
 }
 
 // daemon is the parts of a node process.
@@ -89,6 +95,7 @@ func RunDaemon(ctx context.Context, c DaemonConfig, g ledger.Genesis, log *slog.
 // What the operator is told while a node opens and closes.
 const (
 	opens  = "it opens: ask again in a moment"
+	joins  = "it fetches a snapshot of the ledger"
 	closes = "it stops"
 )
 
@@ -116,8 +123,11 @@ func runOnce(ctx context.Context, c DaemonConfig, g ledger.Genesis, s *socket, l
 	closing := roomOr(c.Dir, kv.CloseRoom, closes)
 	d := &daemon{config: c, hurry: ctx.Done()}
 	s.explain(roomOr(c.Dir, kv.CloseRoom, opens))
-	if err := d.open(g, log); err != nil {
+	if err := d.open(ctx, g, s, log); err != nil {
 		s.explain(closing)
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			err = nil
+		}
 		return errors.Join(err, d.close())
 	}
 	log.Info("node starts", "node", d.node.ID(), "chain", g.ChainID(), "addresses", d.host.Addrs(), "memory_limit", debug.SetMemoryLimit(-1), "height", d.chain.Machine().Height())
@@ -142,7 +152,7 @@ func runOnce(ctx context.Context, c DaemonConfig, g ledger.Genesis, s *socket, l
 	return errors.Join(err, d.close())
 }
 
-func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
+func (d *daemon) open(ctx context.Context, g ledger.Genesis, s *socket, log *slog.Logger) (err error) {
 	c := d.config
 	if d.secret, err = loadSecret(c.Dir, c.LooseKeys); err != nil {
 		return err
@@ -164,6 +174,9 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := d.join(ctx, g, s, log); err != nil {
+		return err
+	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
 		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, Log: log, Hurry: d.hurry})
 	if err != nil {
@@ -173,6 +186,24 @@ func (d *daemon) open(g ledger.Genesis, log *slog.Logger) (err error) {
 	c.Node.ProofsDir = filepath.Join(c.Dir, ProofsDir)
 	d.node = New(c.Node, d.secret, g.ChainID(), d.host, d.store, d.chain, log)
 	d.node.Behave(c.Conduct)
+	return nil
+}
+
+// join lets the ledger begin with a snapshot where that is quicker than its blocks, or the
+// only way. Where it fails, blocks may still lead to the tip.
+func (d *daemon) join(ctx context.Context, g ledger.Genesis, s *socket, log *slog.Logger) error {
+	s.explain(roomOr(d.config.Dir, kv.CloseRoom, joins))
+	defer s.explain(roomOr(d.config.Dir, kv.CloseRoom, opens))
+	_, err := comet.Join(ctx, comet.JoinOptions{Dir: filepath.Join(d.config.Dir, LedgerDir), Genesis: g, Host: d.host, Trust: d.config.Trust,
+		Least: d.config.JoinBlocks, Log: log, Hurry: d.hurry})
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, kv.ErrFull):
+		return err
+	case err != nil:
+		log.Warn("the ledger could not begin with a snapshot; its blocks are fetched instead, as far as nodes have them", "err", err)
+	}
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/ledger/comet"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/p2p"
 )
@@ -77,6 +78,7 @@ func (a *app) runNode(ctx context.Context, dir string, exitWhenFull bool, conduc
 		return fmt.Errorf("%s: %w", filepath.Join(dir, node.FileName), err)
 	}
 	config.Conduct, config.ExitWhenFull = conduct, exitWhenFull
+	config.Trust = light.RemoteOptions{TrustPeriod: network.TrustPeriod, Checkpoint: network.Checkpoint}
 	config.CountLoopback = os.Getenv(countLoopback) != ""
 	comet.ForbidNames()
 	if config.LooseKeys, err = a.loose(); err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
+	"github.com/walrus-network/walrus/ledger/snapshot"
 	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/unit"
@@ -83,6 +84,7 @@ type Chain struct {
 	gossip    *gossip
 	sw        *p2p.Switch // of node
 	peers     *peers
+	snapshots *snapshot.Server
 
 	failed chan struct{} // closed when why is set
 	once   sync.Once
@@ -98,7 +100,7 @@ func Open(o Options) (opened *Chain, err error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}
-	if c.db, err = kv.Open(kv.Options{Dir: filepath.Join(o.Dir, "db"), Profile: kv.Small, ReserveFree: ledgerReserve, Logger: o.Log, Hurry: o.Hurry}); err != nil {
+	if c.db, err = kv.Open(kv.Options{Dir: filepath.Join(o.Dir, dbDir), Profile: kv.Small, ReserveFree: ledgerReserve, Logger: o.Log, Hurry: o.Hurry}); err != nil {
 		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}
 	db := c.db // an error returns no chain
@@ -129,6 +131,9 @@ func Open(o Options) (opened *Chain, err error) {
 		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}
 	err = c.guarded("open", func() (err error) {
+		if err := c.begun(); err != nil {
+			return err
+		}
 		c.node, err = c.newNode()
 		return err
 	})
@@ -138,6 +143,7 @@ func Open(o Options) (opened *Chain, err error) {
 		c.agreement, err = agreementOf(c.node)
 	}
 	if err == nil {
+		c.snapshots = snapshot.NewServer(o.Dir, c.machine, c.node.BlockStore().Base, c.turns, o.Log)
 		c.gossip = newGossip(c.agreement, c.node.BlockStore(), c.node.EventBus(), o.Genesis.Params.Challenged, ed25519.PubKey(c.app.self[:]).Address())
 		c.sw, err = newGate(c.peers, c.gossip, func() int64 { return int64(c.machine.Height()) }).guardReactors(c.node)
 	}
@@ -259,6 +265,7 @@ const lingering = 10
 // is closed when it returns.
 func (c *Chain) Run(ctx context.Context) error {
 	if err := c.guarded("start", c.node.Start); err != nil {
+		c.snapshots.Close()
 		return errors.Join(err, c.db.Close())
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -283,6 +290,7 @@ func (c *Chain) Run(ctx context.Context) error {
 		c.gossip.end()
 	}
 	c.app.extender.wait()
+	c.snapshots.Close()
 	if err == nil {
 		err = stopped
 	}

@@ -23,7 +23,11 @@ func (c *Chain) Oracle() Oracle { return Oracle{c} }
 
 // Answer answers one question.
 func (o Oracle) Answer(ctx context.Context, from peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
-	if ask != p2p.AskSubmit {
+	switch ask {
+	case p2p.AskSubmit:
+	case p2p.AskSnapshot, p2p.AskState:
+		return o.c.snapshots.Answer(ask, body)
+	default:
 		return light.Responder{Genesis: o.c.options.Genesis, Machine: o.c.machine, Chain: o.c}.Answer(ask, body)
 	}
 	if o.c.offenders.shut(from) {

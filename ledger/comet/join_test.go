@@ -1,0 +1,211 @@
+package comet
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/ledger/light"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
+)
+
+// guest is a host that asks the first members.
+func (c *cluster) guest(of ...int) *p2p.Host {
+	c.t.Helper()
+	var boot []string
+	for _, i := range of {
+		boot = append(boot, c.members[i].host.Addrs()...)
+	}
+	host, err := p2p.New(p2p.Config{Key: token.KeyFromSeed([32]byte{89}).Ed25519(), Bootstrap: boot, Log: quiet(),
+		Hello: p2p.Hello{Chain: string(c.genesis.ChainID()), Version: "test"}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { host.Close() })
+	return host
+}
+
+func (c *cluster) joinOptions(dir string, host light.Asker) JoinOptions {
+	return JoinOptions{Dir: dir, Genesis: c.genesis, Host: host, Least: 5, Log: quiet()}
+}
+
+// cutAfter lets a number of questions about the state through, and then ends all.
+type cutAfter struct {
+	*p2p.Host
+	left int
+	cut  func()
+}
+
+func (c *cutAfter) AskLedger(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
+	if ask == p2p.AskState {
+		if c.left--; c.left < 0 {
+			c.cut()
+			return nil, context.Canceled
+		}
+	}
+	return c.Host.AskLedger(ctx, p, ask, body)
+}
+
+// A node whose ledger is gone comes back by a snapshot, not by the blocks. It keeps its
+// record of what it signed, is at the tip, and signs again.
+func TestANodeComesBackByASnapshot(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 4)
+	c.genesis.Params.Challenged = true // votes carry extensions
+	ctx := within(t)
+	c.start(0, 1, 2, 3)
+	c.pay(ctx, 0, 0)
+	c.reach(ctx, 0, 25)
+	c.stop(3)
+	m := c.members[3]
+	dir := filepath.Join(m.dir, "ledger")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	host := c.guest(0, 1, 2)
+
+	// Cut off in the middle, by the context and by what a kill leaves.
+	cutting, cut := context.WithCancel(ctx)
+	if joined, err := Join(cutting, c.joinOptions(dir, &cutAfter{host, 1, cut})); joined || err == nil {
+		t.Fatalf("joined %v, %v", joined, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, dbDir)); err == nil {
+		t.Fatal("half a snapshot is in the ledger's place")
+	}
+	joined, err := Join(ctx, c.joinOptions(dir, host))
+	if err != nil || !joined {
+		t.Fatalf("joined %v, %v", joined, err)
+	}
+	if joined, err := Join(ctx, c.joinOptions(dir, host)); joined || err != nil {
+		t.Fatalf("a ledger that is there was fetched again: %v, %v", joined, err)
+	}
+	c.start(3)
+	base := m.chain.machine.Height()
+	if base < 10 {
+		t.Fatalf("the ledger begins at %d", base)
+	}
+	c.reach(ctx, 3, c.members[0].chain.machine.Height()+3)
+	if first := m.chain.node.BlockStore().Base(); first <= int64(base) {
+		t.Errorf("the first block is %d, the snapshot is of %d", first, base)
+	}
+	// Two others away: no block without this one's votes.
+	c.stop(2)
+	r := c.pay(ctx, 0, 1)
+	c.reach(ctx, 3, r.Height)
+	v, err := m.chain.View(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := v.Account(token.Address{9}); err != nil || a.Balance != 2*token.WAL {
+		t.Errorf("balance %s, %v", a.Balance, err)
+	}
+	// It is stopped and started again, and gives snapshots itself.
+	c.start(2)
+	c.stop(3)
+	c.start(3)
+	c.reach(ctx, 3, r.Height+5)
+	again := filepath.Join(t.TempDir(), "ledger")
+	if joined, err := Join(ctx, c.joinOptions(again, c.guest(0, 3))); err != nil || !joined {
+		t.Fatalf("joined %v, %v", joined, err)
+	}
+}
+
+// A process that was killed after a snapshot was whole puts it in its place later, wherever
+// it was killed; before the first block it opens again and again.
+func TestAKilledJoinIsFinished(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 4)
+	ctx := within(t)
+	c.start(0, 1, 2)
+	c.reach(ctx, 0, 15)
+	dir := filepath.Join(t.TempDir(), "ledger")
+	host := c.guest(0, 1)
+	if joined, err := Join(ctx, c.joinOptions(dir, host)); err != nil || !joined {
+		t.Fatalf("joined %v, %v", joined, err)
+	}
+	at := func() unit.Height {
+		t.Helper()
+		o := Options{Dir: dir, KeyDir: t.TempDir(), Genesis: c.genesis, Key: token.KeyFromSeed([32]byte{77}), BLS: token.Secret{77}.BLSKey(), Listen: freeAddr(t), Peers: func() []Peer { return nil }}
+		chain, err := Open(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer chain.db.Close()
+		return chain.machine.Height()
+	}
+	want := at()
+	if got := at(); got != want || want < 8 {
+		t.Fatalf("opened at %d, and again at %d", want, got)
+	}
+	swap := func(prepare func(joining string)) {
+		t.Helper()
+		joining := filepath.Join(dir, joinDir)
+		if err := os.MkdirAll(joining, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		prepare(joining)
+		if joined, err := Join(ctx, c.joinOptions(dir, host)); err != nil || joined {
+			t.Fatalf("joined %v, %v", joined, err)
+		}
+		if got := at(); got != want {
+			t.Fatalf("height %d, want %d", got, want)
+		}
+		if _, err := os.Stat(joining); err == nil {
+			t.Error("what is in its place is still kept twice")
+		}
+	}
+	db := filepath.Join(dir, dbDir)
+	must0 := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	swap(func(joining string) { // before the old one was removed
+		must0(os.CopyFS(filepath.Join(joining, dbDir), os.DirFS(db)))
+		must0(writeSynced(filepath.Join(joining, wholeDoc)))
+	})
+	swap(func(joining string) { // after that
+		must0(os.Rename(db, filepath.Join(joining, dbDir)))
+		must0(writeSynced(filepath.Join(joining, wholeDoc)))
+	})
+	swap(func(joining string) { // after the new one was put there
+		must0(writeSynced(filepath.Join(joining, wholeDoc)))
+	})
+}
+
+// A snapshot that leads back to nothing trusted is not taken, whatever the nodes say.
+func TestASnapshotIsProvenByWhatIsTrusted(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 4)
+	ctx := within(t)
+	c.start(0, 1, 2, 3)
+	c.reach(ctx, 0, 15)
+	host := c.guest(0, 1)
+	for name, o := range map[string]struct {
+		trust light.RemoteOptions
+		want  error
+	}{
+		"another checkpoint": {light.RemoteOptions{Checkpoint: &light.Checkpoint{Height: 3, Hash: [32]byte{1}}}, light.ErrUntrusted},
+		"an old genesis":     {light.RemoteOptions{TrustPeriod: time.Millisecond}, light.ErrExpired},
+	} {
+		options := c.joinOptions(filepath.Join(t.TempDir(), "ledger"), host)
+		options.Trust = o.trust
+		short, cancel := context.WithTimeout(ctx, 8*time.Second)
+		joined, err := Join(short, options)
+		cancel()
+		if joined || !errors.Is(err, o.want) && !errors.Is(err, context.DeadlineExceeded) || err == nil {
+			t.Errorf("%s: joined %v, %v", name, joined, err)
+		}
+		if _, err := os.Stat(filepath.Join(options.Dir, dbDir)); err == nil {
+			t.Errorf("%s: a ledger is there", name)
+		}
+	}
+}
