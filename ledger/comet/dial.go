@@ -8,8 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cometbft/cometbft/consensus"
 	"github.com/cometbft/cometbft/crypto/ed25519"
 	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/types"
+
+	"github.com/walrus-network/walrus/staking"
 )
 
 const (
@@ -35,9 +39,12 @@ func ForbidNames() {
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errNoNames }}
 }
 
-// dialAlways keeps connections to all known peers.
+// dialAlways keeps connections to the peers that the circle wants, and to those that are no
+// members and that the caller names.
 func (c *Chain) dialAlways(ctx context.Context) {
 	self := c.node.NodeInfo().ID()
+	circle := newCircle(c.app.self, time.Duration(c.options.Genesis.Params.BlockMs)*time.Millisecond, time.Now())
+	var left time.Time // when a connection was given up last
 	var dials sync.WaitGroup
 	defer dials.Wait()
 	d := dialer{peers: map[Peer]*dialState{}}
@@ -52,7 +59,10 @@ func (c *Chain) dialAlways(ctx context.Context) {
 				return
 			}
 		}
-		list := c.options.Peers()
+		list := c.wanted(circle, c.options.Peers())
+		if c.AtTip() && time.Since(left) >= leaveEvery && c.leave(list) {
+			left = time.Now()
+		}
 		d.keep(list)
 		for _, peer := range list {
 			id := p2p.PubKeyToID(ed25519.PubKey(peer.Key[:]))
@@ -62,6 +72,49 @@ func (c *Chain) dialAlways(ctx context.Context) {
 			dials.Go(func() { d.end(peer, c.dial(ctx, id, peer.Addr)) })
 		}
 	}
+}
+
+// wanted is those of some peers that this node should be connected to.
+func (c *Chain) wanted(circle *circle, list []Peer) (out []Peer) {
+	g, age := c.peers.connects()
+	s := standing{now: time.Now(), height: int64(c.machine.Height()), age: age, atTip: c.AtTip()}
+	connected := map[staking.NodeID]report{}
+	for _, id := range g.members {
+		if p := c.sw.Peers().Get(p2p.PubKeyToID(ed25519.PubKey(id[:]))); p != nil {
+			if state, ok := p.Get(types.PeerStateKey).(*consensus.PeerState); ok {
+				connected[id] = report{height: state.GetHeight(), sent: state.VotesSent() + state.BlockPartsSent()}
+			}
+		}
+	}
+	neighbours := map[staking.NodeID]bool{}
+	for _, id := range circle.wanted(g, s, connected) {
+		neighbours[id] = true
+	}
+	for _, p := range list {
+		if id := staking.NodeID(p.Key); neighbours[id] || !g.has(id) {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// leave ends a connection that this node opened to a peer that is not wanted any more, if
+// there is one. What other nodes opened is theirs to end.
+func (c *Chain) leave(wanted []Peer) bool {
+	keep := map[p2p.ID]bool{}
+	for _, p := range wanted {
+		keep[p2p.PubKeyToID(ed25519.PubKey(p.Key[:]))] = true
+	}
+	var unwanted p2p.Peer
+	c.sw.Peers().ForEach(func(p p2p.Peer) {
+		if p.IsOutbound() && !keep[p.ID()] {
+			unwanted = p
+		}
+	})
+	if unwanted != nil {
+		c.sw.StopPeerGracefully(unwanted)
+	}
+	return unwanted != nil
 }
 
 // dial connects to a peer at host:port. What fails, another round tries again.

@@ -56,6 +56,8 @@ type peers struct {
 	mu       sync.Mutex // guards the fields below
 	members  map[p2p.ID]bool
 	nodes    map[p2p.ID]bool
+	graph    graph     // of the members
+	block    time.Time // of the last block, by its own time; zero: there is none
 	looked   time.Time
 	halfOpen map[string]time.Time // by remote address
 	known    map[netip.Addr]bool  // addresses from which a member has come
@@ -98,14 +100,23 @@ func (s *peers) look() {
 	}
 	defer release()
 	members, nodes := map[p2p.ID]bool{}, map[p2p.ID]bool{}
+	var committees []ledger.Committee
+	var present ledger.Committee
 	head, err := v.Head()
 	if err != nil {
 		return
+	}
+	if head.Height > 0 {
+		s.block = time.UnixMilli(head.TimeMs)
 	}
 	for e := head.Epoch.Minus(1); e <= head.Epoch+1; e++ {
 		c, err := v.Committee(e)
 		if err != nil {
 			continue // not there, or forgotten
+		}
+		committees = append(committees, c)
+		if e == head.Epoch {
+			present = c
 		}
 		for _, x := range c.Nodes {
 			members[p2p.PubKeyToID(ed25519.PubKey(x.ID[:]))] = true
@@ -116,8 +127,19 @@ func (s *peers) look() {
 		return nil
 	})
 	if err == nil && len(members) > 0 {
-		s.members, s.nodes = members, nodes
+		s.members, s.nodes, s.graph = members, nodes, s.graph.of(committees, present)
 	}
+}
+
+// connects is the graph of the members, and the age of the last block; 0: there is none.
+func (s *peers) connects() (g graph, age time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.look()
+	if !s.block.IsZero() {
+		age = s.now().Sub(s.block)
+	}
+	return s.graph, age
 }
 
 // dials notes an address that this node is about to dial a peer at.
