@@ -37,18 +37,27 @@ func build(ctx context.Context, t *testing.T, name, tags string) release {
 // run types words, and returns the JSON object that is printed.
 func (r release) run(ctx context.Context, n *Testnet, words ...string) (out map[string]any) {
 	r.t.Helper()
+	out, err := r.try(ctx, n, words...)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return out
+}
+
+// try is run for a command that may fail.
+func (r release) try(ctx context.Context, n *Testnet, words ...string) (out map[string]any, err error) {
 	cmd := exec.CommandContext(ctx, r.Program, append(words, "--json", "--network", n.NetworkFile(), "--wallet", n.WalletFile())...)
 	cmd.Env = append(os.Environ(), "HOME="+r.t.TempDir())
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	b, err := cmd.Output()
 	if err != nil {
-		r.t.Fatalf("walrus %s: %v\n%s%s", strings.Join(words, " "), err, b, &said)
+		return nil, fmt.Errorf("walrus %s: %w\n%s%s", strings.Join(words, " "), err, b, &said)
 	}
 	if err := json.Unmarshal(b, &out); err != nil {
-		r.t.Fatalf("walrus %s: %v in %s", strings.Join(words, " "), err, b)
+		return nil, fmt.Errorf("walrus %s: %w in %s", strings.Join(words, " "), err, b)
 	}
-	return out
+	return out, nil
 }
 
 // stopped waits until node i has ended and checks that it said what to install, without
