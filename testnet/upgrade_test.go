@@ -97,7 +97,7 @@ func (w *worker) storeFile(ctx context.Context, path string) (id string, err err
 	if err != nil {
 		return "", err
 	}
-	id, _ = out["blobs"].([]any)[0].(map[string]any)["blob_id"].(string)
+	id, _ = out["blobs"].([]any)[0].(map[string]any)["blob"].(string)
 	return id, nil
 }
 

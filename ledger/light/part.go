@@ -65,7 +65,7 @@ func (r *Remote) joinValue(ctx context.Context, from peer.ID, height unit.Height
 // askThis puts a further question to the node whose answer is being checked. Silence or a
 // refusal is no lie, and does not refuse the first question.
 func (r *Remote) askThis(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
-	answer, err := r.host.AskLedger(ctx, p, ask, body)
+	answer, err := r.askLedger(ctx, p, ask, body)
 	if err != nil {
 		return nil, noAnswer{fmt.Errorf("node %s: %v", p, err)} // as text: it refuses this only
 	}

@@ -48,6 +48,7 @@ type Remote struct {
 	salt    [32]byte // of the genesis: worked out once, a genesis may be long
 	options RemoteOptions
 	follow  *follower
+	older   older
 	resumed int64         // height of the kept header that this process began with; 0: none
 	written atomic.Uint64 // highest block known to hold a transaction of this process
 	floor   atomic.Int64  // header below which no answer is taken any more: heights only rise
@@ -195,7 +196,7 @@ func (q *inquiry) askOne(ctx context.Context, p peer.ID, others bool) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, patience, fmt.Errorf("node %s did not answer within %s", p, patience))
 		defer cancel()
 	}
-	answer, err := q.r.host.AskLedger(ctx, p, q.ask, q.body)
+	answer, err := q.r.askLedger(ctx, p, q.ask, q.body)
 	if err == nil {
 		err = q.pass(ctx, p, answer)
 	} else {
