@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -143,6 +144,15 @@ type Memory struct {
 	Limit int64  `json:"limit"` // GOMEMLIMIT, or what the node set for itself
 }
 
+// openFiles counts the files and sockets that the process has open.
+func openFiles() int {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return 0
+	}
+	return len(list) - 1 // one is the directory itself
+}
+
 func memoryNow() Memory {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
@@ -165,6 +175,8 @@ type Status struct {
 	Possession store.Usage    `json:"possession"`
 	Recovery   Recovery       `json:"recovery"`
 	Memory     Memory         `json:"memory"`
+	Goroutines int            `json:"goroutines"`
+	OpenFiles  int            `json:"open_files"` // sockets among them; 0: the system does not tell
 	// Peers is the nodes and clients that the node is connected to.
 	Peers int `json:"peers"`
 	// LedgerPeers is the nodes to which its ledger is connected: over these the blocks come.
@@ -226,6 +238,6 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		Rules: rules.Version, Notice: rules.Notice(),
 		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AppHash: n.ledger.AppHash().String(), Block: n.newestBlock(), AtTip: n.ledger.AtTip(),
 		Shards: d.shards, Moving: d.moving, Possession: n.store.Usage(), Recovery: n.progress.get(),
-		Memory: memoryNow(), Peers: n.host.Connected(), LedgerPeers: n.ledgerPeers(), Addrs: n.host.Addrs(), Reach: n.host.Reachability(),
+		Memory: memoryNow(), Goroutines: runtime.NumGoroutine(), OpenFiles: openFiles(), Peers: n.host.Connected(), LedgerPeers: n.ledgerPeers(), Addrs: n.host.Addrs(), Reach: n.host.Reachability(),
 	}, nil
 }
