@@ -52,6 +52,8 @@ type DaemonConfig struct {
 	ExitWhenFull  bool // return kv.ErrFull instead of waiting for room
 	// Trust is what the ledger must lead back to where it begins with a snapshot.
 	Trust light.RemoteOptions
+	// KeepBlocks is how many blocks of the ledger stay; see comet.Options.
+	KeepBlocks int64
 	// JoinBlocks is how many blocks the ledger must lack to begin with a snapshot; 0: see
 	// comet.JoinOptions.
 	JoinBlocks uint64
@@ -178,7 +180,7 @@ func (d *daemon) open(ctx context.Context, g ledger.Genesis, s *socket, log *slo
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, Log: log, Hurry: d.hurry})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, KeepBlocks: c.KeepBlocks, Log: log, Hurry: d.hurry})
 	if err != nil {
 		return err
 	}

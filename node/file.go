@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"os"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/internal/number"
+	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/p2p"
 )
 
@@ -31,6 +33,7 @@ type File struct {
 	Reachable     bool     `toml:"reachable" comment:"get through the router: UPnP, relays, hole punching; a node that peers reach relays for others"`
 	RepairRate    string   `toml:"repair_rate" comment:"most it receives a second to repair, like 64MiB; empty: no bound"`
 	ScrubRate     string   `toml:"scrub_rate" comment:"how fast it reads its fragments again, a second; empty: 4MiB"`
+	KeepBlocks    string   `toml:"keep_blocks,omitempty" comment:"blocks of the ledger that stay: a number, default, or all for an archive"`
 	LogLevel      string   `toml:"log_level" comment:"debug, info, warn or error"`
 }
 
@@ -89,8 +92,29 @@ func (f File) Daemon(dir string, bootstrap []string, version string) (DaemonConf
 	if c.ScrubRate, err = size("scrub_rate", f.ScrubRate); err != nil {
 		return c, err
 	}
-	c.Node.RepairRate, err = size("repair_rate", f.RepairRate)
+	if c.Node.RepairRate, err = size("repair_rate", f.RepairRate); err != nil {
+		return c, err
+	}
+	if c.KeepBlocks, err = KeepBlocks(f.KeepBlocks); err != nil {
+		err = fmt.Errorf("keep_blocks = %w", err)
+	}
 	return c, err
+}
+
+// KeepBlocks reads how many blocks of the ledger stay, as comet.Options has it. How few they
+// may be depends on the network.
+func KeepBlocks(s string) (int64, error) {
+	switch s {
+	case "", "default":
+		return 0, nil
+	case "all":
+		return comet.KeepAll, nil
+	}
+	n, err := number.Count(s)
+	if err != nil || n == 0 || n > math.MaxInt64 {
+		return 0, fmt.Errorf("%q: write a number of blocks, default (a little longer than faults can be punished), or all", s)
+	}
+	return int64(n), nil
 }
 
 // check says what is wrong with addresses and words, before anything is made of them.

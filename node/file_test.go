@@ -53,3 +53,20 @@ func TestAddressesAreCheckedWhenTheyAreTyped(t *testing.T) {
 		}
 	}
 }
+
+func TestKeepBlocksIsANumberOrAWord(t *testing.T) {
+	for text, want := range map[string]int64{"": 0, "default": 0, "all": -1, "600000": 600_000, "0": -2, "-1": -2, "1e6": -2, "All": -2, "10 ": -2} {
+		f := DefaultFile()
+		f.KeepBlocks = text
+		c, err := f.Daemon(t.TempDir(), nil, "test")
+		if want == -2 {
+			if err == nil || !strings.Contains(err.Error(), "keep_blocks") {
+				t.Errorf("%q: %v", text, err)
+			}
+			continue
+		}
+		if err != nil || c.KeepBlocks != want {
+			t.Errorf("%q: %d, %v, want %d", text, c.KeepBlocks, err, want)
+		}
+	}
+}

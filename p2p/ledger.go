@@ -33,6 +33,7 @@ const (
 	// A snapshot is the whole state at one height.
 	AskSnapshot Ask = 9  // a height or none -> the height of a snapshot that the node gives, or makes
 	AskState    Ask = 10 // a height and a part of its state -> keys and values, or hashes that prove them
+	AskHistory  Ask = 11 // a height -> the headers that the node keeps for ever, from there on
 )
 
 const (

@@ -27,9 +27,11 @@ func (a *app) nodeRun() *cobra.Command {
 	c := &cobra.Command{Use: "run", Short: "Run the node of a directory until it is interrupted", Args: cobra.NoArgs}
 	c.Long = nodeRunHelp
 	var exit bool
+	var keep string
 	c.Flags().StringVar(&dir, "dir", defaultNodeDir, "the node's directory")
 	c.Flags().BoolVar(&exit, "exit-when-full", false, "end with code 5 when the disk is full, instead of waiting for room")
-	a.untilStdin(c, func(ctx context.Context) error { return a.runNode(ctx, dir, exit, node.Conduct{}) })
+	c.Flags().StringVar(&keep, "keep-blocks", "", "blocks of the ledger that stay: a number, default or all")
+	a.untilStdin(c, func(ctx context.Context) error { return a.runNode(ctx, dir, exit, keep, node.Conduct{}) })
 	return c
 }
 
@@ -39,7 +41,12 @@ spelled.
 
 When its disk has less than 128 MiB free the node closes all it has open, and opens
 again by itself when 192 MiB are free: nothing need restart it. With --exit-when-full
-it ends with code 5 instead, for a supervisor that is to know.`
+it ends with code 5 instead, for a supervisor that is to know.
+
+Old blocks of the ledger are removed. By default they stay a little longer than
+faults can be punished; --keep-blocks (or keep_blocks in node.toml) sets another
+number, or all for an archive. Some signed headers stay for ever, so that
+clients and receipts still lead back to the genesis.`
 
 // untilStdin lets a command run, and gives it the flag by which it ends with the process
 // that started it.
@@ -64,7 +71,7 @@ func (a *app) untilStdin(c *cobra.Command, run func(context.Context) error) {
 // all others: for tests with many peers on one machine.
 const countLoopback = "WALRUS_COUNT_LOOPBACK"
 
-func (a *app) runNode(ctx context.Context, dir string, exitWhenFull bool, conduct node.Conduct) error {
+func (a *app) runNode(ctx context.Context, dir string, exitWhenFull bool, keep string, conduct node.Conduct) error {
 	file, err := node.LoadFile(dir)
 	if err != nil {
 		return err
@@ -76,6 +83,11 @@ func (a *app) runNode(ctx context.Context, dir string, exitWhenFull bool, conduc
 	config, err := file.Daemon(dir, network.Bootstrap, version())
 	if err != nil {
 		return fmt.Errorf("%s: %w", filepath.Join(dir, node.FileName), err)
+	}
+	if keep != "" {
+		if config.KeepBlocks, err = node.KeepBlocks(keep); err != nil {
+			return errUsage{fmt.Errorf("--keep-blocks %w", err)}
+		}
 	}
 	config.Conduct, config.ExitWhenFull = conduct, exitWhenFull
 	config.Trust = light.RemoteOptions{TrustPeriod: network.TrustPeriod, Checkpoint: network.Checkpoint}

@@ -32,7 +32,7 @@ func (a *app) testnetNode() *cobra.Command {
 		if err != nil {
 			return errUsage{err}
 		}
-		return a.runNode(ctx, a.testnetDir(), false, which.Conduct())
+		return a.runNode(ctx, a.testnetDir(), false, "", which.Conduct())
 	})
 	return c
 }

@@ -47,6 +47,8 @@ type app struct {
 	// from ProcessProposal alone. Set by Chain.
 	hadTheTurn func(block, proposer []byte) bool
 	urgent     func() [][]byte // see Options
+	// retain is the height below which blocks may go; nil: none may. Set by Chain.
+	retain func(height int64) (int64, error)
 	// knocks judges a connection to CometBFT's port before its handshake. Set by Chain.
 	knocks func(remote string) error
 
@@ -226,6 +228,12 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	if w.Reveal {
 		a.extender.prepare(w.Round)
 	}
+	r := &abci.ResponseCommit{}
+	if a.retain != nil {
+		if r.RetainHeight, err = a.retain(int64(height)); err != nil {
+			return nil, a.broken(fmt.Errorf("commit: %w", err))
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.block {
@@ -234,7 +242,7 @@ func (a *app) Commit(context.Context, *abci.RequestCommit) (*abci.ResponseCommit
 	a.block, a.settled = nil, height
 	close(a.changed)
 	a.changed = make(chan struct{})
-	return &abci.ResponseCommit{}, nil // all blocks are kept: a node that joins late starts from the first
+	return r, nil
 }
 
 // settle needs mu held. A transaction may be in several blocks: the last time that

@@ -58,8 +58,12 @@ type Options struct {
 	CountLoopback bool
 	// Hurry is closed when closing must not wait for room on the disk; see kv.Options.
 	Hurry <-chan struct{}
+	// KeepBlocks is how many blocks stay: KeepAll, or a number from LeastBlocks on; 0:
+	// DefaultBlocks.
+	KeepBlocks int64
 
-	wrap func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
+	wrap      func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
+	keepFewer bool                        // KeepBlocks may be any number
 }
 
 // Peer is where a node's CometBFT listens.
@@ -85,6 +89,7 @@ type Chain struct {
 	sw        *p2p.Switch // of node
 	peers     *peers
 	snapshots *snapshot.Server
+	keeper    *headerKeeper
 
 	failed chan struct{} // closed when why is set
 	once   sync.Once
@@ -120,10 +125,14 @@ func Open(o Options) (opened *Chain, err error) {
 	if err := c.ownLedger(newLedger); err != nil {
 		return nil, err
 	}
+	if c.keeper, err = newHeaderKeeper(c.db, c.states, o); err != nil {
+		return nil, err
+	}
 	if c.machine, err = ledger.NewMachine(o.Genesis, stateDisk{c.db}); err != nil {
 		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}
 	c.app = newApp(c.machine, o, c.fail)
+	c.app.retain = c.keeper.retain
 	c.app.self = staking.NodeID(o.Key.Public())
 	c.peers = newPeers(func() *ledger.Machine { return c.machine }, o.CountLoopback)
 	c.app.knocks = c.peers.knocks

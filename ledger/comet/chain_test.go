@@ -32,6 +32,7 @@ type cluster struct {
 	wallet  token.Key
 	members []*member
 	waiting int    // see Options
+	keep    int64  // see Options.KeepBlocks
 	others  []Peer // beside the members
 
 	mu sync.Mutex // guards the members' addr
@@ -121,7 +122,7 @@ func (c *cluster) start(list ...int) {
 		if peers == nil {
 			peers = c.peers
 		}
-		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), BLS: m.secret.BLSKey(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Attester: m.attester, Choose: m.choose, Log: quiet().With("node", i), wrap: m.wrap})
+		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), BLS: m.secret.BLSKey(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Attester: m.attester, Choose: m.choose, Log: quiet().With("node", i), wrap: m.wrap, KeepBlocks: c.keep, keepFewer: true})
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -246,7 +247,7 @@ func (c *cluster) remoteReads(ctx context.Context, from int) {
 		c.t.Fatal(err)
 	}
 	defer host.Close()
-	r := light.NewRemote(host, c.genesis, light.RemoteOptions{})
+	r := light.NewRemote(host, c.genesis, light.RemoteOptions{TrustPeriod: time.Hour})
 	v, err := r.View(ctx)
 	if err != nil {
 		c.t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"github.com/cometbft/cometbft/types"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
@@ -48,6 +49,8 @@ const (
 	joinDir  = "join"     // a snapshot that is being fetched, with a database of its own
 	wholeDoc = "complete" // in joinDir: the database there is whole
 )
+
+const historyBatch = 256 << 10 // bytes of headers that are written together
 
 // Attempts to fetch a snapshot before the node goes on without.
 const (
@@ -271,13 +274,39 @@ func (j *joiner) begin(ctx context.Context, n snapshot.Network, db *kv.DB, heade
 	s.LastHeightValidatorsChanged, s.LastHeightConsensusParamsChanged = next.Height, now.Height
 	b := db.Batch()
 	b.Set([]byte(keyChain), []byte(g.ChainID()))
+	b.Set([]byte(keyNoted), canon.Encode(noted{Height: last.Height}))
 	if err := b.Commit(false); err != nil {
+		return err
+	}
+	if err := j.history(ctx, db, last); err != nil {
 		return err
 	}
 	if err := store.NewBlockStore(newCometDisk(db, "blockstore")).SaveSeenCommit(last.Height, last.Commit); err != nil {
 		return err
 	}
 	return sm.NewStore(newCometDisk(db, "state"), sm.StoreOptions{DiscardABCIResponses: true}).Bootstrap(s)
+}
+
+// history fetches the headers that are kept for ever, up to one that was verified. Without
+// them the node could not prove anything to a client that has the genesis only.
+func (j *joiner) history(ctx context.Context, db *kv.DB, last *types.LightBlock) error {
+	b := db.Batch()
+	err := j.remote.History(ctx, last, func(l *types.LightBlock) error {
+		if b.Bytes() > historyBatch {
+			if err := b.Commit(false); err != nil {
+				return err
+			}
+			b = db.Batch()
+		}
+		return setKept(b, l)
+	})
+	if err == nil {
+		err = setKept(b, last)
+	}
+	if err == nil {
+		err = b.Commit(false)
+	}
+	return err
 }
 
 // begun tells CometBFT that a ledger without blocks began with a snapshot. CometBFT forgets

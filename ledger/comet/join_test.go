@@ -112,7 +112,7 @@ func TestANodeComesBackByASnapshot(t *testing.T) {
 	c.start(3)
 	c.reach(ctx, 3, r.Height+5)
 	again := filepath.Join(t.TempDir(), "ledger")
-	if joined, err := Join(ctx, c.joinOptions(again, c.guest(0, 3))); err != nil || !joined {
+	if joined, err := Join(ctx, c.joinOptions(again, c.guest(3))); err != nil || !joined {
 		t.Fatalf("joined %v, %v", joined, err)
 	}
 }

@@ -27,6 +27,8 @@ func (o Oracle) Answer(ctx context.Context, from peer.ID, ask p2p.Ask, body []by
 	case p2p.AskSubmit:
 	case p2p.AskSnapshot, p2p.AskState:
 		return o.c.snapshots.Answer(ask, body)
+	case p2p.AskHistory:
+		return light.AnswerHistory(o.c, body)
 	default:
 		return light.Responder{Genesis: o.c.options.Genesis, Machine: o.c.machine, Chain: o.c}.Answer(ask, body)
 	}
@@ -45,25 +47,29 @@ func (o Oracle) Answer(ctx context.Context, from peer.ID, ask p2p.Ask, body []by
 }
 
 // LightBlock is the header of a height, the signatures under it, and the committee that
-// signed; height 0 is the newest.
+// signed; height 0 is the newest. Of a height that was pruned it is the next one that is
+// kept for ever, if there is one.
 func (c *Chain) LightBlock(height int64) (*types.LightBlock, error) {
 	blocks := c.node.BlockStore()
 	if height == 0 {
 		height = int64(c.machine.Height())
 	}
-	meta := blocks.LoadBlockMeta(height)
-	if meta == nil {
-		return nil, p2p.Refuse(p2p.CodeNotHeld, "no block %d here, the newest is %d", height, blocks.Height())
-	}
-	commit := blocks.LoadBlockCommit(height)
-	if commit == nil {
-		commit = blocks.LoadSeenCommit(height)
-	}
-	validators, err := validatorsAt(c.states, height)
-	if err != nil || commit == nil {
+	b, err := lightBlockOf(blocks, c.states, height)
+	if err != nil {
 		return nil, p2p.Refuse(p2p.CodeNotHeld, "block %d is not complete here yet", height)
 	}
-	return &types.LightBlock{SignedHeader: &types.SignedHeader{Header: &meta.Header, Commit: commit}, ValidatorSet: validators}, nil
+	if b == nil && height > 0 && height < blocks.Base() {
+		b, err = c.keeper.from(height)
+	}
+	if b == nil && err == nil {
+		err = p2p.Refuse(p2p.CodeNotHeld, "no block %d here, the newest is %d", height, blocks.Height())
+	}
+	return b, err
+}
+
+// History is the headers that are kept for ever; see light.Archive.
+func (c *Chain) History(from, most int64) (blocks [][]byte, more bool, err error) {
+	return c.keeper.history(from, most)
 }
 
 // validatorsAt is the committee that signed a height. Whose turn to propose it was is left out

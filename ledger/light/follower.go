@@ -74,6 +74,9 @@ func (f *follower) header(ctx context.Context, height int64, from source) (*type
 		return b, nil
 	}
 	target, err := from(ctx, height)
+	if err == nil {
+		err = exactly(target, height)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -191,11 +194,11 @@ func (f *follower) advance(ctx context.Context, trusted, target *types.LightBloc
 			way = append(way, next)
 			pending = pending[:len(pending)-1]
 		case errors.As(err, &tooFar) && step < maxSteps && next.Height > trusted.Height+1:
-			between, err := from(ctx, trusted.Height+(next.Height-trusted.Height)/2)
+			b, err := between(ctx, trusted.Height, next.Height, from)
 			if err != nil {
 				return nil, err
 			}
-			pending = append(pending, between)
+			pending = append(pending, b)
 		default:
 			return nil, f.explain(err, trusted, next)
 		}
@@ -230,6 +233,9 @@ func (f *follower) beginning() int64 {
 // committee that the genesis names.
 func (f *follower) begin(ctx context.Context, from source) (*types.LightBlock, error) {
 	b, err := from(ctx, f.beginning())
+	if err == nil {
+		err = exactly(b, f.beginning())
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -86,6 +86,9 @@ func (r *Remote) Begin(ctx context.Context) (at time.Time, err error) {
 	err = r.ask(ctx, p2p.AskLight, canon.Encode(headerQuestion{Height: unit.Height(r.follow.beginning())}), func(_ context.Context, _ peer.ID, answer []byte) (func(), error) {
 		b, err := decodeBlock(answer, string(r.genesis.ChainID()))
 		if err == nil {
+			err = exactly(b, r.follow.beginning())
+		}
+		if err == nil {
 			err = r.follow.first(b)
 		}
 		return func() {

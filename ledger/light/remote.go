@@ -337,14 +337,14 @@ func (r *Remote) members() map[peer.ID]bool {
 }
 
 // lightBlock is one node's light block of a height, well formed but not verified; height
-// 0 is its newest.
+// 0 is its newest. Of a height that the node has pruned it is the next one that it keeps.
 func (r *Remote) lightBlock(ctx context.Context, from peer.ID, height int64) (*types.LightBlock, error) {
 	answer, err := r.host.AskLedger(ctx, from, p2p.AskLight, canon.Encode(headerQuestion{Height: unit.Height(height)}))
 	if err != nil {
 		return nil, noAnswer{err}
 	}
 	b, err := decodeBlock(answer, string(r.genesis.ChainID()))
-	if err == nil && height != 0 && b.Height != height {
+	if err == nil && b.Height < height { // a later one is what the node keeps in its place
 		err = fmt.Errorf("light block %d, asked for %d: %w", b.Height, height, blob.ErrMismatch)
 	}
 	return b, err

@@ -159,6 +159,9 @@ func (s *Server) offer(want unit.Height) (Offer, error) {
 	o := Offer{Base: unit.Height(max(1, s.base()))}
 	var newest *served
 	for _, f := range s.files {
+		if f.height+1 < o.Base {
+			continue // the blocks after it are gone
+		}
 		if newest = f; f.height == want {
 			break
 		}
