@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/walrus-network/walrus/bench/emulator"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet"
 )
@@ -72,6 +73,8 @@ func newWanWorld(ctx context.Context, o WanOptions) (w *wanWorld, err error) {
 	options := testnet.Default()
 	options.Dir, options.Nodes = filepath.Join(w.dir, "net"), wanNodes
 	options.Host = func(i int) string { return emulator.IP(i).String() }
+	// While a challenge runs, nodes hold back what was drawn: that is no distance.
+	options.Difference = func(p *ledger.Params) { p.Challenged = false }
 	if w.t, err = testnet.Create(options, o.Program); err != nil {
 		return w, err
 	}
@@ -125,6 +128,9 @@ func (w *wanWorld) freeze() error {
 	return syscall.Kill(pid, syscall.SIGSTOP)
 }
 
+// quiet is a while, beside two round trips, in which a client is done with what it did before.
+const quiet = 200 * time.Millisecond
+
 // operation is one that was measured.
 type operation struct {
 	began, ended time.Time
@@ -176,6 +182,7 @@ func (w *wanWorld) command(home string, words ...string) (o operation, err error
 	var wrong bytes.Buffer
 	o.out = &output{}
 	c.Stdout, c.Stderr = o.out, &wrong
+	time.Sleep(2*w.o.RTT + quiet) // what the process before it has sent is no packet of this one
 	stop := w.e.Watch(commandHost)
 	o.began = time.Now()
 	err = w.e.In(commandHost, c.Start)
@@ -228,6 +235,7 @@ func (w *wanWorld) ask(q wanQuestion) (wanAnswer, error) {
 
 // standing is ask, measured.
 func (w *wanWorld) standing(q wanQuestion) (o operation, err error) {
+	time.Sleep(2*w.o.RTT + quiet)
 	stop := w.e.Watch(standingHost)
 	a, err := w.ask(q)
 	o.flights = stop()

@@ -193,6 +193,10 @@ func Connect(ctx context.Context, n Network, o ConnectOptions) (*Connection, err
 	return &Connection{Client: New(host, remote, chain, o.Log), Network: n, Host: host, Remote: remote}, nil
 }
 
+// Prepare begins to dial the nodes that reading or storing a blob will need, before the
+// ledger has said which these are. It does not wait.
+func (c *Connection) Prepare() { c.Host.PrepareBootstrap() }
+
 // Ready waits until a blob could be stored: the ledger has a block, and members
 // with more than two thirds of the shards can be reached.
 func (c *Connection) Ready(ctx context.Context) error {

@@ -34,6 +34,9 @@ const (
 	minGrace   = 500 * time.Millisecond
 )
 
+// heavyBytes is the encoded bytes of a blob from which on its lanes are for bulk.
+const heavyBytes = 1 << 20
+
 // upload sends a prepared blob to all members at once and gathers confirmations.
 type upload struct {
 	host  *p2p.Host
@@ -156,7 +159,11 @@ func (u *upload) offer(ctx context.Context, m fetch.Member, l *lane, of blob.Man
 
 func (u *upload) offerOnce(ctx context.Context, m fetch.Member, l *lane, of blob.Manifest) (err error) {
 	u.streams.Add(1)
-	if l.link, err = u.host.Fragments(ctx, m.Peer, m.Addrs); err != nil {
+	open := u.host.Fragments
+	if u.p.Layout.EncodedBytes() >= heavyBytes {
+		open = u.host.BulkFragments
+	}
+	if l.link, err = open(ctx, m.Peer, m.Addrs); err != nil {
 		return err
 	}
 	stop := context.AfterFunc(ctx, l.link.Interrupt)

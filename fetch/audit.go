@@ -203,7 +203,7 @@ func (a *auditor) ask(ctx context.Context, q sample) (held bool, err error) {
 func (a *auditor) askOnce(ctx context.Context, q sample) (held bool, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, auditPatience, fmt.Errorf("no answer within %s", auditPatience))
 	defer cancel()
-	err = a.f.with(ctx, a.member, func(l *p2p.FragmentLine) error {
+	err = a.f.with(ctx, a.member, false, func(l *p2p.FragmentLine) error {
 		return provenSymbols(a.c, q.axis, q.indices)(ctx, l, []blob.Place{q.place}, q.stripe, q.stripe+1, func(uint32, blob.Place, []symbol) error {
 			held = true
 			return nil

@@ -124,7 +124,7 @@ func (r *recovery) demand(ctx context.Context, given claim, place blob.Place, st
 		if m.Peer != given.from {
 			continue
 		}
-		err := r.f.with(ctx, m, func(l *p2p.FragmentLine) error {
+		err := r.f.with(ctx, m, false, func(l *p2p.FragmentLine) error {
 			return provenSymbols(r.c, r.axis.Cross(), []int{index})(ctx, l, []blob.Place{place}, stripe, stripe+1, func(_ uint32, _ blob.Place, s []symbol) error {
 				cell = &s[0]
 				return nil

@@ -34,6 +34,20 @@ func (d *Directory) holders(id blob.ID, p blob.Place) []int {
 	return []int{d.Holder[shard]}
 }
 
+// hosts is where the members may be reached.
+func (d *Directory) hosts() []peer.AddrInfo {
+	out := make([]peer.AddrInfo, len(d.Members))
+	for i, m := range d.Members {
+		out[i].ID = m.Peer
+		for _, a := range m.Addrs {
+			if parsed, err := peer.AddrInfoFromString(a); err == nil && parsed.ID == m.Peer {
+				out[i].Addrs = append(out[i].Addrs, parsed.Addrs...)
+			}
+		}
+	}
+	return out
+}
+
 // Places lists, for each member, the places of a blob that it has the duty to hold,
 // ascending.
 func (d *Directory) Places(id blob.ID) [][]blob.Place {

@@ -161,8 +161,15 @@ func TestAnyK1PlacesGiveTheBlob(t *testing.T) {
 	}
 	h.shelves[6].empty = true // two are left
 	var got bytes.Buffer
+	if err := h.Read(t.Context(), h.d, h.c, &got); !errors.Is(err, ErrUnavailable) || !bytes.HasPrefix(h.data, got.Bytes()) {
+		t.Errorf("k1-1 places: %d bytes, a beginning of the blob: %t, %v", got.Len(), bytes.HasPrefix(h.data, got.Bytes()), err)
+	}
+	for p, s := range h.shelves { // no place of a source row
+		s.empty = !slices.Contains([]blob.Place{5, 6}, blob.Place(p))
+	}
+	got.Reset()
 	if err := h.Read(t.Context(), h.d, h.c, &got); !errors.Is(err, ErrUnavailable) || got.Len() > 0 {
-		t.Errorf("k1-1 places: %d bytes, %v", got.Len(), err)
+		t.Errorf("two coded places: %d bytes, %v", got.Len(), err)
 	}
 	if list := h.avoided(); len(list) > 0 {
 		t.Errorf("places %v are avoided for what they do not hold", list)

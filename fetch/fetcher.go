@@ -25,8 +25,14 @@ type Fetcher struct {
 	received atomic.Int64 // bytes, framing included
 
 	mu    sync.Mutex // guards the fields below
-	lines map[peer.ID]*lines
+	lines map[way]*lines
 	down  map[peer.ID]time.Time // time of the peer's last failure
+}
+
+// way is a member and what is asked of it: answers of many bytes have lines of their own.
+type way struct {
+	peer  peer.ID
+	heavy bool
 }
 
 // lines is the open lines to one member.
@@ -47,7 +53,7 @@ const (
 
 // New makes a Fetcher that dials through host. The host stays the caller's.
 func New(host *p2p.Host) *Fetcher {
-	return &Fetcher{host: host, hedge: defaultHedge, lines: map[peer.ID]*lines{}, down: map[peer.ID]time.Time{}}
+	return &Fetcher{host: host, hedge: defaultHedge, lines: map[way]*lines{}, down: map[peer.ID]time.Time{}}
 }
 
 // NewPatient makes a Fetcher like New that waits longer before it asks for the same bytes
@@ -82,17 +88,17 @@ func (f *Fetcher) Close() {
 			l.End()
 		}
 	}
-	f.lines = map[peer.ID]*lines{}
+	f.lines = map[way]*lines{}
 }
 
 // with runs do over a line to m. It runs do again where the line ended before it brought
 // an answer. A member that fails is asked last for downFor; the end of ctx does not count
-// as a failure.
-func (f *Fetcher) with(ctx context.Context, m Member, do func(*p2p.FragmentLine) error) error {
+// as a failure. heavy says that the answers have many bytes.
+func (f *Fetcher) with(ctx context.Context, m Member, heavy bool, do func(*p2p.FragmentLine) error) error {
 	var err error
 	for range maxAttempts {
 		var l *p2p.FragmentLine
-		if l, err = f.line(ctx, m); err == nil {
+		if l, err = f.line(ctx, m, heavy); err == nil {
 			err = do(l)
 		}
 		if err == nil {
@@ -118,18 +124,23 @@ func (f *Fetcher) judge(m Member, err error) {
 }
 
 // line is the line to m on which the fewest questions wait. A line is opened while all
-// are busy and there are fewer than maxLines.
-func (f *Fetcher) line(ctx context.Context, m Member) (*p2p.FragmentLine, error) {
+// are busy and there are fewer than maxLines; one is enough for many bytes, which come in
+// order over it.
+func (f *Fetcher) line(ctx context.Context, m Member, heavy bool) (*p2p.FragmentLine, error) {
+	most, open := maxLines, f.host.FragmentLine
+	if heavy {
+		most, open = 1, f.host.BulkLine
+	}
 	f.mu.Lock()
-	to := f.lines[m.Peer]
+	to := f.lines[way{m.Peer, heavy}]
 	if to == nil {
 		to = &lines{changed: make(chan struct{})}
-		f.lines[m.Peer] = to
+		f.lines[way{m.Peer, heavy}] = to
 	}
 	for {
 		to.open = slices.DeleteFunc(to.open, (*p2p.FragmentLine).Over)
 		best := to.idlest()
-		few := len(to.open)+to.opening < maxLines
+		few := len(to.open)+to.opening < most
 		if best != nil && (best.Load() == 0 || !few) {
 			f.mu.Unlock()
 			return best, nil
@@ -148,7 +159,7 @@ func (f *Fetcher) line(ctx context.Context, m Member) (*p2p.FragmentLine, error)
 	}
 	to.opening++
 	f.mu.Unlock()
-	l, err := f.host.FragmentLine(ctx, m.Peer, m.Addrs, &f.received)
+	l, err := open(ctx, m.Peer, m.Addrs, &f.received)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	to.opening--
@@ -163,17 +174,26 @@ func (f *Fetcher) line(ctx context.Context, m Member) (*p2p.FragmentLine, error)
 
 // heardFrom is the time of the last answer of a peer to any question, or of the last
 // line that it took.
-func (f *Fetcher) heardFrom(p peer.ID) (at time.Time) {
+func (f *Fetcher) heardFrom(p peer.ID) time.Time { return f.latest(p, (*p2p.FragmentLine).Heard) }
+
+// aliveAt is heardFrom, with each byte of an answer a sign of life.
+func (f *Fetcher) aliveAt(p peer.ID) time.Time { return f.latest(p, (*p2p.FragmentLine).Alive) }
+
+func (f *Fetcher) latest(p peer.ID, of func(*p2p.FragmentLine) time.Time) (at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	to := f.lines[p]
-	if to == nil {
-		return at
-	}
-	at = to.heard
-	for _, l := range to.open {
-		if heard := l.Heard(); heard.After(at) {
-			at = heard
+	for _, heavy := range []bool{false, true} {
+		to := f.lines[way{p, heavy}]
+		if to == nil {
+			continue
+		}
+		if to.heard.After(at) {
+			at = to.heard
+		}
+		for _, l := range to.open {
+			if heard := of(l); heard.After(at) {
+				at = heard
+			}
 		}
 	}
 	return at
@@ -195,6 +215,13 @@ func (f *Fetcher) mark(p peer.ID, down bool) {
 	} else {
 		delete(f.down, p)
 	}
+}
+
+// downSince is the time of the last failure of p, or the time at which it was found slow.
+func (f *Fetcher) downSince(p peer.ID) time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.down[p]
 }
 
 // doubtful says whether p is asked after all others.

@@ -33,6 +33,8 @@ type gatherer[T any] struct {
 	from, to uint32 // the run of stripes
 	need     int    // places for each stripe
 	ask      query[T]
+	run      *run                                       // of which this is a part; nil: of none
+	seen     func(stripe uint32, p blob.Place, value T) // told each answer once; nil: nobody is
 
 	queue    []candidate // not asked yet, best first
 	have     []map[blob.Place]T
@@ -79,8 +81,20 @@ const freezeLimit = 10 * time.Minute
 // gather returns, for each stripe of [from, to), the answers of at least need places.
 // While members hold answers back because a challenge runs, it waits and asks again.
 func gather[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask query[T]) ([]map[blob.Place]T, error) {
+	return gatherIn(ctx, f, d, id, from, to, order, need, ask, nil, nil)
+}
+
+// gatherIn is gather as a part of a run; seen, if not nil, is told each answer once.
+func gatherIn[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask query[T], r *run, seen func(uint32, blob.Place, T)) ([]map[blob.Place]T, error) {
+	told := map[position]bool{}
+	once := func(stripe uint32, p blob.Place, v T) {
+		if at := (position{stripe, p}); seen != nil && !told[at] {
+			told[at] = true
+			seen(stripe, p, v)
+		}
+	}
 	for began := time.Now(); ; {
-		have, err := gatherOnce(ctx, f, d, id, from, to, order, need, ask)
+		have, err := gatherOnce(ctx, f, d, id, from, to, order, need, ask, r, once)
 		if !errors.Is(err, ErrFrozen) || time.Since(began) > freezeLimit {
 			return have, err
 		}
@@ -92,21 +106,28 @@ func gather[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, fr
 	}
 }
 
+// position is a place in a stripe.
+type position struct {
+	stripe uint32
+	place  blob.Place
+}
+
 // gatherOnce asks every candidate at most once. It returns when all its goroutines
 // have ended.
-func gatherOnce[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask query[T]) ([]map[blob.Place]T, error) {
+func gatherOnce[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask query[T], r *run, seen func(uint32, blob.Place, T)) ([]map[blob.Place]T, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	g := &gatherer[T]{f: f, d: d, id: id, from: from, to: to, need: need, ask: ask,
+	g := &gatherer[T]{f: f, d: d, id: id, from: from, to: to, need: need, ask: ask, run: r, seen: seen,
 		have: make([]map[blob.Place]T, to-from), pending: map[*request]bool{}, events: make(chan event[T])}
 	for i := range g.have {
 		g.have[i] = make(map[blob.Place]T, need)
 	}
 	g.enqueue(order)
-	err := g.run(ctx)
+	err := g.collect(ctx)
 	cancel()
 	for len(g.pending) > 0 {
 		if e := <-g.events; e.done {
 			delete(g.pending, e.request)
+			g.run.answered(e.request.member, len(e.request.places))
 		}
 	}
 	if err != nil {
@@ -135,7 +156,7 @@ func (g *gatherer[T]) enqueue(order []blob.Place) {
 	g.queue = append(g.queue, last...)
 }
 
-func (g *gatherer[T]) run(ctx context.Context) error {
+func (g *gatherer[T]) collect(ctx context.Context) error {
 	g.heard = time.Now()
 	g.send(ctx, g.need)
 	tick := time.NewTicker(g.f.hedge / 4)
@@ -184,6 +205,7 @@ func (g *gatherer[T]) send(ctx context.Context, n int) {
 		}
 		g.pending[r] = true
 		g.sent++
+		g.run.asked(r.member, len(r.places))
 		go g.perform(ctx, r)
 	}
 }
@@ -201,14 +223,10 @@ func (g *gatherer[T]) hasAll(p blob.Place) bool {
 // perform puts a request to its member and turns the answers into events, each once,
 // though a question may be put again on another line.
 func (g *gatherer[T]) perform(ctx context.Context, r *request) {
-	type answer struct {
-		stripe uint32
-		place  blob.Place
-	}
-	seen := map[answer]bool{}
-	err := g.f.with(ctx, g.d.Members[r.member], func(l *p2p.FragmentLine) error {
+	seen := map[position]bool{}
+	err := g.f.with(ctx, g.d.Members[r.member], g.run != nil, func(l *p2p.FragmentLine) error {
 		return g.ask(ctx, l, r.places, g.from, g.to, func(stripe uint32, p blob.Place, v T) error {
-			if a := (answer{stripe, p}); !seen[a] {
+			if a := (position{stripe, p}); !seen[a] {
 				seen[a] = true
 				g.events <- event[T]{request: r, stripe: stripe, place: p, value: v}
 			}
@@ -224,6 +242,7 @@ func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
 		have := g.have[e.stripe-g.from]
 		if _, ok := have[e.place]; !ok {
 			have[e.place] = e.value
+			g.seen(e.stripe, e.place, e.value)
 			if len(have) == g.need {
 				g.complete++
 			}
@@ -231,6 +250,7 @@ func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
 		return
 	}
 	delete(g.pending, e.request)
+	g.run.answered(e.request.member, len(e.request.places))
 	if e.err == nil {
 		g.answered++
 		g.slowest = max(g.slowest, time.Since(e.request.began))
@@ -257,30 +277,44 @@ func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
 	}
 }
 
-// hedge sends further requests in place of late ones. After a silence of all members
-// every pending request is late whose member answers no other question either: answers
-// to one member's questions come one after the other. Otherwise, once half of the requests were answered, a
-// request is late that takes longer than twice the slowest of those plus the hedge
-// time: a member may answer a byte at a time to look alive. A late member is asked
-// last for downFor.
+// hedge sends further requests in place of late ones. A late member is asked last for
+// downFor.
 func (g *gatherer[T]) hedge(ctx context.Context, now time.Time) {
-	quietFor := g.f.quietFor()
-	silence := now.Sub(g.heard) >= quietFor
-	patience := 2*g.slowest + quietFor
+	late := g.lateAlone
+	if g.run != nil {
+		late = g.lateInRun
+	}
 	n := 0
 	for r := range g.pending {
-		late := 2*g.answered >= g.sent && now.Sub(r.began) > patience
-		quiet := silence && now.Sub(g.f.heardFrom(g.d.Members[r.member].Peer)) >= quietFor
-		if !r.doubled && (quiet || late) {
+		if !r.doubled && late(r, now) {
 			r.doubled = true
 			n += len(r.places)
 			g.f.mark(g.d.Members[r.member].Peer, true)
 		}
 	}
-	if silence {
+	if now.Sub(g.heard) >= g.f.quietFor() {
 		g.heard = now
 	}
 	g.send(ctx, n)
+}
+
+// lateAlone says whether a request is late. After a silence of all members every one is whose
+// member answers no other question either: answers to one member's questions come one after
+// the other. Otherwise, once half of the requests were answered, one is that takes longer
+// than twice the slowest of those plus the hedge time: a member may answer a byte at a time
+// to look alive.
+func (g *gatherer[T]) lateAlone(r *request, now time.Time) bool {
+	quietFor := g.f.quietFor()
+	quiet := now.Sub(g.heard) >= quietFor && now.Sub(g.f.heardFrom(g.d.Members[r.member].Peer)) >= quietFor
+	return quiet || 2*g.answered >= g.sent && now.Sub(r.began) > 2*g.slowest+quietFor
+}
+
+// lateInRun says whether a request of a run is late: its member sends nothing at all, keeps
+// the others idle for two round trips, or was found late with another stripe.
+func (g *gatherer[T]) lateInRun(r *request, now time.Time) bool {
+	p := g.d.Members[r.member].Peer
+	quiet := min(now.Sub(r.began), now.Sub(g.f.aliveAt(p))) >= g.f.quietFor()
+	return quiet || g.f.downSince(p).After(r.began) || g.run.stalls(now, max(g.f.hedge/4, 2*g.f.host.Distance()))
 }
 
 // unavailable names the stripe with the fewest answers, and the first failures.

@@ -27,9 +27,12 @@ func (f *Fetcher) ReadRange(ctx context.Context, d *Directory, c blob.Commitment
 		return nil
 	}
 	full := int64(l.K1*l.K2) * int64(l.Seg)
-	write := func(stripe uint32, b []byte) error {
-		start := l.StripeOffset(int(stripe))
+	write := func(stripe uint32, at int, b []byte) error {
+		start := l.StripeOffset(int(stripe)) + int64(at)
 		lo, hi := max(offset-start, 0), min(offset+length-start, int64(len(b)))
+		if lo >= hi {
+			return nil
+		}
 		_, err := w.Write(b[lo:hi])
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/redstuff"
@@ -23,56 +24,91 @@ func (f *Fetcher) Read(ctx context.Context, d *Directory, c blob.Commitment, w i
 	if c.Layout.Size == 0 {
 		return nil
 	}
-	return f.readStripes(ctx, d, c, 0, uint32(c.Layout.Stripes), func(_ uint32, b []byte) error {
+	return f.readStripes(ctx, d, c, 0, uint32(c.Layout.Stripes), func(_ uint32, _ int, b []byte) error {
 		_, err := w.Write(b)
 		return err
 	})
 }
 
-// batch is a run of decoded stripes, or the error that took their place.
-type batch struct {
-	from    uint32
-	stripes [][]byte
-	err     error
+// part is user bytes of a stripe, or the error that took their place.
+type part struct {
+	stripe uint32
+	offset int // of the bytes in the stripe
+	bytes  []byte
+	err    error
 }
 
-// readStripes calls each with the user bytes of stripes [from, to), in order. One
-// batch is fetched while the batch before it is written.
-func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32, each func(uint32, []byte) error) error {
+// partOfRun bounds the user bytes, in bytes, of the stripes that are asked for with one
+// question to each member: a stripe of the longest symbols in a network of 28 shards.
+const partOfRun = 3 << 20
+
+// readStripes calls each with the user bytes of stripes [from, to), in order, a stripe in one
+// part or several. Stripes are fetched at the same time as far as readWindow allows, so that
+// no line is ever idle while one is written.
+func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32, each func(stripe uint32, offset int, b []byte) error) error {
 	ctx, cancel := context.WithCancel(ctx)
+	var fetching sync.WaitGroup
+	defer fetching.Wait()
 	defer cancel()
-	step := uint32(max(1, readWindow/2/(c.Layout.K1*c.Layout.K2*c.Layout.Seg)))
-	batches := make(chan chan batch, 1)
+	var r *run
+	var head <-chan []byte
+	if f.isHeavy(c, to-from) {
+		r = newRun()
+		f.host.Prepare(d.hosts(), true)
+		if from == 0 {
+			head = f.readHead(ctx, &fetching, d, c)
+		}
+	}
+	full := c.Layout.K1 * c.Layout.K2 * c.Layout.Seg
+	step := uint32(max(1, partOfRun/full))
+	slots := make(chan struct{}, max(1, readWindow/(int(step)*full))) // of what is fetched and not written yet
+	coming := make(chan chan part, cap(slots))
 	go func() {
-		defer close(batches)
+		defer close(coming)
 		for at := from; at < to; at += step {
-			one := make(chan batch, 1)
 			select {
-			case batches <- one:
+			case slots <- struct{}{}:
 			case <-ctx.Done():
 				return
 			}
-			b := batch{from: at}
-			b.stripes, b.err = f.fetchBatch(ctx, d, c, at, min(at+step, to))
-			one <- b
-			if b.err != nil {
-				return
-			}
+			end := min(at+step, to)
+			parts := make(chan part, int(end-at)*(c.Layout.K1+1)+1) // never blocks
+			fetching.Go(func() { f.fetchStripes(ctx, d, c, at, end, r, parts) })
+			coming <- parts
 		}
 	}()
 	var err error
-	for one := range batches {
-		b := <-one
+	given := 0 // bytes of the head
+	give := func(p part) {
 		if err == nil {
-			err = b.err
+			err = p.err
 		}
-		for i, bytes := range b.stripes {
-			if err == nil {
-				err = each(b.from+uint32(i), bytes)
+		if err == nil && len(p.bytes) > 0 {
+			err = each(p.stripe, p.offset, p.bytes)
+		}
+	}
+	for parts := range coming {
+		for more := true; more; {
+			select {
+			case b := <-head:
+				head = nil
+				given = len(b)
+				give(part{bytes: b})
+			case p, ok := <-parts:
+				if more = ok; !ok {
+					break
+				}
+				head = nil // it comes too late
+				if p.stripe == 0 {
+					twice := min(max(given-p.offset, 0), len(p.bytes))
+					p.offset, p.bytes = p.offset+twice, p.bytes[twice:]
+				}
+				give(p)
 			}
 		}
+		<-slots
 		if err != nil {
-			cancel() // the loop goes on to drain the channel, so that the goroutine ends
+			cancel() // the loop goes on to drain the channel, so that the goroutines end
 		}
 	}
 	if err == nil {
@@ -81,35 +117,96 @@ func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitme
 	return err
 }
 
-// fetchBatch reads stripes [from, to), each from any k1 of its rows.
-func (f *Fetcher) fetchBatch(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32) ([][]byte, error) {
-	rows, err := gather(ctx, f, d, c.ID, from, to, sourceFirst(d.Shape.N), d.Shape.K1, fragmentsOf(c, blob.Row))
-	if err != nil {
-		return nil, err
-	}
-	out := make([][]byte, len(rows))
-	err = inParallel(len(rows), func(i int) error {
-		b, err := joinRows(c, from+uint32(i), rows[i])
-		out[i] = b
-		return err
-	})
-	return out, err
+// heavyBytes is the user bytes of a read for which lines for many bytes are opened.
+const heavyBytes = 1 << 20
+
+func (f *Fetcher) isHeavy(c blob.Commitment, stripes uint32) bool {
+	return min(c.Layout.Size, int64(stripes)*int64(c.Layout.K1*c.Layout.K2*c.Layout.Seg)) >= heavyBytes
 }
 
-// joinRows returns the user bytes of a stripe. The k1 source rows hold them as they
-// are. Other rows are decoded, and the result is checked against the roots of the
-// source rows, which come from the shares of the root list in the rows' witnesses.
-func joinRows(c blob.Commitment, stripe uint32, rows map[blob.Place]fragment) ([]byte, error) {
-	l := c.Layout
-	b := make([]byte, 0, l.K1*l.K2*l.StripeSeg(int(stripe)))
-	for p := range l.K1 {
-		row, ok := rows[blob.Place(p)]
-		if !ok {
-			return decodeRows(b[:0], c, stripe, rows)
+// headBytes is how many bytes at the beginning of a large blob are asked for by themselves:
+// as many as come in one go over a new connection.
+const headBytes = 24 << 10
+
+// readHead reads the beginning of a blob, so that what reads the blob has something before the
+// first stripe is here. It gives nothing where that fails.
+func (f *Fetcher) readHead(ctx context.Context, fetching *sync.WaitGroup, d *Directory, c blob.Commitment) <-chan []byte {
+	head := make(chan []byte, 1)
+	fetching.Go(func() {
+		b, err := f.readPart(ctx, d, c, 0, 0, min(headBytes, int64(c.Layout.K2*c.Layout.Seg)))
+		if err == nil {
+			head <- b
 		}
-		b = append(b, row.Bytes()...)
+	})
+	return head
+}
+
+// fetchStripes reads stripes [from, to), each from any k1 of its rows. The source rows hold
+// the user bytes as they are: each is passed on as soon as all before it are there. Other rows
+// are decoded, and the result is checked against the roots of the source rows, which come
+// from the shares of the root list in the rows' witnesses.
+func (f *Fetcher) fetchStripes(ctx context.Context, d *Directory, c blob.Commitment, from, to uint32, r *run, out chan<- part) {
+	defer close(out)
+	o := rowOrder{c: c, at: from, to: to, out: out, sources: map[position][]byte{}}
+	rows, err := gatherIn(ctx, f, d, c.ID, from, to, sourceFirst(c.Layout.N), c.Layout.K1, fragmentsOf(c, blob.Row), r, o.take)
+	for err == nil && o.at < to {
+		var b []byte
+		if b, err = decodeRows(nil, c, o.at, rows[o.at-from]); err == nil {
+			o.finish(b)
+		}
 	}
-	return b[:l.StripeBytes(int(stripe))], nil
+	if err != nil {
+		out <- part{err: err}
+	}
+}
+
+// rowOrder passes source rows on in their order.
+type rowOrder struct {
+	c       blob.Commitment
+	at, to  uint32     // stripes that are not passed on yet; of the first a part may be
+	next    blob.Place // row of that stripe
+	offset  int        // of the row in the stripe
+	out     chan<- part
+	sources map[position][]byte // rows that came and are not passed on
+}
+
+// take takes a row that came.
+func (o *rowOrder) take(stripe uint32, p blob.Place, row fragment) {
+	if int(p) < o.c.Layout.K1 {
+		o.sources[position{stripe, p}] = row.Bytes()
+		o.flush()
+	}
+}
+
+// flush passes on what is next.
+func (o *rowOrder) flush() {
+	for o.at < o.to {
+		b, ok := o.sources[position{o.at, o.next}]
+		if !ok {
+			return
+		}
+		delete(o.sources, position{o.at, o.next})
+		o.pass(b)
+		if o.next++; int(o.next) == o.c.Layout.K1 {
+			o.at, o.next, o.offset = o.at+1, 0, 0
+		}
+	}
+}
+
+// finish passes on the rest of a stripe that was decoded, and what is next.
+func (o *rowOrder) finish(stripe []byte) {
+	o.pass(stripe[min(o.offset, len(stripe)):])
+	o.at, o.next, o.offset = o.at+1, 0, 0
+	o.flush()
+}
+
+// pass passes bytes on, without the padding at the stripe's end.
+func (o *rowOrder) pass(b []byte) {
+	left := int(o.c.Layout.StripeBytes(int(o.at))) - o.offset
+	if b = b[:min(len(b), max(left, 0))]; len(b) > 0 {
+		o.out <- part{stripe: o.at, offset: o.offset, bytes: b}
+	}
+	o.offset += len(b)
 }
 
 func decodeRows(dst []byte, c blob.Commitment, stripe uint32, rows map[blob.Place]fragment) ([]byte, error) {

@@ -15,6 +15,22 @@ import (
 // came since.
 var ErrForgotten = errors.New("the account has used the transaction's nonce, and so many since that the ledger does not say any more by which transaction")
 
+// KeysOfFate is the keys that Fate of a transaction reads first, where these are few: they can
+// be asked for together with others.
+func KeysOfFate(raw []byte) [][]byte {
+	tx, body, err := DecodeTx(raw)
+	if err != nil {
+		return nil
+	}
+	if !tx.Kind.Unsigned() {
+		return [][]byte{KeyHead(), KeyAccount(tx.Signer.Address())}
+	}
+	if c, ok := body.(Certify); ok {
+		return [][]byte{KeyHead(), KeyBlob(c.Blob)}
+	}
+	return nil
+}
+
 // Fate is what the records show of a transaction: the receipt of one that a block held,
 // or the refusal of one that no block can hold any more. Known is false while it may
 // still be done. A signed transaction is found in its signer's account; one that carries

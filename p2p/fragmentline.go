@@ -66,11 +66,24 @@ func (h *Host) FragmentLine(ctx context.Context, p peer.ID, addrs []string, rece
 	if err != nil {
 		return nil, err
 	}
+	return newFragmentLine(s, received), nil
+}
+
+// BulkLine is FragmentLine for answers of many bytes.
+func (h *Host) BulkLine(ctx context.Context, p peer.ID, addrs []string, received *atomic.Int64) (*FragmentLine, error) {
+	s, err := h.openBulk(ctx, p, addrs, FragmentProtocol)
+	if err != nil {
+		return nil, err
+	}
+	return newFragmentLine(s, received), nil
+}
+
+func newFragmentLine(s *session, received *atomic.Int64) *FragmentLine {
 	l := &FragmentLine{s: s, received: received, out: make(chan *question, maxUnanswered), due: make(chan *question, maxUnanswered),
 		ended: make(chan struct{})}
 	l.run.Go(l.writeAll)
 	l.run.Go(l.readAll)
-	return l, nil
+	return l
 }
 
 // Peer is the peer at the other end.
@@ -82,6 +95,14 @@ func (l *FragmentLine) Load() int { return int(l.load.Load()) }
 // Heard is the time of the last answer to any question; zero: none has come.
 func (l *FragmentLine) Heard() (at time.Time) {
 	if ns := l.heard.Load(); ns != 0 {
+		at = time.Unix(0, ns)
+	}
+	return at
+}
+
+// Alive is the time of the last byte that came; zero: none has.
+func (l *FragmentLine) Alive() (at time.Time) {
+	if ns := l.s.heard.Load(); ns != 0 {
 		at = time.Unix(0, ns)
 	}
 	return at

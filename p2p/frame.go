@@ -97,6 +97,7 @@ type session struct {
 	r        *bufio.Reader
 	w        *bufio.Writer // nil while nothing waits to be sent
 	received int64         // bytes read from the stream, framing included
+	heard    atomic.Int64  // Unix nanoseconds of the last of them
 	now      func() time.Time
 
 	place   *guest   // of the stream; nil at the side that opened it
@@ -121,6 +122,9 @@ type countingReader struct{ s *session }
 func (c countingReader) Read(b []byte) (int, error) {
 	n, err := c.s.stream.Read(b)
 	c.s.received += int64(n)
+	if n > 0 {
+		c.s.heard.Store(time.Now().UnixNano())
+	}
 	c.s.place.bytes(n)
 	c.s.upload.bytes(n)
 	return n, c.s.because(err)

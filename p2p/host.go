@@ -59,7 +59,7 @@ type Config struct {
 // Host is a process's place on the network.
 type Host struct {
 	libp2p    host.Host
-	dht       *dht.IpfsDHT
+	table     table
 	hello     Hello
 	bootstrap []peer.AddrInfo
 	log       *slog.Logger
@@ -69,6 +69,8 @@ type Host struct {
 	reachable bool // Config.Reachable
 	reach     reach
 	seeds     seeds
+	bulk      bulk
+	dialsOnly bool // it listens nowhere: a client
 	distance  distance
 	admission *admission
 	only      *dialFilter
@@ -107,7 +109,7 @@ func New(c Config) (*Host, error) {
 		libp2p.UserAgent("walrus/" + c.Hello.Version),
 		libp2p.Security(tls.ID, tls.New), // before Noise: 1.4 times the speed in bulk
 		libp2p.Security(noise.ID, noise.New),
-		libp2p.SwarmOpts(swarm.WithDialRanker(tcpFirst)),
+		libp2p.SwarmOpts(swarm.WithDialRanker(rankerOf(c))),
 		libp2p.ResourceManager(limits),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // conns decides which stay
 		libp2p.ConnectionGater(proven),
@@ -119,7 +121,7 @@ func New(c Config) (*Host, error) {
 	} else {
 		options = append(options, libp2p.ListenAddrStrings(c.Listen...))
 	}
-	h := &Host{reachable: c.Reachable, admission: newDoors(c.CountLoopback), only: proven, wire: c.Wire, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
+	h := &Host{dialsOnly: len(c.Listen) == 0, reachable: c.Reachable, admission: newDoors(c.CountLoopback), only: proven, wire: c.Wire, hello: c.Hello, bootstrap: bootstrap, log: c.Log, lines: lines{peers: map[peer.ID]*line{}, opens: map[peer.ID]chan struct{}{}},
 		greeted: greetings{peers: map[peer.ID]Hello{}, awaited: map[peer.ID]chan struct{}{}}, scores: scores{now: time.Now, peers: map[peer.ID]*score{}}}
 	h.seeds.names, h.seeds.resolver = names, c.Names
 	if c.Names != nil {
@@ -133,15 +135,19 @@ func New(c Config) (*Host, error) {
 	if h.libp2p, err = libp2p.New(options...); err != nil {
 		return nil, listenError(c.Listen, err)
 	}
-	mode := dht.ModeServer
-	if len(c.Listen) == 0 {
-		mode = dht.ModeClient
+	h.table.open = func() (*dht.IpfsDHT, error) {
+		mode := dht.ModeServer
+		if h.dialsOnly {
+			mode = dht.ModeClient
+		}
+		return dht.New(h.libp2p, dht.Mode(mode), dht.ProtocolPrefix(dhtPrefix(c.Hello.Chain)),
+			dht.BootstrapPeersFunc(h.Bootstrap), dht.DisableProviders(), dht.DisableValues())
 	}
-	h.dht, err = dht.New(h.libp2p, dht.Mode(mode), dht.ProtocolPrefix(dhtPrefix(c.Hello.Chain)),
-		dht.BootstrapPeersFunc(h.Bootstrap), dht.DisableProviders(), dht.DisableValues())
-	if err != nil {
-		h.libp2p.Close()
-		return nil, fmt.Errorf("DHT: %w", err)
+	if !h.dialsOnly { // a client asks the DHT for nothing, mostly
+		if _, err := h.table.get(); err != nil {
+			h.libp2p.Close()
+			return nil, fmt.Errorf("DHT: %w", err)
+		}
 	}
 	h.libp2p.Network().Notify(&network.NotifyBundle{ConnectedF: h.connected, DisconnectedF: func(n network.Network, c network.Conn) {
 		h.admission.conns.forget(c)
@@ -197,31 +203,52 @@ func listenError(listen []string, err error) error {
 	return fmt.Errorf("start the network host on %s: %w", strings.Join(listen, ", "), err)
 }
 
-// quicDelay is by how much QUIC starts later than TCP. Bulk over QUIC takes two to three
-// times as long as over TCP, whatever the distance; TCP with TLS needs three round trips to
-// connect, so that it is the first up to a third of a second from host to host and back.
+// quicDelay is by how much QUIC starts later than TCP between nodes. Bulk over QUIC takes
+// two to three times as long as over TCP, whatever the distance; TCP with TLS needs three
+// round trips to connect, so that it is the first up to a third of a second from host to host
+// and back.
 const quicDelay = time.Second
 
 // relayDelay is by how much a relay starts later than direct addresses of the same peer.
 const relayDelay = 500 * time.Millisecond
 
+// tcpDelay is by how much TCP starts later than QUIC at a client: about as long as QUIC takes
+// to the other side of the world. A client that moves much has TCP for it beside (bulk).
+const tcpDelay = 300 * time.Millisecond
+
+// rankerOf is the order in which a host dials: a client connects fast, a node for bulk.
+func rankerOf(c Config) network.DialRanker {
+	if len(c.Listen) == 0 {
+		return quicFirst
+	}
+	return tcpFirst
+}
+
 // tcpFirst prefers TCP for its speed; QUIC follows where TCP does not answer, and relays
 // where direct addresses do not.
 func tcpFirst(addrs []ma.Multiaddr) []network.AddrDelay {
-	isTCP := func(a ma.Multiaddr) bool {
-		_, err := a.ValueForProtocol(ma.P_TCP)
-		return err == nil && !relayed(a)
-	}
+	return ranked(addrs, isTCP, quicDelay)
+}
+
+// quicFirst prefers QUIC for its one round trip; TCP follows where QUIC does not answer.
+func quicFirst(addrs []ma.Multiaddr) []network.AddrDelay {
+	return ranked(addrs, func(a ma.Multiaddr) bool { return !isTCP(a) && !relayed(a) }, tcpDelay)
+}
+
+// ranked dials the addresses that are first at once and the others after a delay, or at once
+// where none is first; relays after the direct ones.
+func ranked(addrs []ma.Multiaddr, first func(ma.Multiaddr) bool, delay time.Duration) []network.AddrDelay {
 	out := swarm.NoDelayDialRanker(addrs)
-	tcp, direct := slices.ContainsFunc(addrs, isTCP), slices.ContainsFunc(addrs, func(a ma.Multiaddr) bool { return !relayed(a) })
+	isDirect := func(a ma.Multiaddr) bool { return !relayed(a) }
+	direct, some := slices.ContainsFunc(addrs, isDirect), slices.ContainsFunc(addrs, first)
 	for i, a := range out {
 		switch {
 		case relayed(a.Addr):
 			if direct {
 				out[i].Delay = relayDelay
 			}
-		case tcp && !isTCP(a.Addr):
-			out[i].Delay = quicDelay
+		case some && !first(a.Addr):
+			out[i].Delay = delay
 		}
 	}
 	return out
@@ -229,7 +256,11 @@ func tcpFirst(addrs []ma.Multiaddr) []network.AddrDelay {
 
 // Run joins the network and keeps the table of peers fresh until ctx ends.
 func (h *Host) Run(ctx context.Context) error {
-	if err := h.dht.Bootstrap(ctx); err != nil {
+	table, err := h.table.get()
+	if err == nil {
+		err = table.Bootstrap(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("join the DHT: %w", err)
 	}
 	const quick, calm = time.Second, time.Minute
@@ -242,13 +273,13 @@ func (h *Host) Run(ctx context.Context) error {
 		}
 		h.callBootstrap(ctx)
 		wait = calm
-		if h.dht.RoutingTable().Size() < min(3, len(h.Bootstrap())+1) {
+		if table.RoutingTable().Size() < min(3, len(h.Bootstrap())+1) {
 			wait = quick
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-h.dht.RefreshRoutingTable():
+		case <-table.RefreshRoutingTable():
 		}
 	}
 }
@@ -279,7 +310,8 @@ func (h *Host) callBootstrap(ctx context.Context) {
 func (h *Host) Close() error {
 	h.close()
 	h.closeLines()
-	err := errors.Join(h.dht.Close(), h.libp2p.Close())
+	h.closeBulk()
+	err := errors.Join(h.table.close(), h.libp2p.Close())
 	h.handlers.Wait()
 	return err
 }
@@ -310,7 +342,7 @@ func (h *Host) RemoteIPs(p peer.ID) (out []netip.Addr) {
 }
 
 // Known is how many peers the DHT's table holds.
-func (h *Host) Known() int { return h.dht.RoutingTable().Size() }
+func (h *Host) Known() int { return h.table.size() }
 
 // Bootstrap is the addresses the host was told of, and those that its seeds stand for.
 func (h *Host) Bootstrap() []peer.AddrInfo {
@@ -336,18 +368,7 @@ func (h *Host) Connect(ctx context.Context, p peer.ID, addrs []string) error {
 func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	var named []ma.Multiaddr
-	for _, a := range addrs {
-		if m, err := ma.NewMultiaddr(a); err == nil {
-			transport, _ := peer.SplitAddr(m)
-			named = append(named, transport)
-		}
-	}
-	for _, b := range h.Bootstrap() {
-		if b.ID == p {
-			named = append(named, b.Addrs...)
-		}
-	}
+	named := h.named(p, addrs)
 	h.libp2p.Peerstore().AddAddrs(p, named, peerstore.TempAddrTTL)
 	// Whether to wait before a peer is tried again is decided by the caller: it knows
 	// whether others will do.
@@ -370,14 +391,33 @@ func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
 		}
 	}
 	// It may have moved: the DHT knows where it was last seen.
-	found, err := h.dht.FindPeer(ctx, p)
+	table, err := h.table.get()
 	if err == nil {
-		err = h.connect(ctx, p, found.Addrs)
+		var found peer.AddrInfo
+		if found, err = table.FindPeer(ctx, p); err == nil {
+			err = h.connect(ctx, p, found.Addrs)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", p, first)
 	}
 	return nil
+}
+
+// named is the addresses of a peer that the caller names, and those of the bootstrap list.
+func (h *Host) named(p peer.ID, addrs []string) (named []ma.Multiaddr) {
+	for _, a := range addrs {
+		if m, err := ma.NewMultiaddr(a); err == nil {
+			transport, _ := peer.SplitAddr(m)
+			named = append(named, transport)
+		}
+	}
+	for _, b := range h.Bootstrap() {
+		if b.ID == p {
+			named = append(named, b.Addrs...)
+		}
+	}
+	return named
 }
 
 // dialNamed takes at most half of the time that there is.
@@ -391,6 +431,11 @@ func (h *Host) dialNamed(ctx context.Context, p peer.ID, addrs []ma.Multiaddr) e
 // open starts a stream of a protocol with a peer of our network. The hello goes out beside
 // it: a peer of another network makes what reads from the stream fail with the reason.
 func (h *Host) open(ctx context.Context, p peer.ID, addrs []string, id protocol.ID) (*session, error) {
+	return h.openOn(ctx, p, addrs, func(network.Conn) (network.Stream, error) { return h.stream(ctx, p, id) })
+}
+
+// openOn is open with a way to open the stream once a connection stands.
+func (h *Host) openOn(ctx context.Context, p peer.ID, addrs []string, stream func(network.Conn) (network.Stream, error)) (*session, error) {
 	if !isConnected(h.libp2p.Network(), p) {
 		if err := h.dial(ctx, p, addrs); err != nil {
 			return nil, err
@@ -404,14 +449,18 @@ func (h *Host) open(ctx context.Context, p peer.ID, addrs []string, id protocol.
 			return nil, err
 		}
 	}
-	stream, err := h.stream(ctx, p, id)
+	var opened network.Stream
+	err := fmt.Errorf("the connection to %s has ended", p)
+	if conns := h.libp2p.Network().ConnsToPeer(p); len(conns) > 0 {
+		opened, err = stream(conns[0])
+	}
 	if err != nil {
 		if hello != nil {
 			hello.stream.Reset()
 		}
 		return nil, err
 	}
-	s := newSession(stream)
+	s := newSession(opened)
 	if hello != nil {
 		h.handlers.Go(func() { h.endHello(h.closing, p, hello, func(why *Refusal) { s.stopped.Store(why) }) })
 	}

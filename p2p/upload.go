@@ -295,6 +295,15 @@ func (h *Host) Fragments(ctx context.Context, p peer.ID, addrs []string) (*Link,
 	return &Link{s: s}, nil
 }
 
+// BulkFragments is Fragments for an upload of many bytes.
+func (h *Host) BulkFragments(ctx context.Context, p peer.ID, addrs []string) (*Link, error) {
+	s, err := h.openBulk(ctx, p, addrs, FragmentProtocol)
+	if err != nil {
+		return nil, err
+	}
+	return &Link{s: s}, nil
+}
+
 // Close ends the stream; with an error it is reset, so that nothing half-said is read on.
 func (l *Link) Close(err error) { l.s.close(err) }
 

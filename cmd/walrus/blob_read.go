@@ -67,6 +67,7 @@ func (r *readCommand) run(ctx context.Context, text string) error {
 
 // read writes the bytes of the span to standard output or to the file.
 func (r *readCommand) read(ctx context.Context, c *client.Connection, id blob.ID, span span, toStdout bool) error {
+	c.Prepare()
 	done := r.a.slowly(waitsForLedger, c.Network.Genesis.ChainID())
 	_, commitment, d, err := c.Find(ctx, id)
 	done()

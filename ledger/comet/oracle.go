@@ -30,7 +30,9 @@ func (o Oracle) Answer(ctx context.Context, from peer.ID, ask p2p.Ask, body []by
 	case p2p.AskHistory:
 		return light.AnswerHistory(o.c, body)
 	default:
-		return light.Responder{Genesis: o.c.options.Genesis, Machine: o.c.machine, Chain: o.c}.Answer(ask, body)
+		r := light.Responder{Genesis: o.c.options.Genesis, Machine: o.c.machine, Chain: o.c}
+		r.Await(ctx, ask, body)
+		return r.Answer(ask, body)
 	}
 	if o.c.offenders.shut(from) {
 		return nil, p2p.Refuse(p2p.CodeBusy, "%d of your transactions had wrong signatures or proofs: wait for %s", wrongsAllowed, wrongsTime)

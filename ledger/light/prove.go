@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cometbft/cometbft/types"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -43,6 +44,37 @@ type keyProof struct {
 	Key   []byte
 	Proof []byte
 }
+
+// Limits of how long a question about a block that is still to come waits for it.
+const (
+	awaitedBlocks = 2 // blocks that it may be ahead
+	awaitPause    = 10 * time.Millisecond
+)
+
+// Await waits until a node has the block that a proof is asked at, where this is one of the
+// next: an asker that knows which block will show it something asks once.
+func (r Responder) Await(ctx context.Context, ask p2p.Ask, body []byte) {
+	var q proveQuestion
+	if ask != p2p.AskProve || decodeQuestion(body, &q) != nil || q.Height > r.Machine.Height()+awaitedBlocks {
+		return
+	}
+	block := time.Duration(r.Genesis.Params.BlockMs) * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, awaitedBlocks*block+awaitedSlack)
+	defer cancel()
+	look := time.NewTicker(awaitPause)
+	defer look.Stop()
+	for q.Height > r.Machine.Height() {
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// awaitedSlack is how much longer than planned the awaited blocks may take: some round trips
+// between nodes far from each other.
+const awaitedSlack = 2 * time.Second
 
 // prove proves keys in the state that one header names, and adds the headers that lead to it.
 func (r Responder) prove(body []byte) ([]byte, error) {

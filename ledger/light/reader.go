@@ -25,12 +25,19 @@ func (r *Remote) View(ctx context.Context) (ledger.View, error) {
 	return ledger.View{R: &reader{ctx: ctx, r: r, read: map[string]value{}}}, nil
 }
 
+// viewAt is View of the state that the header of a height names, which may be one of the next;
+// where no node has it, of the newest.
+func (r *Remote) viewAt(ctx context.Context, height unit.Height) ledger.View {
+	return ledger.View{R: &reader{ctx: ctx, r: r, want: height, read: map[string]value{}}}
+}
+
 // reader is a state.Lister over proven answers. The interface has no room for a
 // context; a reader lives no longer than the one it was made with.
 type reader struct {
 	ctx   context.Context
 	r     *Remote
 	at    *types.LightBlock // verified: names the state that is read; nil: nothing was read yet
+	want  unit.Height       // of the header that is to name the first state; 0: the newest
 	read  map[string]value  // by key; values of walks are not kept
 	bytes int               // of these, about
 	// committee says that the present committee was read too, as much of it as fits into an answer.
@@ -103,8 +110,11 @@ func (v *reader) ask(keys [][]byte, committee bool) (got int, err error) {
 	}
 	for {
 		height, most := unit.Height(0), unpinned
-		if v.at != nil {
+		switch {
+		case v.at != nil:
 			height, most = unit.Height(v.at.Height), mostGone
+		case v.want != 0:
+			height, most = v.want, 1
 		}
 		at, q := v.at, v.r.question(keys, height, committee)
 		err = v.r.askAbout(v.ctx, most, p2p.AskProve, canon.Encode(q), func(ctx context.Context, from peer.ID, b []byte) (func(), error) {
@@ -114,7 +124,7 @@ func (v *reader) ask(keys [][]byte, committee bool) (got int, err error) {
 				got = len(out.values)
 			}, err
 		})
-		if err == nil || v.at == nil || v.ctx.Err() != nil || errors.Is(err, ErrNoNode) {
+		if err == nil || height == 0 || v.ctx.Err() != nil || errors.Is(err, ErrNoNode) {
 			return got, err
 		}
 		v.forget()
@@ -124,7 +134,7 @@ func (v *reader) ask(keys [][]byte, committee bool) (got int, err error) {
 // forget leaves the state that was read before.
 func (v *reader) forget() {
 	clear(v.read)
-	v.at, v.bytes, v.committee = nil, 0, false
+	v.at, v.want, v.bytes, v.committee = nil, 0, 0, false
 }
 
 // question is the first keys that one question may have.

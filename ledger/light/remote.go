@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,8 @@ type Asker interface {
 	AskLedger(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte) ([]byte, error)
 	Peers() map[peer.ID]p2p.Hello
 	Bootstrap() []peer.AddrInfo
+	// Nearest is the first of peers to which a connection stands; "" for none.
+	Nearest(ctx context.Context, peers []peer.ID) peer.ID
 	Avoided(peer.ID) bool
 	Blame(peer.ID, error)
 }
@@ -124,7 +127,7 @@ const unpinned = -1
 // askAbout is ask, given up once so many nodes say that they do not have what it is about.
 func (r *Remote) askAbout(ctx context.Context, most int, ask p2p.Ask, body []byte, accept accept) error {
 	inner, cancel := context.WithCancel(ctx)
-	q := inquiry{r: r, ask: ask, body: body, accept: accept, to: r.candidates(), gone: most, ended: make(chan attempt, maxAsked), silent: true}
+	q := inquiry{r: r, ask: ask, body: body, accept: accept, to: r.nearestFirst(inner), gone: most, ended: make(chan attempt, maxAsked), silent: true}
 	defer q.asked.Wait()
 	defer cancel()
 	next := time.NewTimer(stagger)
@@ -318,6 +321,26 @@ func (r *Remote) candidates() []peer.ID {
 	}
 	all := append(good, rest...)
 	return all[:min(len(all), maxAsked)]
+}
+
+// nearestDials is how many nodes are dialed at once by a process that is connected to none.
+const nearestDials = 3
+
+// nearestFirst is the nodes to ask. Where the host is connected to none, some are dialed at
+// once and the first that is connected comes first: a silent one costs nothing then.
+func (r *Remote) nearestFirst(ctx context.Context) []peer.ID {
+	all := r.candidates()
+	if len(r.host.Peers()) > 0 || len(all) < 2 {
+		return all
+	}
+	ctx, cancel := context.WithTimeout(ctx, stagger)
+	defer cancel()
+	first := r.host.Nearest(ctx, all[:min(len(all), nearestDials)])
+	if i := slices.Index(all, first); i > 0 {
+		copy(all[1:i+1], all[:i])
+		all[0] = first
+	}
+	return all
 }
 
 // members is the nodes of the newest proven committee. A node has one key for its votes

@@ -64,6 +64,36 @@ func TestSilentNodesAreNotWaitedFor(t *testing.T) {
 	})
 }
 
+// connectedTown has a connection to one node only once it has dialed.
+type connectedTown struct {
+	distantTown
+	nearest int
+}
+
+func (c connectedTown) Nearest(_ context.Context, peers []peer.ID) peer.ID {
+	for _, p := range peers {
+		if p == c.name(c.nearest) {
+			return p
+		}
+	}
+	return ""
+}
+
+// A process that is connected to no node asks the one first that it reaches first: one that
+// is silent costs it nothing.
+func TestTheNearestNodeIsAskedFirst(t *testing.T) {
+	w := newWorld(t, "test", 20)
+	synctest.Test(t, func(t *testing.T) {
+		d := connectedTown{distantTown{&town{nodes: []oracle{w.whole, w.whole, w.whole, w.whole}}, 2, 150 * time.Millisecond}, 2}
+		r := NewRemote(d, w.genesis, RemoteOptions{})
+		r.follow.now = func() time.Time { return w.began.Add(20 * worldBlock) }
+		began := time.Now()
+		if _, err := firstLook(t.Context(), r); err != nil || time.Since(began) != d.away {
+			t.Errorf("%s, want %s: %v", time.Since(began), d.away, err)
+		}
+	})
+}
+
 // answerLimit is how long a host waits for an answer.
 const answerLimit = 20 * time.Second
 

@@ -57,6 +57,7 @@ type submission struct {
 	r       *Remote
 	tx      []byte
 	until   unit.Height
+	also    [][]byte // keys that are read with its fate
 	replies chan reply
 	asked   sync.WaitGroup
 
@@ -66,6 +67,7 @@ type submission struct {
 	refused  []ledger.TxReceipt // refusals of nodes
 	claims   map[peer.ID]claim  // nodes that say it was done
 	failures []error
+	view     ledger.View // that shows its fate
 }
 
 // reply is one node's unproven answer.
@@ -85,14 +87,23 @@ type claim struct {
 // ledger's records show its fate: the receipt is proven. A false claim of a node costs time
 // only. The error is Unproven where every node refused, and Pending where the fate is open.
 func (r *Remote) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
+	receipt, _, err := r.SubmitAnd(ctx, tx)
+	return receipt, err
+}
+
+// SubmitAnd is Submit, and gives the state that shows the receipt, in which keys were read in
+// the same question. The view has no reader where the receipt is a node's word.
+func (r *Remote) SubmitAnd(ctx context.Context, tx []byte, keys ...[]byte) (ledger.TxReceipt, ledger.View, error) {
 	decoded, _, err := ledger.DecodeTx(tx)
 	if err != nil {
-		return ledger.TxReceipt{}, err
+		return ledger.TxReceipt{}, ledger.View{}, err
 	}
 	if r.options.TrustNode {
-		return r.submitTrusting(ctx, tx, decoded.Until)
+		receipt, err := r.submitTrusting(ctx, tx, decoded.Until)
+		return receipt, ledger.View{}, err
 	}
-	s := &submission{r: r, tx: tx, until: decoded.Until, to: r.candidates(), claims: map[peer.ID]claim{}}
+	given := ctx
+	s := &submission{r: r, tx: tx, also: keys, until: decoded.Until, to: r.candidates(), claims: map[peer.ID]claim{}}
 	s.to = s.to[:min(len(s.to), maxHanded)]
 	s.replies = make(chan reply, len(s.to))
 	ctx, cancel := context.WithCancel(ctx)
@@ -102,7 +113,10 @@ func (r *Remote) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error
 	if err == nil {
 		r.wrote(receipt.Height)
 	}
-	return receipt, err
+	if v, ok := s.view.R.(*reader); ok {
+		v.ctx = given
+	}
+	return receipt, s.view, err
 }
 
 // Proves says that receipts of Submit are shown by the ledger's records.
@@ -203,9 +217,15 @@ func (s *submission) hear(w reply) {
 // shown is the proven receipt, with the log of a node that gave the same code: logs are not
 // proven. An error says that the records will never show the transaction.
 func (s *submission) shown(ctx context.Context) (ledger.TxReceipt, bool, error) {
-	v, err := s.r.View(ctx)
-	if err != nil {
+	if err := ctx.Err(); err != nil {
 		return ledger.TxReceipt{}, false, nil
+	}
+	v := s.r.viewAt(ctx, s.shownAt())
+	if keys := ledger.KeysOfFate(s.tx); len(s.also)+len(keys) > 0 {
+		if err := v.Prefetch(append(keys, s.also...)...); err != nil {
+			s.failures = append(s.failures[:min(len(s.failures), 8)], err)
+			return ledger.TxReceipt{}, false, nil
+		}
 	}
 	r, known, err := v.Fate(s.tx)
 	if errors.Is(err, ledger.ErrForgotten) {
@@ -222,7 +242,20 @@ func (s *submission) shown(ctx context.Context) (ledger.TxReceipt, bool, error) 
 			r.Log = said.Log
 		}
 	}
+	s.view = v
 	return r, true, nil
+}
+
+// shownAt is the height of the header that will show what a node claims, if it is true: the
+// one after the block. It is 0 where nothing is claimed, or that header is there already.
+func (s *submission) shownAt() (at unit.Height) {
+	for _, c := range s.claims {
+		at = max(at, c.receipt.Height+1)
+	}
+	if newest := s.r.follow.newest(); newest != nil && unit.Height(newest.Height) >= at {
+		return 0
+	}
+	return at
 }
 
 // disbelieve drops claims that the records should long have shown, blames their nodes and

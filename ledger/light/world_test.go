@@ -247,6 +247,8 @@ func (t *town) Bootstrap() (out []peer.AddrInfo) {
 	return out
 }
 
+func (t *town) Nearest(context.Context, []peer.ID) peer.ID { return "" }
+
 func (t *town) Avoided(peer.ID) bool { return false }
 
 func (t *town) Blame(p peer.ID, err error) {
