@@ -121,6 +121,9 @@ type agreementGate struct {
 	g *gate
 }
 
+// InitPeer keeps CometBFT's words on single votes from a peer.
+func (r agreementGate) InitPeer(p p2p.Peer) p2p.Peer { return quietPeer{r.Reactor.InitPeer(p)} }
+
 // AddPeer starts the gossip with a peer.
 func (r agreementGate) AddPeer(p p2p.Peer) {
 	state, ok := p.Get(types.PeerStateKey).(*consensus.PeerState)
@@ -159,6 +162,18 @@ func (r agreementGate) Receive(e p2p.Envelope) {
 	}
 	if h, has := heightOf(e.Message); has && (h < r.g.height() || h > r.g.height()+aheadHeights) {
 		return
+	}
+	if state, ok := e.Src.Get(types.PeerStateKey).(*consensus.PeerState); ok && r.IsRunning() && !r.WaitSync() {
+		switch m := e.Message.(type) {
+		case *cmtcons.VoteSetBits:
+			if e.ChannelID == consensus.VoteSetBitsChannel && r.g.gossip.takesBits(e.Src.ID(), state, m) {
+				return
+			}
+		case *cmtcons.Vote:
+			if e.ChannelID == consensus.VoteChannel && r.g.gossip.takesVote(state, m.Vote) {
+				return
+			}
+		}
 	}
 	r.Reactor.Receive(e)
 	r.g.gossip.heard(e.Src.ID(), e.Message)

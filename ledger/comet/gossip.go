@@ -53,6 +53,7 @@ type gossip struct {
 	now    atomic.Pointer[cstypes.RoundState] // as of the last change
 	coming atomic.Bool                        // soon has been called, and has yet to act
 	relays atomic.Bool                        // so has relay
+	tells  atomic.Bool                        // so has tell
 
 	mu    sync.Mutex // guards the fields below
 	lanes map[p2p.ID]*lane
@@ -117,6 +118,7 @@ func (g *gossip) follow(ctx context.Context) {
 			} else {
 				g.relay()
 			}
+			g.tell()
 			continue
 		case <-steps.Out():
 		case <-whole.Out():
@@ -183,7 +185,7 @@ func (g *gossip) heard(id p2p.ID, m any) {
 
 // add begins to hand on to a peer, until its connection ends.
 func (g *gossip) add(peer p2p.Peer, state *consensus.PeerState) {
-	l := &lane{gossip: g, peer: peer, state: state, votes: make(chan struct{}, 1), data: make(chan struct{}, 1)}
+	l := &lane{gossip: g, peer: peer, state: state, votes: make(chan struct{}, 1), data: make(chan struct{}, 1), told: map[cmtproto.SignedMsgType]told{}}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ended {
@@ -216,6 +218,9 @@ type lane struct {
 	peer        p2p.Peer
 	state       *consensus.PeerState // what the peer has
 	votes, data chan struct{}        // each holds a wake-up
+	asked       atomic.Int64         // when the peer was asked for its votes, Unix ns
+
+	told map[cmtproto.SignedMsgType]told // of gossip.tell alone
 }
 
 func (l *lane) wakeVotes() { awake(l.votes) }
@@ -410,6 +415,7 @@ func (l *lane) ask() {
 			continue
 		}
 		for _, q := range l.questions(l.now.Load(), theirs) {
+			l.asked.Store(time.Now().UnixNano())
 			l.peer.TrySend(p2p.Envelope{ChannelID: consensus.StateChannel, Message: q})
 		}
 	}
