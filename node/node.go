@@ -17,6 +17,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/comet"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/node/rounds"
 	"github.com/walrus-network/walrus/p2p"
@@ -168,6 +169,7 @@ type Status struct {
 	AppHash    string         `json:"app_hash"`        // of the newest state, in hex
 	Block      *Block         `json:"block,omitempty"` // newest; nil: none yet
 	AtTip      bool           `json:"at_tip"`
+	Halt       *comet.Halt    `json:"halt,omitempty"`   // nil: blocks come
 	Rules      uint64         `json:"rules"`            // version in force
 	Notice     string         `json:"notice,omitempty"` // of rules to come that this program does not know
 	Shards     []blob.Shard   `json:"shards"`
@@ -208,6 +210,14 @@ func (n *Node) newestBlock() *Block {
 	return &Block{c.Height, c.Hash.String(), at.UTC()}
 }
 
+// halt is nil for a ledger that makes blocks, or that has no agreement.
+func (n *Node) halt() *comet.Halt {
+	if l, ok := n.ledger.(interface{ Halted() *comet.Halt }); ok {
+		return l.Halted()
+	}
+	return nil
+}
+
 // ledgerPeers is 0 for a ledger that has no connections of its own.
 func (n *Node) ledgerPeers() int {
 	if l, ok := n.ledger.(interface{ Connected() int }); ok {
@@ -236,7 +246,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	}
 	return Status{
 		Rules: rules.Version, Notice: rules.Notice(),
-		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AppHash: n.ledger.AppHash().String(), Block: n.newestBlock(), AtTip: n.ledger.AtTip(),
+		ID: n.id, Chain: n.chain, Height: head.Height, Epoch: head.Epoch, AppHash: n.ledger.AppHash().String(), Block: n.newestBlock(), AtTip: n.ledger.AtTip(), Halt: n.halt(),
 		Shards: d.shards, Moving: d.moving, Possession: n.store.Usage(), Recovery: n.progress.get(),
 		Memory: memoryNow(), Goroutines: runtime.NumGoroutine(), OpenFiles: openFiles(), Peers: n.host.Connected(), LedgerPeers: n.ledgerPeers(), Addrs: n.host.Addrs(), Reach: n.host.Reachability(),
 	}, nil

@@ -22,7 +22,7 @@ func (l ledgerText) String() string {
 	}
 	text := fmt.Sprintf("%s, block %d, epoch %d, %s old, %s", l.Chain, l.Height, l.Epoch, ageText(time.Duration(l.Age*float64(time.Second))), how)
 	if l.Still {
-		text += "; the ledger stands still now"
+		text += fmt.Sprintf("; the ledger stands still now: no block since %s, mostly since more than a third of the committee is away (walrus node status, on a node, names the nodes whose votes are missing)", timeText(l.Time))
 	}
 	if l.Notice != "" {
 		text += "; " + l.Notice

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -133,6 +134,21 @@ func reachText(r p2p.Reachability) string {
 	return "not known yet: no peer was asked (reachable in node.toml)"
 }
 
+// haltText prints since when no block has come, why that may be, and the nodes whose votes
+// are missing.
+func haltText(t *table, h comet.Halt) {
+	const shown = 10
+	t.row("no block", fmt.Sprintf("since %s, for %s", timeText(h.Since), ageText(time.Since(h.Since))))
+	t.row("", h.Cause)
+	for i, id := range h.Missing {
+		if i == shown {
+			t.row("", fmt.Sprintf("and %d more", len(h.Missing)-shown))
+			break
+		}
+		t.row("no vote of", id)
+	}
+}
+
 func printStatus(w io.Writer, s node.Status) error {
 	tip := "catching up"
 	if s.AtTip {
@@ -141,6 +157,9 @@ func printStatus(w io.Writer, s node.Status) error {
 	t := newTable(w)
 	t.row("node", s.ID)
 	t.row("ledger", fmt.Sprintf("%s, block %d, epoch %d, rules %d, %s", s.Chain, s.Height, s.Epoch, s.Rules, tip))
+	if s.Halt != nil {
+		haltText(t, *s.Halt)
+	}
 	if s.Notice != "" {
 		t.row("notice", s.Notice)
 	}
