@@ -21,6 +21,8 @@ const (
 	maxAddr = 256
 	// maxDialPause is the longest pause after dials to a peer that failed.
 	maxDialPause = 10 * time.Second
+	// maxMemberPause is the same for a member: after a line was cut, the ledger waits for it.
+	maxMemberPause = time.Second
 	// nameLimit bounds the lookup of a name.
 	nameLimit = 5 * time.Second
 )
@@ -44,6 +46,7 @@ func ForbidNames() {
 func (c *Chain) dialAlways(ctx context.Context) {
 	self := c.node.NodeInfo().ID()
 	circle := newCircle(c.app.self, time.Duration(c.options.Genesis.Params.BlockMs)*time.Millisecond, time.Now())
+	lines := newSilence(time.Duration(c.options.Genesis.Params.BlockMs) * time.Millisecond)
 	var left time.Time // when a connection was given up last
 	var dials sync.WaitGroup
 	defer dials.Wait()
@@ -59,6 +62,8 @@ func (c *Chain) dialAlways(ctx context.Context) {
 				return
 			}
 		}
+		c.endSilent(lines)
+		g, _ := c.peers.connects()
 		list := c.wanted(circle, c.options.Peers())
 		if c.AtTip() && time.Since(left) >= leaveEvery && c.leave(list) {
 			left = time.Now()
@@ -69,7 +74,11 @@ func (c *Chain) dialAlways(ctx context.Context) {
 			if id == self || peer.Addr == "" || len(peer.Addr) > maxAddr || c.sw.Peers().Has(id) || !d.begin(peer, round < rounds) {
 				continue
 			}
-			dials.Go(func() { d.end(peer, c.dial(ctx, id, peer.Addr)) })
+			longest := maxDialPause
+			if g.has(staking.NodeID(peer.Key)) {
+				longest = maxMemberPause
+			}
+			dials.Go(func() { d.end(peer, longest, c.dial(ctx, id, peer.Addr)) })
 		}
 	}
 }
@@ -187,7 +196,7 @@ func (d *dialer) begin(p Peer, hurry bool) bool {
 	return true
 }
 
-func (d *dialer) end(p Peer, err error) {
+func (d *dialer) end(p Peer, longest time.Duration, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	x := d.peers[p]
@@ -196,5 +205,5 @@ func (d *dialer) end(p Peer, err error) {
 		return
 	}
 	x.fails++
-	x.next = time.Now().Add(min(maxDialPause, time.Second<<min(x.fails, 8)))
+	x.next = time.Now().Add(min(longest, time.Second<<min(x.fails, 8)))
 }

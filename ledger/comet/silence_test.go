@@ -1,0 +1,60 @@
+package comet
+
+import (
+	"testing"
+	"time"
+
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/p2p/mock"
+)
+
+// A line is dead when a peer that takes part says nothing while it is spoken to. A network
+// that stands still, a peer that catches up and one that was just connected are not.
+func TestADeadLineIsToldFromASilentNetwork(t *testing.T) {
+	const height = 1000
+	began := time.Unix(1, 0)
+	for name, c := range map[string]struct {
+		height         int64
+		received, sent int // the last second, of 60, in which there was something
+		want           bool
+	}{
+		"both speak":                          {height, 60, 60, false},
+		"the line is cut":                     {height, 30, 60, true},
+		"the line is cut, and both are stuck": {height, 30, 32, true},
+		"the network stands still":            {height, 30, 30, false},
+		"the peer catches up":                 {height - 500, 30, 60, false},
+		"the peer is a few blocks behind":     {height - 3, 30, 60, true},
+		"not for long":                        {height, 57, 60, false},
+		"spoken to after a long silence":      {height, 30, 30, false},
+	} {
+		s, peer, id := newSilence(500*time.Millisecond), mock.NewPeer(nil), p2p.ID("a")
+		got := false
+		for second := range 61 {
+			at := func(last int) time.Time { return began.Add(time.Duration(min(last, second)) * time.Second) }
+			sent := at(c.sent).Add(time.Millisecond)
+			if c.sent == c.received {
+				sent = at(c.sent).Add(-time.Millisecond)
+			}
+			if name == "spoken to after a long silence" && second >= 58 {
+				sent = began.Add(58 * time.Second)
+			}
+			got = s.dead(id, peer, height, heard{c.height, at(c.received), sent}, began.Add(time.Duration(second)*time.Second)) || got
+		}
+		if got != c.want {
+			t.Errorf("%s: dead is %v", name, got)
+		}
+	}
+}
+
+func TestANewConnectionIsNotTakenForTheOldOne(t *testing.T) {
+	s, began := newSilence(time.Second), time.Unix(1, 0)
+	old, fresh := mock.NewPeer(nil), mock.NewPeer(nil)
+	s.dead("a", old, 10, heard{10, began, began.Add(time.Millisecond)}, began)
+	later := began.Add(time.Minute)
+	if s.dead("a", fresh, 10, heard{0, began, later}, later) {
+		t.Error("a connection that has said nothing yet is dead")
+	}
+	if len(s.lines) != 1 {
+		t.Errorf("%d connections to one peer are kept", len(s.lines))
+	}
+}
