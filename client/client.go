@@ -38,6 +38,8 @@ type Client struct {
 	log    *slog.Logger
 	nonces nonces
 
+	// Shape, if not zero, is the network's: a blob's ID is known before the ledger is asked.
+	Shape blob.Shape
 	// Outbox, if not nil, keeps each signed transaction until its result is known.
 	Outbox *Outbox
 	// Resumed, if not nil, is called with a transaction of an interrupted process that the

@@ -190,7 +190,11 @@ func Connect(ctx context.Context, n Network, o ConnectOptions) (*Connection, err
 		o.TrustDir.serve(chain, &options, o.Log)
 	}
 	remote := light.NewRemote(host, n.Genesis, options)
-	return &Connection{Client: New(host, remote, chain, o.Log), Network: n, Host: host, Remote: remote}, nil
+	c := &Connection{Client: New(host, remote, chain, o.Log), Network: n, Host: host, Remote: remote}
+	if c.Shape, err = n.Genesis.Params.Shape(); err != nil {
+		return nil, errors.Join(err, host.Close())
+	}
+	return c, nil
 }
 
 // Prepare begins to dial the nodes that reading or storing a blob will need, before the

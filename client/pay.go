@@ -102,7 +102,8 @@ func (s *storeRun) agree() error {
 func (s *storeRun) pay(ctx context.Context) error {
 	for _, p := range s.paying {
 		s.out.Requests++
-		receipt, err := s.c.Send(ctx, s.key, p.body)
+		receipt, err := s.c.sendFrom(ctx, s.key, p.body, s.account)
+		s.account = nil
 		if errors.Is(err, ledger.ErrLeased) {
 			continue // another process of the same owner was quicker; settled says for how long
 		}
@@ -120,11 +121,8 @@ func (s *storeRun) pay(ctx context.Context) error {
 // settled reads back what the ledger shows: the end of the owner's claim, which must be
 // what was asked for.
 func (s *storeRun) settled(ctx context.Context) error {
-	v, err := s.c.ledger.View(ctx)
+	v, err := s.settledView(ctx)
 	if err != nil {
-		return err
-	}
-	if err := v.Prefetch(ledger.KeyHead(), ledger.KeyBlob(s.p.ID)); err != nil {
 		return err
 	}
 	entry, known, err := v.Blob(s.p.ID)
@@ -144,4 +142,17 @@ func (s *storeRun) settled(ctx context.Context) error {
 		return fmt.Errorf("kept until epoch %d, asked for %d: %w", end, s.until, errMore)
 	}
 	return nil
+}
+
+// settledView is the state that shows the certificate, or the newest.
+func (s *storeRun) settledView(ctx context.Context) (ledger.View, error) {
+	if v := s.shown; v != nil {
+		s.shown = nil
+		return *v, nil
+	}
+	v, err := s.c.ledger.View(ctx)
+	if err == nil {
+		err = v.Prefetch(ledger.KeyHead(), ledger.KeyBlob(s.p.ID))
+	}
+	return v, err
 }

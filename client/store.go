@@ -29,6 +29,9 @@ type StoreOptions struct {
 	// Progress, if not nil, is told how many of the blob's bytes were encoded and
 	// handed to the nodes so far: first the one grows to Size, then the other.
 	Progress func(encoded, handed int64)
+	// View, if not nil, is the ledger as it was moments ago, for the first attempt: it is read
+	// by nothing else meanwhile.
+	View *ledger.View
 }
 
 // StoreResult is what Store did.
@@ -76,9 +79,11 @@ type storeRun struct {
 	p        *encodedBlob
 	manifest blob.Manifest
 	paying   []payment
-	until    unit.Epoch // epoch at whose start the owner's claim may end; 0: whenever what is there does
-	agreed   bool       // the caller was told what it costs
-	busy     bool       // the last attempt found members busy
+	until    unit.Epoch   // epoch at whose start the owner's claim may end; 0: whenever what is there does
+	agreed   bool         // the caller was told what it costs
+	busy     bool         // the last attempt found members busy
+	account  *spender     // of the owner, as the attempt's view shows it; nil: to be read, since it was used
+	shown    *ledger.View // state that shows the certificate; nil: none is known
 	out      StoreResult
 }
 
@@ -104,28 +109,9 @@ func (s *storeRun) run(ctx context.Context, src Source) error {
 // attempt stores with the committee of now. again says that it failed for a reason
 // that another look at the ledger removes.
 func (s *storeRun) attempt(ctx context.Context, src Source) (again bool, err error) {
-	v, err := s.c.ledger.View(ctx)
+	v, err := s.look(ctx, src)
 	if err != nil {
 		return false, err
-	}
-	if s.d, err = readCommittee(v); err != nil {
-		return false, err
-	}
-	if s.p == nil {
-		if s.p, err = prepare(ctx, s.d.Shape, src, s.options.Progress); err != nil {
-			return false, err
-		}
-		s.manifest = s.p.Manifest()
-		s.out = StoreResult{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
-		if v, err = s.c.ledger.View(ctx); err != nil { // the first one may be long past
-			return false, err
-		}
-		if err = v.PrefetchCommittee(ledger.KeyBlob(s.p.ID)); err != nil {
-			return false, err
-		}
-		if s.d, err = readCommittee(v); err != nil {
-			return false, err
-		}
 	}
 	entry, known, err := v.Blob(s.p.ID)
 	if err != nil {
@@ -156,6 +142,49 @@ func (s *storeRun) attempt(ctx context.Context, src Source) (again bool, err err
 	again = s.busy || errors.Is(err, errTurned) || errors.Is(err, errMore) || p2p.IsRefusal(err, p2p.CodeNotDuty) || errors.Is(err, ledger.ErrCertificate)
 	return again, err
 }
+
+// look reads what an attempt needs in one question, where the blob's ID is known before: the
+// shape is the genesis's.
+func (s *storeRun) look(ctx context.Context, src Source) (v ledger.View, err error) {
+	shape := s.c.Shape
+	if shape == (blob.Shape{}) && s.p == nil {
+		if v, err = s.c.ledger.View(ctx); err != nil {
+			return v, err
+		}
+		if s.d, err = readCommittee(v); err != nil {
+			return v, err
+		}
+		shape = s.d.Shape
+	}
+	if s.p == nil {
+		if s.p, err = prepare(ctx, shape, src, s.options.Progress); err != nil {
+			return v, err
+		}
+		s.manifest = s.p.Manifest()
+		s.out = StoreResult{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
+	}
+	if given := s.options.View; given != nil && time.Since(s.began) < freshFor {
+		v = *given
+	} else if v, err = s.c.ledger.View(ctx); err != nil {
+		return v, err
+	}
+	s.options.View = nil // for one attempt
+	owner := s.key.Address()
+	if err = v.PrefetchCommittee(ledger.KeyBlob(s.p.ID), ledger.KeyAccount(owner)); err != nil {
+		return v, err
+	}
+	if s.d, err = readCommittee(v); err != nil {
+		return v, err
+	}
+	if s.d.Shape != s.p.Layout.Shape {
+		return v, fmt.Errorf("the ledger has blobs of %d shards, the genesis of %d", s.d.Shape.N, s.p.Layout.N)
+	}
+	s.account, err = readSpender(v, owner)
+	return v, err
+}
+
+// freshFor is how long ago the ledger may have been read for a store, encoding included.
+const freshFor = 5 * time.Second
 
 func (s *storeRun) upload(ctx context.Context) error {
 	u := newUpload(s.c.host, s.c.chain, s.d, s.p)
@@ -194,7 +223,8 @@ func (s *storeRun) certify(ctx context.Context, epoch unit.Epoch, sigs map[int]t
 	}
 	s.out.UploadTime = time.Since(s.began)
 	s.out.Requests++
-	receipt, err := s.c.submit(ctx, ledger.Unsigned(ledger.Certify{Blob: s.p.ID, Certificate: certificate}))
+	receipt, shown, err := s.c.submitAnd(ctx, ledger.Unsigned(ledger.Certify{Blob: s.p.ID, Certificate: certificate}), ledger.KeyHead(), ledger.KeyBlob(s.p.ID))
+	s.shown = shown
 	if err == nil {
 		err = receipt.Err()
 	}

@@ -33,9 +33,38 @@ const (
 // With an Outbox, a transaction that does the same and that an interrupted process has
 // left is sent again, the same bytes, in place of a second one.
 func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (ledger.TxReceipt, error) {
+	return c.sendFrom(ctx, key, body, nil)
+}
+
+// spender is a signer's account and what a transaction of it takes, as one state has them.
+type spender struct {
+	account ledger.Account
+	params  ledger.Params
+	height  unit.Height
+}
+
+func readSpender(v ledger.View, a token.Address) (*spender, error) {
+	if err := v.Prefetch(ledger.KeyHead(), ledger.KeyRules(), ledger.KeyAccount(a)); err != nil {
+		return nil, err
+	}
+	head, err := v.Head()
+	if err != nil {
+		return nil, err
+	}
+	params, err := v.Params()
+	if err != nil {
+		return nil, err
+	}
+	account, err := v.Account(a)
+	return &spender{account, params, head.Height}, err
+}
+
+// sendFrom is Send with the signer's account where it was read moments ago.
+func (c *Client) sendFrom(ctx context.Context, key token.Key, body ledger.Body, known *spender) (ledger.TxReceipt, error) {
 	receipt, found, err := c.again(ctx, key, body)
 	for try := 0; !found; try++ {
-		receipt, err = c.sendOnce(ctx, key, body, try)
+		receipt, err = c.sendOnce(ctx, key, body, try, known)
+		known = nil
 		lost := receipt.Code == ledger.ErrNonce.Code || receipt.Code == ledger.ErrExpired.Code
 		found = err != nil || !lost || try == nonceTries
 	}
@@ -57,6 +86,26 @@ const (
 	proofTries = 8
 	proofPause = 200 * time.Millisecond
 )
+
+// shower is a ledger that gives the state which shows a receipt.
+type shower interface {
+	SubmitAnd(ctx context.Context, tx []byte, keys ...[]byte) (ledger.TxReceipt, ledger.View, error)
+}
+
+// submitAnd is submit, and gives the state that shows the receipt with keys read in it; nil
+// where it has to be looked at again.
+func (c *Client) submitAnd(ctx context.Context, tx []byte, keys ...[]byte) (ledger.TxReceipt, *ledger.View, error) {
+	s, ok := c.ledger.(shower)
+	if p, proves := c.ledger.(prover); !ok || !proves || !p.Proves() {
+		receipt, err := c.submit(ctx, tx)
+		return receipt, nil, err
+	}
+	receipt, v, err := s.SubmitAnd(ctx, tx, keys...)
+	if v.R == nil {
+		return receipt, nil, err
+	}
+	return receipt, &v, err
+}
 
 // submit hands on a transaction until the ledger's records show what became of it. A
 // receipt that they do not show is a word: it is never believed, and costs time.
@@ -96,33 +145,28 @@ func (c *Client) submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error
 }
 
 // sendOnce gives the receipt that the records show.
-func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, try int) (ledger.TxReceipt, error) {
-	var params ledger.Params
-	var height unit.Height
+func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, try int, known *spender) (ledger.TxReceipt, error) {
+	now := known
 	account := func() (ledger.Account, error) {
+		if known != nil {
+			known = nil // the next look is for what has changed
+			return now.account, nil
+		}
 		v, err := c.ledger.View(ctx)
 		if err != nil {
 			return ledger.Account{}, err
 		}
-		if err := v.Prefetch(ledger.KeyHead(), ledger.KeyRules(), ledger.KeyAccount(key.Address())); err != nil {
+		if now, err = readSpender(v, key.Address()); err != nil {
 			return ledger.Account{}, err
 		}
-		head, err := v.Head()
-		if err != nil {
-			return ledger.Account{}, err
-		}
-		height = head.Height
-		if params, err = v.Params(); err != nil {
-			return ledger.Account{}, err
-		}
-		return v.Account(key.Address())
+		return now.account, nil
 	}
 	nonce, err := c.nonces.take(ctx, key.Address(), account, try)
 	if err != nil {
 		return ledger.TxReceipt{}, err
 	}
-	until := (height + lastBlocks).Plus(lastMs / max(1, params.BlockMs))
-	raw := sign(key, c.chain, nonce, until, params.Fees, body)
+	until := (now.height + lastBlocks).Plus(lastMs / max(1, now.params.BlockMs))
+	raw := sign(key, c.chain, nonce, until, now.params.Fees, body)
 	receipt, err := c.keep(ctx, raw)
 	// One that no block holds yet keeps its nonce: the next transaction with it and this
 	// one cannot both be done.

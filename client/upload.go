@@ -24,13 +24,16 @@ import (
 var ErrQuorum = errors.New("not more than two thirds of the shards can confirm the blob")
 
 const (
-	// slowest is how long the others wait for a member that takes nothing, once they
-	// suffice without it.
+	// slowest is how long the others wait for a member, once they suffice without it: in one go
+	// for one that takes nothing, and in all while they have nothing to do.
 	slowest = 3 * time.Second
+	idlest  = time.Second
+	// look is how often it is looked whether they have.
+	look = 100 * time.Millisecond
 	// grace is how long members that are still taking the blob may go on after enough
 	// have confirmed, as a part of the time the upload took: what they miss has to be
 	// repaired.
-	graceParts = 2
+	graceParts = 10
 	minGrace   = 500 * time.Millisecond
 )
 
@@ -55,6 +58,8 @@ type lane struct {
 	link    *p2p.Link
 	out     *p2p.Outgoing
 	stripes chan *sharedStripe
+	busy    atomic.Bool   // it sends a stripe
+	stalled time.Duration // for which the others waited for it; the supply's
 	gone    chan struct{} // closed when the lane takes no more
 	err     error         // why it ended, once gone is closed
 	sent    int64         // bytes of fragments
@@ -346,8 +351,14 @@ func (u *upload) wanted(stripe uint32) bool {
 }
 
 func (u *upload) hand(ctx context.Context, l *lane, s *sharedStripe) bool {
-	patience := time.NewTimer(slowest)
-	defer patience.Stop()
+	select {
+	case l.stripes <- s:
+		return true
+	default:
+	}
+	began := time.Now()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
 	for {
 		select {
 		case l.stripes <- s:
@@ -356,14 +367,27 @@ func (u *upload) hand(ctx context.Context, l *lane, s *sharedStripe) bool {
 			return false
 		case <-ctx.Done():
 			return false
-		case <-patience.C:
-			if u.weight(l) >= u.d.Shape.Quorum() {
+		case <-tick.C:
+			if u.idle(l) >= u.d.Shape.Quorum() {
+				l.stalled += look
+			}
+			if (l.stalled >= idlest || time.Since(began) >= slowest) && u.weight(l) >= u.d.Shape.Quorum() {
 				l.link.Interrupt()
 				return false
 			}
-			patience.Reset(slowest)
 		}
 	}
+}
+
+// idle is the shards of the lanes that have nothing to send while another one is waited for.
+func (u *upload) idle(waited *lane) int {
+	sum := 0
+	for _, l := range u.lanes {
+		if l != waited && !l.failed() && len(l.stripes) == 0 && !l.busy.Load() {
+			sum += len(l.places)
+		}
+	}
+	return sum
 }
 
 // send drives one lane to its confirmation.
@@ -403,7 +427,9 @@ func drain(c chan *sharedStripe) func(func(*sharedStripe) bool) {
 
 func (u *upload) sendAll(l *lane) (p2p.Confirmation, error) {
 	for s := range l.stripes {
+		l.busy.Store(true)
 		err := u.sendStripe(l, s)
+		l.busy.Store(false)
 		s.done()
 		if err != nil {
 			return p2p.Confirmation{}, err

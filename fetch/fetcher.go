@@ -95,6 +95,7 @@ func (f *Fetcher) Close() {
 // an answer. A member that fails is asked last for downFor; the end of ctx does not count
 // as a failure. heavy says that the answers have many bytes.
 func (f *Fetcher) with(ctx context.Context, m Member, heavy bool, do func(*p2p.FragmentLine) error) error {
+	began := time.Now()
 	var err error
 	for range maxAttempts {
 		var l *p2p.FragmentLine
@@ -102,7 +103,9 @@ func (f *Fetcher) with(ctx context.Context, m Member, heavy bool, do func(*p2p.F
 			err = do(l)
 		}
 		if err == nil {
-			f.mark(m.Peer, false)
+			if f.downSince(m.Peer).Before(began) { // what it failed meanwhile stays
+				f.mark(m.Peer, false)
+			}
 			return nil
 		}
 		if ctx.Err() != nil {

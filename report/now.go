@@ -17,9 +17,10 @@ type Now struct {
 
 // Look reads the head and the rules of a view; at is the time by the caller's clock. The
 // errors are those of the view.
-func Look(v ledger.View, at time.Time) (n Now, err error) {
+// keys are read in the same question: those that the caller will need.
+func Look(v ledger.View, at time.Time, keys ...[]byte) (n Now, err error) {
 	n.View, n.At = v, at
-	if err = v.PrefetchCommittee(); err != nil {
+	if err = v.PrefetchCommittee(keys...); err != nil {
 		return n, err
 	}
 	if n.Head, err = v.Head(); err != nil {

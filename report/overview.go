@@ -50,6 +50,13 @@ func (n Now) Overview() (out Overview, err error) {
 	if err != nil {
 		return out, err
 	}
+	keys := [][]byte{ledger.KeyUsage()}
+	for _, m := range committee.Nodes {
+		keys = append(keys, ledger.KeyPool(m.ID))
+	}
+	if err := n.Prefetch(keys...); err != nil {
+		return out, err
+	}
 	usage, err := n.View.Usage()
 	if err != nil {
 		return out, err
@@ -67,13 +74,6 @@ func (n Now) Overview() (out Overview, err error) {
 	write, err3 := n.Params.Registry.WritePriceOf(l.StoredKiB() / many)
 	out.StoredMiB, out.BlobMiB, out.WriteMiB = stored, large, write
 	out.Strength, out.NoStrength = n.Strength(committee, usage)
-	var keys [][]byte
-	for _, m := range committee.Nodes {
-		keys = append(keys, ledger.KeyPool(m.ID))
-	}
-	if err := n.Prefetch(keys...); err != nil {
-		return out, err
-	}
 	of, err4 := n.View.Power(committee, n.Params)
 	out.Power = Power{of.Stake, of.Largest, of.Shards, of.Cap, of.Lifted(), of.Third}
 	return out, errors.Join(err1, err2, err3, err4)

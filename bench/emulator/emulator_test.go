@@ -147,10 +147,15 @@ func TestTripsLeaveOutWork(t *testing.T) {
 		{Sent: at(2000), Due: at(2075), Payload: 9}, // afterwards
 		{Sent: at(-50), Due: at(25), Payload: 3},    // half of it before
 	}
-	if got := Trips(flights, began, at(1500), 100*time.Millisecond); got != 1.95 {
-		t.Errorf("%g round trips, want (95 + 75 + 25 ms) / 100 ms", got)
+	flights = append(flights,
+		Flight{Sent: at(1260), Due: at(1335), Protocol: protocolTCP, Flags: 0x10},             // an acknowledgement
+		Flight{Sent: at(1260), Due: at(1335), Protocol: protocolUDP, Payload: longestAck},     // and one of QUIC
+		Flight{Sent: at(1400), Due: at(1405), Protocol: protocolTCP, Flags: 0x12},             // the answer to a SYN
+		Flight{Sent: at(1410), Due: at(1415), Protocol: protocolUDP, Payload: longestAck + 1}) // a short question
+	if got := Trips(flights, began, at(1500), 100*time.Millisecond); got != 2.05 {
+		t.Errorf("%g round trips, want (95 + 75 + 25 + 5 + 5 ms) / 100 ms", got)
 	}
-	if got := Received(flights, began, at(1500)); got != 8 {
+	if got := Received(flights[:6], began, at(1500)); got != 8 {
 		t.Errorf("received %d bytes", got)
 	}
 }

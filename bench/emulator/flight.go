@@ -65,16 +65,34 @@ func (f *Flight) describe(packet []byte) {
 	f.From, f.To = binary.BigEndian.Uint16(body), binary.BigEndian.Uint16(body[2:])
 }
 
+// Flags of TCP by which a packet without bytes says more than an acknowledgement.
+const beginsOrEnds = 0x07 // FIN, SYN, RST
+
+// longestAck is the bytes of UDP that QUIC takes for an acknowledgement alone.
+const longestAck = 44
+
+// isAck says that a packet has nothing but an acknowledgement.
+func (f Flight) isAck() bool {
+	switch f.Protocol {
+	case protocolTCP:
+		return f.Payload == 0 && f.Flags&beginsOrEnds == 0
+	case protocolUDP:
+		return f.Payload <= longestAck
+	}
+	return false
+}
+
 // Trips is the time between from and to in which a packet of the host was on its way, in
 // round trips. It leaves out where the host, or a node that it had asked, worked or waited
-// for something else than the line. Packets that nothing waits for count too, so that an
-// operation takes at most so many round trips, and no guess is in it.
+// for something else than the line, and acknowledgements, for which only those wait that have
+// more to send than fits on the line. Other packets that nothing waits for count too, so that
+// an operation takes at most so many round trips, and no guess is in it.
 func Trips(flights []Flight, from, to time.Time, rtt time.Duration) float64 {
 	flights = slices.SortedFunc(slices.Values(flights), func(a, b Flight) int { return a.Sent.Compare(b.Sent) })
 	var sum time.Duration
 	seen := from
 	for _, f := range flights {
-		if f.Lost {
+		if f.Lost || f.isAck() {
 			continue
 		}
 		begin, end := f.Sent, f.Due

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
@@ -47,7 +48,7 @@ func (w *storeCommand) affords(ctx context.Context, size int64) error {
 
 // covers is an error if the wallet cannot pay least; its message names cost.
 func (w *storeCommand) covers(ctx context.Context, cost, least client.Cost) error {
-	v, err := w.s.Remote.View(ctx)
+	v, err := w.view(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,4 +101,16 @@ func (w *storeCommand) explain(err error) error {
 		return fmt.Errorf("%w: %s pays; walrus wallet show tells what it has, --dry-run what it takes", err, w.s.key.Address())
 	}
 	return err
+}
+
+// viewFor is how long the session's view of the ledger serves a single file.
+const viewFor = 3 * time.Second
+
+// view is the session's view while it is fresh, and else a new one. Files that are stored at
+// the same time have a view each.
+func (w *storeCommand) view(ctx context.Context) (ledger.View, error) {
+	if !w.several && time.Since(w.s.At) < viewFor {
+		return w.s.View, nil
+	}
+	return w.s.Remote.View(ctx)
 }

@@ -62,12 +62,12 @@ func (r *readCommand) run(ctx context.Context, text string) error {
 	if err != nil {
 		return errUsage{err}
 	}
+	r.a.needsNodes = true
 	return r.a.withConnection(ctx, func(c *client.Connection) error { return r.read(ctx, c, id, span, toStdout) })
 }
 
 // read writes the bytes of the span to standard output or to the file.
 func (r *readCommand) read(ctx context.Context, c *client.Connection, id blob.ID, span span, toStdout bool) error {
-	c.Prepare()
 	done := r.a.slowly(waitsForLedger, c.Network.Genesis.ChainID())
 	_, commitment, d, err := c.Find(ctx, id)
 	done()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 )
@@ -45,7 +46,8 @@ has ended.`,
 			if err != nil {
 				return err
 			}
-			return a.withSession(c.Context(), func(s *session) error { return a.blobStatus(c.Context(), s, id, !quick) })
+			a.needsNodes = !quick
+			return a.withSession(c.Context(), func(s *session) error { return a.blobStatus(c.Context(), s, id, !quick) }, ledger.KeyBlob(id))
 		},
 	}
 	c.Flags().BoolVar(&quick, "no-ask", false, "ask the ledger alone, not the nodes")

@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,6 +84,7 @@ func (w *storeCommand) run(ctx context.Context, files []string) (err error) {
 		return err
 	}
 	open := w.a.open
+	w.a.needsNodes = !w.dry
 	if w.dry {
 		open = w.a.openWithout
 	}
@@ -238,6 +240,9 @@ func (w *storeCommand) file(ctx context.Context, file string) (storedFile, error
 		}
 		w.a.say("%s (%s) costs %s", nameText(file), bytesText(src.Size()), c)
 		return nil
+	}
+	if !w.several && time.Since(w.s.At) < viewFor {
+		opts.View = &w.s.View
 	}
 	out, err := w.s.Store(ctx, w.s.key, src, opts)
 	encode.end()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 )
@@ -36,6 +37,13 @@ func (a *app) infoCommand() *cobra.Command {
 		Short: "Show the network: chain, epoch, committee, prices, and your balance",
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			key, noWallet := a.key(c.Context())
+			keys := [][]byte{ledger.KeyUsage()}
+			if noWallet == nil {
+				keys = append(keys, ledger.KeyAccount(key.Address()))
+			} else if c.Context().Err() != nil {
+				return noWallet
+			}
 			return a.withSession(c.Context(), func(s *session) error {
 				overview, err := s.Overview()
 				if err != nil {
@@ -43,11 +51,8 @@ func (a *app) infoCommand() *cobra.Command {
 				}
 				out := networkInfo{Ledger: s.ledgerState(), Overview: overview}
 				// The network is shown without a wallet too.
-				if key, err := a.key(c.Context()); err != nil {
-					if c.Context().Err() != nil {
-						return err
-					}
-					out.NoWallet = err.Error()
+				if noWallet != nil {
+					out.NoWallet = noWallet.Error()
 				} else {
 					address := key.Address()
 					account, err := s.View.Account(address)
@@ -57,7 +62,7 @@ func (a *app) infoCommand() *cobra.Command {
 					out.Wallet, out.Balance = &address, &account.Balance
 				}
 				return a.print(out, out.print)
-			})
+			}, keys...)
 		},
 	}
 }

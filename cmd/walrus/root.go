@@ -31,6 +31,8 @@ type app struct {
 	running  bool           // the words typed made sense
 	stdinFor string         // what standard input is for; empty: nothing yet
 	printed  bool           // the result is out
+
+	needsNodes bool // the command will need the nodes that hold blobs: they are dialed at once
 }
 
 // run runs the program with arguments, and returns its exit code.

@@ -86,12 +86,12 @@ type session struct {
 }
 
 // look reads the head and the rules of the ledger.
-func look(ctx context.Context, c *client.Connection) (report.Now, error) {
+func look(ctx context.Context, c *client.Connection, keys ...[]byte) (report.Now, error) {
 	v, err := c.Remote.View(ctx)
 	if err != nil {
 		return report.Now{}, err
 	}
-	return report.Look(v, time.Now())
+	return report.Look(v, time.Now(), keys...)
 }
 
 // send signs with the wallet and waits until a block holds the transaction.
@@ -99,9 +99,16 @@ func (s *session) send(ctx context.Context, body ledger.Body) (ledger.TxReceipt,
 	return s.Send(ctx, s.key, body)
 }
 
-// withSession joins the network, looks at the ledger, and runs a command on that.
-func (a *app) withSession(ctx context.Context, run func(*session) error) error {
-	return within(ctx, a.openWithout, run)
+// withSession joins the network, looks at the ledger, and runs a command on that. keys are
+// read in the same question as the rest: those that the command will need.
+func (a *app) withSession(ctx context.Context, run func(*session) error, keys ...[]byte) error {
+	return within(ctx, func(ctx context.Context) (*session, error) {
+		n, err := a.network()
+		if err != nil {
+			return nil, err
+		}
+		return a.openOn(ctx, n, keys...)
+	}, run)
 }
 
 // withSessionOn is withSession on a network that is known.
@@ -145,7 +152,11 @@ func (a *app) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := a.openWithout(ctx)
+	n, err := a.network()
+	if err != nil {
+		return nil, err
+	}
+	s, err := a.openOn(ctx, n, ledger.KeyAccount(key.Address()))
 	if err != nil {
 		return nil, err
 	}
@@ -165,14 +176,14 @@ func (a *app) openWithout(ctx context.Context) (*session, error) {
 	return a.openOn(ctx, n)
 }
 
-// openOn is open on a network that is known, without a wallet.
-func (a *app) openOn(ctx context.Context, network client.Network) (*session, error) {
+// openOn is open on a network that is known, without a wallet. keys are read with the rest.
+func (a *app) openOn(ctx context.Context, network client.Network, keys ...[]byte) (*session, error) {
 	c, trust, err := a.connect(ctx, network)
 	if err != nil {
 		return nil, err
 	}
 	done := a.slowly(waitsForLedger, network.Genesis.ChainID())
-	n, err := look(ctx, c)
+	n, err := look(ctx, c, keys...)
 	done()
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -189,6 +200,9 @@ func (a *app) connect(ctx context.Context, network client.Network) (c *client.Co
 		return nil, false, err
 	}
 	c, err = client.Connect(ctx, network, client.ConnectOptions{TrustNode: trust, Version: version(), Log: a.log(), TrustDir: trustDir()})
+	if err == nil && a.needsNodes {
+		c.Prepare()
+	}
 	return c, trust, err
 }
 
