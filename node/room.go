@@ -23,7 +23,9 @@ const (
 )
 
 const (
-	roomEvery = 100 * time.Millisecond // between two looks at the room
+	roomEvery = 100 * time.Millisecond // between two looks at the room, where it is short
+	roomCalm  = 2 * time.Second        // where there is much of it
+	fillRate  = 4 << 30                // bytes a second that other programs may write
 	roomAgain = time.Minute            // between two words about it in the log
 	// roomPause is the least time between two openings where the disk is full in a way
 	// that its free bytes do not tell: a quota, or no more files.
@@ -59,19 +61,25 @@ func leastFree(dir string) (place string, free int64, err error) {
 // cannot be given to a mapped file ends the process with a signal: so the node stops
 // while it can.
 func watchRoom(ctx context.Context, dir string) error {
-	tick := time.NewTicker(roomEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
+	for again := roomEvery; ; {
+		if !pause(ctx, again) {
 			return nil
-		case <-tick.C:
 		}
 		place, free, err := leastFree(dir)
 		if err == nil && free < stopRoom {
 			return fmt.Errorf("%s has %d MiB left, and the node stops below %d: %w", place, free>>20, int64(stopRoom)>>20, ErrFull)
 		}
+		again = roomAgainIn(free, err)
 	}
+}
+
+// roomAgainIn is the time until the room is looked at again: before it can have gone.
+func roomAgainIn(free int64, err error) time.Duration {
+	if err != nil || free <= stopRoom {
+		return roomEvery
+	}
+	mib := time.Duration(free-stopRoom) >> 20
+	return min(max(mib*time.Second/(fillRate>>20), roomEvery), roomCalm)
 }
 
 // roomMissing says that a disk of the node has less than least bytes free; empty where none
