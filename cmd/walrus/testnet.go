@@ -16,8 +16,12 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// upLimit is how long a testnet may take until a blob can be stored.
-const upLimit = 90 * time.Second
+// upLimit, and upEach for each node, is how long a testnet may take until a blob can be
+// stored: its processes start side by side on one machine.
+const (
+	upLimit = 90 * time.Second
+	upEach  = 2 * time.Second
+)
 
 func (a *app) testnetCommand() *cobra.Command {
 	c := a.group("testnet", "A network of processes on this machine",
@@ -92,7 +96,8 @@ func (a *app) up(ctx context.Context, o testnet.Options) error {
 	}
 	shards := t.Network.Genesis.Params.Shards
 	a.say("start %d nodes with %d shards in %s", t.Nodes, shards, t.Dir)
-	ctx, cancel := context.WithTimeoutCause(ctx, upLimit, fmt.Errorf("not ready after %s", upLimit))
+	limit := upLimit + time.Duration(t.Nodes)*upEach
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not ready after %s", limit))
 	defer cancel()
 	if err := t.Up(ctx, a.log()); err != nil {
 		return fmt.Errorf("testnet in %s: %w; the nodes that it started are ended, their logs are %s", t.Dir, err, filepath.Join(t.Dir, "nodes", "*", "node.log"))

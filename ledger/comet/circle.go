@@ -31,9 +31,10 @@ const (
 	// lateBy is how much older the last block may be: then it is late, though blocks come,
 	// and stallPicks more neighbours are drawn.
 	lateBy = 30 * time.Second
-	// startTime is the time after its start in which a node does not take it for a fault
-	// that no block comes: the others may start too.
+	// startTime, and startEach for each member, is the time after its start in which a node
+	// does not take it for a fault that no block comes: the others may start too.
 	startTime = 30 * time.Second
+	startEach = 500 * time.Millisecond
 	// leaveEvery is the least time between two connections that are given up since they are
 	// not needed any more.
 	leaveEvery = 5 * time.Second
@@ -51,8 +52,9 @@ type circle struct {
 
 	picks   map[staking.NodeID]time.Time // drawn, and when
 	brought map[staking.NodeID]brought   // by the neighbours
-	moved   time.Time                    // when the height grew last; at first, the end of startTime
-	height  int64
+	began   time.Time
+	moved   time.Time // when the height grew last; zero: not since the start
+	height  int64     // -1: not known yet
 	left    time.Time // when a neighbour was given up last
 }
 
@@ -69,7 +71,7 @@ type report struct {
 }
 
 func newCircle(self staking.NodeID, block time.Duration, now time.Time) *circle {
-	return &circle{self: self, stall: max(stallBlocks*block, stallAtLeast), patience: max(uselessBlocks*block, uselessAtLeast), draw: rand.IntN, moved: now.Add(startTime),
+	return &circle{self: self, stall: max(stallBlocks*block, stallAtLeast), patience: max(uselessBlocks*block, uselessAtLeast), draw: rand.IntN, began: now, height: -1,
 		picks: map[staking.NodeID]time.Time{}, brought: map[staking.NodeID]brought{}}
 }
 
@@ -86,9 +88,9 @@ func (c *circle) wanted(g graph, s standing, connected map[staking.NodeID]report
 	if g.full {
 		return g.members
 	}
-	grew := s.height > c.height
-	if grew {
-		c.height, c.moved = s.height, s.now
+	grew := s.height > c.height && c.height >= 0
+	if c.height = max(c.height, s.height); grew {
+		c.moved = s.now
 	}
 	base := g.neighbours(c.self)
 	c.judge(append(slices.Clone(base), c.drawn()...), s, connected, grew)
@@ -102,7 +104,7 @@ func (c *circle) wanted(g graph, s standing, connected map[staking.NodeID]report
 			want++
 		}
 	}
-	want += c.more(s)
+	want += c.more(s, len(g.members))
 	for id, at := range c.picks {
 		if !g.has(id) || slices.Contains(base, id) || s.now.Sub(at) > pickStays || c.useless(id, s.now) {
 			delete(c.picks, id)
@@ -130,7 +132,7 @@ func (c *circle) judge(neighbours []staking.NodeID, s standing, connected map[st
 			u.sent = 0
 		case r.sent != u.sent, !s.atTip:
 			u.last, u.sent = s.now, r.sent
-		case !grew && s.now.Sub(c.moved) > c.stall && r.height >= s.height-behindBlocks:
+		case !grew && (c.moved.IsZero() || s.now.Sub(c.moved) > c.stall) && r.height >= s.height-behindBlocks:
 			// While no block comes, silence is no fault: the time does not run.
 			u.last = u.last.Add(min(time.Second, s.now.Sub(u.last)))
 		}
@@ -146,14 +148,22 @@ func (c *circle) useless(id staking.NodeID, now time.Time) bool {
 }
 
 // more is how many neighbours more are drawn since no block comes, or a late one.
-func (c *circle) more(s standing) int {
-	if without := s.now.Sub(c.moved); without >= c.stall {
+func (c *circle) more(s standing, members int) int {
+	if without := c.without(s.now, members); without >= c.stall {
 		return stallPicks * (1 + int((without-c.stall)/stallAtLeast))
 	}
-	if s.atTip && s.age >= c.stall+lateBy { // blocks that are caught up with are old
+	if s.atTip && !c.moved.IsZero() && s.age >= c.stall+lateBy { // blocks that are caught up with are old
 		return stallPicks
 	}
 	return 0
+}
+
+// without is the time without a block, of which the start is left out.
+func (c *circle) without(now time.Time, members int) time.Duration {
+	if c.moved.IsZero() {
+		return now.Sub(c.began) - startTime - time.Duration(members)*startEach
+	}
+	return now.Sub(c.moved)
 }
 
 // fill draws neighbours until there are as many as are wanted, or no others.

@@ -336,3 +336,31 @@ func TestAGuestHangsOnToAFew(t *testing.T) {
 		t.Error("a guest has neighbours in the graph")
 	}
 }
+
+// A network that starts slowly does not weigh itself down with more connections. Once
+// blocks have come, ten seconds without one are enough.
+func TestASlowStartDrawsNoMoreNeighbours(t *testing.T) {
+	const n = 100
+	g := drawnGraph(n, 3)
+	now := time.Unix(1000, 0)
+	c := newCircle(g.members[0], time.Second, now)
+	useless := len(g.neighbours(g.members[0]))
+	most := func(height int64, after time.Duration) int {
+		now = now.Add(after)
+		c.wanted(g, standing{now: now, height: height, atTip: true, age: time.Hour}, nil)
+		return len(c.picks)
+	}
+	if got := most(7, 0); got != ownPicks {
+		t.Fatalf("%d neighbours drawn at the start", got)
+	}
+	if got := most(7, startTime+n*startEach-time.Second); got > ownPicks+useless {
+		t.Errorf("%d neighbours drawn while the network starts, and at most %d are useless", got, useless)
+	}
+	if got := most(7, time.Minute); got <= ownPicks+useless {
+		t.Errorf("%d neighbours drawn of a network that does not start", got)
+	}
+	most(8, time.Second)
+	if got := c.more(standing{now: now.Add(stallAtLeast), height: 8}, n); got != stallPicks {
+		t.Errorf("%d more neighbours after %v without a block", got, stallAtLeast)
+	}
+}
