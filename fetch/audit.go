@@ -148,53 +148,77 @@ type auditor struct {
 	NodeAudit
 }
 
-// run asks for one sample after the other, and for no further ones once the member has
-// not answered.
+// auditInFlight is how many samples one member is asked for at the same time.
+const auditInFlight = 8
+
+// sampled is how asking for a sample ended.
+type sampled struct {
+	held bool
+	took time.Duration
+	err  error
+}
+
+// run asks for some samples at once, and for no further ones once the member has not
+// answered.
 func (a *auditor) run(ctx context.Context) {
 	failed := map[blob.Place]bool{}
 	gone := false // a sample was not answered
-	for _, q := range a.samples {
-		a.Asked++
-		if gone {
-			a.Refused++
+	for rest := a.samples; len(rest) > 0; rest = rest[min(auditInFlight, len(rest)):] {
+		some := rest[:min(auditInFlight, len(rest))]
+		got := make([]sampled, len(some))
+		if !gone {
+			var asking sync.WaitGroup
+			for i, q := range some {
+				asking.Go(func() { got[i] = a.ask(ctx, q) })
+			}
+			asking.Wait()
+		}
+		before := gone
+		for i, q := range some {
+			a.Asked++
+			a.Elapsed += got[i].took
+			if before {
+				a.Refused++
+				failed[q.place] = true
+				continue
+			}
+			held, err := got[i].held, got[i].err
+			switch {
+			case err == nil && held:
+				a.Verified++
+				continue
+			case err == nil:
+				a.Missing++
+				a.Why = fmt.Sprintf("it says that it does not hold place %d", q.place)
+			case errors.Is(err, blob.ErrMismatch) || errors.Is(err, p2p.ErrProtocol):
+				a.Wrong++
+				a.Why = err.Error()
+				a.f.judge(a.member, err)
+			default:
+				a.Refused++
+				a.Why = err.Error()
+				gone = true
+			}
 			failed[q.place] = true
-			continue
 		}
-		held, err := a.ask(ctx, q)
-		switch {
-		case err == nil && held:
-			a.Verified++
-			continue
-		case err == nil:
-			a.Missing++
-			a.Why = fmt.Sprintf("it says that it does not hold place %d", q.place)
-		case errors.Is(err, blob.ErrMismatch) || errors.Is(err, p2p.ErrProtocol):
-			a.Wrong++
-			a.Why = err.Error()
-			a.f.judge(a.member, err)
-		default:
-			a.Refused++
-			a.Why = err.Error()
-			gone = true
-		}
-		failed[q.place] = true
 	}
 	a.Held = a.Shards - len(failed)
 }
 
 // ask asks for one sample, and again while a challenge runs.
-func (a *auditor) ask(ctx context.Context, q sample) (held bool, err error) {
+func (a *auditor) ask(ctx context.Context, q sample) (s sampled) {
 	for frozen := time.Now(); ; {
 		began := time.Now()
-		held, err = a.askOnce(ctx, q)
-		if !p2p.IsRefusal(err, p2p.CodeWait) || time.Since(frozen) > freezeLimit {
-			a.Elapsed += time.Since(began)
-			return held, err
+		s.held, s.err = a.askOnce(ctx, q)
+		s.took = time.Since(began)
+		if !p2p.IsRefusal(s.err, p2p.CodeWait) || time.Since(frozen) > freezeLimit {
+			return s
 		}
 		a.waiting()
 		select {
 		case <-ctx.Done():
-			return false, ctx.Err()
+			s.held, s.err = false, ctx.Err()
+			return s
 		case <-time.After(a.f.hedge):
 		}
 	}

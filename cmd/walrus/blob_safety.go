@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/report"
@@ -35,8 +35,12 @@ func (p presenceText) text() string {
 const askedFor = 3 * time.Second
 
 // ask asks every holder for a random part of a blob, and waits for askedFor.
-func (s *session) ask(ctx context.Context, id blob.ID) (now map[staking.NodeID]fetch.NodeAudit, heldBack bool, err error) {
-	_, commitment, d, err := s.Find(ctx, id)
+func (s *session) ask(ctx context.Context, e registry.Entry) (now map[staking.NodeID]fetch.NodeAudit, heldBack bool, err error) {
+	commitment, err := e.Manifest.Commitment()
+	if err != nil {
+		return nil, false, err
+	}
+	d, err := client.DirectoryOf(s.View)
 	if err != nil {
 		return nil, false, err
 	}
@@ -71,7 +75,7 @@ func (s *session) safety(ctx context.Context, e registry.Entry, ask bool) (repor
 		return s.Safety(e, nil)
 	}
 	began := time.Now()
-	nodes, heldBack, err := s.ask(ctx, e.ID())
+	nodes, heldBack, err := s.ask(ctx, e)
 	if err != nil {
 		return report.Safety{}, err
 	}

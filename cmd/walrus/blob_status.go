@@ -47,7 +47,8 @@ has ended.`,
 				return err
 			}
 			a.needsNodes = !quick
-			return a.withSession(c.Context(), func(s *session) error { return a.blobStatus(c.Context(), s, id, !quick) }, ledger.KeyBlob(id))
+			return a.withSession(c.Context(), func(s *session) error { return a.blobStatus(c.Context(), s, id, !quick) },
+				ledger.KeyBlob(id), ledger.KeyLastDraw(id), ledger.KeyCertificate(id), ledger.KeyUsage())
 		},
 	}
 	c.Flags().BoolVar(&quick, "no-ask", false, "ask the ledger alone, not the nodes")

@@ -50,6 +50,7 @@ func (a *app) nodesCommand() *cobra.Command {
 		Long:  nodesHelp,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
+			a.needsNodes = !quiet
 			return a.withSession(c.Context(), func(s *session) error {
 				list, err := s.Nodes(epochs)
 				if err != nil {
