@@ -68,13 +68,13 @@ func TestDistanceIsMeasuredInRoundTrips(t *testing.T) {
 
 // What operations take at most, in round trips.
 const (
-	mostStoreCold  = 40.
-	mostStoreWarm  = 25.
-	mostReadCold   = 12.
-	mostReadCached = 12.
-	mostReadWarm   = 4.
-	mostStatus     = 20.
-	mostLook       = 14.
+	mostStoreCold  = 12.
+	mostStoreWarm  = 8.
+	mostReadCold   = 5.
+	mostReadCached = 5.
+	mostReadWarm   = 3.
+	mostStatus     = 10.
+	mostLook       = 8.
 )
 
 func left(t *testing.T) int {

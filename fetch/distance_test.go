@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"testing"
@@ -50,3 +51,58 @@ func TestFarMembersAreNotTakenForSilent(t *testing.T) {
 		}
 	})
 }
+
+// firstWrite takes what a read writes, and the time of the first byte.
+type firstWrite struct {
+	bytes.Buffer
+	at time.Time
+}
+
+func (w *firstWrite) Write(b []byte) (int, error) {
+	if w.at.IsZero() {
+		w.at = time.Now()
+	}
+	return w.Buffer.Write(b)
+}
+
+// A large blob's first bytes come with the first answers, and its stripes at the same time: a
+// read takes the round trips in which a new connection learns how much the line carries,
+// however many stripes there are.
+func TestALargeReadFromFarAwayTakesFewRoundTrips(t *testing.T) {
+	const away = 150 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		network := p2ptest.NewNetwork(t, away/2, 0)
+		h := newHoldersOf(t, 8<<20, 16<<10, func(seed byte, holds bool) *p2p.Host {
+			c := p2p.Config{Key: ed25519.NewKeyFromSeed(append(make([]byte, 31), seed)), Hello: p2p.Hello{Chain: "net"}}
+			at := network.Place()
+			c.Listen, c.Wire = []string{at.Listen}, at.Wire
+			h, err := p2p.New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { h.Close() })
+			return h
+		})
+		var got firstWrite
+		began := time.Now()
+		if err := h.Read(t.Context(), h.d, h.c, &got); err != nil || !bytes.Equal(got.Bytes(), h.data) {
+			t.Fatalf("%d bytes: %v", got.Len(), err)
+		}
+		first, all := float64(got.at.Sub(began))/float64(away), float64(time.Since(began))/float64(away)
+		t.Logf("first byte after %.2f round trips, all after %.2f", first, all)
+		if first > mostFirst || all > mostAll {
+			t.Errorf("first byte after %.2f round trips, at most %.1f; all after %.2f, at most %.1f", first, mostFirst, all, mostAll)
+		}
+		if ratio := float64(h.Received()) / float64(len(h.data)); ratio > 1.05 {
+			t.Errorf("%.2f of the blob's bytes came", ratio)
+		}
+	})
+}
+
+// Round trips of a read of 8 MiB over new connections: one to connect, two for the first
+// answer, which shares its line with all others here, and the rest until windows that double
+// each time have let all bytes through.
+const (
+	mostFirst = 3.5
+	mostAll   = 9.
+)

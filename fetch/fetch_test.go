@@ -108,7 +108,19 @@ func newHost(t *testing.T, seed byte, listen ...string) *p2p.Host {
 
 func newHolders(t *testing.T) *holders {
 	t.Helper()
-	const n, size, seg = 7, 50_000, 512 // 7 stripes, the last of them not full
+	const size, seg = 50_000, 512 // 7 stripes, the last of them not full
+	return newHoldersOf(t, size, seg, func(seed byte, holds bool) *p2p.Host {
+		if holds {
+			return newHost(t, seed, "/ip4/127.0.0.1/tcp/0")
+		}
+		return newHost(t, seed)
+	})
+}
+
+// newHoldersOf makes holders of a blob, on hosts that open gives.
+func newHoldersOf(t *testing.T, size int64, seg int, open func(seed byte, holds bool) *p2p.Host) *holders {
+	t.Helper()
+	const n = 7
 	shape, err := blob.NewShape(n)
 	if err != nil {
 		t.Fatal(err)
@@ -128,13 +140,13 @@ func newHolders(t *testing.T) *holders {
 	}
 	h.shelves = make([]*shelf, n)
 	for shard := range n {
-		s := &shelf{h: h, host: newHost(t, byte(1+shard), "/ip4/127.0.0.1/tcp/0")}
+		s := &shelf{h: h, host: open(byte(1+shard), true)}
 		s.host.ServeFragments(s)
 		h.shelves[h.c.ID.PlaceOf(blob.Shard(shard), n)] = s
 		h.d.Members = append(h.d.Members, Member{Peer: s.host.ID(), Addrs: s.host.Addrs(), Shards: 1})
 		h.d.Holder, h.d.From = append(h.d.Holder, shard), append(h.d.From, -1)
 	}
-	h.Fetcher = New(newHost(t, 99))
+	h.Fetcher = New(open(99, false))
 	t.Cleanup(h.Close)
 	return h
 }
