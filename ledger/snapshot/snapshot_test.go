@@ -26,7 +26,12 @@ var salt = [32]byte{1, 2}
 // made is a state with n keys of about size bytes, at a height.
 func made(t testing.TB, buckets, n, size int, height unit.Height) *state.State {
 	t.Helper()
-	s, err := state.Open(state.NewMemory(), salt, buckets)
+	return madeIn(t, state.NewMemory(), buckets, n, size, height)
+}
+
+func madeIn(t testing.TB, kv state.KV, buckets, n, size int, height unit.Height) *state.State {
+	t.Helper()
+	s, err := state.Open(kv, salt, buckets)
 	if err != nil {
 		t.Fatal(err)
 	}
