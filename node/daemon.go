@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,13 +62,15 @@ type DaemonConfig struct {
 
 // daemon is the parts of a node process.
 type daemon struct {
-	config DaemonConfig
-	secret token.Secret
-	store  *store.Store
-	chain  *comet.Chain
-	host   *p2p.Host
-	node   *Node
-	hurry  <-chan struct{} // closed when closing must not wait for room any more
+	config  DaemonConfig
+	genesis ledger.Genesis
+	behind  bool // the ledger was found to be far behind
+	secret  token.Secret
+	store   *store.Store
+	chain   *comet.Chain
+	host    *p2p.Host
+	node    *Node
+	hurry   <-chan struct{} // closed when closing must not wait for room any more
 }
 
 // RunDaemon runs a node's process until ctx ends or a part of it fails. It holds the
@@ -103,14 +106,20 @@ const (
 
 // runAlways runs a node, and again whenever its disk was full and has room.
 func runAlways(ctx context.Context, c DaemonConfig, g ledger.Genesis, s *socket, log *slog.Logger) error {
+	behind := false
 	for after, hasty := false, false; ; after = true {
 		err := awaitRoom(ctx, c, s, after, hasty, log)
 		if err != nil || ctx.Err() != nil {
 			return err
 		}
 		began := time.Now()
-		err = runOnce(ctx, c, g, s, log)
+		err = runOnce(ctx, c, g, s, behind, log)
 		hasty = time.Since(began) < roomPause
+		if behind = errors.Is(err, comet.ErrBehind) && ctx.Err() == nil; behind {
+			log.Warn("the node opens its ledger again, to fetch many blocks at a time", "why", err)
+			after = false
+			continue
+		}
 		if !errors.Is(err, kv.ErrFull) || ctx.Err() != nil || c.ExitWhenFull {
 			return err
 		}
@@ -119,11 +128,11 @@ func runAlways(ctx context.Context, c DaemonConfig, g ledger.Genesis, s *socket,
 }
 
 // runOnce runs a node from opening to closing.
-func runOnce(ctx context.Context, c DaemonConfig, g ledger.Genesis, s *socket, log *slog.Logger) error {
+func runOnce(ctx context.Context, c DaemonConfig, g ledger.Genesis, s *socket, behind bool, log *slog.Logger) error {
 	// Other programs fill the same disk at any moment: what closing waits for is looked at
 	// whenever the operator asks.
 	closing := roomOr(c.Dir, kv.CloseRoom, closes)
-	d := &daemon{config: c, hurry: ctx.Done()}
+	d := &daemon{config: c, genesis: g, behind: behind, hurry: ctx.Done()}
 	s.explain(roomOr(c.Dir, kv.CloseRoom, opens))
 	if err := d.open(ctx, g, s, log); err != nil {
 		s.explain(closing)
@@ -180,7 +189,7 @@ func (d *daemon) open(ctx context.Context, g ledger.Genesis, s *socket, log *slo
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, KeepBlocks: c.KeepBlocks, Log: log, Hurry: d.hurry})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, KeepBlocks: c.KeepBlocks, Newest: d.newest, Log: log, Hurry: d.hurry})
 	if err != nil {
 		return err
 	}
@@ -196,7 +205,7 @@ func (d *daemon) open(ctx context.Context, g ledger.Genesis, s *socket, log *slo
 func (d *daemon) join(ctx context.Context, g ledger.Genesis, s *socket, log *slog.Logger) error {
 	s.explain(roomOr(d.config.Dir, kv.CloseRoom, joins))
 	defer s.explain(roomOr(d.config.Dir, kv.CloseRoom, opens))
-	_, err := comet.Join(ctx, comet.JoinOptions{Dir: filepath.Join(d.config.Dir, LedgerDir), Genesis: g, Host: d.host, Trust: d.config.Trust,
+	_, err := comet.Join(ctx, comet.JoinOptions{Dir: filepath.Join(d.config.Dir, LedgerDir), Genesis: g, Host: d.host, Trust: d.config.Trust, Behind: d.behind,
 		Least: d.config.JoinBlocks, Log: log, Hurry: d.hurry})
 	switch {
 	case ctx.Err() != nil:
@@ -207,6 +216,21 @@ func (d *daemon) join(ctx context.Context, g ledger.Genesis, s *socket, log *slo
 		log.Warn("the ledger could not begin with a snapshot; its blocks are fetched instead, as far as nodes have them", "err", err)
 	}
 	return nil
+}
+
+// newest is the height of the newest block that other nodes prove, to a node that has
+// verified its own blocks.
+func (d *daemon) newest(ctx context.Context) (int64, error) {
+	trust := d.config.Trust
+	period := cmp.Or(trust.TrustPeriod, light.TrustPeriod(d.genesis.Params))
+	if own, at, err := d.chain.NewestBlock(); err == nil && time.Since(at) < period {
+		trust.Checkpoint = &own
+	}
+	b, err := light.NewRemote(d.host, d.genesis, trust).Newest(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return b.Height, nil
 }
 
 // Attest is the node's attestation of a round. The ledger asks once it runs, and then the

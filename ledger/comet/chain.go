@@ -61,9 +61,13 @@ type Options struct {
 	// KeepBlocks is how many blocks stay: KeepAll, or a number from LeastBlocks on; 0:
 	// DefaultBlocks.
 	KeepBlocks int64
+	// Newest is the height of the newest block that other nodes prove. It is asked for where
+	// peers claim to be far ahead. Nil: the chain does not find out that it is far behind.
+	Newest func(ctx context.Context) (int64, error)
 
 	wrap      func(*app) abci.Application // puts something between CometBFT and the app; nil: nothing
 	keepFewer bool                        // KeepBlocks may be any number
+	far       int64                       // blocks behind that are far; 0: farBehind
 }
 
 // Peer is where a node's CometBFT listens.
@@ -270,7 +274,8 @@ func (c *Chain) outdated() error {
 // among nodes that have stopped.
 const lingering = 10
 
-// Run takes part in the chain until ctx ends or the chain fails here. The database
+// Run takes part in the chain until ctx ends or the chain fails here, or is far behind: see
+// ErrBehind. The database
 // is closed when it returns.
 func (c *Chain) Run(ctx context.Context) error {
 	if err := c.guarded("start", c.node.Start); err != nil {
@@ -281,9 +286,12 @@ func (c *Chain) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.dialAlways(ctx) })
 	wg.Go(func() { c.gossip.run(ctx) })
+	behind := make(chan error, 1)
+	wg.Go(func() { behind <- c.watchBehind(ctx) })
 	var err error
 	select {
 	case <-ctx.Done():
+	case err = <-behind:
 	case <-c.failed:
 		if err = c.outdated(); err != nil {
 			sleep(ctx, lingering*time.Duration(c.options.Genesis.Params.BlockMs)*time.Millisecond)

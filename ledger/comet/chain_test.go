@@ -31,9 +31,10 @@ type cluster struct {
 	genesis ledger.Genesis
 	wallet  token.Key
 	members []*member
-	waiting int    // see Options
-	keep    int64  // see Options.KeepBlocks
-	others  []Peer // beside the members
+	waiting int                                  // see Options
+	keep    int64                                // see Options.KeepBlocks
+	newest  func(context.Context) (int64, error) // see Options
+	others  []Peer                               // beside the members
 
 	mu sync.Mutex // guards the members' addr
 }
@@ -122,7 +123,7 @@ func (c *cluster) start(list ...int) {
 		if peers == nil {
 			peers = c.peers
 		}
-		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), BLS: m.secret.BLSKey(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Attester: m.attester, Choose: m.choose, Log: quiet().With("node", i), wrap: m.wrap, KeepBlocks: c.keep, keepFewer: true})
+		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), BLS: m.secret.BLSKey(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Attester: m.attester, Choose: m.choose, Log: quiet().With("node", i), wrap: m.wrap, KeepBlocks: c.keep, keepFewer: true, Newest: c.newest, far: 8})
 		if err != nil {
 			c.t.Fatal(err)
 		}
