@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	dbm "github.com/cometbft/cometbft-db"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/store"
@@ -45,7 +44,7 @@ func DefaultBlocks(p ledger.Params) int64 { return LeastBlocks(p) * 17 / 16 }
 type headerKeeper struct {
 	db     *kv.DB
 	blocks *store.BlockStore // to read
-	raw    dbm.DB            // of blocks
+	raw    *cometDisk        // of blocks
 	states sm.Store
 	every  int64 // blocks of an epoch
 	keep   int64 // blocks that stay; KeepAll: all
@@ -65,7 +64,7 @@ func newHeaderKeeper(db *kv.DB, states sm.Store, o Options) (*headerKeeper, erro
 	if least := LeastBlocks(p); !o.keepFewer && keep != KeepAll && keep < least {
 		return nil, fmt.Errorf("ledger: %d blocks are to be kept: at least %d are needed, as long as faults can be punished", keep, least)
 	}
-	raw := newCometDisk(db, "blockstore")
+	raw := &cometDisk{db: db, prefix: []byte(prefixComet + "blockstore/")}
 	k := &headerKeeper{db: db, blocks: store.NewBlockStore(raw), raw: raw, states: states, every: int64(p.EpochBlocks()), keep: keep}
 	value, ok, err := db.Get([]byte(keyNoted))
 	if err == nil && ok {
@@ -118,6 +117,8 @@ func (k *headerKeeper) note(to int64) error {
 				return fmt.Errorf("headers kept: block %d: %w", h, err)
 			}
 		}
+		// The signatures that this node saw under a block serve until the next block has them.
+		b.Delete(k.raw.key(fmt.Appendf(nil, "SC:%d", h-1)))
 		k.noted = noted{Height: h, Next: next}
 		if !bytes.Equal(now, next) {
 			k.noted.Next = nil // the next block is kept too

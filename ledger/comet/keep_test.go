@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cometbft/cometbft/store"
+
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
 )
@@ -39,6 +41,10 @@ func TestPrunedBlocksLeaveTheWayFromTheGenesis(t *testing.T) {
 	}
 	if blocks.LoadBlockMeta(20) != nil || blocks.LoadBlockCommit(20) != nil || blocks.LoadBlockExtendedCommit(20) != nil {
 		t.Error("parts of block 20 are still there")
+	}
+	disk := store.NewBlockStore(newCometDisk(c.members[0].chain.db, "blockstore"))
+	if disk.LoadSeenCommit(95) != nil || disk.LoadBlockCommit(95) == nil {
+		t.Error("the signatures under block 95 are kept twice, or not at all")
 	}
 	if _, err := c.members[0].chain.states.LoadValidators(20); err == nil {
 		t.Error("the committee of block 20 is still there")
