@@ -215,11 +215,11 @@ func prefixBallots() []byte { return key(letterBallot) }
 // prefixBlobs begins the keys of all entries.
 func prefixBlobs() []byte { return key(letterBlob) }
 
-// prefixNodes begins the keys of all node records.
-func prefixNodes() []byte { return key(letterNode) }
+// PrefixNodes begins the keys of all node records.
+func PrefixNodes() []byte { return key(letterNode) }
 
-// prefixOwned begins the keys of what an owner has leases on.
-func prefixOwned(owner token.Address) []byte { return key(letterOwned, owner[:]) }
+// PrefixOwned begins the keys of what an owner has leases on.
+func PrefixOwned(owner token.Address) []byte { return key(letterOwned, owner[:]) }
 
 // prefixDelegations begins the keys of an account's delegations.
 func prefixDelegations(a token.Address) []byte { return key(letterDelegation, a[:]) }

@@ -25,6 +25,7 @@ var ErrNoList = errors.New("this view cannot list")
 type prefetcher interface {
 	Prefetch(keys [][]byte) error
 	PrefetchCommittee(keys [][]byte) error
+	PrefetchList(prefix []byte, keys [][]byte) error
 }
 
 // Prefetch reads many keys with few questions where the view reads from far away. It does
@@ -41,6 +42,15 @@ func (v View) Prefetch(keys ...[]byte) error {
 func (v View) PrefetchCommittee(keys ...[]byte) error {
 	if r, ok := v.R.(prefetcher); ok {
 		return r.PrefetchCommittee(append([][]byte{KeyHead(), KeyRules()}, keys...))
+	}
+	return nil
+}
+
+// PrefetchList is PrefetchCommittee, and asks for the first of the keys that begin with prefix
+// at the same time.
+func (v View) PrefetchList(prefix []byte, keys ...[]byte) error {
+	if r, ok := v.R.(prefetcher); ok {
+		return r.PrefetchList(prefix, append([][]byte{KeyHead(), KeyRules()}, keys...))
 	}
 	return nil
 }
@@ -253,12 +263,12 @@ func (v View) EachTombstone(fn func(blob.ID, registry.Tombstone) error) error {
 
 // EachNode walks all registered nodes in the order of their IDs.
 func (v View) EachNode(fn func(NodeRecord) error) error {
-	return each(v, prefixNodes(), func(_ []byte, n NodeRecord) error { return fn(n) })
+	return each(v, PrefixNodes(), func(_ []byte, n NodeRecord) error { return fn(n) })
 }
 
 // EachOwned walks the blobs that an owner has a lease on.
 func (v View) EachOwned(owner token.Address, fn func(blob.ID) error) error {
-	prefix := prefixOwned(owner)
+	prefix := PrefixOwned(owner)
 	return list(v, prefix, func(k, _ []byte) error { return fn(blob.ID(k[len(prefix):])) })
 }
 

@@ -19,10 +19,22 @@ type Now struct {
 // errors are those of the view.
 // keys are read in the same question: those that the caller will need.
 func Look(v ledger.View, at time.Time, keys ...[]byte) (n Now, err error) {
-	n.View, n.At = v, at
 	if err = v.PrefetchCommittee(keys...); err != nil {
 		return n, err
 	}
+	return lookAt(v, at)
+}
+
+// LookAndList is Look, with the question for the keys that begin with prefix at the same time.
+func LookAndList(v ledger.View, at time.Time, prefix []byte, keys ...[]byte) (n Now, err error) {
+	if err = v.PrefetchList(prefix, keys...); err != nil {
+		return n, err
+	}
+	return lookAt(v, at)
+}
+
+func lookAt(v ledger.View, at time.Time) (n Now, err error) {
+	n.View, n.At = v, at
 	if n.Head, err = v.Head(); err != nil {
 		return n, err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
 )
@@ -29,6 +30,7 @@ func (a *app) listCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			a.lists = ledger.PrefixOwned(address)
 			return a.withSession(c.Context(), func(s *session) error {
 				out, err := s.owned(address)
 				if err != nil {

@@ -7,8 +7,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/staking"
@@ -34,38 +36,51 @@ func (p presenceText) text() string {
 // askedFor is how long status waits for the nodes' answers.
 const askedFor = 3 * time.Second
 
-// ask asks every holder for a random part of a blob, and waits for askedFor.
-func (s *session) ask(ctx context.Context, e registry.Entry) (now map[staking.NodeID]fetch.NodeAudit, heldBack bool, err error) {
+// asked is the holders' answers, or why there are none.
+type asked struct {
+	report.Answers
+	err error
+}
+
+// ask begins to ask every holder for a random part of a blob. The answers come within
+// askedFor.
+func (s *session) ask(ctx context.Context, e registry.Entry) (<-chan asked, error) {
 	commitment, err := e.Manifest.Commitment()
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	d, err := client.DirectoryOf(s.View)
 	if err != nil {
-		return nil, false, err
-	}
-	asking, cancel := context.WithTimeout(ctx, askedFor)
-	defer cancel()
-	got, err := s.Audit(asking, d, commitment, 1, func() { heldBack = true })
-	if ctx.Err() != nil {
-		return nil, false, ctx.Err()
-	}
-	if err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return nil, false, err
+		return nil, err
 	}
 	committee, err := s.View.Committee(s.Head.Epoch)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	now = map[staking.NodeID]fetch.NodeAudit{}
-	for _, m := range committee.Nodes {
+	answers := make(chan asked, 1)
+	go func() { answers <- s.audit(ctx, d, commitment, committee) }()
+	return answers, nil
+}
+
+func (s *session) audit(ctx context.Context, d *fetch.Directory, c blob.Commitment, of ledger.Committee) (out asked) {
+	began := time.Now()
+	asking, cancel := context.WithTimeout(ctx, askedFor)
+	defer cancel()
+	got, err := s.Audit(asking, d, c, 1, func() { out.HeldBack = true })
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	} else if errors.Is(err, context.DeadlineExceeded) {
+		err = nil
+	}
+	out.err, out.Took, out.Nodes = err, time.Since(began), map[staking.NodeID]fetch.NodeAudit{}
+	for _, m := range of.Nodes {
 		for _, a := range got.Nodes {
 			if a.Peer.String() == m.ID.String() {
-				now[m.ID] = a
+				out.Nodes[m.ID] = a
 			}
 		}
 	}
-	return now, heldBack, nil
+	return out
 }
 
 // safety works out how safe a certified blob is, from the ledger, and with ask from the
@@ -74,12 +89,20 @@ func (s *session) safety(ctx context.Context, e registry.Entry, ask bool) (repor
 	if !ask {
 		return s.Safety(e, nil)
 	}
-	began := time.Now()
-	nodes, heldBack, err := s.ask(ctx, e)
+	answers, err := s.ask(ctx, e)
 	if err != nil {
 		return report.Safety{}, err
 	}
-	return s.Safety(e, &report.Answers{Nodes: nodes, HeldBack: heldBack, Took: time.Since(began)})
+	// What is left to read of the ledger is read while the nodes answer.
+	_, err = s.Safety(e, nil)
+	of := <-answers
+	if err == nil {
+		err = of.err
+	}
+	if err != nil {
+		return report.Safety{}, err
+	}
+	return s.Safety(e, &of.Answers)
 }
 
 // holderName is a holder's name, or the end of its ID.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/unit"
@@ -50,7 +51,7 @@ func (a *app) nodesCommand() *cobra.Command {
 		Long:  nodesHelp,
 		Args:  cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			a.needsNodes = !quiet
+			a.needsNodes, a.lists = !quiet, ledger.PrefixNodes()
 			return a.withSession(c.Context(), func(s *session) error {
 				list, err := s.Nodes(epochs)
 				if err != nil {

@@ -32,7 +32,8 @@ type app struct {
 	stdinFor string         // what standard input is for; empty: nothing yet
 	printed  bool           // the result is out
 
-	needsNodes bool // the command will need the nodes that hold blobs: they are dialed at once
+	needsNodes bool   // the command will need the nodes that hold blobs: they are dialed at once
+	lists      []byte // begins the keys that the command will list: they are asked for with the first look
 }
 
 // run runs the program with arguments, and returns its exit code.

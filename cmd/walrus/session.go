@@ -87,9 +87,18 @@ type session struct {
 
 // look reads the head and the rules of the ledger.
 func look(ctx context.Context, c *client.Connection, keys ...[]byte) (report.Now, error) {
+	return lookAndList(ctx, c, nil, keys...)
+}
+
+// lookAndList is look, with the question for the keys that begin with prefix, if not empty,
+// at the same time.
+func lookAndList(ctx context.Context, c *client.Connection, prefix []byte, keys ...[]byte) (report.Now, error) {
 	v, err := c.Remote.View(ctx)
 	if err != nil {
 		return report.Now{}, err
+	}
+	if len(prefix) > 0 {
+		return report.LookAndList(v, time.Now(), prefix, keys...)
 	}
 	return report.Look(v, time.Now(), keys...)
 }
@@ -183,7 +192,7 @@ func (a *app) openOn(ctx context.Context, network client.Network, keys ...[]byte
 		return nil, err
 	}
 	done := a.slowly(waitsForLedger, network.Genesis.ChainID())
-	n, err := look(ctx, c, keys...)
+	n, err := lookAndList(ctx, c, a.lists, keys...)
 	done()
 	if err != nil {
 		return nil, errors.Join(err, c.Close())

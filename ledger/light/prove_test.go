@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/ledger"
@@ -203,5 +205,68 @@ func TestLiesAboutAllAtOnceAreFoundOut(t *testing.T) {
 	q.Committee = false
 	if _, err := r.check(within(t), town.name(1), q, nil, answer); err == nil {
 		t.Error("proofs that were not asked for are taken")
+	}
+}
+
+// A command that lists begins with what it looks at and the list's keys at the same time; then
+// come the proofs of the keys. Keys that were asked for ahead serve one walk.
+func TestAListIsAskedForWithTheFirstLook(t *testing.T) {
+	w := newWorld(t, "test", 20)
+	synctest.Test(t, func(t *testing.T) {
+		d := distantTown{&town{nodes: []oracle{w.whole}}, 0, 150 * time.Millisecond}
+		r := NewRemote(d, w.genesis, RemoteOptions{})
+		r.follow.now = func() time.Time { return w.began.Add(20 * worldBlock) }
+		v, err := r.View(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		walk := func() (names int) {
+			if err := v.EachNode(func(ledger.NodeRecord) error { names++; return nil }); err != nil {
+				t.Fatal(err)
+			}
+			return names
+		}
+		began := time.Now()
+		if err := v.PrefetchList(ledger.PrefixNodes()); err != nil {
+			t.Fatal(err)
+		}
+		if err := readDirectory(v); err != nil {
+			t.Fatal(err)
+		}
+		if names, took := walk(), time.Since(began); names != 4 || took != 2*d.away {
+			t.Errorf("%d nodes after %.1f round trips, want 4 after 2", names, float64(took)/float64(d.away))
+		}
+		asked := d.asked
+		if names := walk(); names != 4 || d.asked != asked+2 {
+			t.Errorf("a second walk: %d nodes, %d questions", names, d.asked-asked)
+		}
+		if len(d.blamed) > 0 {
+			t.Errorf("blamed %v", d.blamed)
+		}
+	})
+}
+
+// A list of lies that came ahead is blamed, and the walk asks another node.
+func TestAListAheadIsBelievedNoMoreThanAnother(t *testing.T) {
+	w := newWorld(t, "test", 20)
+	liar := func(ask p2p.Ask, body []byte) ([]byte, error) {
+		if ask == p2p.AskList {
+			return canon.Encode(listAnswer{Keys: [][]byte{append(ledger.PrefixNodes(), 1)}}), nil
+		}
+		return w.whole(ask, body)
+	}
+	town := &town{nodes: []oracle{liar, w.whole}}
+	r := NewRemote(town, w.genesis, RemoteOptions{})
+	r.follow.now = func() time.Time { return w.began.Add(20 * worldBlock) }
+	v, err := r.View(within(t))
+	if err == nil {
+		err = v.PrefetchList(ledger.PrefixNodes())
+	}
+	names := 0
+	if err == nil {
+		err = v.EachNode(func(ledger.NodeRecord) error { names++; return nil })
+	}
+	if err != nil || names != 4 || town.blamed[town.name(0)] == nil {
+		t.Errorf("%d nodes, blamed %v: %v", names, town.blamed, err)
 	}
 }

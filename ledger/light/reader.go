@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/cometbft/cometbft/types"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -42,6 +43,7 @@ type reader struct {
 	bytes int               // of these, about
 	// committee says that the present committee was read too, as much of it as fits into an answer.
 	committee bool
+	listed    *listed // answer to a list question that was put ahead of its walk; nil: none
 }
 
 type value struct {
@@ -81,6 +83,17 @@ func (v *reader) Prefetch(keys [][]byte) error { return v.prefetch(keys, false) 
 // PrefetchCommittee is Prefetch, with the committee of the present epoch and the records
 // of its nodes in the same answer.
 func (v *reader) PrefetchCommittee(keys [][]byte) error { return v.prefetch(keys, true) }
+
+// PrefetchList is PrefetchCommittee, with the question for the first page of keys that begin
+// with prefix beside it: the walk over them begins with their proofs.
+func (v *reader) PrefetchList(prefix []byte, keys [][]byte) error {
+	q := listQuestion{Prefix: prefix}
+	var asking sync.WaitGroup
+	asking.Go(func() { v.listed = v.r.listAhead(v.ctx, q) })
+	err := v.PrefetchCommittee(keys)
+	asking.Wait()
+	return err
+}
 
 func (v *reader) prefetch(keys [][]byte, committee bool) error {
 	committee = committee && !v.committee

@@ -86,6 +86,9 @@ type page struct {
 // next asks a node for a page, and the same node for the proofs of its keys. A list of
 // absent keys is a lie: the node is blamed and the next node is asked.
 func (w *walk) next(q listQuestion) (p page, err error) {
+	if p, ok := w.ahead(q); ok {
+		return p, nil
+	}
 	// A page takes longer to prove than a node has for one answer. It ends with the walk,
 	// and once another node's page was taken.
 	ctx, stop := context.WithCancel(w.v.ctx)
@@ -114,6 +117,44 @@ func (w *walk) next(q listQuestion) (p page, err error) {
 		}, err
 	})
 	return p, err
+}
+
+// listed is a node's page of keys that nothing has proven yet.
+type listed struct {
+	from   peer.ID
+	prefix []byte
+	answer []byte
+}
+
+// listAhead puts a list question before the walk needs it; nil where no node answers.
+func (r *Remote) listAhead(ctx context.Context, q listQuestion) (out *listed) {
+	err := r.ask(ctx, p2p.AskList, canon.Encode(q), func(_ context.Context, from peer.ID, b []byte) (func(), error) {
+		var a listAnswer
+		err := decodeAnswer(b, &a)
+		if err == nil {
+			err = a.check(q)
+		}
+		return func() { out = &listed{from, q.Prefix, b} }, err
+	})
+	if err != nil {
+		return nil // the walk asks again
+	}
+	return out
+}
+
+// ahead proves the page that was asked for ahead of the walk. ok says that there is one, and
+// that it is as good as one asked for now.
+func (w *walk) ahead(q listQuestion) (p page, ok bool) {
+	l := w.v.listed
+	w.v.listed = nil // it serves once: a later walk reads what is new
+	if l == nil || len(q.After) > 0 || !bytes.Equal(l.prefix, q.Prefix) {
+		return p, false
+	}
+	p, err := w.read(w.v.ctx, l.from, q, l.answer)
+	if err != nil && !errors.As(err, new(noAnswer)) && !errors.Is(err, errGone) {
+		w.v.r.host.Blame(l.from, err)
+	}
+	return p, err == nil
 }
 
 // errGone is returned for a page without a present key.
