@@ -25,6 +25,7 @@ type SoakOptions struct {
 	Epoch   time.Duration
 	For     time.Duration
 	Every   time.Duration // between two looks at the nodes
+	Idle    bool          // no client stores anything
 	Dir     string        // for the testnet; must not exist
 	Program testnet.Command
 	Log     io.Writer // told each look; nil: silent
@@ -116,7 +117,7 @@ func (s *soak) run(ctx context.Context, c *client.Connection) error {
 	work := make(chan struct{})
 	go func() {
 		defer close(work)
-		for n := uint64(0); ctx.Err() == nil; n++ {
+		for n := uint64(0); !s.Idle && ctx.Err() == nil; n++ {
 			if err := s.work(ctx, c, n); err == nil {
 				s.stored.Add(1)
 			} else if ctx.Err() == nil {

@@ -53,6 +53,7 @@ ratio of about 1. ^C ends it early, and what was seen is printed.`,
 	c.Flags().DurationVar(&o.Block, "block-time", 200*time.Millisecond, "time between blocks")
 	c.Flags().DurationVar(&o.Epoch, "epoch", 30*time.Second, "length of an epoch")
 	c.Flags().DurationVar(&o.For, "for", time.Hour, "how long it runs")
+	c.Flags().BoolVar(&o.Idle, "idle", false, "store nothing: what blocks alone take")
 	c.Flags().DurationVar(&o.Every, "every", 30*time.Second, "time between two looks")
 	return c
 }

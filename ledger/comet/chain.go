@@ -224,7 +224,7 @@ func (c *Chain) config() *cfg.Config {
 	o.Mempool.MaxTxBytes = int(p.LargestTx())
 	o.Mempool.MaxTxsBytes = 64 << 20
 
-	o.Consensus.WalPath = "cs.wal/wal"
+	o.Consensus.WalPath = logDir + "/" + logName
 	o.Consensus.TimeoutCommit = light.BlockPause(p)
 	// Paid whenever a dead proposer's turn comes: the proposal that does not arrive,
 	// then the round that ends without a block.
@@ -286,6 +286,7 @@ func (c *Chain) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.dialAlways(ctx) })
 	wg.Go(func() { c.gossip.run(ctx) })
+	wg.Go(func() { c.trimAlways(ctx) })
 	behind := make(chan error, 1)
 	wg.Go(func() { behind <- c.watchBehind(ctx) })
 	var err error

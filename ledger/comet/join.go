@@ -115,7 +115,7 @@ func (j *joiner) swap() error {
 	}
 	if _, err := os.Stat(j.path(joinDir, dbDir)); err == nil {
 		// CometBFT's log belongs to the ledger that goes.
-		if err := errors.Join(os.RemoveAll(j.path("comet", "cs.wal")), os.RemoveAll(j.path(dbDir))); err != nil {
+		if err := errors.Join(os.RemoveAll(j.path("comet", logDir)), os.RemoveAll(j.path(dbDir))); err != nil {
 			return err
 		}
 		if err := os.Rename(j.path(joinDir, dbDir), j.path(dbDir)); err != nil {
