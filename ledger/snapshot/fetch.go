@@ -26,6 +26,17 @@ const (
 	failPause   = time.Second
 	makeLimit   = 2 * time.Minute // for a node to make the snapshot that others have
 	peersEvery  = 2 * time.Second // between two looks for more nodes
+
+	// The least that all nodes together bring: paceBytes in a paceTime. A subtree that is whole
+	// counts as paceNode bytes, however few keys it has. Without it, nodes that bring a little
+	// now and then would hold up the snapshots of others for ever.
+	paceTime  = time.Minute
+	paceBytes = 4 << 20
+	paceNode  = 64 << 10
+
+	// bucketLimit bounds the time for the leaves of a bucket that does not fit into an answer.
+	// They are 64 MiB at most, and unproven until all are there: one bucket at a time.
+	bucketLimit = time.Minute
 )
 
 // ErrNoNode is returned where no node gives the state of a height, or not any more. What
@@ -58,8 +69,11 @@ func (n Network) Offers(ctx context.Context) map[peer.ID]Offer {
 	return out
 }
 
+// offerLimit is for one node to say what it gives: all others are waited for as long.
+const offerLimit = 10 * time.Second
+
 func (n Network) offer(ctx context.Context, p peer.ID, want unit.Height) (o Offer, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	ctx, cancel := context.WithTimeout(ctx, offerLimit)
 	defer cancel()
 	raw, err := n.Ask(ctx, p, p2p.AskSnapshot, canon.Encode(offerQuestion{Want: want}))
 	if err == nil {
@@ -110,7 +124,7 @@ type Stats struct {
 // there. It asks all nodes at once. A node whose answer is wrong is blamed and left.
 func (n Network) Fetch(ctx context.Context, kv state.KV, t Target) (Stats, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	f := &fetch{Network: n, target: t, kv: kv, cancel: cancel, stirred: make(chan struct{}, 1)}
+	f := &fetch{Network: n, target: t, kv: kv, cancel: cancel, stirred: make(chan struct{}, 1), leaves: make(chan struct{}, 1)}
 	defer f.working.Wait()
 	defer cancel()
 	err := f.run(ctx)
@@ -127,12 +141,16 @@ type fetch struct {
 	keys    atomic.Int64
 	found   int
 	stirred chan struct{} // has something when a node has done its part
+	leaves  chan struct{} // full while leaves of a bucket are fetched
+	brought atomic.Int64  // bytes, as the pace counts them
 
 	mu       sync.Mutex // guards the fields below
 	restorer *state.Restorer
 	queue    *queue
 	asked    map[peer.ID]bool // false: left
 	failed   error            // of this machine's disk
+	paced    time.Time        // when the pace was looked at last
+	before   int64            // brought, until then
 }
 
 func (f *fetch) run(ctx context.Context) error {
@@ -157,9 +175,38 @@ func (f *fetch) run(ctx context.Context) error {
 			return ctx.Err()
 		case <-f.stirred:
 		case <-t.C:
+			if f.crawls(time.Now()) {
+				return fmt.Errorf("height %d: too little has come for %s: %w", f.target.Height, paceTime, ErrNoNode)
+			}
 			f.enlist(ctx)
 		}
 	}
+}
+
+// crawls says that all nodes together have brought too little for a while.
+func (f *fetch) crawls(now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.queue == nil || now.Sub(f.paced) < paceTime {
+		return false
+	}
+	all := f.brought.Load()
+	slow := all-f.before < paceBytes
+	f.paced, f.before = now, all
+	return slow
+}
+
+// bring counts keys that came, of a node that is whole with them, or of a part of it.
+func (f *fetch) bring(node uint32, items []state.Item, whole bool) {
+	f.keys.Add(int64(len(items)))
+	n := 0
+	for _, x := range items {
+		n += len(x.Key) + len(x.Value)
+	}
+	if whole && state.LevelOf(node) == state.TopLevel(f.target.Buckets) {
+		n += paceNode
+	}
+	f.brought.Add(int64(n))
 }
 
 func (f *fetch) diskError() error {
@@ -297,7 +344,7 @@ func (f *fetch) begin(ctx context.Context, p peer.ID) error {
 	}
 	missing := r.Missing()
 	f.found = 1<<state.TopLevel(t.Buckets) - len(missing)
-	f.restorer, f.queue = r, newQueue(missing)
+	f.restorer, f.queue, f.paced = r, newQueue(missing), time.Now()
 	return nil
 }
 
@@ -410,7 +457,7 @@ func (f *fetch) fetchRun(ctx context.Context, p peer.ID, r *run) error {
 		if err != nil {
 			return err
 		}
-		f.keys.Add(int64(len(items)))
+		f.bring(node, items, true)
 		f.queue.got(r, node, nil)
 	}
 	return nil
@@ -459,17 +506,9 @@ func (f *fetch) fetchBucket(ctx context.Context, p peer.ID, node uint32) error {
 	if state.LevelOf(node) != state.LevelOf(uint32(f.target.Buckets)) {
 		return fmt.Errorf("nothing of node %d: %w", node, state.ErrSnapshot)
 	}
-	raw, err := f.join(ctx, p, stateQuestion{Kind: askLeaves, Node: node}, maxLeaves*leafBytes)
+	b, err := f.bucket(ctx, p, node)
 	if err != nil {
 		return err
-	}
-	leaves, err := decodeLeaves(raw)
-	if err != nil {
-		return err
-	}
-	b, err := f.restorer.Bucket(node, leaves)
-	if err != nil {
-		return written(err)
 	}
 	for n, all := b.Next(); !all; n, all = b.Next() {
 		raw, err := f.ask(ctx, p, stateQuestion{Kind: askBucket, Node: node, From: uint64(n)})
@@ -492,7 +531,29 @@ func (f *fetch) fetchBucket(ctx context.Context, p peer.ID, node uint32) error {
 		if err := written(b.Put(a.Nodes[0])); err != nil {
 			return err
 		}
-		f.keys.Add(int64(len(a.Nodes[0])))
+		f.bring(node, a.Nodes[0], false)
 	}
 	return nil
+}
+
+// bucket gets the leaves of a bucket from one node.
+func (f *fetch) bucket(ctx context.Context, p peer.ID, node uint32) (*state.Bucket, error) {
+	select {
+	case f.leaves <- struct{}{}:
+		defer func() { <-f.leaves }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	ctx, cancel := context.WithTimeout(ctx, bucketLimit)
+	defer cancel()
+	raw, err := f.join(ctx, p, stateQuestion{Kind: askLeaves, Node: node}, maxLeaves*leafBytes)
+	if err != nil {
+		return nil, err
+	}
+	leaves, err := decodeLeaves(raw)
+	if err != nil {
+		return nil, err
+	}
+	b, err := f.restorer.Bucket(node, leaves)
+	return b, written(err)
 }

@@ -22,6 +22,7 @@ const (
 	roomEvery    = 32 << 20  // bytes written between two looks for room on the disk
 	reserveFree  = 512 << 20 // bytes of the file system that a snapshot leaves free
 	largeSubtree = 1 << 20   // bytes: a subtree of more is kept in memory while it is asked for
+	answerReads  = 4 << 20   // bytes that are read for one answer, beyond which it has no further node
 )
 
 // file is a state at one height, its keys in the order of the tree's subtrees. The state
@@ -185,20 +186,32 @@ func cutBytes(raw *[]byte) []byte {
 	return out
 }
 
+// of is the subtree that a node, at the level of the cut or below, lies in.
+func (f *file) of(node uint32) int {
+	return int(node>>(state.LevelOf(node)-f.level)) - len(f.top)
+}
+
 // under is the keys under a node, at the level of the cut or below.
 func (f *file) under(node uint32) ([]keyed, error) {
-	down := state.LevelOf(node) - f.level
-	list, err := f.subtree(int(node>>down) - len(f.top))
-	if err != nil || down == 0 {
-		return list, err
+	list, err := f.subtree(f.of(node))
+	if err != nil {
+		return nil, err
 	}
+	return f.part(list, node), nil
+}
+
+// part is the keys of a subtree that are under a node.
+func (f *file) part(list []keyed, node uint32) []keyed {
 	level := state.LevelOf(node)
+	if level == f.level {
+		return list
+	}
 	from, _ := slices.BinarySearchFunc(list, node, func(k keyed, n uint32) int { return int(k.Node(f.buckets, level)) - int(n) })
 	to := from
 	for to < len(list) && list[to].Node(f.buckets, level) == node {
 		to++
 	}
-	return list[from:to], nil
+	return list[from:to]
 }
 
 // travel is an item as it is sent.
@@ -227,12 +240,22 @@ func (f *file) items(q stateQuestion) (a itemsAnswer, err error) {
 	if q.Count == 0 || q.Count > maxRun || state.LevelOf(q.Node+q.Count-1) != state.LevelOf(q.Node) {
 		return a, p2p.Refuse(p2p.CodeBadRequest, "%d nodes from %d", q.Count, q.Node)
 	}
-	total := 0
+	total, read, in := 0, int64(0), -1
+	var whole []keyed // the keys of the subtree in
 	for node := q.Node; node < q.Node+q.Count; node++ {
-		list, err := f.under(node)
-		if err != nil {
-			return a, err
+		if i := f.of(node); i != in {
+			if read > answerReads {
+				return a, nil
+			}
+			if whole, err = f.subtree(i); err != nil {
+				return a, err
+			}
+			in = i
+			for _, e := range f.extents[i] {
+				read += int64(e.size)
+			}
 		}
+		list := f.part(whole, node)
 		out, size := make([]state.Item, len(list)), 1
 		for i, k := range list {
 			out[i] = k.travel()

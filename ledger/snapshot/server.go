@@ -13,13 +13,16 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// What strangers can make a node do: a walk over its state each makeEvery while they ask,
-// and two snapshots on its disk.
+// What strangers can make a node do: a walk over its state each makeEvery while they ask, or
+// less often where the state is large, and two snapshots on its disk.
 const (
 	makeEvery = time.Minute
 	fresh     = 10 * time.Minute // as long as that, a snapshot is offered without being asked for by height
 	keepFor   = 5 * time.Minute  // that a snapshot is not asked for; then it is deleted
 	maxFiles  = 2
+	// writeRate is the bytes a second, of a snapshot's size, by which the next one comes later:
+	// a large state is not written each minute.
+	writeRate = 1 << 20
 	// grid is the blocks between heights that nodes choose: asked in the same minute, they
 	// choose alike.
 	grid = 10
@@ -52,8 +55,9 @@ type Server struct {
 	mu     sync.Mutex // guards the fields below
 	files  []*served  // oldest first
 	coming unit.Height
-	began  time.Time // when the last one was begun
-	timed  bool      // prune is called again after a while
+	began  time.Time     // when the last one was begun
+	pause  time.Duration // from then on until the next may be
+	timed  bool          // prune is called again after a while
 }
 
 type served struct {
@@ -181,7 +185,7 @@ func (s *Server) offer(want unit.Height) (Offer, error) {
 			height = tip.Minus(lag)
 		}
 	}
-	switch wait := makeEvery - time.Since(s.began); {
+	switch wait := s.pause - time.Since(s.began); {
 	case height == 0:
 		return o, p2p.Refuse(p2p.CodeNotHeld, "the chain has %d blocks: too few for a snapshot", tip)
 	case wait > 0 && newest != nil:
@@ -195,7 +199,7 @@ func (s *Server) offer(want unit.Height) (Offer, error) {
 		return o, p2p.Refuse(p2p.CodeBusy, "%v", errClosed)
 	default:
 	}
-	s.coming, s.began, o.Height = height, time.Now(), height
+	s.coming, s.began, s.pause, o.Height = height, time.Now(), makeEvery, height
 	s.making.Go(func() { s.make(height) })
 	return o, nil
 }
@@ -227,6 +231,7 @@ func (s *Server) make(height unit.Height) {
 		}
 		return
 	}
+	s.pause = max(makeEvery, time.Duration(f.bytes)*time.Second/writeRate)
 	s.log.Info("made a snapshot of the ledger for a node that joins", "height", height, "bytes", f.bytes, "seconds", time.Since(began).Seconds())
 	now := time.Now()
 	s.files = append(s.files, &served{file: f, made: now, used: now})
@@ -252,7 +257,9 @@ func (s *Server) look() {
 func (s *Server) prune() {
 	var left []*served
 	for i, f := range s.files {
-		old := time.Since(f.used) >= keepFor || len(s.files)-i > maxFiles
+		// The newest stays until the next may be made: else a node that joins finds none.
+		last := i == len(s.files)-1 && time.Since(s.began) < s.pause
+		old := time.Since(f.used) >= keepFor && !last || len(s.files)-i > maxFiles
 		if old && f.uses == 0 {
 			f.f.Close()
 			continue

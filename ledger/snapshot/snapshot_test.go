@@ -431,6 +431,11 @@ func TestAskersBoundNothingButTheirOwnTime(t *testing.T) {
 		f.used = f.used.Add(-keepFor)
 	}
 	server.look()
+	if n := len(server.files); n != 1 {
+		t.Errorf("%d snapshots are there before the next may be made", n)
+	}
+	next()
+	server.look()
 	if len(server.files) > 0 {
 		t.Error("what is not asked for is kept")
 	}
