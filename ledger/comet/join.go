@@ -14,6 +14,7 @@ import (
 	sm "github.com/cometbft/cometbft/state"
 	"github.com/cometbft/cometbft/store"
 	"github.com/cometbft/cometbft/types"
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
@@ -170,40 +171,114 @@ func (j *joiner) try(ctx context.Context) (bool, error) {
 	}
 	j.remote = light.NewRemote(j.Host, j.Genesis, trust)
 	n := j.network()
-	offered, blocks := 0, false
-	votes := map[unit.Height]int{}
-	for _, o := range n.Offers(ctx) {
-		if offered++; o.Base <= unit.Height(j.own.Height+1) {
-			blocks = true
-		}
-		votes[o.Height]++
+	offers, blocks := n.Offers(ctx), false
+	for _, o := range offers {
+		blocks = blocks || o.Base <= unit.Height(j.own.Height+1)
 	}
-	if offered == 0 {
+	if len(offers) == 0 {
 		return false, fmt.Errorf("ledger: %w", snapshot.ErrNoNode)
 	}
 	j.answered = true
-	var heights []unit.Height
-	for h := range votes {
-		if gap := int64(h) - j.own.Height; gap >= j.least || gap > 0 && !blocks {
-			heights = append(heights, h)
+	for p, o := range offers {
+		if gap := int64(o.Height) - j.own.Height; o.Height > 1<<62 || gap < j.least && (gap <= 0 || blocks) {
+			delete(offers, p)
 		}
 	}
-	// A node may claim any height: only one that verified headers lead to is taken.
-	slices.SortFunc(heights, func(a, b unit.Height) int { return cmp.Or(votes[b]-votes[a], cmp.Compare(b, a)) })
 	var failures error
-	for _, h := range heights {
-		headers, err := j.remote.Headers(ctx, int64(h), 3)
-		if err == nil {
-			err = j.fetch(ctx, n, headers)
-		}
+	list, err := j.prove(ctx, offers)
+	if failures = err; err != nil && errors.Is(err, light.ErrExpired) && blocks {
+		return false, err
+	}
+	for _, of := range list {
+		err := j.fetch(ctx, n, of.headers)
 		if err == nil {
 			return true, nil
 		}
-		if failures = errors.Join(failures, err); ctx.Err() != nil || errors.Is(err, light.ErrExpired) && blocks {
+		if failures = errors.Join(failures, err); ctx.Err() != nil {
 			break
 		}
 	}
 	return false, failures
+}
+
+// Limits of the proofs of what nodes offer, which are asked for at the same time.
+const (
+	proveLimit = 30 * time.Second
+	proveRest  = 3 * time.Second // for the others, once one is there
+)
+
+// proven is a snapshot's height that verified headers lead to.
+type proven struct {
+	headers []*types.LightBlock // three, from that height on
+	offers  int                 // nodes that proved it
+}
+
+// prove asks each node for the headers of the height that it offers. A node may claim any
+// height: no other node is asked about it, and none waits for it.
+func (j *joiner) prove(ctx context.Context, offers map[peer.ID]snapshot.Offer) (list []proven, failures error) {
+	ctx, cancel := context.WithTimeout(ctx, proveLimit)
+	defer cancel()
+	type proof struct {
+		headers []*types.LightBlock
+		err     error
+	}
+	proofs := make(chan proof, len(offers))
+	for p, o := range offers {
+		go func() {
+			headers, err := j.remote.HeadersOf(ctx, p, int64(o.Height), 3)
+			proofs <- proof{headers, err}
+		}()
+	}
+	by := map[int64]*proven{}
+	var rest <-chan time.Time
+gather:
+	for range offers {
+		select {
+		case x := <-proofs:
+			if x.err != nil {
+				failures = errors.Join(failures, x.err)
+				continue
+			}
+			h := x.headers[0].Height
+			if by[h] == nil {
+				by[h] = &proven{headers: x.headers}
+			}
+			by[h].offers++
+			if rest == nil {
+				rest = time.After(proveRest)
+			}
+		case <-rest:
+			break gather
+		case <-ctx.Done():
+			break gather
+		}
+	}
+	for _, of := range by {
+		list = append(list, *of)
+	}
+	return inOrder(list), failures
+}
+
+// inOrder is the snapshots in the order in which they are tried. Old ones come last, however
+// many nodes offer them; among the others that of the most nodes comes first.
+func inOrder(list []proven) []proven {
+	newest := int64(0)
+	for _, of := range list {
+		newest = max(newest, of.headers[0].Height)
+	}
+	slices.SortFunc(list, func(a, b proven) int {
+		ha, hb := a.headers[0].Height, b.headers[0].Height
+		switch oldA, oldB := ha < newest-leastBlocks, hb < newest-leastBlocks; {
+		case oldA && !oldB:
+			return 1
+		case oldB && !oldA:
+			return -1
+		case oldA:
+			return cmp.Compare(hb, ha)
+		}
+		return cmp.Or(b.offers-a.offers, cmp.Compare(hb, ha))
+	})
+	return list
 }
 
 // fetch gets the state of the first of three headers, and puts it in its place.

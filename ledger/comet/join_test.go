@@ -3,14 +3,20 @@ package comet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cometbft/cometbft/types"
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/ledger/light"
+	"github.com/walrus-network/walrus/ledger/snapshot"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/unit"
@@ -51,6 +57,81 @@ func (c *cutAfter) AskLedger(ctx context.Context, p peer.ID, ask p2p.Ask, body [
 		}
 	}
 	return c.Host.AskLedger(ctx, p, ask, body)
+}
+
+// crowd is a host to which many liars are connected: each offers a snapshot of another height
+// that no block has, and is silent then.
+type crowd struct {
+	*p2p.Host
+	liars map[peer.ID]unit.Height
+	asked atomic.Int64 // questions to honest nodes about what the liars claim
+}
+
+func newCrowd(host *p2p.Host, n int) *crowd {
+	c := &crowd{Host: host, liars: map[peer.ID]unit.Height{}}
+	for i := range n {
+		c.liars[peer.ID(fmt.Sprint("liar-", i))] = 1e9 + unit.Height(i)
+	}
+	return c
+}
+
+func (c *crowd) Peers() map[peer.ID]p2p.Hello {
+	out := c.Host.Peers()
+	for p := range c.liars {
+		out[p] = p2p.Hello{Ledger: "127.0.0.1:1"}
+	}
+	return out
+}
+
+func (c *crowd) AskLedger(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
+	height, lies := c.liars[p]
+	var q struct {
+		_      struct{} `cbor:",toarray"`
+		Height unit.Height
+	}
+	switch {
+	case !lies:
+		if ask == p2p.AskLight && canon.Decode(body, &q) == nil && q.Height >= 1e9 {
+			c.asked.Add(1)
+		}
+		return c.Host.AskLedger(ctx, p, ask, body)
+	case ask == p2p.AskSnapshot:
+		return canon.Encode(snapshot.Offer{Height: height, Ready: true, Base: 1}), nil
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// Nodes that claim heights that no block has hold up a join no longer than one of them: none
+// but the node that claims a height is asked to prove it.
+func TestManyLiarsDoNotHoldUpAJoin(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 4)
+	ctx := within(t)
+	c.start(0, 1, 2)
+	c.reach(ctx, 0, 15)
+	crowd := newCrowd(c.guest(0, 1), 200)
+	if joined, err := Join(ctx, c.joinOptions(filepath.Join(t.TempDir(), "ledger"), crowd)); err != nil || !joined {
+		t.Fatalf("joined %v, %v", joined, err)
+	}
+	if n := crowd.asked.Load(); n > 0 {
+		t.Errorf("honest nodes were asked %d times for heights that liars claim", n)
+	}
+}
+
+// What many nodes offer comes first, but not where it is old: true old heights are cheap to
+// offer.
+func TestOldSnapshotsComeLast(t *testing.T) {
+	at := func(height int64, offers int) proven {
+		return proven{headers: []*types.LightBlock{{SignedHeader: &types.SignedHeader{Header: &types.Header{Height: height}}}}, offers: offers}
+	}
+	var got []int64
+	for _, of := range inOrder([]proven{at(10, 27), at(99_980, 1), at(99_990, 3), at(100_000, 2), at(500, 1)}) {
+		got = append(got, of.headers[0].Height)
+	}
+	if want := []int64{99_990, 100_000, 99_980, 500, 10}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
 }
 
 // A node whose ledger is gone comes back by a snapshot, not by the blocks. It keeps its

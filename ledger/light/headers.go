@@ -2,6 +2,7 @@ package light
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/cometbft/cometbft/types"
@@ -25,21 +26,41 @@ func (r *Remote) Headers(ctx context.Context, first int64, count int) (out []*ty
 		if err != nil {
 			return nil, err
 		}
-		source := r.sourceWith(from, map[int64]*types.LightBlock{given.Height: given})
-		var got []*types.LightBlock
-		for h := first; h < first+int64(count); h++ {
-			b, err := r.follow.header(ctx, h, source)
-			if err != nil {
-				return nil, err
-			}
-			if b.Height != h {
-				return nil, fmt.Errorf("header %d, asked for %d: %w", b.Height, h, blob.ErrMismatch)
-			}
-			got = append(got, b)
+		got, err := r.headers(ctx, first, count, r.sourceWith(from, map[int64]*types.LightBlock{given.Height: given}))
+		if err != nil {
+			return nil, err
 		}
 		return func() { out = got }, nil
 	})
 	return out, err
+}
+
+// HeadersOf is Headers that one node gives: of what it alone claims no other is asked.
+func (r *Remote) HeadersOf(ctx context.Context, p peer.ID, first int64, count int) ([]*types.LightBlock, error) {
+	out, err := r.headers(ctx, first, count, r.source(p))
+	var none noAnswer
+	switch {
+	case err == nil || ctx.Err() != nil:
+	case errors.Is(err, ErrExpired):
+		err = r.expired(ctx, err)
+	case !ours(err) && !errors.As(err, &none):
+		r.host.Blame(p, err)
+	}
+	return out, err
+}
+
+func (r *Remote) headers(ctx context.Context, first int64, count int, from source) (out []*types.LightBlock, err error) {
+	for h := first; h < first+int64(count); h++ {
+		b, err := r.follow.header(ctx, h, from)
+		if err != nil {
+			return nil, err
+		}
+		if b.Height != h {
+			return nil, fmt.Errorf("header %d, asked for %d: %w", b.Height, h, blob.ErrMismatch)
+		}
+		out = append(out, b)
+	}
+	return out, nil
 }
 
 // Newest is the newest header that nodes prove.
