@@ -34,7 +34,12 @@ const (
 	AskSnapshot Ask = 9  // a height or none -> the height of a snapshot that the node gives, or makes
 	AskState    Ask = 10 // a height and a part of its state -> keys and values, or hashes that prove them
 	AskHistory  Ask = 11 // a height -> the headers that the node keeps for ever, from there on
+	// A transaction and keys -> its receipt, and proofs after the block that holds it.
+	AskSubmitProve Ask = 12
 )
+
+// submits says whether a question brings a transaction, and so waits for a block.
+func (a Ask) submits() bool { return a == AskSubmit || a == AskSubmitProve }
 
 const (
 	kindAsk    kind = 1
@@ -151,7 +156,7 @@ func (d *ledgerStream) read(ctx context.Context) error {
 			d.s.rest()
 		}
 		cost := 1.0
-		if q.Ask == AskSubmit {
+		if q.Ask.submits() {
 			cost = float64(len(q.Body)) / askBytes
 		}
 		if err := d.host.admission.paces.slow(ctx, d.s.visitor, cost); err != nil {
@@ -185,7 +190,7 @@ func (d *ledgerStream) take(ctx context.Context, q askFrame) {
 	switch hello, _ := d.host.greeted.get(d.s.peer()); {
 	case hello.Chain == "" && q.Ask != AskGenesis:
 		err = Refuse(CodeWrongNetwork, "say which network you belong to first")
-	case q.Ask == AskSubmit:
+	case q.Ask.submits():
 		var leave func()
 		if leave, err = d.host.admission.submits.take(d.s.peer(), len(q.Body), cancel); err == nil {
 			free := done
@@ -220,12 +225,12 @@ func (d *ledgerStream) take(ctx context.Context, q askFrame) {
 		stays()
 		busy()
 		d.s.place.patient(firstPatience)
-		if q.Ask == AskSubmit { // its bytes are counted until its receipt is written
+		if a, made := f.body.(answerFrame); made && q.Ask != AskSubmit {
+			d.host.admission.paces.charge(d.s.visitor, float64(len(a.Body))/answerBytes)
+		}
+		if q.Ask.submits() { // its bytes are counted until its receipt is written
 			d.send(ctx, f)
 			return
-		}
-		if a, made := f.body.(answerFrame); made {
-			d.host.admission.paces.charge(d.s.visitor, float64(len(a.Body))/answerBytes)
 		}
 		d.hand(ctx, q.Number, f)
 	})
@@ -269,7 +274,7 @@ func refusal(number uint64, err error) outgoingFrame {
 
 func (d *ledgerStream) answer(ctx context.Context, q askFrame) outgoingFrame {
 	limit := readLimit
-	if q.Ask == AskSubmit {
+	if q.Ask.submits() {
 		limit = submitLimit
 	}
 	given := ctx

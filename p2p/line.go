@@ -53,7 +53,7 @@ var errHostClosed = errors.New("the host is closed")
 // which is harmless for every question there is.
 func (h *Host) AskLedger(ctx context.Context, p peer.ID, ask Ask, body []byte) ([]byte, error) {
 	limit := readLimit
-	if ask == AskSubmit {
+	if ask.submits() {
 		limit = submitLimit + 5*time.Second
 	}
 	silent := fmt.Errorf("no answer within %s", limit)
@@ -66,7 +66,7 @@ func (h *Host) AskLedger(ctx context.Context, p peer.ID, ask Ask, body []byte) (
 		}
 		began := time.Now()
 		got, err := l.ask(ctx, ask, body)
-		if err == nil && ask != AskSubmit { // which waits for a block
+		if err == nil && !ask.submits() { // which waits for a block
 			h.distance.note(time.Since(began))
 		}
 		if err != nil && !fresh && ctx.Err() == nil && l.isOver() {

@@ -25,19 +25,33 @@ func (c *Chain) Oracle() Oracle { return Oracle{c} }
 func (o Oracle) Answer(ctx context.Context, from peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
 	switch ask {
 	case p2p.AskSubmit:
+		r, err := o.submit(ctx, from, body)
+		return ledger.EncodeTxReceipt(r), err
+	case p2p.AskSubmitProve:
+		return o.responder().SubmitAndProve(ctx, body, func(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
+			return o.submit(ctx, from, tx)
+		})
 	case p2p.AskSnapshot, p2p.AskState:
 		return o.c.snapshots.Answer(ask, body)
 	case p2p.AskHistory:
 		return light.AnswerHistory(o.c, body)
 	default:
-		r := light.Responder{Genesis: o.c.options.Genesis, Machine: o.c.machine, Chain: o.c}
+		r := o.responder()
 		r.Await(ctx, ask, body)
 		return r.Answer(ask, body)
 	}
+}
+
+func (o Oracle) responder() light.Responder {
+	return light.Responder{Genesis: o.c.options.Genesis, Machine: o.c.machine, Chain: o.c}
+}
+
+// submit submits a peer's transaction and waits until a block holds it.
+func (o Oracle) submit(ctx context.Context, from peer.ID, tx []byte) (ledger.TxReceipt, error) {
 	if o.c.offenders.shut(from) {
-		return nil, p2p.Refuse(p2p.CodeBusy, "%d of your transactions had wrong signatures or proofs: wait for %s", wrongsAllowed, wrongsTime)
+		return ledger.TxReceipt{}, p2p.Refuse(p2p.CodeBusy, "%d of your transactions had wrong signatures or proofs: wait for %s", wrongsAllowed, wrongsTime)
 	}
-	r, err := o.c.Submit(ctx, body)
+	r, err := o.c.Submit(ctx, tx)
 	o.c.offenders.note(from, r.Code)
 	switch {
 	case errors.Is(err, light.ErrHalted):
@@ -45,7 +59,7 @@ func (o Oracle) Answer(ctx context.Context, from peer.ID, ask p2p.Ask, body []by
 	case errors.Is(err, errFull):
 		err = p2p.Refuse(p2p.CodeBusy, "%v", err)
 	}
-	return ledger.EncodeTxReceipt(r), err
+	return r, err
 }
 
 // LightBlock is the header of a height, the signatures under it, and the committee that

@@ -17,7 +17,7 @@ import (
 // Limits of a submission.
 const (
 	maxHanded    = 16               // nodes that a transaction is sent to
-	handNext     = 3 * time.Second  // then, or after two blocks if that is longer, one more node is asked
+	handNext     = 3 * time.Second  // then, or after three blocks if that is longer, one more node is asked
 	proofBlocks  = 4                // blocks after a node's claim, in which the ledger must show it
 	provenWithin = 90 * time.Second // until the transaction counts as pending while blocks are made
 )
@@ -75,6 +75,7 @@ type reply struct {
 	from    peer.ID
 	receipt ledger.TxReceipt
 	err     error
+	shows   *reader // of the proven state after the block; nil: none came
 }
 
 // claim is a node's unproven receipt of a done transaction.
@@ -140,17 +141,18 @@ func (s *submission) run(ctx context.Context) (ledger.TxReceipt, error) {
 	block := s.r.block()
 	look := time.NewTicker(max(block/3, 100*time.Millisecond))
 	defer look.Stop()
-	next := time.NewTimer(max(handNext, 2*block))
+	next := time.NewTimer(max(handNext, 3*block))
 	defer next.Stop()
 	deadline := time.Now().Add(max(provenWithin, 30*block))
 	s.hand(ctx)
 	for {
 		prove := false
+		var shows *reader
 		select {
 		case w := <-s.replies:
 			s.open--
 			s.hear(w)
-			prove = w.err == nil
+			prove, shows = w.err == nil, w.shows
 			if w.err != nil || w.receipt.Code != 0 {
 				for range max(1, s.handed) { // twice as many each time
 					s.hand(ctx)
@@ -158,7 +160,7 @@ func (s *submission) run(ctx context.Context) (ledger.TxReceipt, error) {
 			}
 		case <-next.C:
 			s.hand(ctx)
-			next.Reset(max(handNext, 2*block))
+			next.Reset(max(handNext, 3*block))
 			prove = true
 		case <-look.C:
 			prove = len(s.claims) > 0 || s.over()
@@ -166,7 +168,7 @@ func (s *submission) run(ctx context.Context) (ledger.TxReceipt, error) {
 			return ledger.TxReceipt{}, s.pending(ctx.Err())
 		}
 		if prove {
-			if r, known, err := s.shown(ctx); known || err != nil {
+			if r, known, err := s.shown(ctx, shows); known || err != nil {
 				return r, err
 			}
 		}
@@ -190,14 +192,8 @@ func (s *submission) hand(ctx context.Context) {
 	s.handed++
 	s.open++
 	s.asked.Go(func() {
-		answer, err := s.r.host.AskLedger(ctx, p, p2p.AskSubmit, s.tx)
-		w := reply{from: p, err: err}
-		if err == nil {
-			if w.receipt, w.err = ledger.DecodeTxReceipt(answer); w.err != nil {
-				s.r.host.Blame(p, w.err)
-			}
-			w.receipt.Log = p2p.Clean(w.receipt.Log, p2p.MaxWords)
-		}
+		w := s.submitTo(ctx, p)
+		w.receipt.Log = p2p.Clean(w.receipt.Log, p2p.MaxWords)
 		s.replies <- w
 	})
 }
@@ -216,11 +212,17 @@ func (s *submission) hear(w reply) {
 
 // shown is the proven receipt, with the log of a node that gave the same code: logs are not
 // proven. An error says that the records will never show the transaction.
-func (s *submission) shown(ctx context.Context) (ledger.TxReceipt, bool, error) {
+//
+// It is read from shows, where a node gave that, and else asked for.
+func (s *submission) shown(ctx context.Context, shows *reader) (ledger.TxReceipt, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return ledger.TxReceipt{}, false, nil
 	}
 	v := s.r.viewAt(ctx, s.shownAt())
+	if shows != nil {
+		shows.ctx = ctx
+		v = ledger.View{R: shows}
+	}
 	if keys := ledger.KeysOfFate(s.tx); len(s.also)+len(keys) > 0 {
 		if err := v.Prefetch(append(keys, s.also...)...); err != nil {
 			s.failures = append(s.failures[:min(len(s.failures), 8)], err)
