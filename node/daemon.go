@@ -189,7 +189,7 @@ func (d *daemon) open(ctx context.Context, g ledger.Genesis, s *socket, log *slo
 		return err
 	}
 	d.chain, err = comet.Open(comet.Options{Dir: filepath.Join(c.Dir, LedgerDir), KeyDir: filepath.Join(c.Dir, KeysDir),
-		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, KeepBlocks: c.KeepBlocks, Newest: d.newest, Log: log, Hurry: d.hurry})
+		Genesis: g, Key: key, BLS: d.secret.BLSKey(), Listen: c.LedgerListen, Peers: d.peers, Attester: d, Urgent: d.urgent, Choose: c.Conduct.Choose, CountLoopback: c.CountLoopback, KeepBlocks: c.KeepBlocks, Asker: d.host, Newest: d.newest, Log: log, Hurry: d.hurry})
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,9 @@ type Options struct {
 	// KeepBlocks is how many blocks stay: KeepAll, or a number from LeastBlocks on; 0:
 	// DefaultBlocks.
 	KeepBlocks int64
+	// Asker asks other nodes for headers from before the ledger's snapshot, which evidence is
+	// checked with; nil: none is asked.
+	Asker light.Asker
 	// Newest is the height of the newest block that other nodes prove. It is asked for where
 	// peers claim to be far ahead. Nil: the chain does not find out that it is far behind.
 	Newest func(ctx context.Context) (int64, error)
@@ -154,6 +157,9 @@ func Open(o Options) (opened *Chain, err error) {
 		c.app.catchingUp = func() bool { return !c.AtTip() }
 		c.app.hadTheTurn = c.hadTheTurn
 		c.agreement, err = agreementOf(c.node)
+	}
+	if err == nil && o.Asker != nil {
+		err = c.lookBack()
 	}
 	if err == nil {
 		c.snapshots = snapshot.NewServer(o.Dir, c.machine, c.node.BlockStore().Base, c.turns, o.Log)

@@ -198,6 +198,42 @@ func TestANodeComesBackByASnapshot(t *testing.T) {
 	}
 }
 
+// A block may hold evidence of a fault from before the snapshot with which a node has begun.
+// The node takes the block as all others do: evidence that is held back until nodes have
+// joined must not end their agreement.
+func TestEvidenceFromBeforeASnapshotIsChecked(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 4)
+	ctx := within(t)
+	c.start(0, 1, 2, 3)
+	c.reach(ctx, 0, 25)
+	c.stop(3)
+	m := c.members[3]
+	dir := filepath.Join(m.dir, "ledger")
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	host := c.guest(0, 1, 2)
+	if joined, err := Join(ctx, c.joinOptions(dir, host)); err != nil || !joined {
+		t.Fatalf("joined %v, %v", joined, err)
+	}
+	m.asker = host
+	c.start(3)
+	base := m.chain.machine.Height()
+	c.reach(ctx, 3, base+3)
+	if err := c.members[0].chain.node.EvidencePool().AddEvidence(c.twoVotes(2, 7)); err != nil {
+		t.Fatal(err)
+	}
+	r := c.foundOut(ctx, 0, c.members[2].id())
+	if r.Height != 7 || base <= 7 {
+		t.Fatalf("found %+v, the snapshot is of %d", r, base)
+	}
+	c.reach(ctx, 3, r.Found+3)
+	if err := m.chain.reason(); err != nil {
+		t.Error(err)
+	}
+}
+
 // A process that was killed after a snapshot was whole puts it in its place later, wherever
 // it was killed; before the first block it opens again and again.
 func TestAKilledJoinIsFinished(t *testing.T) {
