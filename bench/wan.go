@@ -27,6 +27,7 @@ type WanOptions struct {
 	Stopped int             // node whose process is stopped once the network runs; -1: none
 	Size    int64           // bytes of the large blob; 0: none is stored or read
 	Runs    int             // how often each small operation is measured
+	Rounds  int             // of challenges that are waited for, and nothing else measured; 0: challenges are off
 	Trace   string          // file that tells the packets of each measured command; empty: none
 	Program testnet.Command // nodes and clients are started with it
 	Log     io.Writer       // told what is measured; nil: silent
@@ -48,6 +49,7 @@ type WanResult struct {
 	Read         WanRead       `json:"read"`
 	Seconds      WanOperations `json:"seconds"` // of the same operations, medians, waits for blocks included
 	Emulator     WanEmulator   `json:"emulator"`
+	Challenges   *WanRounds    `json:"challenges,omitempty"`
 }
 
 // WanOperations is a figure for each operation on the ledger or on a blob of 1 KB. Cold is a
@@ -108,6 +110,9 @@ func Wan(ctx context.Context, o WanOptions) (r WanResult, err error) {
 	steps := []func() error{b.start, b.blocks, b.small}
 	if o.Size > 0 {
 		steps = append(steps, b.large)
+	}
+	if o.Rounds > 0 {
+		steps = []func() error{b.start, b.blocks, b.rounds}
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

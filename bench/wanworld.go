@@ -75,6 +75,9 @@ func newWanWorld(ctx context.Context, o WanOptions) (w *wanWorld, err error) {
 	options.Host = func(i int) string { return emulator.IP(i).String() }
 	// While a challenge runs, nodes hold back what was drawn: that is no distance.
 	options.Difference = func(p *ledger.Params) { p.Challenged = false }
+	if o.Rounds > 0 {
+		o.challenged(&options)
+	}
 	if w.t, err = testnet.Create(options, o.Program); err != nil {
 		return w, err
 	}

@@ -68,6 +68,7 @@ namespaces. All that is made is removed at the end.`,
 	f.StringVar(&size, "size", "64MiB", "bytes of the large blob")
 	f.BoolVar(&small, "small", false, "measure no large blob")
 	f.IntVar(&o.Runs, "runs", o.Runs, "how often each small operation is measured")
+	f.IntVar(&o.Rounds, "rounds", 0, "measure so many rounds of challenges instead")
 	f.StringVar(&o.Trace, "trace", "", "write the client's packets to this file")
 	return c
 }
@@ -83,6 +84,8 @@ func checkWan(o bench.WanOptions) error {
 		return fmt.Errorf("--loss %g: from 0 to 0.5", o.Loss)
 	case o.Slow < -1 || o.Slow >= nodes || o.Stopped < -1 || o.Stopped >= nodes:
 		return fmt.Errorf("--slow %d, --stopped %d: nodes are numbered from 0 to %d", o.Slow, o.Stopped, nodes-1)
+	case o.Rounds < 0 || o.Rounds > 1000:
+		return fmt.Errorf("--rounds %d: up to 1000", o.Rounds)
 	case o.Runs < 1 || o.Runs > 1000:
 		return fmt.Errorf("--runs %d: from 1 to 1000", o.Runs)
 	}
@@ -109,6 +112,11 @@ func printWan(w io.Writer, r bench.WanResult) error {
 	t := newTable(w)
 	line := func(name string, trips, seconds float64) {
 		t.row(name, fmt.Sprintf("%.1f round trips", trips), fmt.Sprintf("%.2f s", seconds))
+	}
+	if x := r.Challenges; x != nil {
+		t.row("challenges", fmt.Sprintf("%d of %d shard-rounds passed in %d rounds (%.2f %%)", x.Passed, x.Assigned, x.Rounds, 100*x.Part))
+		t.row("block", fmt.Sprintf("%.2f s", r.BlockSeconds))
+		return t.flush()
 	}
 	n, s := r.RoundTrips, r.Seconds
 	line("store 1 KB, cold", n.StoreCold, s.StoreCold)
