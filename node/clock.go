@@ -52,10 +52,12 @@ func (n *Node) watchClock(ctx context.Context) error {
 
 // clockWatch compares a clock with the times of blocks. The time of a block is when its
 // committee voted for the one before: so it is compared with when that one came. After
-// a halt the first blocks carry the time of before; the clock is not the cause.
+// a halt the first blocks carry the time of before, and after a pause of this machine all
+// that it has missed; the clock is not the cause.
 type clockWatch struct {
 	height unit.Height // of the last block
 	came   time.Time   // when it came, by the clock
+	at     time.Time   // its own time
 	off    time.Duration
 	agree  int // blocks, one after the other, that found the clock off to the same side
 }
@@ -64,8 +66,9 @@ type clockWatch struct {
 // by off; it is behind where that is negative.
 func (w *clockWatch) see(height unit.Height, block, now time.Time) (off time.Duration, sure bool) {
 	last := *w
-	w.height, w.came = height, now
-	if last.height == 0 || height != last.height+1 {
+	w.height, w.came, w.at = height, now, block
+	// Blocks that come quicker than they were made are caught up with, and old.
+	if last.height == 0 || height != last.height+1 || now.Sub(last.came) < block.Sub(last.at)/2 {
 		w.agree = 0
 		return 0, false
 	}

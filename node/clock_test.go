@@ -73,3 +73,20 @@ func TestAHaltIsNotTakenForAWrongClock(t *testing.T) {
 		}
 	}
 }
+
+// After a pause of the machine, which has stopped or slept, the blocks that it missed come
+// one after the other, quickly, and are old. The clock is right.
+func TestAPauseOfTheMachineIsNotTakenForAWrongClock(t *testing.T) {
+	s := time.Second
+	at := time.UnixMilli(1_800_000_000_000)
+	w, c := new(clockWatch), &chainTime{100, at, at}
+	warned(w, c, 0, s, s, s)
+	const pause = 10 * time.Minute
+	woke := c.now.Add(pause)
+	for i := range 300 { // made each second, taken in each 10 ms
+		height, block := c.block(s)
+		if off, sure := w.see(height, block, woke.Add(time.Duration(i)*10*time.Millisecond)); sure {
+			t.Fatalf("block %d after the pause: the clock is said to be %v ahead", i, off)
+		}
+	}
+}
