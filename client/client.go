@@ -37,6 +37,7 @@ type Client struct {
 	chain  token.ChainID
 	log    *slog.Logger
 	nonces nonces
+	seated seated
 
 	// Shape, if not zero, is the network's: a blob's ID is known before the ledger is asked.
 	Shape blob.Shape

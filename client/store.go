@@ -84,6 +84,7 @@ type storeRun struct {
 	busy     bool         // the last attempt found members busy
 	account  *spender     // of the owner, as the attempt's view shows it; nil: to be read, since it was used
 	shown    *ledger.View // state that shows the certificate; nil: none is known
+	early    *earlyOffer  // made before the ledger was looked at; nil: none
 	out      StoreResult
 }
 
@@ -109,6 +110,7 @@ func (s *storeRun) run(ctx context.Context, src Source) error {
 // attempt stores with the committee of now. again says that it failed for a reason
 // that another look at the ledger removes.
 func (s *storeRun) attempt(ctx context.Context, src Source) (again bool, err error) {
+	defer func() { s.early.drop() }()
 	v, err := s.look(ctx, src)
 	if err != nil {
 		return false, err
@@ -163,6 +165,7 @@ func (s *storeRun) look(ctx context.Context, src Source) (v ledger.View, err err
 		s.manifest = s.p.Manifest()
 		s.out = StoreResult{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
 	}
+	s.offerEarly(ctx)
 	if given := s.options.View; given != nil && time.Since(s.began) < freshFor {
 		v = *given
 	} else if v, err = s.c.ledger.View(ctx); err != nil {
@@ -179,6 +182,7 @@ func (s *storeRun) look(ctx context.Context, src Source) (v ledger.View, err err
 	if s.d.Shape != s.p.Layout.Shape {
 		return v, fmt.Errorf("the ledger has blobs of %d shards, the genesis of %d", s.d.Shape.N, s.p.Layout.N)
 	}
+	s.c.seated.set(s.d)
 	s.account, err = readSpender(v, owner)
 	return v, err
 }
@@ -187,9 +191,9 @@ func (s *storeRun) look(ctx context.Context, src Source) (v ledger.View, err err
 const freshFor = 5 * time.Second
 
 func (s *storeRun) upload(ctx context.Context) error {
-	u := newUpload(s.c.host, s.c.chain, s.d, s.p)
+	u, err := s.open(ctx)
 	defer func() { s.out.Requests += u.streams.Load() }()
-	if err := u.open(ctx, s.manifest); err != nil {
+	if err != nil {
 		return err // nothing was paid
 	}
 	defer u.close()

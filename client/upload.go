@@ -47,6 +47,8 @@ type upload struct {
 	d     committee
 	p     *encodedBlob
 	lanes []*lane
+	whole []*sharedStripe // all of the blob's, while they go along with the offers
+	sent  bool            // they went along
 
 	streams atomic.Int64 // opened so far
 }
@@ -91,6 +93,11 @@ func newUpload(host *p2p.Host, chain token.ChainID, d committee, p *encodedBlob)
 // open offers the blob to every member. It fails at once where too few members can be
 // reached, and waits only a short time for silent members once the others suffice.
 func (u *upload) open(ctx context.Context, m blob.Manifest) error {
+	if err := u.prepareWhole(ctx); err != nil {
+		u.close()
+		return err
+	}
+	defer u.releaseWhole()
 	d := u.d
 	began := time.Now()
 	offers, cancel := context.WithCancelCause(ctx)
@@ -136,6 +143,35 @@ func (u *upload) open(ctx context.Context, m blob.Manifest) error {
 	return err
 }
 
+// prepareWhole makes the stripes that go along with the offers, if the blob is so small.
+func (u *upload) prepareWhole(ctx context.Context) error {
+	if !u.fitsWhole() {
+		return nil
+	}
+	return u.p.stripes(ctx, func(uint32) bool { return true }, func(s *sharedStripe) error {
+		s.users.Store(1)
+		u.whole, u.sent = append(u.whole, s), true
+		return nil
+	})
+}
+
+// fitsWhole says whether the blob is so small that all of it may go along with the offers.
+func (u *upload) fitsWhole() bool {
+	for _, l := range u.lanes {
+		if !p2p.FitsWhole(u.p.Layout, len(l.places)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (u *upload) releaseWhole() {
+	for _, s := range u.whole {
+		s.done()
+	}
+	u.whole = nil
+}
+
 // A member whose places for uploads are taken is asked again: a stranger that holds one
 // and sends nothing loses it within seconds.
 const (
@@ -172,7 +208,17 @@ func (u *upload) offerOnce(ctx context.Context, m fetch.Member, l *lane, of blob
 		return err
 	}
 	stop := context.AfterFunc(ctx, l.link.Interrupt)
-	l.out, err = l.link.Offer(of, l.places)
+	if u.whole == nil {
+		l.out, err = l.link.Offer(of, l.places)
+	} else {
+		var stripes []p2p.OutgoingStripe
+		l.sent = 0
+		for _, s := range u.whole {
+			stripes = append(stripes, p2p.OutgoingStripe{List: s.Tree().List(), Path: u.p.tree.Path(int(s.number)), Row: s.Row, Column: s.Column})
+			l.sent += u.stripeBytes(l, s)
+		}
+		l.out, err = l.link.OfferWhole(of, l.places, stripes)
+	}
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -186,6 +232,17 @@ func (u *upload) close() {
 		}
 	}
 }
+
+// abandon closes the links of an upload that is given up, so that nothing of it is read on.
+func (u *upload) abandon() {
+	for _, l := range u.lanes {
+		if l.link != nil {
+			l.link.Close(errAbandoned)
+		}
+	}
+}
+
+var errAbandoned = errors.New("given up")
 
 func (l *lane) isGone() bool {
 	select {
@@ -263,6 +320,9 @@ func (u *upload) run(ctx context.Context) (epoch unit.Epoch, sigs map[int]token.
 			live++
 			wg.Go(func() { u.send(ctx, l, confirmations) })
 		}
+	}
+	if u.sent {
+		u.p.progress(u.p.Layout.Size, u.p.Layout.Size)
 	}
 	supplied := make(chan error, 1)
 	wg.Go(func() { supplied <- u.supply(ctx) })
@@ -442,6 +502,11 @@ func (u *upload) sendStripe(l *lane, s *sharedStripe) error {
 	if !l.out.Wants(s.number) {
 		return nil
 	}
-	l.sent += int64(len(l.places) * (s.Seg() * (u.d.Shape.K1 + u.d.Shape.K2)))
+	l.sent += u.stripeBytes(l, s)
 	return l.out.Send(s.number, s.Tree().List(), u.p.tree.Path(int(s.number)), s.Row, s.Column)
+}
+
+// stripeBytes is the bytes of a stripe's fragments for one lane.
+func (u *upload) stripeBytes(l *lane, s *sharedStripe) int64 {
+	return int64(len(l.places) * (s.Seg() * (u.d.Shape.K1 + u.d.Shape.K2)))
 }

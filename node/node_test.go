@@ -175,7 +175,10 @@ func (n *network) wipe(i int) {
 	}
 }
 
-func (n *network) client() *client.Client {
+func (n *network) client() *client.Client { return n.clientOf(n.ledger) }
+
+// clientOf is a client that reads a ledger of its own.
+func (n *network) clientOf(l client.Ledger) *client.Client {
 	n.t.Helper()
 	key := token.KeyFromSeed([32]byte{byte(rand.Int()), byte(rand.Int()), byte(rand.Int()), 1})
 	host, err := p2p.New(p2p.Config{Key: key.Ed25519(), Bootstrap: n.genesis.Nodes[0].Addresses, Wire: n.air.Place().Wire,
@@ -183,7 +186,7 @@ func (n *network) client() *client.Client {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	c := client.New(host, n.ledger, n.ledger.ChainID(), quiet())
+	c := client.New(host, l, n.ledger.ChainID(), quiet())
 	n.t.Cleanup(func() { c.Close(); host.Close() })
 	return c
 }

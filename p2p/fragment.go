@@ -32,6 +32,8 @@ const (
 	kindGetWitnesses kind = 10
 	kindWitness      kind = 11
 
+	kindWholeOffer kind = 12 // store: an offer that all stripes follow at once, and kindStored
+
 	// confirmLimit is how long a client waits between its last stripe and the
 	// confirmation, which needs a block that holds the registration.
 	confirmLimit = 60 * time.Second
@@ -171,7 +173,7 @@ func (h *Host) ServeFragments(k Keeper) {
 			}
 			limit = 2 * idleLimit
 			err = h.serveFragmentRequest(ctx, s, k, what, body, ups, &left)
-			if IsRefusal(err, CodeWait) && what != kindOffer {
+			if IsRefusal(err, CodeWait) && !isOffer(what) {
 				err = s.refuse(err) // other questions may wait on the stream, and this one comes again
 			}
 			if err != nil {
@@ -189,8 +191,8 @@ func (h *Host) ServeFragments(k Keeper) {
 // serveFragmentRequest answers a request, and small ones that are here behind it. It takes
 // the latter from left.
 func (h *Host) serveFragmentRequest(ctx context.Context, s *session, k Keeper, what kind, body []byte, ups *uploads, left *int) error {
-	if what == kindOffer {
-		if err := ups.serve(ctx, s, k, body); err != nil {
+	if isOffer(what) {
+		if err := ups.serve(ctx, s, k, body, what == kindWholeOffer); err != nil {
 			return err
 		}
 		return s.flush()
@@ -213,6 +215,8 @@ func (h *Host) serveFragmentRequest(ctx context.Context, s *session, k Keeper, w
 		}
 	})
 }
+
+func isOffer(k kind) bool { return k == kindOffer || k == kindWholeOffer }
 
 // isRead says whether a request asks for stored bytes.
 func isRead(k kind) bool {

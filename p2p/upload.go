@@ -24,6 +24,7 @@ type Upload struct {
 	wanted   blob.Set[uint32]
 	left     int
 	next     uint32
+	whole    bool         // all stripes come, wanted or not
 	taken    func() error // called when all of it is here
 	began    time.Time
 	before   int64 // bytes that had come over the stream when it began
@@ -93,8 +94,11 @@ type payments interface {
 	Paid(ctx context.Context, id blob.ID) bool
 }
 
-func (ups *uploads) serve(ctx context.Context, s *session, k Keeper, body []byte) error {
+func (ups *uploads) serve(ctx context.Context, s *session, k Keeper, body []byte, whole bool) error {
 	u, err := readOffer(s, body)
+	if err == nil && whole {
+		u.whole, err = true, fitsWhole(u.layout, len(u.places))
+	}
 	if err != nil {
 		return badRequest(err)
 	}
@@ -199,6 +203,22 @@ func readOffer(s *session, body []byte) (*Upload, error) {
 	return &Upload{s: s, manifest: m, layout: l, places: o.Places}, nil
 }
 
+// maxWholeUpload bounds the bytes of an upload that comes with its offer: they may be sent for
+// nothing, and must not be held up by a stream's window.
+const maxWholeUpload = 64 << 10
+
+// fitsWhole says why fragments for so many places are too much to come with their offer.
+func fitsWhole(l blob.Layout, places int) error {
+	stripe := int64(places)*int64((l.K1+l.K2)*l.Seg) + 2*int64(l.N)*int64(len(blob.Hash{})) // with its root list
+	if n := int64(l.Stripes) * stripe; n > maxWholeUpload {
+		return fmt.Errorf("%d bytes with their offer: at most %d", n, maxWholeUpload)
+	}
+	return nil
+}
+
+// FitsWhole says whether fragments for so many places may go along with their offer.
+func FitsWhole(l blob.Layout, places int) bool { return fitsWhole(l, places) == nil }
+
 // Want tells the client which stripes to send. It is called once, before Next.
 func (u *Upload) Want(lacks func(stripe uint32) bool) error {
 	u.wanted = blob.NewSet[uint32](u.layout.Stripes)
@@ -216,10 +236,13 @@ func (u *Upload) Want(lacks func(stripe uint32) bool) error {
 
 // Next is the next stripe that was wanted; io.EOF after the last.
 func (u *Upload) Next() (IncomingStripe, error) {
-	if u.left == 0 {
-		var end struct {
-			_ struct{} `cbor:",toarray"`
+	for u.whole && int(u.next) < u.layout.Stripes && !u.wanted.Has(u.next) {
+		if _, err := u.stripe(); err != nil { // here already
+			return IncomingStripe{}, err
 		}
+	}
+	if u.left == 0 {
+		var end nothing
 		if err := u.s.expect(kindStored, &end, idleLimit); err != nil {
 			return IncomingStripe{}, cutShort(err)
 		}
@@ -234,6 +257,15 @@ func (u *Upload) Next() (IncomingStripe, error) {
 	for !u.wanted.Has(u.next) {
 		u.next++
 	}
+	in, err := u.stripe()
+	if err == nil {
+		u.left--
+	}
+	return in, err
+}
+
+// stripe reads the next stripe.
+func (u *Upload) stripe() (IncomingStripe, error) {
 	var f stripeFrame
 	if err := u.s.expect(kindStripe, &f, stripeLimit); err != nil {
 		return IncomingStripe{}, cutShort(err)
@@ -242,7 +274,6 @@ func (u *Upload) Next() (IncomingStripe, error) {
 		return IncomingStripe{}, Refuse(CodeBadRequest, "stripe %d where %d was due", f.Stripe, u.next)
 	}
 	u.next++
-	u.left--
 	in := IncomingStripe{Stripe: f.Stripe, Path: f.Path}
 	var err error
 	if in.List, err = blob.ParseRootList(f.List, u.layout.N); err != nil {
@@ -322,6 +353,7 @@ type Outgoing struct {
 	link    *Link
 	places  []blob.Place
 	stripes blob.Set[uint32]  // wanted
+	whole   bool              // all was sent with the offer
 	outcome chan uploadResult // one, from the goroutine that listens while stripes go out
 }
 
@@ -333,11 +365,59 @@ type uploadResult struct {
 // Offer starts an upload of the blob's fragments for places. The link must be
 // closed afterwards, whatever happens.
 func (l *Link) Offer(m blob.Manifest, places []blob.Place) (*Outgoing, error) {
-	layout, err := m.Layout()
+	if err := l.ask(kindOffer, Offer{Manifest: m.Encode(), Places: places}); err != nil {
+		return nil, err
+	}
+	return l.accepted(m, places)
+}
+
+// OutgoingStripe is a stripe of an upload: Row and Column give the fragments of a place.
+type OutgoingStripe struct {
+	List        blob.RootList
+	Path        []blob.Hash
+	Row, Column func(blob.Place) []byte
+}
+
+// OfferWhole is Offer with all stripes sent along, which must fit (FitsWhole): the node drops
+// those that it has. Nothing is wanted any more when it returns.
+func (l *Link) OfferWhole(m blob.Manifest, places []blob.Place, stripes []OutgoingStripe) (*Outgoing, error) {
+	err := l.s.send(kindWholeOffer, Offer{Manifest: m.Encode(), Places: places})
+	for i, s := range stripes {
+		if err == nil {
+			err = l.stripe(uint32(i), s, places)
+		}
+	}
+	if err == nil {
+		err = l.ask(kindStored, nothing{})
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := l.ask(kindOffer, Offer{Manifest: m.Encode(), Places: places}); err != nil {
+	o, err := l.accepted(m, places)
+	if err == nil {
+		o.whole, o.stripes = true, blob.NewSet[uint32](len(stripes))
+	}
+	return o, err
+}
+
+// nothing is the body of a frame that says all by its kind.
+type nothing struct {
+	_ struct{} `cbor:",toarray"`
+}
+
+// stripe sends a stripe's fragments for places.
+func (l *Link) stripe(number uint32, s OutgoingStripe, places []blob.Place) error {
+	payload := make([][]byte, 0, 2*len(places))
+	for _, p := range places {
+		payload = append(payload, s.Row(p), s.Column(p))
+	}
+	return l.s.send(kindStripe, stripeFrame{Stripe: number, List: s.List.Bytes(), Path: s.Path}, payload...)
+}
+
+// accepted reads which stripes of an offer the node wants.
+func (l *Link) accepted(m blob.Manifest, places []blob.Place) (*Outgoing, error) {
+	layout, err := m.Layout()
+	if err != nil {
 		return nil, err
 	}
 	var w lackingStripes
@@ -368,12 +448,7 @@ func (o *Outgoing) Send(stripe uint32, list blob.RootList, path []blob.Hash, row
 		return o.early(got)
 	default:
 	}
-	payload := make([][]byte, 0, 2*len(o.places))
-	for _, p := range o.places {
-		payload = append(payload, row(p), column(p))
-	}
-	err := o.link.s.send(kindStripe, stripeFrame{Stripe: stripe, List: list.Bytes(), Path: path}, payload...)
-	if err != nil {
+	if err := o.link.stripe(stripe, OutgoingStripe{List: list, Path: path, Row: row, Column: column}, o.places); err != nil {
 		return errors.Join(o.early(<-o.outcome), err)
 	}
 	return o.extend()
@@ -393,14 +468,13 @@ func (o *Outgoing) early(got uploadResult) error {
 
 // Finish says that all was sent and waits for the confirmation.
 func (o *Outgoing) Finish() (Confirmation, error) {
-	var end struct {
-		_ struct{} `cbor:",toarray"`
-	}
 	if err := o.extend(); err != nil {
 		return Confirmation{}, err
 	}
-	if err := o.link.ask(kindStored, end); err != nil {
-		return Confirmation{}, errors.Join(o.early(<-o.outcome), err)
+	if !o.whole {
+		if err := o.link.ask(kindStored, nothing{}); err != nil {
+			return Confirmation{}, errors.Join(o.early(<-o.outcome), err)
+		}
 	}
 	got := <-o.outcome
 	return got.Confirmation, got.err
