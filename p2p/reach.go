@@ -173,10 +173,20 @@ func (h *Host) askReach(ctx context.Context) Reachability {
 	return is
 }
 
+// witnesses is the nodes whose word on how peers reach this host counts, in the order of
+// Nodes: those of the ledger, and those of the bootstrap list, which alone are known before
+// the ledger is. Any other peer may call itself a node.
+func (h *Host) witnesses() []peer.ID {
+	first := h.Bootstrap()
+	return slices.DeleteFunc(h.Nodes(), func(p peer.ID) bool {
+		return h.standingOf(p) == Stranger && !slices.ContainsFunc(first, func(b peer.AddrInfo) bool { return b.ID == p })
+	})
+}
+
 // askSome asks some nodes to dial addresses. Each answer has a
 // report for each address.
 func (h *Host) askSome(ctx context.Context, addresses []string) (out [][]AddressReport) {
-	list := h.Nodes()
+	list := h.witnesses()
 	var mu sync.Mutex // guards out
 	var all sync.WaitGroup
 	for _, p := range list[:min(len(list), reachAsk)] {

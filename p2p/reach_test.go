@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -98,6 +99,7 @@ func TestAHostBehindARouterIsReachedThroughRelays(t *testing.T) {
 			return !slices.ContainsFunc(public, func(h *Host) bool { return h.Reachability() != ReachDirect })
 		})
 		home := n.open(9, n.net.Walled(), true)
+		n.nodes[home.ID()] = true
 		bulk := strings.Repeat("much more than libp2p lets a relay carry", 25_000)
 		home.ServeFragments(&shelf{held: map[blob.Position][]byte{{Place: 3}: []byte(bulk)}})
 		n.run(home)
@@ -221,6 +223,95 @@ func TestPeersThatAreNotOnTheLedgerHaveFewPlacesAtARelay(t *testing.T) {
 	if !g.AllowReserve("from yet elsewhere", from(90)) || len(g.strangers) != 1 {
 		t.Errorf("%d strangers' places are kept after their end", len(g.strangers))
 	}
+}
+
+// A relay is no open proxy: to a node of the ledger any peer comes, to a peer that may become
+// one only nodes do, which find out whether it is reached.
+func TestStrangersDoNotMeetAtARelay(t *testing.T) {
+	g := &relayGuests{now: time.Now, standing: func(p peer.ID) Standing {
+		if strings.HasPrefix(string(p), "node") {
+			return Registered
+		}
+		return Stranger
+	}, near: func(ip netip.Addr) bool { return ip == netip.MustParseAddr("45.1.1.1") }}
+	for _, x := range []struct {
+		from, at, to peer.ID
+		want         bool
+	}{
+		{"client", "45.9.9.9", "node", true},
+		{"node", "45.9.9.9", "newcomer", true},
+		{"a node's dial-back", "45.1.1.1", "newcomer", true},
+		{"stranger", "45.9.9.9", "stranger too", false},
+	} {
+		if got := g.AllowConnect(x.from, ma.StringCast("/ip4/"+string(x.at)+"/tcp/1"), x.to); got != x.want {
+			t.Errorf("%s from %s to %s: %v", x.from, x.at, x.to, got)
+		}
+	}
+	inNeighbourhood(t, 4, func(t *testing.T, n *neighbourhood, public []*Host) {
+		home := n.open(9, n.net.Walled(), true) // not on the ledger
+		n.run(home)
+		n.until("it has relays", func() bool { return home.Reachability() == ReachRelayed })
+		stranger := n.open(20, n.net.Walled(), false)
+		if err := stranger.Connect(within(t), home.ID(), home.Addrs()); err == nil {
+			t.Error("two strangers meet at a relay")
+		}
+		// It is found out all the same that it is reached, so that it can register.
+		relays := slices.DeleteFunc(Dialable(home.Addrs()), func(a string) bool { return !Relayed(a) })
+		for _, h := range public {
+			got, err := home.AskDialback(within(t), h.ID(), relays)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, seen := range got.Seen {
+				if seen.Reach != Reached {
+					t.Errorf("a node says of %s: %v %s", relays[i], seen.Reach, seen.Text)
+				}
+			}
+		}
+		n.nodes[home.ID()] = true
+		if err := stranger.Connect(within(t), home.ID(), home.Addrs()); err != nil {
+			t.Errorf("a node of the ledger is not reached: %v", err)
+		}
+	})
+}
+
+// A peer that came through a relay does not make a host knock at many doors, nor in its own
+// local network.
+func TestAPunchDialsFewPublicAddresses(t *testing.T) {
+	addrs := []ma.Multiaddr{ma.StringCast("/ip4/192.168.1.1/tcp/80"), ma.StringCast("/ip4/127.0.0.1/tcp/22")}
+	for i := range 50 {
+		addrs = append(addrs, ma.StringCast(fmt.Sprintf("/ip4/45.1.1.%d/tcp/1", i)))
+	}
+	got := punchFilter{}.FilterRemote("peer", addrs)
+	if len(got) != maxPunched || got[0].String() != "/ip4/45.1.1.0/tcp/1" {
+		t.Errorf("%v are dialed", got)
+	}
+}
+
+// Peers that call themselves nodes, and are neither on the ledger nor in the bootstrap list,
+// have no say in whether a host is reached.
+func TestStrangersDoNotTellWhetherAHostIsReached(t *testing.T) {
+	inNeighbourhood(t, 2, func(t *testing.T, n *neighbourhood, public []*Host) {
+		delete(n.nodes, public[1].ID()) // of the bootstrap list alone
+		host := n.open(9, n.net.PublicPlace(), true)
+		for i := range 5 {
+			stranger := n.open(byte(20+i), n.net.PublicPlace(), true)
+			if err := stranger.Connect(within(t), host.ID(), host.Addrs()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, h := range public {
+			if err := h.Connect(within(t), host.ID(), host.Addrs()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(host.Nodes()) < 7 {
+			t.Fatalf("%d nodes", len(host.Nodes()))
+		}
+		if got := host.witnesses(); len(got) != 2 || got[0] != public[0].ID() || got[1] != public[1].ID() {
+			t.Errorf("the word of %v counts", got)
+		}
+	})
 }
 
 func TestOnePeerAloneDoesNotTellWhetherAHostIsReached(t *testing.T) {

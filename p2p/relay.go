@@ -15,7 +15,9 @@ import (
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	circuit "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // A relay carries what peers have to say to a node behind a router, until the two have
@@ -48,11 +50,11 @@ func (h *Host) relayOptions() []libp2p.Option {
 		MaxReservationsPerPeer: 1, MaxReservationsPerIP: maxNetReserved, MaxReservationsPerASN: maxReservations,
 	}
 	options := []libp2p.Option{
-		libp2p.EnableHolePunching(),
+		libp2p.EnableHolePunching(holepunch.WithAddrFilter(punchFilter{})),
 		// Whether peers reach the host is found out by itself, see reach.go: until then it
 		// is taken for reached.
 		libp2p.ForceReachabilityPublic(), libp2p.AddrsFactory(h.reach.announced),
-		libp2p.EnableRelayService(relayv2.WithResources(r), relayv2.WithACL(&relayGuests{standing: h.standingOf, now: time.Now})),
+		libp2p.EnableRelayService(relayv2.WithResources(r), relayv2.WithACL(&relayGuests{standing: h.standingOf, near: h.isNodeIP, now: time.Now})),
 		libp2p.EnableAutoRelayWithPeerSource(h.relayCandidates, autorelay.WithNumRelays(wantRelays), autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(maxRelayCandidate),
 			autorelay.WithBootDelay(0), autorelay.WithBackoff(relayBackoff), autorelay.WithMinInterval(relayAskInterval)),
 	}
@@ -78,6 +80,7 @@ func limitRelay(limits *rcmgr.ScalingLimitConfig) {
 // relayGuests admits to a relay: each node of the ledger, and a few peers that may become one.
 type relayGuests struct {
 	standing func(peer.ID) Standing
+	near     func(netip.Addr) bool // of an IP address: is that of a node of the ledger
 	now      func() time.Time
 
 	mu        sync.Mutex // guards strangers
@@ -116,9 +119,46 @@ func (g *relayGuests) AllowReserve(p peer.ID, from ma.Multiaddr) bool {
 	return true
 }
 
-// AllowConnect lets any peer come: clients have no standing, and what is there to reach
-// has a reservation.
-func (*relayGuests) AllowConnect(peer.ID, ma.Multiaddr, peer.ID) bool { return true }
+// AllowConnect lets any peer come to a node of the ledger: clients have no standing. To a
+// peer that is not on the ledger (yet) only nodes come, to find out whether it is reached:
+// else any two strangers could send each other gigabytes at the relay's cost. A node that
+// dials back has a name of the moment, and its IP address tells it.
+func (g *relayGuests) AllowConnect(p peer.ID, from ma.Multiaddr, to peer.ID) bool {
+	if g.standing(to) != Stranger || g.standing(p) != Stranger {
+		return true
+	}
+	ip, err := ipOf(from)
+	return err == nil && g.near(ip)
+}
+
+// isNodeIP says whether an IP address is this host's, or that of a connected node of the
+// ledger.
+func (h *Host) isNodeIP(ip netip.Addr) bool {
+	own, err := h.libp2p.Network().InterfaceListenAddresses()
+	if err == nil && slices.ContainsFunc(own, func(a ma.Multiaddr) bool { x, err := ipOf(a); return err == nil && x == ip }) {
+		return true
+	}
+	return slices.ContainsFunc(h.libp2p.Network().Conns(), func(c network.Conn) bool {
+		x, err := ipOf(c.RemoteMultiaddr())
+		return err == nil && x == ip && h.standingOf(c.RemotePeer()) != Stranger
+	})
+}
+
+// maxPunched is how many addresses that a peer names are dialed to get through to it.
+const maxPunched = 4
+
+// punchFilter bounds where a peer that came through a relay lets this host dial: else one
+// connection would make it knock at dozens of doors, in its own local network too.
+type punchFilter struct{}
+
+var _ holepunch.AddrFilter = punchFilter{}
+
+func (punchFilter) FilterLocal(_ peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr { return addrs }
+
+func (punchFilter) FilterRemote(_ peer.ID, addrs []ma.Multiaddr) []ma.Multiaddr {
+	out := slices.DeleteFunc(slices.Clone(addrs), func(a ma.Multiaddr) bool { return relayed(a) || !manet.IsPublicAddr(a) })
+	return out[:min(len(out), maxPunched)]
+}
 
 // relayCandidates lists peers that may relay for this host: those that its record on the
 // ledger names, then other nodes.
