@@ -102,6 +102,10 @@ func TestANodeThatCannotWriteItsConsensusLogEndsWithTheReason(t *testing.T) {
 		{"WriteSync failed to flush consensus wal.\n\t\tWARNING: may result in creating alternative proposals", []any{"err", "broken"}, true},
 		{"Error writing msg to consensus wal. WARNING: recover may not be possible for the current height", []any{"err", "broken"}, true},
 		{"the WAL file is corrupted; attempting repair", []any{"err", "broken"}, false},
+		{"failed signing vote", []any{"height", 1, "err", errors.New("flush: broken")}, true},
+		{"failed signing vote", []any{"height", 1, "err", errQuiet}, false},
+		{"failed signing vote", []any{"height", 1, "err", fmt.Errorf("%w: conflicting data", errRefused)}, false},
+		{"MConnection panicked", []any{"err", "broken"}, false}, // a peer may have caused it
 		{"Error stopping pool", []any{"err", "broken"}, false},
 	} {
 		why := ""

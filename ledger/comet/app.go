@@ -2,7 +2,6 @@ package comet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
@@ -146,14 +145,7 @@ func (a *app) FinalizeBlock(_ context.Context, r *abci.RequestFinalizeBlock) (*a
 	}
 	result, err := a.execute(b)
 	if err != nil {
-		err = a.broken(fmt.Errorf("block %d: %w", r.Height, err))
-		if errors.Is(err, ledger.ErrRules) && a.catchingUp() {
-			// CometBFT would end the process with a trace, in a goroutine that no caller
-			// can guard. So this goroutine alone ends here; Chain.Run was told, and ends
-			// the rest.
-			runtime.Goexit()
-		}
-		return nil, err
+		return nil, a.broken(fmt.Errorf("block %d: %w", r.Height, err))
 	}
 	out := &abci.ResponseFinalizeBlock{AppHash: result.AppHash[:], ValidatorUpdates: updatesOf(result.Validators)}
 	if len(b.Txs) < len(r.Txs) {
@@ -313,9 +305,14 @@ func (a *app) next() <-chan struct{} {
 	return a.changed
 }
 
-// broken reports that the machine cannot go on. CometBFT panics on what comes back;
-// the process is to end with the reason, not with a trace.
+// broken reports that the machine cannot go on. CometBFT panics on what comes back; the
+// process is to end with the reason, not with a trace. While it catches up CometBFT does
+// so in a goroutine that no caller can guard: that goroutine alone ends here, and
+// Chain.Run, which was told, ends the rest.
 func (a *app) broken(err error) error {
 	a.fail(err)
+	if a.catchingUp() {
+		runtime.Goexit()
+	}
 	return err
 }

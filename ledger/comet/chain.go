@@ -8,6 +8,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -128,7 +131,7 @@ func Open(o Options) (opened *Chain, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	c.states = sm.NewStore(newCometDisk(c.db, "state"), sm.StoreOptions{DiscardABCIResponses: true})
+	c.states = sm.NewStore(newCometDisk(c.db, "state", c.diskFailed), sm.StoreOptions{DiscardABCIResponses: true})
 	if err := c.ownLedger(newLedger); err != nil {
 		return nil, err
 	}
@@ -138,7 +141,7 @@ func Open(o Options) (opened *Chain, err error) {
 	if c.machine, err = ledger.NewMachine(o.Genesis, stateDisk{c.db}); err != nil {
 		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}
-	c.app = newApp(c.machine, o, c.fail)
+	c.app = newApp(c.machine, o, c.appFailed)
 	c.app.retain = c.keeper.retain
 	c.app.self = staking.NodeID(o.Key.Public())
 	c.peers = newPeers(func() *ledger.Machine { return c.machine }, o.CountLoopback)
@@ -163,7 +166,7 @@ func Open(o Options) (opened *Chain, err error) {
 	}
 	if err == nil {
 		c.snapshots = snapshot.NewServer(o.Dir, c.machine, c.node.BlockStore().Base, c.turns, o.Log)
-		c.gossip = newGossip(c.agreement, c.node.BlockStore(), c.node.EventBus(), o.Genesis.Params.Challenged, ed25519.PubKey(c.app.self[:]).Address())
+		c.gossip = newGossip(c.agreement, c.gossipBroke, c.node.BlockStore(), c.node.EventBus(), o.Genesis.Params.Challenged, ed25519.PubKey(c.app.self[:]).Address())
 		c.sw, err = newGate(c.peers, c.gossip, func() int64 { return int64(c.machine.Height()) }).guardReactors(c.node)
 	}
 	return c, err
@@ -196,7 +199,7 @@ func (c *Chain) newNode() (*node.Node, error) {
 	return node.NewNode(c.config(), c.guard, &p2p.NodeKey{PrivKey: key},
 		proxy.NewConnSyncLocalClientCreator(app),
 		genesis.doc,
-		func(ctx *cfg.DBContext) (dbm.DB, error) { return newCometDisk(c.db, ctx.ID), nil },
+		func(ctx *cfg.DBContext) (dbm.DB, error) { return newCometDisk(c.db, ctx.ID, c.diskFailed), nil },
 		node.DefaultMetricsProvider(&cfg.InstrumentationConfig{}),
 		logger{c.options.Log, c.consensusFailed})
 }
@@ -246,6 +249,52 @@ func (c *Chain) config() *cfg.Config {
 func (c *Chain) consensusFailed(why string) bool {
 	c.fail(fmt.Errorf("ledger: %w: consensus has failed: %w", ErrFailed, c.explain(errors.New(why))))
 	return c.outdated() == nil
+}
+
+// appFailed is told why the state machine cannot go on.
+func (c *Chain) appFailed(err error) {
+	if !errors.Is(err, ledger.ErrRules) { // that is no fault
+		err = fmt.Errorf("ledger: %w: %w", ErrFailed, c.explain(err))
+	}
+	c.fail(err)
+}
+
+// gossipBroke is told of a panic by the goroutine that has it.
+func (c *Chain) gossipBroke(broke any) {
+	c.options.Log.Error("the agreement's gossip broke", "err", broke, "stack", string(debug.Stack()))
+	c.consensusFailed(fmt.Sprint(broke))
+}
+
+// diskFailed is told what a store of CometBFT could not read or write. A write that
+// failed ends the chain, wherever CometBFT would leave it. A read that failed is told by
+// its reader, but for block sync, which would end the process.
+func (c *Chain) diskFailed(wrote bool, err error) {
+	syncing := inBlockSync()
+	if wrote || syncing {
+		c.fail(fmt.Errorf("ledger: %w: %w", ErrFailed, c.explain(err)))
+	}
+	if syncing {
+		runtime.Goexit() // as app.broken
+	}
+}
+
+// inBlockSync says whether this goroutine is the one in which CometBFT applies the blocks
+// that it catches up by. It panics on any failure there, which no caller can guard. The
+// agreement, which that goroutine starts once it has caught up, is another matter.
+func inBlockSync() bool {
+	pcs := make([]uintptr, 128)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		f, more := frames.Next()
+		switch {
+		case strings.HasSuffix(f.Function, "consensus.(*Reactor).SwitchToConsensus"):
+			return false
+		case strings.HasSuffix(f.Function, "blocksync.(*Reactor).poolRoutine"):
+			return true
+		case !more:
+			return false
+		}
+	}
 }
 
 // fail keeps the first reason why the chain cannot go on.

@@ -50,6 +50,7 @@ type member struct {
 	choose   func(ProposerView) Choice   // see Options
 	asker    light.Asker                 // see Options
 	wrap     func(*app) abci.Application // see Options
+	hurry    chan struct{}               // see Options
 	chain    *Chain
 	host     *p2p.Host
 	stop     func()
@@ -124,7 +125,7 @@ func (c *cluster) start(list ...int) {
 		if peers == nil {
 			peers = c.peers
 		}
-		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), BLS: m.secret.BLSKey(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Attester: m.attester, Choose: m.choose, Log: quiet().With("node", i), wrap: m.wrap, KeepBlocks: c.keep, keepFewer: true, Asker: m.asker, Newest: c.newest, far: 8})
+		chain, err := Open(Options{Dir: filepath.Join(m.dir, "ledger"), KeyDir: m.dir, Genesis: c.genesis, Key: m.secret.Key(), BLS: m.secret.BLSKey(), Listen: m.addr, Peers: peers, Waiting: c.waiting, Attester: m.attester, Choose: m.choose, Log: quiet().With("node", i), wrap: m.wrap, Hurry: m.hurry, KeepBlocks: c.keep, keepFewer: true, Asker: m.asker, Newest: c.newest, far: 8})
 		if err != nil {
 			c.t.Fatal(err)
 		}

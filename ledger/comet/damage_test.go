@@ -152,6 +152,31 @@ func TestAConsensusThatFailsEndsTheNodeWithTheReason(t *testing.T) {
 	m.host.Close()
 }
 
+// A vote whose record cannot be written is not given, and the node ends with the reason.
+func TestARecordOfSignaturesThatCannotBeWrittenEndsTheNode(t *testing.T) {
+	c := newCluster(t, 1)
+	ctx := within(t)
+	c.start(0)
+	m := c.members[0]
+	c.reach(ctx, 0, 2)
+	record := filepath.Join(m.dir, LastSignName)
+	for { // a directory in its place cannot be written over; the node writes meanwhile
+		if err := os.Remove(record); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(record, 0o700); err == nil {
+			break
+		} else if !errors.Is(err, fs.ErrExist) {
+			t.Fatal(err)
+		}
+	}
+	if err := m.end(); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), LastSignName) {
+		t.Errorf("ended with %v", err)
+	}
+	m.stop = nil
+	m.host.Close()
+}
+
 func TestABusyLedgerPortIsNamed(t *testing.T) {
 	c := newCluster(t, 1)
 	c.start(0)

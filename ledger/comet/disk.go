@@ -62,10 +62,22 @@ func (b stateBatch) Commit(sync bool) error { return b.batch.Commit(sync) }
 type cometDisk struct {
 	db     *kv.DB
 	prefix []byte
+	// failed is told what could not be read or written, before CometBFT is: CometBFT
+	// panics with it, in goroutines that end the process or swallow it, or tells its log
+	// alone. Nil: the caller sees to it.
+	failed func(wrote bool, err error)
 }
 
-func newCometDisk(db *kv.DB, name string) dbm.DB {
-	return &cometDisk{db: db, prefix: []byte(prefixComet + name + "/")}
+func newCometDisk(db *kv.DB, name string, failed func(wrote bool, err error)) dbm.DB {
+	return &cometDisk{db: db, prefix: []byte(prefixComet + name + "/"), failed: failed}
+}
+
+// tell tells of an error, and returns it.
+func (d *cometDisk) tell(wrote bool, err error) error {
+	if err != nil && d.failed != nil {
+		d.failed(wrote, err)
+	}
+	return err
 }
 
 var errNoKey = errors.New("empty key")
@@ -80,12 +92,12 @@ func (d *cometDisk) Get(key []byte) ([]byte, error) {
 	}
 	v, ok, err := d.db.Get(d.key(key))
 	if errors.Is(err, kv.ErrClosed) || !ok {
-		return nil, ignoreClosed(err)
+		return nil, d.tell(false, ignoreClosed(err))
 	}
 	if v == nil && err == nil {
 		v = []byte{} // there, and empty
 	}
-	return v, err
+	return v, d.tell(false, err)
 }
 
 func ignoreClosed(err error) error {
@@ -100,7 +112,7 @@ func (d *cometDisk) Has(key []byte) (bool, error) {
 		return false, errNoKey
 	}
 	_, ok, err := d.db.Get(d.key(key))
-	return ok, ignoreClosed(err)
+	return ok, d.tell(false, ignoreClosed(err))
 }
 
 func (d *cometDisk) write(sync bool, do func(dbm.Batch) error) error {
@@ -190,7 +202,7 @@ func (b *cometBatch) commit(sync bool) error {
 		return nil
 	}
 	if err := b.batch.CommitParts(sync); err != nil {
-		return fmt.Errorf("ledger database: %w", err)
+		return b.disk.tell(true, fmt.Errorf("ledger database: %w", err))
 	}
 	return nil
 }

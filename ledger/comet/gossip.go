@@ -47,8 +47,9 @@ type gossip struct {
 	agreement *consensus.State
 	blocks    sm.BlockStore
 	events    *types.EventBus
-	extended  bool          // votes carry extensions: a vote without is refused
-	self      types.Address // of this node as a validator
+	extended  bool            // votes carry extensions: a vote without is refused
+	self      types.Address   // of this node as a validator
+	fail      func(broke any) // told of a panic: CometBFT's stores panic on a block that they cannot read
 
 	now    atomic.Pointer[cstypes.RoundState] // as of the last change
 	coming atomic.Bool                        // soon has been called, and has yet to act
@@ -61,8 +62,8 @@ type gossip struct {
 	wg    sync.WaitGroup // of the lanes
 }
 
-func newGossip(agreement *consensus.State, blocks sm.BlockStore, events *types.EventBus, extended bool, self types.Address) *gossip {
-	g := &gossip{agreement: agreement, blocks: blocks, events: events, extended: extended, self: self, lanes: map[p2p.ID]*lane{}}
+func newGossip(agreement *consensus.State, fail func(broke any), blocks sm.BlockStore, events *types.EventBus, extended bool, self types.Address) *gossip {
+	g := &gossip{agreement: agreement, fail: fail, blocks: blocks, events: events, extended: extended, self: self, lanes: map[p2p.ID]*lane{}}
 	g.refresh()
 	return g
 }
@@ -192,15 +193,27 @@ func (g *gossip) add(peer p2p.Peer, state *consensus.PeerState) {
 		return
 	}
 	g.lanes[peer.ID()] = l
-	g.wg.Go(func() { l.run(l.data, l.sendData) })
-	g.wg.Go(func() { l.run(l.votes, l.sendVotes) })
-	g.wg.Go(func() {
+	g.start(func() { l.run(l.data, l.sendData) })
+	g.start(func() { l.run(l.votes, l.sendVotes) })
+	g.start(func() {
 		l.ask()
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if g.lanes[peer.ID()] == l {
 			delete(g.lanes, peer.ID())
 		}
+	})
+}
+
+// start runs a part of a lane; a panic in it does not end the process without a reason.
+func (g *gossip) start(part func()) {
+	g.wg.Go(func() {
+		defer func() {
+			if broke := recover(); broke != nil {
+				g.fail(broke)
+			}
+		}()
+		part()
 	})
 }
 

@@ -96,20 +96,30 @@ func (g *guard) may(height int64) error {
 	return nil
 }
 
-// SignVote signs a vote.
+// errRefused is returned where a signature might contradict one that was given.
+var errRefused = errors.New("not signed")
+
+// SignVote signs a vote. A record that cannot be written is a panic, which CometBFT takes
+// for the end of its agreement: the signature is not given. Errors: errQuiet, errRefused.
 func (g *guard) SignVote(chain string, v *cmtproto.Vote) error {
 	if err := g.may(v.Height); err != nil {
 		return err
 	}
-	return g.FilePV.SignVote(chain, v)
+	if err := g.FilePV.SignVote(chain, v); err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return nil
 }
 
-// SignProposal signs a proposal.
+// SignProposal signs a proposal. It fails as SignVote does.
 func (g *guard) SignProposal(chain string, p *cmtproto.Proposal) error {
 	if err := g.may(p.Height); err != nil {
 		return err
 	}
-	return g.FilePV.SignProposal(chain, p)
+	if err := g.FilePV.SignProposal(chain, p); err != nil {
+		return fmt.Errorf("%w: %w", errRefused, err)
+	}
+	return nil
 }
 
 // GetPubKey is the node's key.

@@ -150,7 +150,7 @@ func (j *joiner) readOwn() error {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	defer db.Close()
-	blocks := store.NewBlockStore(newCometDisk(db, "blockstore"))
+	blocks := store.NewBlockStore(newCometDisk(db, "blockstore", nil))
 	if meta := blocks.LoadBlockMeta(blocks.Height()); meta != nil {
 		j.own, j.at = light.Checkpoint{Height: meta.Header.Height, Hash: blob.Hash(meta.BlockID.Hash)}, meta.Header.Time
 	}
@@ -356,10 +356,10 @@ func (j *joiner) begin(ctx context.Context, n snapshot.Network, db *kv.DB, heade
 	if err := j.history(ctx, db, last); err != nil {
 		return err
 	}
-	if err := store.NewBlockStore(newCometDisk(db, "blockstore")).SaveSeenCommit(last.Height, last.Commit); err != nil {
+	if err := store.NewBlockStore(newCometDisk(db, "blockstore", nil)).SaveSeenCommit(last.Height, last.Commit); err != nil {
 		return err
 	}
-	return sm.NewStore(newCometDisk(db, "state"), sm.StoreOptions{DiscardABCIResponses: true}).Bootstrap(s)
+	return sm.NewStore(newCometDisk(db, "state", nil), sm.StoreOptions{DiscardABCIResponses: true}).Bootstrap(s)
 }
 
 // history fetches the headers that are kept for ever, up to one that was verified. Without
@@ -387,7 +387,7 @@ func (j *joiner) history(ctx context.Context, db *kv.DB, last *types.LightBlock)
 // begun tells CometBFT that a ledger without blocks began with a snapshot. CometBFT forgets
 // it when it opens, before the first block is there.
 func (c *Chain) begun() error {
-	if store.NewBlockStore(newCometDisk(c.db, "blockstore")).Height() > 0 {
+	if store.NewBlockStore(newCometDisk(c.db, "blockstore", nil)).Height() > 0 {
 		return nil
 	}
 	s, err := c.states.Load()

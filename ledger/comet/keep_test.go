@@ -42,7 +42,7 @@ func TestPrunedBlocksLeaveTheWayFromTheGenesis(t *testing.T) {
 	if blocks.LoadBlockMeta(20) != nil || blocks.LoadBlockCommit(20) != nil || blocks.LoadBlockExtendedCommit(20) != nil {
 		t.Error("parts of block 20 are still there")
 	}
-	disk := store.NewBlockStore(newCometDisk(c.members[0].chain.db, "blockstore"))
+	disk := store.NewBlockStore(newCometDisk(c.members[0].chain.db, "blockstore", nil))
 	if disk.LoadSeenCommit(95) != nil || disk.LoadBlockCommit(95) == nil {
 		t.Error("the signatures under block 95 are kept twice, or not at all")
 	}

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -26,7 +27,13 @@ func (l logger) Info(msg string, kv ...any) {
 }
 
 func (l logger) Error(msg string, kv ...any) {
-	if deadly(msg) {
+	switch {
+	case strings.HasPrefix(msg, "MConnection panicked"):
+		// A peer may have caused it, and loses its connection: a stranger must not be able
+		// to end a node. A store that failed has said so itself; see Chain.diskFailed.
+		l.log.Error("a connection of the ledger broke a rule of this program, and was closed; please report this line", kv...)
+		return
+	case deadly(msg) || msg == "failed signing vote" && !declined(kv):
 		why := reason(kv)
 		if !strings.HasPrefix(msg, "CONSENSUS FAILURE") {
 			why = firstLine(msg) + ": " + why
@@ -37,6 +44,17 @@ func (l logger) Error(msg string, kv ...any) {
 		return
 	}
 	l.log.Debug(msg, kv...)
+}
+
+// declined says whether a message tells of a signature that this node rightly did not give,
+// not of a consensus log that could not be flushed before it.
+func declined(kv []any) bool {
+	for _, v := range kv {
+		if err, ok := v.(error); ok && (errors.Is(err, errQuiet) || errors.Is(err, errRefused)) {
+			return true
+		}
+	}
+	return false
 }
 
 func (l logger) With(kv ...any) cmtlog.Logger { return logger{l.log.With(kv...), l.fail} }

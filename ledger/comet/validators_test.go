@@ -21,7 +21,7 @@ func TestACommitteeThatStandsForLongIsReadAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	store := sm.NewStore(newCometDisk(db, "state"), sm.StoreOptions{})
+	store := sm.NewStore(newCometDisk(db, "state", nil), sm.StoreOptions{})
 	var founders []types.GenesisValidator
 	for range members {
 		founders = append(founders, types.GenesisValidator{PubKey: ed25519.GenPrivKey().PubKey(), Power: 10})
