@@ -114,6 +114,9 @@ func (c *Client) find(ctx context.Context, id blob.ID) (registry.Entry, blob.Com
 	if err != nil {
 		return fail(err)
 	}
-	d, err := DirectoryOf(v)
-	return e, commitment, d, err
+	d, err := readCommittee(v)
+	if err == nil {
+		c.seated.set(d)
+	}
+	return e, commitment, d.Directory, err
 }

@@ -222,10 +222,11 @@ func (c *Connection) reachable(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := DirectoryOf(v)
+	d, err := readCommittee(v)
 	if err != nil {
 		return err
 	}
+	c.seated.set(d)
 	failures := make([]error, len(d.Members))
 	var called sync.WaitGroup
 	for i, m := range d.Members {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
@@ -237,18 +236,6 @@ func (s *storeRun) certify(ctx context.Context, epoch unit.Epoch, sigs map[int]t
 	}
 	if err != nil {
 		return fmt.Errorf("certify: %w", err)
-	}
-	return nil
-}
-
-// ReadBlob writes the whole blob to w.
-func (c *Client) ReadBlob(ctx context.Context, id blob.ID, w io.Writer) error {
-	_, commitment, d, err := c.Find(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := c.Fetcher.Read(ctx, d, commitment, w); err != nil {
-		return fmt.Errorf("read blob %s: %w", id, err)
 	}
 	return nil
 }

@@ -22,17 +22,23 @@ func fragmentsOf(c blob.Commitment, axis blob.Axis) query[fragment] {
 			if len(got.Witness) == 0 {
 				return nil
 			}
-			w, roots, err := proveWitness(c, got)
+			v, err := verifyFragment(c, axis, got)
 			if err != nil {
 				return err
 			}
-			v, err := roots.VerifySource(axis, got.Data, w.Parity.Of(axis))
-			if err != nil {
-				return err
-			}
-			return emit(got.Stripe, got.Place, fragment{v, w})
+			return emit(got.Stripe, got.Place, v)
 		})
 	}
+}
+
+// verifyFragment verifies the fragment of an answer against the blob ID.
+func verifyFragment(c blob.Commitment, axis blob.Axis, got p2p.Piece) (fragment, error) {
+	w, roots, err := proveWitness(c, got)
+	if err != nil {
+		return fragment{}, err
+	}
+	v, err := roots.VerifySource(axis, got.Data, w.Parity.Of(axis))
+	return fragment{v, w}, err
 }
 
 // witnessesOf asks for witnesses alone. Their shares rebuild a stripe's root list.

@@ -318,6 +318,15 @@ func refuseFull(err error) error {
 }
 
 // Fragment serves a stored fragment with its witness.
+// Manifest is the manifest of a blob that the node keeps, or has on its way in.
+func (k keeper) Manifest(_ context.Context, id blob.ID) (blob.Manifest, error) {
+	m, ok, err := k.n.store.Manifest(id)
+	if err == nil && !ok {
+		err = p2p.ErrNotHeld
+	}
+	return m, err
+}
+
 func (k keeper) Fragment(_ context.Context, at blob.Position) (data, witness []byte, err error) {
 	if err := k.n.freeze.Refusal(at.Blob, at.Stripe, false, time.Now()); err != nil {
 		return nil, nil, err

@@ -34,6 +34,9 @@ const (
 
 	kindWholeOffer kind = 12 // store: an offer that all stripes follow at once, and kindStored
 
+	kindGetSmall kind = 13 // read: a manifest, and rows that are short
+	kindSmall    kind = 14
+
 	// confirmLimit is how long a client waits between its last stripe and the
 	// confirmation, which needs a block that holds the registration.
 	confirmLimit = 60 * time.Second
@@ -220,7 +223,7 @@ func isOffer(k kind) bool { return k == kindOffer || k == kindWholeOffer }
 
 // isRead says whether a request asks for stored bytes.
 func isRead(k kind) bool {
-	return k == kindGetFragments || k == kindGetSymbols || k == kindGetWitnesses
+	return k == kindGetFragments || k == kindGetSymbols || k == kindGetWitnesses || k == kindGetSmall
 }
 
 func answerRead(ctx context.Context, s *session, k Keeper, what kind, body []byte) error {
@@ -231,6 +234,8 @@ func answerRead(ctx context.Context, s *session, k Keeper, what kind, body []byt
 		return serveGetSymbols(ctx, s, k, body)
 	case kindGetWitnesses:
 		return serveGetWitnesses(ctx, s, k, body)
+	case kindGetSmall:
+		return serveGetSmall(ctx, s, k, body)
 	}
 	return Refuse(CodeBadRequest, "unknown request %d", what)
 }
@@ -250,6 +255,10 @@ func serveGetFragments(ctx context.Context, s *session, k Keeper, body []byte) e
 	if err := canon.Decode(body, &q); err != nil {
 		return badRequest(err)
 	}
+	return sendFragments(ctx, s, k, q)
+}
+
+func sendFragments(ctx context.Context, s *session, k Keeper, q getFragments) error {
 	budget := answerBudget(maxAnswerBytes)
 	return eachPlace(q.From, q.To, q.Places, func(stripe uint32, p blob.Place) error {
 		data, witness, err := k.Fragment(ctx, blob.Position{Blob: q.Blob, Stripe: stripe, Place: p, Axis: q.Axis})

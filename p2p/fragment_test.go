@@ -238,18 +238,20 @@ func TestGarbageDoesNotDisturbOthers(t *testing.T) {
 		return append(binary.BigEndian.AppendUint32([]byte{byte(k)}, uint32(len(b))), b...)
 	}
 	for name, b := range map[string][]byte{
-		"nothing":        nil,
-		"half a head":    {1, 0},
-		"huge frame":     huge,
-		"unknown kind":   {99, 0, 0, 0, 0},
-		"not CBOR":       {1, 0, 0, 0, 2, 0xff, 0xff},
-		"no places":      offer(Offer{Manifest: r.m.Encode()}),
-		"place twice":    offer(Offer{Manifest: r.m.Encode(), Places: []blob.Place{1, 1}}),
-		"place beyond":   offer(Offer{Manifest: r.m.Encode(), Places: []blob.Place{4}}),
-		"no manifest":    offer(Offer{Manifest: []byte{1}, Places: []blob.Place{1}}),
-		"endless range":  get(kindGetFragments, getFragments{Places: []blob.Place{0}, To: 1 << 31}),
-		"reversed range": get(kindGetSymbols, getSymbols{Indices: []uint16{0}, From: 3, To: 1}),
-		"symbol 60000":   get(kindGetSymbols, getSymbols{Indices: []uint16{60000}, To: 1}),
+		"nothing":         nil,
+		"half a head":     {1, 0},
+		"huge frame":      huge,
+		"unknown kind":    {99, 0, 0, 0, 0},
+		"not CBOR":        {1, 0, 0, 0, 2, 0xff, 0xff},
+		"no places":       offer(Offer{Manifest: r.m.Encode()}),
+		"place twice":     offer(Offer{Manifest: r.m.Encode(), Places: []blob.Place{1, 1}}),
+		"place beyond":    offer(Offer{Manifest: r.m.Encode(), Places: []blob.Place{4}}),
+		"no manifest":     offer(Offer{Manifest: []byte{1}, Places: []blob.Place{1}}),
+		"endless range":   get(kindGetFragments, getFragments{Places: []blob.Place{0}, To: 1 << 31}),
+		"reversed range":  get(kindGetSymbols, getSymbols{Indices: []uint16{0}, From: 3, To: 1}),
+		"no small places": get(kindGetSmall, getSmall{}),
+		"no manifests":    get(kindGetSmall, getSmall{Places: []blob.Place{0}}), // of a keeper that has none
+		"symbol 60000":    get(kindGetSymbols, getSymbols{Indices: []uint16{60000}, To: 1}),
 	} {
 		s, err := r.client.open(ctx, r.server.ID(), r.server.Addrs(), FragmentProtocol)
 		if err != nil {

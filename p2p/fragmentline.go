@@ -273,22 +273,27 @@ func (l *FragmentLine) pieces(ctx context.Context, ask kind, request any, answer
 	q := &question{most: int64(to-from) * int64(len(places)) * int64(limit+witnessBytes)}
 	q.send = func() error { return l.s.send(ask, request) }
 	q.read = func(hand func(func() error) error) error {
-		return eachAnswer(places, from, to, func(stripe uint32, p blob.Place) error {
-			var f fragmentFrame
-			if err := l.s.expect(answer, &f, idleLimit); err != nil {
-				return err
-			}
-			if f.Stripe != stripe || f.Place != p || int64(f.Bytes) > int64(limit) {
-				return fmt.Errorf("answer for stripe %d place %d (%d bytes) where stripe %d place %d was due: %w", f.Stripe, f.Place, f.Bytes, stripe, p, ErrProtocol)
-			}
-			data, err := l.s.payload(int(f.Bytes))
-			if err != nil {
-				return err
-			}
-			return hand(func() error { return each(Piece{Stripe: stripe, Place: p, Witness: f.Witness, Data: data}) })
-		})
+		return l.readPieces(answer, places, from, to, limit, hand, each)
 	}
 	return l.ask(ctx, q)
+}
+
+// readPieces reads an answer of each place in stripes [from, to).
+func (l *FragmentLine) readPieces(answer kind, places []blob.Place, from, to uint32, limit int, hand func(func() error) error, each func(Piece) error) error {
+	return eachAnswer(places, from, to, func(stripe uint32, p blob.Place) error {
+		var f fragmentFrame
+		if err := l.s.expect(answer, &f, idleLimit); err != nil {
+			return err
+		}
+		if f.Stripe != stripe || f.Place != p || int64(f.Bytes) > int64(limit) {
+			return fmt.Errorf("answer for stripe %d place %d (%d bytes) where stripe %d place %d was due: %w", f.Stripe, f.Place, f.Bytes, stripe, p, ErrProtocol)
+		}
+		data, err := l.s.payload(int(f.Bytes))
+		if err != nil {
+			return err
+		}
+		return hand(func() error { return each(Piece{Stripe: stripe, Place: p, Witness: f.Witness, Data: data}) })
+	})
 }
 
 func eachAnswer(places []blob.Place, from, to uint32, read func(uint32, blob.Place) error) error {
