@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cometbft/cometbft/blocksync"
@@ -122,7 +123,9 @@ type agreementGate struct {
 }
 
 // InitPeer keeps CometBFT's words on single votes from a peer.
-func (r agreementGate) InitPeer(p p2p.Peer) p2p.Peer { return quietPeer{r.Reactor.InitPeer(p)} }
+func (r agreementGate) InitPeer(p p2p.Peer) p2p.Peer {
+	return quietPeer{r.Reactor.InitPeer(p), new(atomic.Int64)}
+}
 
 // AddPeer starts the gossip with a peer.
 func (r agreementGate) AddPeer(p p2p.Peer) {

@@ -232,6 +232,7 @@ type lane struct {
 	state       *consensus.PeerState // what the peer has
 	votes, data chan struct{}        // each holds a wake-up
 	asked       atomic.Int64         // when the peer was asked for its votes, Unix ns
+	due         atomic.Int32         // its answers that have not come
 
 	told map[cmtproto.SignedMsgType]told // of gossip.tell alone
 }
@@ -427,7 +428,9 @@ func (l *lane) ask() {
 			height, round = theirs.Height, theirs.Round
 			continue
 		}
-		for _, q := range l.questions(l.now.Load(), theirs) {
+		list := l.questions(l.now.Load(), theirs)
+		l.due.Store(int32(len(list)))
+		for _, q := range list {
 			l.asked.Store(time.Now().UnixNano())
 			l.peer.TrySend(p2p.Envelope{ChannelID: consensus.StateChannel, Message: q})
 		}

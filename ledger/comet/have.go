@@ -2,6 +2,7 @@ package comet
 
 import (
 	"bytes"
+	"sync/atomic"
 	"time"
 
 	"github.com/cometbft/cometbft/consensus"
@@ -20,14 +21,40 @@ const tellPause = 8 * time.Millisecond
 // quietPeer is a peer that is told of votes by lane.tell, many at once. CometBFT tells each
 // peer of each vote: with n validators and d peers of each, 2 n^2 d messages a block, ten
 // times as many as it takes to bring the votes.
-type quietPeer struct{ p2p.Peer }
+type quietPeer struct {
+	p2p.Peer
+	spoken *atomic.Int64 // when the agreement last said something to it, Unix ns; 0: not yet
+}
 
 // TrySend drops CometBFT's words on single votes.
 func (p quietPeer) TrySend(e p2p.Envelope) bool {
 	if _, ok := e.Message.(*cmtcons.HasVote); ok {
 		return true
 	}
-	return p.Peer.TrySend(e)
+	return p.noted(e, p.Peer.TrySend(e))
+}
+
+// Send takes note of what the agreement says.
+func (p quietPeer) Send(e p2p.Envelope) bool { return p.noted(e, p.Peer.Send(e)) }
+
+func (p quietPeer) noted(e p2p.Envelope, sent bool) bool {
+	switch e.ChannelID {
+	case consensus.StateChannel, consensus.DataChannel, consensus.VoteChannel, consensus.VoteSetBitsChannel:
+		if sent {
+			p.spoken.Store(time.Now().UnixNano())
+		}
+	}
+	return sent
+}
+
+// spokenTo is when the agreement last said something to a peer; zero: not yet, or unknown.
+func spokenTo(p p2p.Peer) (at time.Time) {
+	if q, ok := p.(quietPeer); ok {
+		if ns := q.spoken.Load(); ns != 0 {
+			at = time.Unix(0, ns)
+		}
+	}
+	return at
 }
 
 // tell tells all peers, in a moment, which votes this node has.
@@ -106,7 +133,11 @@ func (g *gossip) takesBits(id p2p.ID, state *consensus.PeerState, m *cmtcons.Vot
 	g.mu.Lock()
 	l := g.lanes[id]
 	g.mu.Unlock()
-	if l == nil || time.Since(time.Unix(0, l.asked.Load())) < 2*stuckFor {
+	if l == nil {
+		return false
+	}
+	// One answer for each question: each makes this node send again what the peer lacks.
+	if time.Since(time.Unix(0, l.asked.Load())) < 2*stuckFor && l.due.Add(-1) >= 0 {
 		return false
 	}
 	msg, err := consensus.MsgFromProto(m)

@@ -43,8 +43,8 @@ func newSilence(block time.Duration) *silence {
 
 // heard is what is known of a connection.
 type heard struct {
-	height         int64 // that the peer said last it is at
-	received, sent time.Time
+	height         int64     // that the peer said last it is at
+	received, sent time.Time // sent: by the agreement; transactions want no answer
 }
 
 // dead says whether this node, which is at a height, has had no word for long from a peer
@@ -81,7 +81,7 @@ func (c *Chain) endSilent(s *silence) {
 			return
 		}
 		now, status := time.Now(), p.Status()
-		if s.dead(p.ID(), p, height, heard{state.GetHeight(), now.Add(-status.RecvMonitor.Idle), now.Add(-status.SendMonitor.Idle)}, now) {
+		if s.dead(p.ID(), p, height, heard{state.GetHeight(), now.Add(-status.RecvMonitor.Idle), spokenTo(p)}, now) {
 			dead = append(dead, p)
 		}
 	})

@@ -1,11 +1,16 @@
 package comet
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/cometbft/cometbft/consensus"
+	"github.com/cometbft/cometbft/mempool"
 	"github.com/cometbft/cometbft/p2p"
 	"github.com/cometbft/cometbft/p2p/mock"
+	cmtcons "github.com/cometbft/cometbft/proto/tendermint/consensus"
+	protomem "github.com/cometbft/cometbft/proto/tendermint/mempool"
 )
 
 // A line is dead when a peer that takes part says nothing while it is spoken to. A network
@@ -43,6 +48,29 @@ func TestADeadLineIsToldFromASilentNetwork(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: dead is %v", name, got)
 		}
+	}
+}
+
+// talker is a peer that takes whatever it is sent.
+type talker struct{ p2p.Peer }
+
+func (talker) Send(p2p.Envelope) bool    { return true }
+func (talker) TrySend(p2p.Envelope) bool { return true }
+
+// A peer need not answer transactions: where a chain stands still and some come in, they are
+// all that is said, and the line is not dead.
+func TestATransactionWantsNoAnswer(t *testing.T) {
+	p := quietPeer{talker{}, new(atomic.Int64)}
+	for _, send := range []func(p2p.Envelope) bool{p.Send, p.TrySend} {
+		send(p2p.Envelope{ChannelID: mempool.MempoolChannel, Message: &protomem.Txs{}})
+	}
+	p.TrySend(p2p.Envelope{ChannelID: consensus.StateChannel, Message: &cmtcons.HasVote{}}) // is not sent
+	if at := spokenTo(p); !at.IsZero() {
+		t.Errorf("a transaction counts as a word of the agreement, at %v", at)
+	}
+	p.Send(p2p.Envelope{ChannelID: consensus.VoteChannel, Message: &cmtcons.Vote{}})
+	if spokenTo(p).IsZero() {
+		t.Error("a vote does not count as a word of the agreement")
 	}
 }
 
