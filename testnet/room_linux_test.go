@@ -17,8 +17,8 @@ import (
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// All nodes of a network lie on one disk, which fills up while they run. They stop in
-// order, stay there, and go on by themselves when there is room.
+// All seven nodes of a network lie on one disk, which fills up while they run. They stop in
+// order, stay there, and make blocks again by themselves when there is room.
 func TestAFullDiskStopsNodesInOrderAndRoomLetsThemGoOn(t *testing.T) {
 	testlevel.Middle(t, "starts a network of nodes")
 	if os.Getuid() != 0 {
@@ -26,11 +26,13 @@ func TestAFullDiskStopsNodesInOrderAndRoomLetsThemGoOn(t *testing.T) {
 	}
 	ctx := soon(t)
 	disk := t.TempDir()
-	if err := syscall.Mount("none", disk, "tmpfs", 0, "size=700m"); err != nil {
+	if err := syscall.Mount("none", disk, "tmpfs", 0, "size=1200m"); err != nil {
 		t.Skipf("no file system can be mounted here: %v", err)
 	}
 	t.Cleanup(func() { syscall.Unmount(disk, syscall.MNT_DETACH) })
-	net, err := Create(small(filepath.Join(disk, "net")), testProgram())
+	o := small(filepath.Join(disk, "net"))
+	o.Nodes, o.Shards = 7, 7
+	net, err := Create(o, testProgram())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +94,7 @@ func fill(path string) error {
 	}
 	defer f.Close()
 	piece := make([]byte, 1<<20)
-	const most = 1 << 10 // pieces, if the disk should not be the test's
+	const most = 1 << 11 // pieces, if the disk should not be the test's
 	for range most {
 		if _, err := f.Write(piece); errors.Is(err, syscall.ENOSPC) {
 			return nil
