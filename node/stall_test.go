@@ -1,0 +1,74 @@
+package node
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/walrus-network/walrus/internal/testlevel"
+	"github.com/walrus-network/walrus/p2p"
+)
+
+// stalling takes an offer, and then nothing more.
+type stalling struct{ keeper }
+
+func (s stalling) Receive(ctx context.Context, _ peer.ID, in *p2p.Upload) (p2p.Confirmation, error) {
+	if err := in.Want(func(uint32) bool { return true }); err != nil {
+		return p2p.Confirmation{}, err
+	}
+	<-ctx.Done()
+	return p2p.Confirmation{}, ctx.Err()
+}
+
+// silent does not even answer an offer.
+type silent struct{ keeper }
+
+func (silent) Receive(ctx context.Context, _ peer.ID, _ *p2p.Upload) (p2p.Confirmation, error) {
+	<-ctx.Done()
+	return p2p.Confirmation{}, ctx.Err()
+}
+
+// An upload does not wait for a member that stalls, neither stripe by stripe nor at its end:
+// it leaves the member behind once, whatever the blob's size.
+func TestAnUploadDoesNotWaitForAMemberThatStalls(t *testing.T) {
+	for name, size := range map[string]int{"with the offer": 1000, "a few stripes": 24 << 20} {
+		t.Run(name, func(t *testing.T) {
+			if size > 1<<20 {
+				testlevel.Middle(t, "encodes 24 MiB three times")
+			}
+			store := func(bend func(k keeper) p2p.Keeper) (took time.Duration) {
+				synctest.Test(t, func(t *testing.T) {
+					n := far(t, 14, 0, 0, 0)
+					n.startOthers()
+					n.start(wiped)
+					synctest.Wait() // they serve
+					if bend != nil {
+						n.nodes[6].host.ServeFragments(bend(keeper{n.nodes[6].node}))
+					}
+					c := n.distantClient()
+					n.store(within(t), c, random(1000, 1)) // it is connected to all
+					data, began := random(size, 2), time.Now()
+					stored := n.store(within(t), c, data)
+					took = time.Since(began)
+					n.read(within(t), c, stored.ID, data)
+				})
+				return took
+			}
+			well := store(nil)
+			for what, bend := range map[string]func(keeper) p2p.Keeper{
+				"takes an offer and no stripe": func(k keeper) p2p.Keeper { return stalling{k} },
+				"answers no offer":             func(k keeper) p2p.Keeper { return silent{k} },
+			} {
+				// A second until it is left, and half of one after the others have confirmed.
+				took, most := store(bend), well*115/100+1600*time.Millisecond
+				t.Logf("%s: %s, %s where all are well", what, took, well)
+				if took > most {
+					t.Errorf("a member that %s: stored in %s, at most %s", what, took, most)
+				}
+			}
+		})
+	}
+}
