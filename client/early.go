@@ -38,11 +38,10 @@ type earlyOffer struct {
 	stop   context.CancelFunc
 }
 
-// offerEarly begins an upload that is whole with its offers, where a committee is known and
-// nothing has to be agreed to first.
+// offerEarly begins an upload that is whole with its offers, where a committee is known.
 func (s *storeRun) offerEarly(ctx context.Context) {
 	d, known := s.c.seated.get()
-	if !known || s.early != nil || s.busy || s.options.Paying != nil || s.options.View != nil || d.Shape != s.p.Layout.Shape {
+	if !known || s.early != nil || s.busy || d.Shape != s.p.Layout.Shape {
 		return
 	}
 	u := newUpload(s.c.host, s.c.chain, d, s.p)

@@ -164,11 +164,21 @@ func (s *storeRun) look(ctx context.Context, src Source) (v ledger.View, err err
 		s.manifest = s.p.Manifest()
 		s.out = StoreResult{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
 	}
-	s.offerEarly(ctx)
-	if given := s.options.View; given != nil && time.Since(s.began) < freshFor {
+	given := s.options.View
+	if given != nil && time.Since(s.began) < freshFor {
 		v = *given
-	} else if v, err = s.c.ledger.View(ctx); err != nil {
-		return v, err
+		if s.d, err = readCommittee(v); err != nil { // which was read with the rest
+			return v, err
+		}
+		s.c.seated.set(s.d)
+	} else {
+		given = nil
+	}
+	s.offerEarly(ctx)
+	if given == nil {
+		if v, err = s.c.ledger.View(ctx); err != nil {
+			return v, err
+		}
 	}
 	s.options.View = nil // for one attempt
 	owner := s.key.Address()
