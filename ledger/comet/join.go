@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	sm "github.com/cometbft/cometbft/state"
@@ -22,6 +23,8 @@ import (
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/ledger/snapshot"
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/unit"
 )
 
@@ -325,6 +328,58 @@ func writeSynced(path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
+// Limits of the calls to the committee.
+const (
+	maxCalled = 64
+	callLimit = 10 * time.Second
+)
+
+// committee is the members that sign a header, those with most power first, called where the
+// fetched state says that they are: what a node is connected to before may be the members
+// that want to lie to it.
+func (j *joiner) committee(ctx context.Context, db *kv.DB, of *types.LightBlock) (nodes []peer.ID, err error) {
+	caller, ok := j.Host.(interface {
+		Connect(ctx context.Context, p peer.ID, addrs []string) error
+	})
+	if !ok {
+		return nil, nil
+	}
+	m, err := ledger.NewMachine(j.Genesis, stateDisk{db})
+	if err != nil {
+		return nil, err
+	}
+	v, err := m.View()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, callLimit)
+	defer cancel()
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	list := of.ValidatorSet.Validators // by power
+	for _, member := range list[:min(len(list), maxCalled)] {
+		id := staking.NodeID(member.PubKey.Bytes())
+		p, err := p2p.PeerOf(id[:])
+		if err != nil {
+			continue
+		}
+		record, ok, err := v.Node(id)
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, p)
+		if !ok {
+			continue
+		}
+		calls.Go(func() {
+			if err := caller.Connect(ctx, p, record.Addresses); err != nil {
+				j.Log.Debug("a member of the committee does not answer", "node", p, "err", err)
+			}
+		})
+	}
+	return nodes, nil
+}
+
 // begin lays what CometBFT needs to go on after a height: three headers from that height on
 // name its committees, and all that a block takes from the one before.
 func (j *joiner) begin(ctx context.Context, n snapshot.Network, db *kv.DB, headers []*types.LightBlock) error {
@@ -341,7 +396,16 @@ func (j *joiner) begin(ctx context.Context, n snapshot.Network, db *kv.DB, heade
 	s.Version.Consensus = now.Version
 	s.LastBlockHeight, s.LastBlockTime, s.LastBlockID = last.Height, last.Time, last.Commit.BlockID
 	s.AppHash, s.LastResultsHash = now.AppHash, now.LastResultsHash
-	committees, err := chooseTurns(n.Turns(ctx, unit.Height(last.Height)), headers[1:])
+	nodes, err := j.committee(ctx, db, now)
+	if err != nil {
+		return err
+	}
+	for _, p := range n.Peers() {
+		if !slices.Contains(nodes, p) {
+			nodes = append(nodes, p)
+		}
+	}
+	committees, err := chooseTurns(n.Turns(ctx, nodes, unit.Height(last.Height)), headers[1:])
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -195,6 +196,72 @@ func TestANodeComesBackByASnapshot(t *testing.T) {
 	again := filepath.Join(t.TempDir(), "ledger")
 	if joined, err := Join(ctx, c.joinOptions(again, c.guest(3))); err != nil || !joined {
 		t.Fatalf("joined %v, %v", joined, err)
+	}
+}
+
+// misled is a host that is connected to one member alone, which lies about the turns.
+type misled struct {
+	*p2p.Host
+	liar peer.ID
+	lied atomic.Bool
+}
+
+func (m *misled) AskLedger(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
+	out, err := m.Host.AskLedger(ctx, p, ask, body)
+	var a struct {
+		_          struct{} `cbor:",toarray"`
+		Committees [][]byte
+	}
+	if err != nil || p != m.liar || ask != p2p.AskState || canon.Decode(out, &a) != nil || len(a.Committees) != 2 {
+		return out, err
+	}
+	var proposes [2]string
+	var sets [2]*types.ValidatorSet
+	for i, raw := range a.Committees {
+		var pb cmtproto.ValidatorSet
+		if pb.Unmarshal(raw) != nil {
+			return out, nil
+		}
+		sets[i] = must(types.ValidatorSetFromProto(&pb))
+		proposes[i] = string(sets[i].GetProposer().Address)
+	}
+	for i, set := range sets {
+		for _, v := range set.Validators {
+			if a := string(v.Address); a != proposes[0] && a != proposes[1] {
+				v.ProposerPriority-- // the same proposers now, others later
+			}
+		}
+		a.Committees[i] = must(must(set.ToProto()).Marshal())
+	}
+	m.lied.Store(true)
+	return canon.Encode(a), nil
+}
+
+// The member that a node joins through may lie about whose turn it is to propose. The node
+// asks the others too, where the state says that they are.
+func TestAMemberAloneDoesNotTellTheTurns(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 4)
+	ctx := within(t)
+	c.start(0, 1, 2, 3)
+	c.reach(ctx, 0, 25)
+	host := &misled{Host: c.guest(0), liar: c.members[0].host.ID()}
+	dir := filepath.Join(t.TempDir(), "ledger")
+	if joined, err := Join(ctx, c.joinOptions(dir, host)); err != nil || !joined {
+		t.Fatalf("joined %v, %v", joined, err)
+	}
+	if !host.lied.Load() {
+		t.Fatal("the member has not lied")
+	}
+	chain, err := Open(Options{Dir: dir, KeyDir: t.TempDir(), Genesis: c.genesis, Key: token.KeyFromSeed([32]byte{77}), BLS: token.Secret{77}.BLSKey(), Listen: freeAddr(t), Peers: func() []Peer { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer chain.db.Close()
+	height := int64(chain.machine.Height()) + 1
+	got, want := must(chain.states.LoadValidators(height)), must(c.members[1].chain.states.LoadValidators(height))
+	if got.String() != want.String() {
+		t.Errorf("the turns are %v, want %v", got, want)
 	}
 }
 

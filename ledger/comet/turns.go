@@ -14,8 +14,9 @@ import (
 )
 
 // The order in which validators propose follows from all blocks since the genesis, and no
-// header names it. A node that begins with a snapshot takes it from the validators that
-// answer. A wrong one costs that node its own votes, and nothing else.
+// header names it. A node that begins with a snapshot asks all validators, at the addresses
+// in the state that it has fetched, and takes what most of their power says. A wrong one
+// costs that node its own votes, and nothing else.
 
 // maxValidators bounds a committee from a stranger, and the power of a validator: each has a
 // shard.

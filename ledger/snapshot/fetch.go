@@ -82,17 +82,20 @@ func (n Network) offer(ctx context.Context, p peer.ID, want unit.Height) (o Offe
 	return o, err
 }
 
-// Turns asks all nodes for the order of the turns after a height. A node that is a validator
+// Turns asks nodes for the order of the turns after a height. A node that is a validator
 // answers under its own name: its word has the weight that the caller gives it.
-func (n Network) Turns(ctx context.Context, height unit.Height) map[peer.ID][][]byte {
+func (n Network) Turns(ctx context.Context, nodes []peer.ID, height unit.Height) map[peer.ID][][]byte {
 	var mu sync.Mutex // guards out
 	out := map[peer.ID][][]byte{}
 	var asked sync.WaitGroup
-	for _, p := range n.Peers() {
+	for _, p := range nodes {
 		asked.Go(func() {
 			ctx, cancel := context.WithTimeout(ctx, askLimit)
 			defer cancel()
 			raw, err := n.Ask(ctx, p, p2p.AskState, canon.Encode(stateQuestion{Height: height, Kind: askTurns}))
+			for tries := 0; p2p.IsRefusal(err, p2p.CodeBusy) && tries < turnTries && pause(ctx, failPause); tries++ {
+				raw, err = n.Ask(ctx, p, p2p.AskState, canon.Encode(stateQuestion{Height: height, Kind: askTurns}))
+			}
 			var a turnsAnswer
 			if err == nil && canon.Decode(raw, &a) == nil {
 				mu.Lock()
@@ -104,6 +107,9 @@ func (n Network) Turns(ctx context.Context, height unit.Height) map[peer.ID][][]
 	asked.Wait()
 	return out
 }
+
+// turnTries is how often a node that is busy is asked for the turns again.
+const turnTries = 3
 
 // Target is a state that is known by its root, from a verified header.
 type Target struct {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/canon"
+	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/unit"
 )
@@ -160,4 +162,42 @@ func TestALargeStateIsNotWrittenEachMinute(t *testing.T) {
 	if h := asked(21); h != 21 {
 		t.Errorf("no further snapshot was made, but %d", h)
 	}
+}
+
+// To work out the turns of a height takes up to 100,000 steps. Strangers that ask for the turns
+// of many heights make a node work out few, and what it has worked out it gives at once.
+func TestFewTurnsAreWorkedOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := made(t, 16, 4, 10, 30)
+		worked := 0
+		server := NewServer(t.TempDir(), s, func() int64 { return 1 }, func(unit.Height) ([][]byte, error) {
+			worked++
+			return [][]byte{{1}}, nil
+		}, slog.New(slog.DiscardHandler))
+		defer server.Close()
+		ask := func(h unit.Height) error {
+			_, err := server.Answer(p2p.AskState, canon.Encode(stateQuestion{Height: h, Kind: askTurns}))
+			return err
+		}
+		given := 0
+		for h := range unit.Height(40) {
+			if ask(h) == nil {
+				given++
+			}
+		}
+		if worked != 1 || given != 1 {
+			t.Errorf("turns of %d heights were worked out at once, %d given", worked, given)
+		}
+		time.Sleep(turnEvery)
+		if err := ask(28); err != nil || worked != 2 {
+			t.Errorf("%d, %v", worked, err)
+		}
+		if err := ask(28); err != nil || worked != 2 {
+			t.Errorf("what is known is worked out again: %d, %v", worked, err)
+		}
+		time.Sleep(turnEvery)
+		if err := ask(29); err == nil || worked != 2 {
+			t.Error("turns that no header shows yet were given")
+		}
+	})
 }

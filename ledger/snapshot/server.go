@@ -29,6 +29,13 @@ const (
 	lag  = 2 // blocks that must follow the state's: they carry its root and the next committees
 )
 
+// Bounds on the turns that are worked out without a snapshot.
+const (
+	turnsBack = 2000 // blocks
+	turnEvery = 500 * time.Millisecond
+	turnsKept = 16 // answers, of up to 192 KiB
+)
+
 // Source is the state that snapshots are made of; ledger.Machine is one.
 type Source interface {
 	Height() unit.Height
@@ -51,6 +58,10 @@ type Server struct {
 	log     *slog.Logger
 	closed  chan struct{}
 	making  sync.WaitGroup
+
+	turning  sync.Mutex // guards the fields below
+	turned   map[unit.Height][]byte
+	turnedAt time.Time
 
 	mu     sync.Mutex // guards the fields below
 	files  []*served  // oldest first
@@ -108,6 +119,9 @@ func (s *Server) Answer(ask p2p.Ask, body []byte) ([]byte, error) {
 		return nil, err
 	}
 	f, done := s.use(q.Height)
+	if f == nil && q.Kind == askTurns {
+		return s.turnsOf(q.Height)
+	}
 	if f == nil {
 		return nil, p2p.Refuse(p2p.CodeNotHeld, "no snapshot of height %d here", q.Height)
 	}
@@ -128,6 +142,35 @@ func (s *Server) Answer(ask p2p.Ask, body []byte) ([]byte, error) {
 		return encoded(f.value(q))
 	}
 	return nil, p2p.Refuse(p2p.CodeBadRequest, "unknown part of a state: %d", q.Kind)
+}
+
+// turnsOf answers askTurns where no snapshot is kept: a node that joins asks the whole
+// committee, and few of it have made the same snapshot. To work the turns out takes up to
+// 100,000 steps: it is done for few heights, one at a time, and kept.
+func (s *Server) turnsOf(height unit.Height) ([]byte, error) {
+	tip := s.machine.Height()
+	if height == 0 || height > tip.Minus(lag) || height < tip.Minus(turnsBack) {
+		return nil, p2p.Refuse(p2p.CodeNotHeld, "no turns of height %d here", height)
+	}
+	s.turning.Lock()
+	defer s.turning.Unlock()
+	if out := s.turned[height]; out != nil {
+		return out, nil
+	}
+	if time.Since(s.turnedAt) < turnEvery {
+		return nil, p2p.Refuse(p2p.CodeBusy, "the turns of another height were worked out just now: try again in a second")
+	}
+	s.turnedAt = time.Now()
+	list, err := s.turns(height)
+	if err != nil {
+		return nil, err
+	}
+	out := canon.Encode(turnsAnswer{Committees: list})
+	if s.turned == nil || len(s.turned) >= turnsKept {
+		s.turned = map[unit.Height][]byte{}
+	}
+	s.turned[height] = out
+	return out, nil
 }
 
 func encoded[T any](v T, err error) ([]byte, error) {
