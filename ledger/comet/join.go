@@ -77,7 +77,7 @@ func Join(ctx context.Context, o JoinOptions) (joined bool, err error) {
 		return false, err
 	}
 	if j.there && !o.Behind {
-		return false, nil
+		return false, j.dropOld()
 	}
 	// A young chain has too few blocks: nothing need be asked.
 	if age := time.Since(time.UnixMilli(o.Genesis.Time)); age < time.Duration(j.least)*light.BlockPause(o.Genesis.Params) {
@@ -128,6 +128,20 @@ func (j *joiner) swap() error {
 		if err := syncDir(j.Dir); err != nil {
 			return err
 		}
+	}
+	return os.RemoveAll(j.path(joinDir))
+}
+
+// staleJoin is how long what was fetched of a snapshot stays beside a ledger that goes on by
+// blocks: within that time the node may find that it is far behind, and fetch the rest.
+const staleJoin = 24 * time.Hour
+
+// dropOld removes what a fetch has left that came to nothing: it may be as large as the
+// ledger.
+func (j *joiner) dropOld() error {
+	at, err := os.Stat(j.path(joinDir, dbDir))
+	if err != nil || time.Since(at.ModTime()) < staleJoin {
+		return nil
 	}
 	return os.RemoveAll(j.path(joinDir))
 }

@@ -365,6 +365,33 @@ func TestAKilledJoinIsFinished(t *testing.T) {
 	})
 }
 
+// A fetch that came to nothing leaves up to a ledger's size on the disk: not for ever, where
+// the node has gone on by blocks.
+func TestWhatAFetchHasLeftIsRemoved(t *testing.T) {
+	for name, x := range map[string]struct {
+		age  time.Duration
+		want bool
+	}{"of now": {0, true}, "old": {staleJoin + time.Hour, false}} {
+		dir := t.TempDir()
+		left := filepath.Join(dir, joinDir, dbDir)
+		for _, d := range []string{filepath.Join(dir, dbDir), left} {
+			if err := os.MkdirAll(d, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at := time.Now().Add(-x.age)
+		if err := os.Chtimes(left, at, at); err != nil {
+			t.Fatal(err)
+		}
+		if joined, err := Join(t.Context(), JoinOptions{Dir: dir}); joined || err != nil {
+			t.Fatal(joined, err)
+		}
+		if _, err := os.Stat(left); (err == nil) != x.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // A snapshot that leads back to nothing trusted is not taken, whatever the nodes say.
 func TestASnapshotIsProvenByWhatIsTrusted(t *testing.T) {
 	t.Parallel()
