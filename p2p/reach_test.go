@@ -226,9 +226,10 @@ func TestPeersThatAreNotOnTheLedgerHaveFewPlacesAtARelay(t *testing.T) {
 }
 
 // A relay is no open proxy: to a node of the ledger any peer comes, to a peer that may become
-// one only nodes do, which find out whether it is reached.
-func TestStrangersDoNotMeetAtARelay(t *testing.T) {
-	g := &relayGuests{now: time.Now, standing: func(p peer.ID) Standing {
+// one nodes do, which find out whether it is reached, and few others.
+func TestFewStrangersMeetAtARelay(t *testing.T) {
+	now := time.Unix(1, 0)
+	g := &relayGuests{now: func() time.Time { return now }, standing: func(p peer.ID) Standing {
 		if strings.HasPrefix(string(p), "node") {
 			return Registered
 		}
@@ -243,6 +244,9 @@ func TestStrangersDoNotMeetAtARelay(t *testing.T) {
 		{"a node's dial-back", "45.1.1.1", "newcomer", true},
 		{"stranger", "45.9.9.9", "stranger too", false},
 	} {
+		for range maxMeetings {
+			g.AllowConnect("early", ma.StringCast("/ip4/45.9.9.9/tcp/1"), "newcomer")
+		}
 		if got := g.AllowConnect(x.from, ma.StringCast("/ip4/"+string(x.at)+"/tcp/1"), x.to); got != x.want {
 			t.Errorf("%s from %s to %s: %v", x.from, x.at, x.to, got)
 		}
@@ -251,11 +255,7 @@ func TestStrangersDoNotMeetAtARelay(t *testing.T) {
 		home := n.open(9, n.net.Walled(), true) // not on the ledger
 		n.run(home)
 		n.until("it has relays", func() bool { return home.Reachability() == ReachRelayed })
-		stranger := n.open(20, n.net.Walled(), false)
-		if err := stranger.Connect(within(t), home.ID(), home.Addrs()); err == nil {
-			t.Error("two strangers meet at a relay")
-		}
-		// It is found out all the same that it is reached, so that it can register.
+		// It is found out that it is reached, so that it can register.
 		relays := slices.DeleteFunc(Dialable(home.Addrs()), func(a string) bool { return !Relayed(a) })
 		for _, h := range public {
 			got, err := home.AskDialback(within(t), h.ID(), relays)
@@ -268,11 +268,11 @@ func TestStrangersDoNotMeetAtARelay(t *testing.T) {
 				}
 			}
 		}
-		n.nodes[home.ID()] = true
-		if err := stranger.Connect(within(t), home.ID(), home.Addrs()); err != nil {
-			t.Errorf("a node of the ledger is not reached: %v", err)
-		}
 	})
+	now = now.Add(time.Hour)
+	if !g.AllowConnect("early", ma.StringCast("/ip4/45.9.9.9/tcp/1"), "newcomer") {
+		t.Error("a client of a node that was just entered is refused an hour later")
+	}
 }
 
 // A peer that came through a relay does not make a host knock at many doors, nor in its own

@@ -36,6 +36,7 @@ const (
 	wantRelays        = 3  // of a node behind a router: one that stops is missed by nobody
 	maxStrangers      = 16 // reservations of peers that are not on the ledger (yet)
 	maxNetStrangers   = 2  // of these from one network of addresses
+	maxMeetings       = 4  // relayed connections an hour between peers that are not on the ledger
 	relayBackoff      = time.Minute
 	relayAskInterval  = 5 * time.Second // between two looks for relays
 	maxRelayCandidate = 16
@@ -83,8 +84,9 @@ type relayGuests struct {
 	near     func(netip.Addr) bool // of an IP address: is that of a node of the ledger
 	now      func() time.Time
 
-	mu        sync.Mutex // guards strangers
+	mu        sync.Mutex // guards the fields below
 	strangers []relayGuest
+	met       []time.Time // when strangers were let to strangers, in the last hour
 }
 
 // relayGuest is the reservation of a peer that is not on the ledger.
@@ -120,15 +122,26 @@ func (g *relayGuests) AllowReserve(p peer.ID, from ma.Multiaddr) bool {
 }
 
 // AllowConnect lets any peer come to a node of the ledger: clients have no standing. To a
-// peer that is not on the ledger (yet) only nodes come, to find out whether it is reached:
-// else any two strangers could send each other gigabytes at the relay's cost. A node that
-// dials back has a name of the moment, and its IP address tells it.
+// peer that is not on the ledger (yet) nodes come, to find out whether it is reached, and few
+// others, since a node that was just entered is not known at once: else any strangers could
+// send each other gigabytes at the relay's cost. A node that dials back has a name of the
+// moment, and its IP address tells it.
 func (g *relayGuests) AllowConnect(p peer.ID, from ma.Multiaddr, to peer.ID) bool {
 	if g.standing(to) != Stranger || g.standing(p) != Stranger {
 		return true
 	}
-	ip, err := ipOf(from)
-	return err == nil && g.near(ip)
+	if ip, err := ipOf(from); err == nil && g.near(ip) {
+		return true
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := g.now()
+	g.met = slices.DeleteFunc(g.met, func(at time.Time) bool { return now.Sub(at) >= time.Hour })
+	if len(g.met) >= maxMeetings {
+		return false
+	}
+	g.met = append(g.met, now)
+	return true
 }
 
 // isNodeIP says whether an IP address is this host's, or that of a connected node of the
