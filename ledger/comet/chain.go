@@ -95,6 +95,7 @@ type Chain struct {
 
 	agreement *consensus.State // of node
 	offenders offenders
+	awaiting  waits
 	gossip    *gossip
 	sw        *p2p.Switch // of node
 	peers     *peers
@@ -111,7 +112,7 @@ func Open(o Options) (opened *Chain, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Chain{options: o, offenders: offenders{now: time.Now}, failed: make(chan struct{})}
+	c := &Chain{options: o, offenders: offenders{now: time.Now}, awaiting: make(waits, maxAwaiting), failed: make(chan struct{})}
 	if err := os.MkdirAll(filepath.Join(o.Dir, "comet"), 0o700); err != nil {
 		return nil, fmt.Errorf("ledger: %w", c.explain(err))
 	}

@@ -37,8 +37,26 @@ func (o Oracle) Answer(ctx context.Context, from peer.ID, ask p2p.Ask, body []by
 		return light.AnswerHistory(o.c, body)
 	default:
 		r := o.responder()
-		r.Await(ctx, ask, body)
+		o.c.awaiting.wait(func() { r.Await(ctx, ask, body) })
 		return r.Answer(ask, body)
+	}
+}
+
+// maxAwaiting is how many questions may wait for a block that is still to come: a quarter of
+// the questions that are answered at once. Waiting costs a stranger nothing, and keeps a place
+// from others.
+const maxAwaiting = 24
+
+// waits has room for the questions that wait.
+type waits chan struct{}
+
+// wait waits, unless too many do.
+func (w waits) wait(until func()) {
+	select {
+	case w <- struct{}{}:
+		defer func() { <-w }()
+		until()
+	default: // the asker asks again
 	}
 }
 
