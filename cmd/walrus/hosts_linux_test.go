@@ -6,11 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet"
 )
@@ -41,11 +43,67 @@ func newHosts(t *testing.T) *hosts {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
-	h := &hosts{t: t, ctx: ctx, prefix: fmt.Sprintf("w%d", os.Getpid()), program: program.Program}
+	h := &hosts{t: t, ctx: ctx, prefix: fmt.Sprintf(hostPrefix, os.Getpid()), program: program.Program}
+	sweepHosts(t)
 	h.add("net")
 	h.ip("-n", h.name("net"), "link", "add", "name", "sw", "type", "bridge")
 	h.ip("-n", h.name("net"), "link", "set", "sw", "up")
 	return h
+}
+
+// hostPrefix begins the name of a namespace; the number is the test's process.
+const hostPrefix = "walrus-test-%d-"
+
+// sweepHosts removes what tests that were killed have left: namespaces, and the nodes in them.
+func sweepHosts(t *testing.T) {
+	t.Helper()
+	list, err := exec.Command("ip", "netns", "list").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(list)) {
+		name, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+		var test int
+		if n, _ := fmt.Sscanf(name, hostPrefix, &test); n != 1 || syscall.Kill(test, 0) == nil {
+			continue
+		}
+		pids, _ := exec.Command("ip", "netns", "pids", name).Output()
+		for text := range strings.FieldsSeq(string(pids)) {
+			if pid, err := strconv.Atoi(text); err == nil {
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended
+			}
+		}
+		if out, err := exec.Command("ip", "netns", "del", name).CombinedOutput(); err != nil {
+			t.Logf("%s of a test that was killed stays: %v: %s", name, err, out)
+		}
+	}
+}
+
+// A test that was killed leaves namespaces; the next one removes them.
+func TestHostsOfKilledTestsAreRemoved(t *testing.T) {
+	testlevel.Whole(t, "makes network namespaces")
+	ended := exec.Command("true")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	left := &hosts{t: t, ctx: t.Context(), prefix: fmt.Sprintf(hostPrefix, ended.Process.Pid)}
+	newHosts(t) // skips where there are none
+	left.add("left")
+	node := exec.Command("ip", "netns", "exec", left.name("left"), "sleep", "600")
+	if err := node.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for runs := false; !runs && left.ctx.Err() == nil; time.Sleep(10 * time.Millisecond) { // until it is there
+		out, _ := exec.Command("ip", "netns", "pids", left.name("left")).Output()
+		runs = len(out) > 0
+	}
+	sweepHosts(t)
+	if err := node.Wait(); err == nil {
+		t.Error("what ran there still ran")
+	}
+	if out, _ := exec.Command("ip", "netns", "list").Output(); strings.Contains(string(out), left.name("left")) {
+		t.Error("its namespace is still there")
+	}
 }
 
 func (h *hosts) name(host string) string { return h.prefix + host }
