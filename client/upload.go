@@ -48,6 +48,7 @@ type upload struct {
 	p     *encodedBlob
 	lanes []*lane
 	whole []*sharedStripe // all of the blob's, while they go along with the offers
+	plain bool            // they do not, however small the blob is
 	sent  bool            // they went along
 
 	streams atomic.Int64 // opened so far
@@ -157,6 +158,9 @@ func (u *upload) prepareWhole(ctx context.Context) error {
 
 // fitsWhole says whether the blob is so small that all of it may go along with the offers.
 func (u *upload) fitsWhole() bool {
+	if u.plain {
+		return false
+	}
 	for _, l := range u.lanes {
 		if !p2p.FitsWhole(u.p.Layout, len(l.places)) {
 			return false
