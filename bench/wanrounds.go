@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/walrus-network/walrus/ledger"
@@ -26,7 +27,7 @@ const (
 	roundFiles  = 4                      // blobs to be drawn from
 )
 
-// challenged makes a network whose rounds are short, in one epoch.
+// challenged makes a network whose rounds are short.
 func (o WanOptions) challenged(t *testnet.Options) {
 	t.Block, t.Epoch = roundBlock, time.Duration(o.Rounds+2)*roundBlocks*roundBlock
 	t.Difference = func(p *ledger.Params) { p.Challenged = true }
@@ -46,13 +47,14 @@ func (b *wanBench) rounds() error {
 	}
 	shards := uint64(testnet.Default().Shards)
 	for {
-		o, err := b.command(home, "nodes", "--json")
+		o, err := b.command(home, "nodes", "--json", "--epochs", strconv.Itoa(b.o.Rounds+1))
 		if err != nil {
 			return err
 		}
 		var list struct {
 			Nodes []struct {
-				Now struct{ Passed, Assigned uint64 } `json:"passed_now"`
+				Now  struct{ Passed, Assigned uint64 } `json:"passed_now"`
+				Past struct{ Passed, Assigned uint64 } `json:"passed_past"`
 			} `json:"nodes"`
 		}
 		if err := json.Unmarshal(o.out.kept.Bytes(), &list); err != nil {
@@ -60,7 +62,7 @@ func (b *wanBench) rounds() error {
 		}
 		r := WanRounds{}
 		for _, n := range list.Nodes {
-			r.Assigned, r.Passed = r.Assigned+n.Now.Assigned, r.Passed+n.Now.Passed
+			r.Assigned, r.Passed = r.Assigned+n.Now.Assigned+n.Past.Assigned, r.Passed+n.Now.Passed+n.Past.Passed
 		}
 		r.Rounds = int(r.Assigned / shards)
 		if r.Assigned > 0 {
