@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 	"sync"
-
-	"github.com/walrus-network/walrus/p2p"
 )
 
 // seated is the committee that the ledger showed last.
@@ -67,31 +65,9 @@ func (e *earlyOffer) drop() {
 	e.opened = nil
 }
 
-// open is the upload that members have taken. Where members of older releases do not know
-// the offer that has all of a blob with it, and too few others take it, it is offered as a
-// large blob is.
+// open is the upload that members have taken: the early one, if the committee is still the
+// same.
 func (s *storeRun) open(ctx context.Context) (*upload, error) {
-	u, err := s.openWhole(ctx)
-	if err == nil || ctx.Err() != nil || !u.unknown() {
-		return u, err
-	}
-	u = newUpload(s.c.host, s.c.chain, s.d, s.p)
-	u.plain = true
-	return u, u.open(ctx, s.manifest)
-}
-
-// unknown says whether a member does not know the offer that has all stripes with it.
-func (u *upload) unknown() bool {
-	for _, l := range u.lanes {
-		if !u.plain && p2p.IsRefusal(l.err, p2p.CodeBadRequest) {
-			return true
-		}
-	}
-	return false
-}
-
-// openWhole is the early upload, if the committee is still the same, or a new one.
-func (s *storeRun) openWhole(ctx context.Context) (*upload, error) {
 	if e := s.early; e != nil && e.opened != nil {
 		if e.upload.d.sameSeats(s.d) {
 			err := <-e.opened

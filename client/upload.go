@@ -48,7 +48,6 @@ type upload struct {
 	p     *encodedBlob
 	lanes []*lane
 	whole []*sharedStripe // all of the blob's, while they go along with the offers
-	plain bool            // they do not, however small the blob is
 	sent  bool            // they went along
 
 	streams atomic.Int64 // opened so far
@@ -158,9 +157,6 @@ func (u *upload) prepareWhole(ctx context.Context) error {
 
 // fitsWhole says whether the blob is so small that all of it may go along with the offers.
 func (u *upload) fitsWhole() bool {
-	if u.plain {
-		return false
-	}
 	for _, l := range u.lanes {
 		if !p2p.FitsWhole(u.p.Layout, len(l.places)) {
 			return false
@@ -202,7 +198,19 @@ func (u *upload) offer(ctx context.Context, m fetch.Member, l *lane, of blob.Man
 	}
 }
 
-func (u *upload) offerOnce(ctx context.Context, m fetch.Member, l *lane, of blob.Manifest) (err error) {
+// offerOnce offers a blob to a member. A member of the release before knows no offer that the
+// stripes follow at once: it gets a plain one.
+func (u *upload) offerOnce(ctx context.Context, m fetch.Member, l *lane, of blob.Manifest) error {
+	err := u.offerBy(ctx, m, l, of, u.whole)
+	if u.whole == nil || !p2p.IsRefusal(err, p2p.CodeBadRequest) {
+		return err
+	}
+	l.link.Close(err)
+	return u.offerBy(ctx, m, l, of, nil)
+}
+
+// offerBy offers a blob, with whole stripes sent along if there are any.
+func (u *upload) offerBy(ctx context.Context, m fetch.Member, l *lane, of blob.Manifest, whole []*sharedStripe) (err error) {
 	u.streams.Add(1)
 	open := u.host.Fragments
 	if u.p.Layout.EncodedBytes() >= heavyBytes {
@@ -212,12 +220,12 @@ func (u *upload) offerOnce(ctx context.Context, m fetch.Member, l *lane, of blob
 		return err
 	}
 	stop := context.AfterFunc(ctx, l.link.Interrupt)
-	if u.whole == nil {
+	l.sent = 0
+	if len(whole) == 0 {
 		l.out, err = l.link.Offer(of, l.places)
 	} else {
 		var stripes []p2p.OutgoingStripe
-		l.sent = 0
-		for _, s := range u.whole {
+		for _, s := range whole {
 			stripes = append(stripes, p2p.OutgoingStripe{List: s.Tree().List(), Path: u.p.tree.Path(int(s.number)), Row: s.Row, Column: s.Column})
 			l.sent += u.stripeBytes(l, s)
 		}
