@@ -55,7 +55,7 @@ func newLimits(countLoopback bool) (network.ResourceManager, error) {
 	young.Streams, young.StreamsInbound, young.StreamsOutbound = 8192, 4096, 4096
 	young.Memory, young.FD = 4<<30, maxHandshaking
 
-	options := []rcmgr.Option{rcmgr.WithLimitPerSubnet(
+	options := []rcmgr.Option{rcmgr.WithConnRateLimiters(newConnRates()), rcmgr.WithLimitPerSubnet(
 		[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: maxIPv4Conns}, {PrefixLength: 24, ConnCount: maxIPv4Net}},
 		[]rcmgr.ConnLimitPerSubnet{{PrefixLength: 56, ConnCount: maxIPv6Net}, {PrefixLength: 48, ConnCount: maxIPv6Site}})}
 	if countLoopback {
