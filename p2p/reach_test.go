@@ -26,6 +26,7 @@ type neighbourhood struct {
 	net   *p2ptest.Network
 	ctx   context.Context
 	runs  sync.WaitGroup
+	mu    sync.Mutex       // guards nodes
 	nodes map[peer.ID]bool // the nodes of the ledger
 	first []string
 }
@@ -39,7 +40,7 @@ func inNeighbourhood(t *testing.T, public int, test func(t *testing.T, n *neighb
 		var hosts []*Host
 		for i := range public {
 			h := n.open(byte(i+1), n.net.PublicPlace(), true)
-			n.nodes[h.ID()] = true
+			n.register(h.ID(), true)
 			n.first = append(n.first, h.Addrs()...)
 			hosts = append(hosts, h)
 		}
@@ -50,6 +51,13 @@ func inNeighbourhood(t *testing.T, public int, test func(t *testing.T, n *neighb
 		defer cancel()
 		test(t, n, hosts)
 	})
+}
+
+// register enters a node on the ledger, or removes it.
+func (n *neighbourhood) register(p peer.ID, is bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.nodes[p] = is
 }
 
 // open opens a host at a place; a node listens.
@@ -65,6 +73,8 @@ func (n *neighbourhood) open(id byte, at p2ptest.Place, node bool) *Host {
 	}
 	n.t.Cleanup(func() { h.Close() })
 	h.SetStanding(func(p peer.ID) Standing {
+		n.mu.Lock()
+		defer n.mu.Unlock()
 		if n.nodes[p] {
 			return Registered
 		}
@@ -99,7 +109,7 @@ func TestAHostBehindARouterIsReachedThroughRelays(t *testing.T) {
 			return !slices.ContainsFunc(public, func(h *Host) bool { return h.Reachability() != ReachDirect })
 		})
 		home := n.open(9, n.net.Walled(), true)
-		n.nodes[home.ID()] = true
+		n.register(home.ID(), true)
 		bulk := strings.Repeat("much more than libp2p lets a relay carry", 25_000)
 		home.ServeFragments(&shelf{held: map[blob.Position][]byte{{Place: 3}: []byte(bulk)}})
 		n.run(home)
@@ -292,7 +302,7 @@ func TestAPunchDialsFewPublicAddresses(t *testing.T) {
 // have no say in whether a host is reached.
 func TestStrangersDoNotTellWhetherAHostIsReached(t *testing.T) {
 	inNeighbourhood(t, 2, func(t *testing.T, n *neighbourhood, public []*Host) {
-		delete(n.nodes, public[1].ID()) // of the bootstrap list alone
+		n.register(public[1].ID(), false) // of the bootstrap list alone
 		host := n.open(9, n.net.PublicPlace(), true)
 		for i := range 5 {
 			stranger := n.open(byte(20+i), n.net.PublicPlace(), true)
