@@ -19,7 +19,7 @@ func TestConnectionsFromOneAddressComeAtAPeoplesPace(t *testing.T) {
 						t.Fatalf("%s: refused after %d s", text, second)
 					}
 				}
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) // virtual
 			}
 			refused := 0
 			for range 10_000 {
