@@ -84,6 +84,65 @@ func Decode(b []byte, v any) error {
 	return nil
 }
 
+// DecodeEach reads an array of at most most values, one after the other, and gives each to
+// each, which ends the reading with an error. A value takes at most size bytes: memory is
+// that of one value, however long b is.
+func DecodeEach[T any](b []byte, most, size int, each func(T) error) error {
+	n, b, err := arrayHead(b)
+	if err != nil {
+		return err
+	}
+	if n > uint64(most) {
+		return fmt.Errorf("%w: an array of %d, at most %d", ErrForm, n, most)
+	}
+	for range n {
+		var v T
+		rest, err := decoder.UnmarshalFirst(b[:min(len(b), size)], &v)
+		if err != nil {
+			return plain(err)
+		}
+		used := min(len(b), size) - len(rest)
+		again, err := encoder.Marshal(v)
+		if err != nil {
+			return plain(err)
+		}
+		if !bytes.Equal(b[:used], again) {
+			return fmt.Errorf("%w: a field has another length or spelling than it must have", ErrNotCanonical)
+		}
+		if err := each(v); err != nil {
+			return err
+		}
+		b = b[used:]
+	}
+	if len(b) > 0 {
+		return fmt.Errorf("%w: %d bytes follow the array", ErrForm, len(b))
+	}
+	return nil
+}
+
+// arrayHead reads the length of an array in its shortest form (RFC 8949, section 3).
+func arrayHead(b []byte) (n uint64, rest []byte, err error) {
+	const array, inByte, wide = 4 << 5, 24, 3 // major type; additional information 24 to 27: 1, 2, 4 or 8 bytes follow
+	if len(b) == 0 || b[0]&0xe0 != array || b[0]&0x1f > inByte+wide {
+		return 0, nil, fmt.Errorf("%w: not an array", ErrForm)
+	}
+	info := b[0] & 0x1f
+	if info < inByte {
+		return uint64(info), b[1:], nil
+	}
+	size := 1 << (info - inByte)
+	if len(b) < 1+size {
+		return 0, nil, fmt.Errorf("%w: the length of an array is cut off", ErrForm)
+	}
+	for _, x := range b[1 : 1+size] {
+		n = n<<8 | uint64(x)
+	}
+	if least := uint64(inByte); size == 1 && n < least || size > 1 && n>>(4*size) == 0 {
+		return 0, nil, fmt.Errorf("%w: the length of an array is not in its shortest form", ErrNotCanonical)
+	}
+	return n, b[1+size:], nil
+}
+
 // plain says what is wrong with bytes in the words of CBOR, not of this program's types:
 // their sender may read it.
 func plain(err error) error {

@@ -107,3 +107,36 @@ func TestErrorsNameNoTypesOfThisProgram(t *testing.T) {
 		}
 	}
 }
+
+func TestAnArrayIsReadOneValueAtATime(t *testing.T) {
+	read := func(hexes string, most, size int) (got []pair, err error) {
+		b, err := hex.DecodeString(hexes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = DecodeEach(b, most, size, func(p pair) error { got = append(got, p); return nil })
+		return got, err
+	}
+	for _, n := range []int{0, 1, 23, 24, 255, 256, 70000} {
+		all := make([]pair, n)
+		for i := range all {
+			all[i] = pair{X: int64(i), Y: -1}
+		}
+		if got, err := read(hex.EncodeToString(Encode(all)), n, 16); err != nil || len(got) != n || n > 0 && got[n-1] != all[n-1] {
+			t.Errorf("%d values: %d, %v", n, len(got), err)
+		}
+	}
+	for name, s := range map[string]string{
+		"nothing": "", "no array": "01", "indefinite": "9f820101ff", "long head": "9801820101", "longer head": "990001820101", "huge head": "9bffffffffffffffff",
+		"cut head": "98", "reserved head": "9c", "missing value": "82820101", "trailing byte": "8182010100", "more than most": "83820101820101820101",
+		"long number": "818218010101", "nil": "81f6", "cut value": "818201", "larger than size": "81821b7fffffffffffffff1b7fffffffffffffff",
+	} {
+		if got, err := read(s, 2, 12); err == nil {
+			t.Errorf("%s (%s) was taken: %v", name, s, got)
+		}
+	}
+	stop := errors.New("stop")
+	if err := DecodeEach(Encode([]pair{{}, {}}), 2, 16, func(pair) error { return stop }); !errors.Is(err, stop) {
+		t.Error(err)
+	}
+}
