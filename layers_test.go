@@ -37,6 +37,7 @@ var house = map[string]room{
 	"kv":                  {1, []string{"github.com/dgraph-io/badger"}, "keys on a disk: knows nothing of what they mean"},
 	"state":               {2, nil, "the ledger's keys: pure, over a small KV interface"},
 	"redstuff":            {2, []string{"github.com/klauspost/reedsolomon"}, "arithmetic: knows no network or disk"},
+	"quilt":               {2, nil, "many files as the bytes of one blob: reads and stores none"},
 	"staking":             {2, []string{"github.com/mr-tron/base58"}, "arithmetic on values: knows credit, never a challenge"},
 	"store":               {2, nil, "fragments on a disk: knows nothing of tokens"},
 	"p2p":                 {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/multiformats/go-multistream"}, "carries bytes: knows nothing of tokens, duties or blocks"},
@@ -86,7 +87,7 @@ var only = map[string][]string{
 }
 
 // pure packages decide what everybody must agree on.
-var pure = []string{"canon", "unit", "blob", "token", "redstuff", "staking", "state", "registry", "challenge", "ledger"}
+var pure = []string{"canon", "unit", "blob", "token", "redstuff", "staking", "state", "registry", "challenge", "ledger", "quilt"}
 
 // impure is what a pure package may not use.
 var impure = map[string]string{
