@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 
@@ -8,7 +9,8 @@ import (
 	"github.com/multiformats/go-multihash"
 )
 
-// ID names a blob: the digest of its manifest. Its text form is CIDv1(dag-cbor, blake3-256).
+// ID names a blob: the digest of its manifest. Its text form is CIDv1(dag-cbor, blake3-256);
+// the form that Walrus applications know, Base64, is read too.
 type ID Hash
 
 // Address names stored bytes: their digest. Its text form is CIDv1(raw, blake3-256).
@@ -17,8 +19,18 @@ type Address Hash
 // AddressOf is the address of b.
 func AddressOf(b []byte) Address { return Address(Leaf(b)) }
 
-// ParseID reads the text form of a blob ID.
+// base64Text is the characters of 32 bytes in base64url without padding. No CID is so short.
+const base64Text = 43
+
+// ParseID reads a blob ID in either of its forms: the CID, or 43 characters of base64url.
 func ParseID(s string) (ID, error) {
+	if len(s) == base64Text {
+		b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+		if err != nil || len(b) != len(ID{}) {
+			return ID{}, fmt.Errorf("blob ID %q: not base64url of 32 bytes", s)
+		}
+		return ID(b), nil
+	}
 	h, err := parseCID(s, cid.DagCBOR)
 	if err != nil {
 		return ID{}, fmt.Errorf("blob ID %q: %w", s, err)
@@ -63,6 +75,10 @@ func (id ID) CID() cid.Cid { return formCID(Hash(id), cid.DagCBOR) }
 
 // String is the base32 CID, bafy….
 func (id ID) String() string { return id.CID().String() }
+
+// Base64 is the ID as Walrus applications write it: the digest in base64url without padding,
+// 43 characters. It may begin with a hyphen.
+func (id ID) Base64() string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
 // MarshalText and UnmarshalText make an ID its CID in JSON and TOML.
 func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }

@@ -112,7 +112,11 @@ func TestIDsAreReadInTheirOwnFormOnly(t *testing.T) {
 	if got, err := blob.ParseAddress(address.String()); err != nil || got != address {
 		t.Fatalf("%v, %v", got, err)
 	}
-	for _, s := range []string{"", "bafy", address.String(), id.String()[:20], "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"} {
+	if got, err := blob.ParseID(id.Base64()); err != nil || got != id || len(id.Base64()) != 43 {
+		t.Fatalf("%s was read as %v, %v", id.Base64(), got, err)
+	}
+	short := id.Base64()[:42]
+	for _, s := range []string{"", "bafy", short, short + "+", short + "\n", short + "=", short + "B", short + "AA", address.String(), id.String()[:20], "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"} {
 		if got, err := blob.ParseID(s); err == nil {
 			t.Errorf("%q was read as %v", s, got)
 		}
@@ -125,10 +129,14 @@ func TestIDsAreReadInTheirOwnFormOnly(t *testing.T) {
 func FuzzParseID(f *testing.F) {
 	f.Add(manifestOf(f, 28, 1).ID().String())
 	f.Add("bafy")
+	f.Add(manifestOf(f, 28, 1).ID().Base64())
 	f.Fuzz(func(t *testing.T, s string) {
 		id, err := blob.ParseID(s)
 		if err != nil {
 			return
+		}
+		if len(s) == 43 && id.Base64() != s {
+			t.Fatalf("%q was read as %s", s, id.Base64())
 		}
 		if again, err := blob.ParseID(id.String()); err != nil || again != id {
 			t.Fatalf("%q was read as %v, which is not read as itself (%v)", s, id, err)
