@@ -160,6 +160,33 @@ func TestTripsLeaveOutWork(t *testing.T) {
 	}
 }
 
+// A packet by which QUIC tries out how long packets may be holds up nothing. It is told from
+// data only on a connection that was seen to begin.
+func TestTripsLeaveOutPacketsThatTryOutTheirLength(t *testing.T) {
+	began := time.Unix(1000, 0)
+	flight := func(ms int, out bool, from uint16, bytes int, connects bool) Flight {
+		at := began.Add(time.Duration(ms) * time.Millisecond)
+		return Flight{Sent: at, Due: at.Add(50 * time.Millisecond), Out: out, Protocol: protocolUDP, From: from, Payload: bytes, Connects: connects}
+	}
+	for name, c := range map[string]struct {
+		flights []Flight
+		trips   float64
+	}{
+		"a probe":              {[]Flight{flight(0, true, 1, 1280, true), flight(100, true, 1, 1366, false)}, 0.5},
+		"probes one by one":    {[]Flight{flight(0, true, 1, 1280, true), flight(100, true, 1, 1366, false), flight(200, true, 1, 1409, false)}, 0.5},
+		"then data":            {[]Flight{flight(0, true, 1, 1280, true), flight(100, true, 1, 1366, false), flight(200, true, 1, 1366, false)}, 1},
+		"the other way":        {[]Flight{flight(0, true, 1, 1280, true), flight(100, false, 1, 1280, true), flight(200, false, 1, 1366, false)}, 1},
+		"data of a handshake":  {[]Flight{flight(0, true, 1, 1200, true), flight(100, true, 1, 1280, false)}, 1},
+		"begun before":         {[]Flight{flight(0, true, 1, 1366, false), flight(100, true, 1, 1409, false)}, 1},
+		"another connection":   {[]Flight{flight(0, true, 1, 1280, true), flight(100, true, 2, 1366, false)}, 1},
+		"a lost one was tried": {[]Flight{flight(0, true, 1, 1280, true), {Sent: began, Due: began.Add(time.Second), Out: true, Protocol: protocolUDP, From: 1, Payload: 1366, Lost: true}, flight(200, true, 1, 1366, false)}, 1},
+	} {
+		if got := Trips(c.flights, began, began.Add(time.Second), 100*time.Millisecond); got != c.trips {
+			t.Errorf("%s: %g round trips, want %g", name, got, c.trips)
+		}
+	}
+}
+
 func FuzzDescribe(f *testing.F) {
 	f.Add(udp(1, 40, 0))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -20,6 +20,7 @@ type Flight struct {
 	From, To  uint16 // ports of TCP and UDP
 	Flags     byte   // of TCP
 	Payload   int    // bytes behind the headers of IP and TCP or UDP
+	Connects  bool   // of UDP: has the long header that QUIC has while it connects
 }
 
 const (
@@ -59,6 +60,7 @@ func (f *Flight) describe(packet []byte) {
 		f.Payload = max(0, len(body)-int(body[12]>>4)*4)
 	case f.Protocol == protocolUDP && len(body) >= 8:
 		f.Payload = len(body) - 8
+		f.Connects = len(body) > 8 && body[8]&longHeader != 0
 	default:
 		return
 	}
@@ -82,17 +84,54 @@ func (f Flight) isAck() bool {
 	return false
 }
 
+// longHeader is the bit of a packet's first byte that tells QUIC's long header.
+const longHeader = 0x80
+
+// plainPacket is the bytes of UDP up to which QUIC sends packets before it has tried longer
+// ones.
+const plainPacket = 1280
+
+// probes tells the packets by which QUIC tries out how long a packet may be: longer than
+// plainPacket and than all before it the same way. Data goes in a packet of such a length
+// only once one has arrived, so that nothing waits for these (RFC 9000, 14.4). Connections
+// that began before the packets that are known have none.
+type probes map[direction]int
+
+// direction is one way of a connection over UDP.
+type direction struct {
+	peer     int
+	out      bool
+	from, to uint16
+}
+
+// isProbe looks at the packets in the order in which they were sent.
+func (p probes) isProbe(f Flight) bool {
+	if f.Protocol != protocolUDP {
+		return false
+	}
+	way := direction{f.Peer, f.Out, f.From, f.To}
+	longest, known := p[way]
+	if !known && !f.Connects {
+		longest = maxPacket
+	}
+	p[way] = max(longest, f.Payload)
+	return f.Payload > max(longest, plainPacket)
+}
+
+// maxPacket is the bytes of UDP that no packet exceeds.
+const maxPacket = 1 << 16
+
 // Trips is the time between from and to in which a packet of the host was on its way, in
 // round trips. It leaves out where the host, or a node that it had asked, worked or waited
 // for something else than the line, and acknowledgements, for which only those wait that have
-// more to send than fits on the line. Other packets that nothing waits for count too, so that
+// more to send than fits on the line, and packets that try out their own length. Other packets that nothing waits for count too, so that
 // an operation takes at most so many round trips, and no guess is in it.
 func Trips(flights []Flight, from, to time.Time, rtt time.Duration) float64 {
 	flights = slices.SortedFunc(slices.Values(flights), func(a, b Flight) int { return a.Sent.Compare(b.Sent) })
 	var sum time.Duration
-	seen := from
+	seen, tried := from, probes{}
 	for _, f := range flights {
-		if f.Lost || f.isAck() {
+		if probe := tried.isProbe(f); probe || f.Lost || f.isAck() {
 			continue
 		}
 		begin, end := f.Sent, f.Due
