@@ -56,8 +56,9 @@ type Remote struct {
 	written atomic.Uint64 // highest block known to hold a transaction of this process
 	floor   atomic.Int64  // header below which no answer is taken any more: heights only rise
 
-	mu     sync.Mutex // guards looked
+	mu     sync.Mutex // guards the fields below
 	looked time.Time  // when others were last asked for a newer header
+	served peer.ID    // the node whose answer was taken last; empty: none, or it was too slow since
 }
 
 // NewRemote asks the nodes that host is connected to or was told of.
@@ -223,6 +224,7 @@ func (q *inquiry) pass(ctx context.Context, p peer.ID, answer []byte) error {
 		return noAnswer{context.Canceled}
 	}
 	q.passed = true
+	q.r.prefer(p)
 	take()
 	return nil
 }
@@ -283,9 +285,24 @@ func (r *Remote) begunAnew() string {
 // maxAsked is how many nodes a question goes to at most.
 const maxAsked = 32
 
+// prefer notes the node that is to be asked first from now on: it has answered, and a stream
+// to it stands. Empty prefers none.
+func (r *Remote) prefer(p peer.ID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.served = p
+}
+
+func (r *Remote) preferred() peer.ID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.served
+}
+
 // candidates is the nodes to ask, in order, at most maxAsked: connected members of the
-// newest proven committee, then the bootstrap addresses, then other connected nodes that
-// say they run the ledger. Nodes that the host avoids come last.
+// newest proven committee, of these the one that answered last first, then the bootstrap
+// addresses, then other connected nodes that say they run the ledger. Nodes that the host
+// avoids come last.
 func (r *Remote) candidates() []peer.ID {
 	var members, others []peer.ID
 	known := r.members()
@@ -296,6 +313,9 @@ func (r *Remote) candidates() []peer.ID {
 		case hello.Ledger != "":
 			others = append(others, p)
 		}
+	}
+	if i := slices.Index(members, r.preferred()); i > 0 {
+		members[0], members[i] = members[i], members[0]
 	}
 	var good, rest []peer.ID
 	seen := map[peer.ID]bool{}

@@ -159,6 +159,7 @@ func (s *submission) run(ctx context.Context) (ledger.TxReceipt, error) {
 				}
 			}
 		case <-next.C:
+			s.r.prefer("") // it may hold transactions back
 			s.hand(ctx)
 			next.Reset(max(handNext, 3*block))
 			prove = true
