@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
@@ -26,6 +28,7 @@ type prefetcher interface {
 	Prefetch(keys [][]byte) error
 	PrefetchCommittee(keys [][]byte) error
 	PrefetchList(prefix []byte, keys [][]byte) error
+	PrefetchBeside(keys func(listed [][]byte) [][]byte)
 }
 
 // Prefetch reads many keys with few questions where the view reads from far away. It does
@@ -264,6 +267,48 @@ func (v View) EachTombstone(fn func(blob.ID, registry.Tombstone) error) error {
 // EachNode walks all registered nodes in the order of their IDs.
 func (v View) EachNode(fn func(NodeRecord) error) error {
 	return each(v, PrefixNodes(), func(_ []byte, n NodeRecord) error { return fn(n) })
+}
+
+// EachNodeWith is EachNode after PrefetchList for PrefixNodes. While the first nodes are proven
+// it reads keys, and those that belong to each of these nodes.
+func (v View) EachNodeWith(keys [][]byte, of func(staking.NodeID) [][]byte, fn func(NodeRecord) error) error {
+	v.beside(PrefixNodes(), keys, func(rest []byte) [][]byte {
+		if len(rest) != len(staking.NodeID{}) {
+			return nil
+		}
+		return of(staking.NodeID(rest))
+	})
+	return v.EachNode(fn)
+}
+
+// EachOwnedEntry walks the blobs that an owner has a lease on. After PrefetchList for
+// PrefixOwned the entries of the first ones are read while these are proven.
+func (v View) EachOwnedEntry(owner token.Address, fn func(blob.ID) error) error {
+	v.beside(PrefixOwned(owner), nil, func(rest []byte) [][]byte {
+		if len(rest) != len(blob.ID{}) {
+			return nil
+		}
+		return [][]byte{KeyBlob(blob.ID(rest))}
+	})
+	return v.EachOwned(owner, fn)
+}
+
+// beside lets a reader from far away read keys, and those of each listed key, while it proves
+// the first page of the next list.
+func (v View) beside(prefix []byte, keys [][]byte, of func(rest []byte) [][]byte) {
+	r, ok := v.R.(prefetcher)
+	if !ok {
+		return
+	}
+	r.PrefetchBeside(func(listed [][]byte) [][]byte {
+		out := slices.Clone(keys)
+		for _, k := range listed {
+			if rest, ok := bytes.CutPrefix(k, prefix); ok {
+				out = append(out, of(rest)...)
+			}
+		}
+		return out
+	})
 }
 
 // EachOwned walks the blobs that an owner has a lease on.

@@ -84,7 +84,7 @@ func (n Now) Blob(id blob.ID) (Blob, error) {
 // errors are those of the view.
 func (n Now) OwnedBlobs(owner token.Address) ([]Blob, error) {
 	var ids []blob.ID
-	if err := n.View.EachOwned(owner, func(id blob.ID) error { ids = append(ids, id); return nil }); err != nil {
+	if err := n.View.EachOwnedEntry(owner, func(id blob.ID) error { ids = append(ids, id); return nil }); err != nil {
 		return nil, err
 	}
 	var keys [][]byte

@@ -56,14 +56,17 @@ func (n Now) Nodes(epochs uint64) ([]Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	keys := [][]byte{ledger.KeyTally(n.Head.Epoch)}
+	of := func(id staking.NodeID) [][]byte {
+		return append(n.statementKeys(id, epochs), ledger.KeyPool(id), ledger.KeySanctions(id))
+	}
 	var records []ledger.NodeRecord
-	if err := n.View.EachNode(func(r ledger.NodeRecord) error { records = append(records, r); return nil }); err != nil {
+	if err := n.View.EachNodeWith(keys, of, func(r ledger.NodeRecord) error { records = append(records, r); return nil }); err != nil {
 		return nil, err
 	}
-	keys := [][]byte{ledger.KeyTally(n.Head.Epoch)}
 	var ids []staking.NodeID
 	for _, r := range records {
-		keys = append(keys, ledger.KeyPool(r.ID), ledger.KeySanctions(r.ID))
+		keys = append(keys, of(r.ID)...)
 		ids = append(ids, r.ID)
 	}
 	if err := n.Prefetch(keys...); err != nil {

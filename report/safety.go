@@ -93,7 +93,14 @@ type Answers struct {
 // view, and ledger.ErrNoCommittee.
 func (n Now) Safety(e registry.Entry, asked *Answers) (s Safety, err error) {
 	id := e.ID()
-	if err := n.Prefetch(ledger.KeyLastDraw(id), ledger.KeyCommittee(n.Head.Epoch), ledger.KeyTally(n.Head.Epoch), ledger.KeyUsage(), ledger.KeyCertificate(id)); err != nil {
+	if err := n.Prefetch(ledger.KeyLastDraw(id), ledger.KeyCertificate(id), ledger.KeyUsage()); err != nil {
+		return s, err
+	}
+	certificate, _, err := n.View.Certificate(id)
+	if err != nil {
+		return s, err
+	}
+	if err := n.Prefetch(ledger.KeyCommittee(n.Head.Epoch), ledger.KeyTally(n.Head.Epoch), ledger.KeyCertifiers(certificate.Epoch)); err != nil {
 		return s, err
 	}
 	committee, err := n.View.Committee(n.Head.Epoch)

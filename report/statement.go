@@ -17,12 +17,10 @@ type EpochStatement struct {
 // first; at most as many epochs as the ledger keeps. An epoch without a statement is left
 // out, and a node without one has an empty list. The errors are those of the view.
 func (n Now) Statements(ids []staking.NodeID, epochs uint64) (map[staking.NodeID][]EpochStatement, error) {
-	first := n.Head.Epoch.Minus(min(epochs, n.Params.HistoryEpochs))
+	first := n.firstStated(epochs)
 	var keys [][]byte
-	for epoch := first; epoch < n.Head.Epoch; epoch++ {
-		for _, id := range ids {
-			keys = append(keys, ledger.KeyStatement(epoch, id))
-		}
+	for _, id := range ids {
+		keys = append(keys, n.statementKeys(id, epochs)...)
 	}
 	if err := n.Prefetch(keys...); err != nil {
 		return nil, err
@@ -44,6 +42,18 @@ func (n Now) Statements(ids []staking.NodeID, epochs uint64) (map[staking.NodeID
 		}
 	}
 	return out, nil
+}
+
+// firstStated is the first of the last epochs whose statements the ledger keeps.
+func (n Now) firstStated(epochs uint64) unit.Epoch {
+	return n.Head.Epoch.Minus(min(epochs, n.Params.HistoryEpochs))
+}
+
+func (n Now) statementKeys(id staking.NodeID, epochs uint64) (keys [][]byte) {
+	for epoch := n.firstStated(epochs); epoch < n.Head.Epoch; epoch++ {
+		keys = append(keys, ledger.KeyStatement(epoch, id))
+	}
+	return keys
 }
 
 // Slash is a slash of a node at the end of an epoch.

@@ -10,6 +10,7 @@ import (
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/staking"
 	"github.com/walrus-network/walrus/state"
 	"github.com/walrus-network/walrus/unit"
 )
@@ -242,6 +243,38 @@ func TestAListIsAskedForWithTheFirstLook(t *testing.T) {
 		}
 		if len(d.blamed) > 0 {
 			t.Errorf("blamed %v", d.blamed)
+		}
+	})
+}
+
+// What is read of each listed key comes at the same time as the proofs of the list.
+func TestRecordsOfListedKeysComeWithTheirProofs(t *testing.T) {
+	w := newWorld(t, "test", 20)
+	synctest.Test(t, func(t *testing.T) {
+		d := distantTown{&town{nodes: []oracle{w.whole}}, 0, 150 * time.Millisecond}
+		r := NewRemote(d, w.genesis, RemoteOptions{})
+		r.follow.now = func() time.Time { return w.began.Add(20 * worldBlock) }
+		v := must(r.View(t.Context()))
+		began := time.Now()
+		if err := v.PrefetchList(ledger.PrefixNodes()); err != nil {
+			t.Fatal(err)
+		}
+		pool := func(id staking.NodeID) [][]byte { return [][]byte{ledger.KeyPool(id)} }
+		bonds := 0
+		if err := v.EachNodeWith([][]byte{ledger.KeyUsage()}, pool, func(n ledger.NodeRecord) error {
+			p, _, err := v.Pool(n.ID)
+			if p.Bond > 0 {
+				bonds++
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.Usage(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); bonds != 4 || took != 2*d.away {
+			t.Errorf("%d bonds after %.1f round trips, want 4 after 2", bonds, float64(took)/float64(d.away))
 		}
 	})
 }

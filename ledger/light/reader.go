@@ -44,6 +44,8 @@ type reader struct {
 	// committee says that the present committee was read too, as much of it as fits into an answer.
 	committee bool
 	listed    *listed // answer to a list question that was put ahead of its walk; nil: none
+	// beside is the keys to read while a page that was listed ahead is proven; nil: none.
+	beside func(listed [][]byte) [][]byte
 }
 
 type value struct {
@@ -94,6 +96,10 @@ func (v *reader) PrefetchList(prefix []byte, keys [][]byte) error {
 	asking.Wait()
 	return err
 }
+
+// PrefetchBeside lets the next walk read keys while it proves the page that was asked for ahead
+// of it.
+func (v *reader) PrefetchBeside(keys func(listed [][]byte) [][]byte) { v.beside = keys }
 
 func (v *reader) prefetch(keys [][]byte, committee bool) error {
 	committee = committee && !v.committee

@@ -124,6 +124,7 @@ type listed struct {
 	from   peer.ID
 	prefix []byte
 	answer []byte
+	keys   [][]byte // of the answer
 }
 
 // listAhead puts a list question before the walk needs it; nil where no node answers.
@@ -134,7 +135,7 @@ func (r *Remote) listAhead(ctx context.Context, q listQuestion) (out *listed) {
 		if err == nil {
 			err = a.check(q)
 		}
-		return func() { out = &listed{from, q.Prefix, b} }, err
+		return func() { out = &listed{from, q.Prefix, b, a.Keys} }, err
 	})
 	if err != nil {
 		return nil // the walk asks again
@@ -145,12 +146,18 @@ func (r *Remote) listAhead(ctx context.Context, q listQuestion) (out *listed) {
 // ahead proves the page that was asked for ahead of the walk. ok says that there is one, and
 // that it is as good as one asked for now.
 func (w *walk) ahead(q listQuestion) (p page, ok bool) {
-	l := w.v.listed
-	w.v.listed = nil // it serves once: a later walk reads what is new
+	l, beside := w.v.listed, w.v.beside
+	w.v.listed, w.v.beside = nil, nil // they serve once: a later walk reads what is new
 	if l == nil || len(q.After) > 0 || !bytes.Equal(l.prefix, q.Prefix) {
 		return p, false
 	}
-	p, err := w.read(w.v.ctx, l.from, q, l.answer)
+	var err error
+	var proving sync.WaitGroup
+	proving.Go(func() { p, err = w.read(w.v.ctx, l.from, q, l.answer) })
+	if beside != nil {
+		_ = w.v.Prefetch(beside(l.keys)) // what is missing is asked for when it is read
+	}
+	proving.Wait()
 	if err != nil && !errors.As(err, new(noAnswer)) && !errors.Is(err, errGone) {
 		w.v.r.host.Blame(l.from, err)
 	}
