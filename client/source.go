@@ -37,7 +37,7 @@ func NewFileSource(path string) (FileSource, error) {
 		return FileSource{}, err
 	}
 	if info.IsDir() {
-		return FileSource{}, fmt.Errorf("%s is a directory: store its files one by one, or an archive of it", path)
+		return FileSource{}, fmt.Errorf("%s is a directory: walrus store --quilt stores all its files as one blob", path)
 	}
 	if !info.Mode().IsRegular() {
 		return FileSource{}, fmt.Errorf("%s is not a regular file: pipe it in and store - instead", path)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -21,11 +22,27 @@ type ownBlobs struct {
 func (a *app) listCommand() *cobra.Command {
 	var owner string
 	c := &cobra.Command{
-		Use:   "list",
-		Short: "List the blobs on which the wallet has a lease",
-		Long:  "Lists the blobs on which the wallet has a lease, and warns of those whose lease ends soon. Every row is proven. That the list is complete rests on the node that answered.",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Use:   "list [ID]",
+		Short: "List the blobs on which the wallet has a lease, or the files of a quilt",
+		Long: `Lists the blobs on which the wallet has a lease, and warns of those whose lease
+ends soon. Every row is proven. That the list is complete rests on the node that
+answered.
+
+With an ID it lists the files of that quilt. walrus read takes each by ID/FILE or
+by its patch ID.`,
+		Example: "  walrus list\n  walrus list bafy…",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				if owner != "" {
+					return errUsage{errors.New("a quilt has the same files for every owner: list ID, or list --owner ADDRESS")}
+				}
+				id, err := parseID(args[0])
+				if err != nil {
+					return err
+				}
+				return a.listQuilt(c.Context(), id)
+			}
 			address, err := a.addressOr(c, owner)
 			if err != nil {
 				return err

@@ -11,6 +11,8 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
+	"github.com/walrus-network/walrus/quilt"
 )
 
 // readCommand is `walrus read` with its flags.
@@ -21,25 +23,30 @@ type readCommand struct {
 }
 
 type readResult struct {
-	Blob    blob.ID `json:"blob"`
-	File    string  `json:"file"`
-	Bytes   int64   `json:"bytes"`
-	Seconds float64 `json:"seconds"`
+	Blob       blob.ID `json:"blob"`
+	Identifier string  `json:"identifier,omitempty"` // of the file of a quilt
+	File       string  `json:"file"`
+	Bytes      int64   `json:"bytes"`
+	Seconds    float64 `json:"seconds"`
 }
 
 func (a *app) readCommand() *cobra.Command {
 	r := &readCommand{a: a}
 	c := &cobra.Command{
-		Use:   "read ID",
-		Short: "Read a blob to standard output or a file",
+		Use:   "read ID[/FILE]",
+		Short: "Read a blob, or a file of a quilt, to standard output or a file",
 		Long: `Reads a blob. Every byte is verified before it is written, in order; after an
 error what was written to standard output is a true beginning of the blob.
 A file (-o) appears only when it is whole.
 
 --range A-B reads the bytes from A up to, not including, B, as in a slice: 0-100
 are the first hundred bytes, 100- all that follow. Only what the range covers is
-fetched. A range outside the blob is an error. Sizes like 64MiB may be written.`,
-		Example: "  walrus read bafy… -o photo.jpg\n  walrus read bafy… --range 0-1MiB | file -",
+fetched. A range outside the blob is an error. Sizes like 64MiB may be written.
+
+ID/FILE is the file of that name in a quilt (walrus store --quilt), and so is its
+patch ID, which walrus list ID shows. Only the index and that file are fetched; a
+range counts from the file's first byte.`,
+		Example: "  walrus read bafy… -o photo.jpg\n  walrus read bafy… --range 0-1MiB | file -\n  walrus read bafy…/2026/beach.jpg -o beach.jpg",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return r.run(c.Context(), args[0]) },
 	}
@@ -54,7 +61,7 @@ func (r *readCommand) run(ctx context.Context, text string) error {
 	if r.a.json && toStdout {
 		return errUsage{errors.New("--json needs -o FILE: standard output cannot take both the blob and the object")}
 	}
-	id, err := parseID(text)
+	ref, err := parseBlobRef(text)
 	if err != nil {
 		return err
 	}
@@ -63,32 +70,34 @@ func (r *readCommand) run(ctx context.Context, text string) error {
 		return errUsage{err}
 	}
 	r.a.needsNodes = true
-	return r.a.withConnection(ctx, func(c *client.Connection) error { return r.read(ctx, c, id, span, toStdout) })
+	return r.a.withConnection(ctx, func(c *client.Connection) error { return r.read(ctx, c, ref, span, toStdout) })
 }
 
 // read writes the bytes of the span to standard output or to the file.
-func (r *readCommand) read(ctx context.Context, c *client.Connection, id blob.ID, span span, toStdout bool) error {
-	done := r.a.slowly(waitsForLedger, c.Network.Genesis.ChainID())
-	_, commitment, d, err := c.Find(ctx, id)
-	done()
+func (r *readCommand) read(ctx context.Context, c *client.Connection, ref blobRef, span span, toStdout bool) error {
+	b, err := r.a.find(ctx, c, ref.id)
 	if err != nil {
 		return err
 	}
-	from, to := span.within(commitment.Layout.Size)
+	var file quilt.Entry
+	if ref.inQuilt() {
+		if b, file, err = ref.fileOf(ctx, b); err != nil {
+			return err
+		}
+	}
+	from, to := span.within(b.size())
+	if from > to || to > b.size() {
+		return fmt.Errorf("bytes %d to %d of %d: %w", from, to, b.size(), fetch.ErrRange)
+	}
 	var written int64
 	copyTo := func(w io.Writer) error {
 		bar := r.a.newBar("read", to-from)
 		defer bar.end()
 		counter := &barWriter{w: w, bar: bar}
-		w = counter
-		if r.span == "" {
-			err = c.Fetcher.Read(ctx, d, commitment, w)
-		} else {
-			err = c.Fetcher.ReadRange(ctx, d, commitment, from, to-from, w)
-		}
+		err := b.write(ctx, from, to, counter)
 		written = counter.done
 		if err != nil {
-			return fmt.Errorf("read blob %s: %w", id, err)
+			return fmt.Errorf("read blob %s: %w", ref.id, err)
 		}
 		return nil
 	}
@@ -103,13 +112,21 @@ func (r *readCommand) read(ctx context.Context, c *client.Connection, id blob.ID
 	if err := writeWhole(ctx, r.output, 0o666, copyTo); err != nil {
 		return err
 	}
-	result := readResult{id, r.output, written, time.Since(r.a.began).Seconds()}
+	result := readResult{ref.id, file.Identifier, r.output, written, time.Since(r.a.began).Seconds()}
 	return r.a.print(result, func(io.Writer) error {
 		if _, ok := terminal(r.a.err); ok {
 			r.a.say("%s: %s in %s, every byte verified", nameText(r.output), bytesText(written), ageText(time.Since(r.a.began)))
 		}
 		return nil
 	})
+}
+
+// find finds a blob that can be read.
+func (a *app) find(ctx context.Context, c *client.Connection, id blob.ID) (blobContent, error) {
+	done := a.slowly(waitsForLedger, c.Network.Genesis.ChainID())
+	defer done()
+	_, commitment, d, err := c.Find(ctx, id)
+	return storedBlob{c, d, commitment}, err
 }
 
 // stdout is standard output; a terminal gets text only, unless the user named it.

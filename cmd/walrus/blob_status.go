@@ -15,15 +15,6 @@ import (
 	"github.com/walrus-network/walrus/token"
 )
 
-// parseID reads a blob ID that was typed.
-func parseID(s string) (blob.ID, error) {
-	id, err := blob.ParseID(s)
-	if err != nil {
-		return id, errUsage{fmt.Errorf("%w: walrus store prints IDs like bafy…, walrus list shows yours", err)}
-	}
-	return id, nil
-}
-
 func (a *app) statusCommand() *cobra.Command {
 	quick := false
 	c := &cobra.Command{

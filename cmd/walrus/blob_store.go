@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -23,7 +22,8 @@ type storeCommand struct {
 	s       *session
 	dry     bool
 	empty   bool // standard input may be
-	several bool // files
+	quilt   bool // the files become one blob
+	several bool // files, each a blob
 	opts    client.StoreOptions
 	renew   renewalFlags
 	result  storeResult
@@ -38,14 +38,15 @@ type storeResult struct {
 type storedFile struct {
 	File string `json:"file"`
 	*client.StoreResult
-	DryRun *dryRun `json:"dry_run,omitempty"`
-	Error  string  `json:"error,omitempty"`
+	Files  []quiltFile `json:"files,omitempty"` // of the quilt that was stored
+	DryRun *dryRun     `json:"dry_run,omitempty"`
+	Error  string      `json:"error,omitempty"`
 }
 
 func (a *app) storeCommand() *cobra.Command {
 	w := &storeCommand{a: a}
 	c := &cobra.Command{
-		Use:   "store FILE... | -",
+		Use:   "store FILE... | - | --quilt DIR|FILE...",
 		Short: "Store files, or standard input, as blobs",
 		Long: `Stores each FILE as a blob and pays for it from the wallet. When a line with the
 blob's ID appears, the network has promised to keep it: more than two thirds of
@@ -63,8 +64,14 @@ output takes no more, the IDs of what is paid for go to standard error.
 
 - stores standard input; it is kept in a temporary file without a name meanwhile (in
 TMPDIR), because a blob is read twice. An empty one is refused: it is mostly another
-command's failure.`,
-		Example: "  walrus store photo.jpg --epochs 26\n  tar c notes | walrus store -\n  walrus store --dry-run disk.img\n  walrus store album.tar --renew 5WAL",
+command's failure.
+
+--quilt makes one blob of all files that are named and all that lie under a DIR,
+with an index: many small files then cost little more than one blob of their size.
+The lines after the first are the files as walrus read takes them, ID/FILE. A file
+under a DIR is named by its path in it, after the DIR's own name where more than
+one argument is given. Symbolic links are followed.`,
+		Example: "  walrus store photo.jpg --epochs 26\n  walrus store --quilt website\n  tar c notes | walrus store -\n  walrus store --dry-run disk.img\n  walrus store album.tar --renew 5WAL",
 		Args:    cobra.MinimumNArgs(1),
 		RunE:    func(c *cobra.Command, files []string) error { return w.run(c.Context(), files) },
 	}
@@ -72,6 +79,7 @@ command's failure.`,
 	c.Flags().BoolVar(&w.opts.Permanent, "permanent", false, "cannot be deleted or refunded")
 	w.renew.add(c, "renew", "renew-price", "leave this with the lease, like 5WAL, to renew it when it would end")
 	c.Flags().BoolVar(&w.empty, "allow-empty", false, "store standard input even if nothing comes from it")
+	c.Flags().BoolVar(&w.quilt, "quilt", false, "store all files, and those under directories, as one blob")
 	c.Flags().BoolVar(&w.dry, "dry-run", false, "show ID, size and price; pay and send nothing")
 	return c
 }
@@ -88,24 +96,34 @@ func (w *storeCommand) run(ctx context.Context, files []string) (err error) {
 	if w.dry {
 		open = w.a.openWithout
 	}
-	for _, file := range files { // before anything is read
-		if isStdin(file) {
-			if err := w.a.useStdin("what is stored"); err != nil {
-				return err
+	var items []storeItem
+	if w.quilt { // before anything is asked or paid
+		q, err := newQuilt(files)
+		if err != nil {
+			return err
+		}
+		items = []storeItem{quiltItem(files, q)}
+	} else {
+		for _, file := range files {
+			if isStdin(file) {
+				if err := w.a.useStdin("what is stored"); err != nil {
+					return err
+				}
 			}
+			items = append(items, w.fileItem(file))
 		}
 	}
 	return within(ctx, open, func(s *session) error {
 		w.s = s
-		return w.store(ctx, files)
+		return w.store(ctx, items)
 	})
 }
 
 // store stores the files, and prints their results.
-func (w *storeCommand) store(ctx context.Context, files []string) (err error) {
+func (w *storeCommand) store(ctx context.Context, items []storeItem) (err error) {
 	signal.Ignore(syscall.SIGPIPE) // the IDs of what is paid for are told elsewhere then
-	w.several = len(files) > 1
-	errs := w.all(ctx, files)
+	w.several = len(items) > 1
+	errs := w.all(ctx, items)
 	err = errors.Join(errs...)
 	if err != nil {
 		w.result.Error = err.Error()
@@ -130,12 +148,12 @@ const (
 
 // all stores the files, some at once, and prints their results in the order of the command
 // line. An error of one file does not stop the others.
-func (w *storeCommand) all(ctx context.Context, files []string) (errs []error) {
+func (w *storeCommand) all(ctx context.Context, items []storeItem) (errs []error) {
 	type outcome struct {
 		one storedFile
 		err error
 	}
-	outcomes := make([]chan outcome, len(files))
+	outcomes := make([]chan outcome, len(items))
 	for i := range outcomes {
 		outcomes[i] = make(chan outcome, 1)
 	}
@@ -143,15 +161,15 @@ func (w *storeCommand) all(ctx context.Context, files []string) (errs []error) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	go func() {
-		for i, file := range files {
-			weight := w.weight(file)
+		for i, item := range items {
+			weight := w.weight(item)
 			for range weight {
 				places <- struct{}{}
 			}
 			running.Go(func() {
 				var o outcome
 				if o.err = context.Cause(ctx); ctx.Err() == nil {
-					o.one, o.err = w.file(ctx, file)
+					o.one, o.err = w.item(ctx, item)
 				}
 				for range weight {
 					<-places
@@ -161,16 +179,16 @@ func (w *storeCommand) all(ctx context.Context, files []string) (errs []error) {
 		}
 	}()
 	var told error // why standard output takes nothing more
-	for i, file := range files {
+	for i, item := range items {
 		o := <-outcomes[i]
 		if o.err != nil {
 			if w.several {
-				o.err = fmt.Errorf("%s: %w", nameText(file), o.err)
+				o.err = fmt.Errorf("%s: %w", nameText(item.name), o.err)
 			}
 			o.one.Error = o.err.Error()
 			errs = append(errs, o.err)
 		}
-		o.one.File = file
+		o.one.File = item.name
 		w.result.Blobs = append(w.result.Blobs, o.one)
 		if w.a.json {
 			continue
@@ -187,10 +205,9 @@ func (w *storeCommand) all(ctx context.Context, files []string) (errs []error) {
 	return errs
 }
 
-// weight is how many places a file takes. All dry runs share one view of the ledger.
-func (w *storeCommand) weight(file string) int {
-	info, err := os.Stat(file)
-	if w.dry || isStdin(file) || err == nil && info.Size() > storedAlone {
+// weight is how many places an item takes. All dry runs share one view of the ledger.
+func (w *storeCommand) weight(item storeItem) int {
+	if w.dry || item.size < 0 || item.size > storedAlone {
 		return storesAtOnce
 	}
 	return 1
@@ -204,8 +221,9 @@ func (w *storeCommand) tellPaid(one storedFile) {
 	}
 }
 
-func (w *storeCommand) file(ctx context.Context, file string) (storedFile, error) {
-	src, remove, err := w.source(ctx, file)
+func (w *storeCommand) item(ctx context.Context, item storeItem) (storedFile, error) {
+	file := item.name
+	src, remove, err := item.open(ctx)
 	if err != nil {
 		return storedFile{}, err
 	}
@@ -219,7 +237,7 @@ func (w *storeCommand) file(ctx context.Context, file string) (storedFile, error
 	}
 	opts := w.opts
 	encode, send := w.a.newBar("encode "+nameText(file), src.Size()), w.a.newBar("send   "+nameText(file), src.Size())
-	if w.several && w.weight(file) == 1 { // many lines at once would overwrite each other
+	if w.several && w.weight(item) == 1 { // many lines at once would overwrite each other
 		encode, send = &bar{}, &bar{}
 	}
 	opts.Progress = func(encoded, handed int64) {
@@ -250,32 +268,22 @@ func (w *storeCommand) file(ctx context.Context, file string) (storedFile, error
 	if err != nil {
 		return storedFile{}, w.explain(err)
 	}
-	return storedFile{StoreResult: &out}, nil
-}
-
-func (w *storeCommand) source(ctx context.Context, file string) (client.FileSource, func() error, error) {
-	if !isStdin(file) {
-		src, err := client.NewFileSource(file)
-		return src, func() error { return nil }, err
+	one := storedFile{StoreResult: &out}
+	if item.quilt != nil {
+		one.Files = quiltFiles(out.ID, item.quilt.Index())
 	}
-	if _, ok := terminal(w.a.in); ok {
-		w.a.say("type what is to be stored, and ^D at its end")
-	}
-	src, remove, err := client.Spool(&patientReader{ctx: ctx, r: w.a.in}, os.TempDir())
-	if errors.Is(err, syscall.ENOSPC) {
-		err = fmt.Errorf("%w: standard input is kept in a file meanwhile; name a directory with room for it with TMPDIR", err)
-	}
-	if err == nil && src.Size() == 0 && !w.empty {
-		remove()
-		err = errors.New("standard input is empty: nothing was stored; say --allow-empty if the empty blob is meant")
-	}
-	return src, remove, err
+	return one, nil
 }
 
 // print prints the result for one file as soon as it is known: other files may take long.
 func (w *storeCommand) print(out io.Writer, one storedFile) error {
 	if one.StoreResult != nil {
 		_, err := fmt.Fprintf(out, "%s  %s\n", one.ID, nameText(one.File))
+		for _, f := range one.Files {
+			if err == nil {
+				_, err = fmt.Fprintf(out, "%s/%s\n", one.ID, nameText(f.Identifier))
+			}
+		}
 		w.tell(*one.StoreResult)
 		return err
 	}

@@ -25,7 +25,8 @@ const (
 const exitHelp = `  0    done
   1    it could not be done; the message says why
   2    the words typed make no sense
-  3    there is no such blob: unknown, never certified, or ended
+  3    there is no such blob: unknown, never certified, or ended; or no such file
+       in a quilt
   4    too few nodes answer: nothing is lost, try again later
   5    the disk is full: make room
   130  interrupted (INT); so 143 by TERM and 129 by HUP: 128 and the signal's number
@@ -52,7 +53,7 @@ func exitCode(ctx context.Context, err error) int {
 		return code
 	case errors.As(err, &usage):
 		return exitUsage
-	case is(client.ErrUnknownBlob, client.ErrEnded, client.ErrUncertified, ledger.ErrUnknownBlob):
+	case is(client.ErrUnknownBlob, client.ErrEnded, client.ErrUncertified, ledger.ErrUnknownBlob, errNoFile):
 		return exitMissing
 	case is(client.ErrQuorum, fetch.ErrUnavailable, light.ErrNoNode, light.ErrBehind):
 		return exitLater

@@ -40,7 +40,7 @@ type app struct {
 func run(ctx context.Context, args []string, s streams) int {
 	a := &app{streams: s, began: time.Now()}
 	root := a.root()
-	root.SetArgs(args)
+	root.SetArgs(markHyphens(root, args))
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
@@ -53,7 +53,7 @@ func run(ctx context.Context, args []string, s streams) int {
 		a.json = slices.Contains(args, "--json") // flags may not have been read
 	}
 	code := exitCode(ctx, err)
-	text := err.Error()
+	text := strings.ReplaceAll(strings.ReplaceAll(err.Error(), hyphenMark, ""), `\x00`, "")
 	if _, interrupted := interruption(ctx); interrupted {
 		text = "interrupted"
 	}
@@ -110,7 +110,8 @@ func (a *app) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, c.CommandPath())
 	})
-	root.PersistentPreRun = func(c *cobra.Command, _ []string) {
+	root.PersistentPreRun = func(c *cobra.Command, args []string) {
+		unmarkHyphens(args)
 		a.flags, a.running = c.Flags(), true
 		slow.Store(slices.ContainsFunc(slowCommands, func(path string) bool { return c.CommandPath() == path || strings.HasPrefix(c.CommandPath(), path+" ") }))
 	}
