@@ -7,6 +7,7 @@ import (
 
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrTerms is returned where the owner has a lease whose terms cannot become those that
@@ -31,7 +32,7 @@ func (s *storeRun) owed(v ledger.View, entry registry.Entry, kept bool) error {
 	if err != nil {
 		return err
 	}
-	owner, o := s.key.Address(), s.options
+	owner, payer, o := s.owner(), s.key.Address(), s.options
 	highest, err := HighestOr(params, o.HighestPrice)
 	if err != nil {
 		return err
@@ -43,8 +44,11 @@ func (s *storeRun) owed(v ledger.View, entry registry.Entry, kept bool) error {
 	}
 	// What strangers have paid in the owner's name shortens nothing that the owner asks for,
 	// and its terms are not the owner's.
-	_, own := entry.PaidBy(owner, owner, s.d.epoch)
+	paid, own := entry.PaidBy(owner, payer, s.d.epoch)
 	end, _ := entry.OwnedBy(owner, s.d.epoch)
+	if own && owner != payer {
+		return s.given(entry, paid)
+	}
 	if !own {
 		epochs := o.Epochs
 		if epochs == 0 {
@@ -81,6 +85,24 @@ func (s *storeRun) owed(v ledger.View, entry registry.Entry, kept bool) error {
 	return s.agree()
 }
 
+// given checks that what the payer has paid for another owner is what was asked for: only the
+// owner can change it.
+func (s *storeRun) given(entry registry.Entry, end unit.Epoch) error {
+	owner, o := s.owner(), s.options
+	i, _ := entry.LastOf(owner, s.key.Address())
+	last := entry.Leases[i]
+	s.until = s.d.epoch.Plus(o.Epochs)
+	switch {
+	case end < s.until:
+		return fmt.Errorf("%s has paid for it until epoch %d in the name of %s, and only the owner can lengthen that: walrus extend %s: %w", s.key.Address(), end, owner, s.p.ID, ErrTerms)
+	case o.Permanent && !last.Permanent:
+		return fmt.Errorf("a permanent lease was asked for, and one that %s can delete is there until epoch %d: %w", owner, end, ErrTerms)
+	case o.Allowance > 0 && !last.Renews():
+		return fmt.Errorf("only %s can leave an allowance with the lease that is there until epoch %d: walrus renew: %w", owner, end, ErrTerms)
+	}
+	return s.agree()
+}
+
 // agree tells the caller once what all payments cost together.
 func (s *storeRun) agree() error {
 	if s.options.Paying == nil || s.agreed || len(s.paying) == 0 {
@@ -110,6 +132,12 @@ func (s *storeRun) pay(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("pay: %w", err)
 		}
+		switch body := p.body.(type) {
+		case ledger.RegisterBlob:
+			s.out.Registered = true
+		case ledger.Extend:
+			s.out.Extended += body.Epochs
+		}
 		s.out.Price += p.cost.Lease
 		s.out.Write += p.cost.Write
 		s.out.Allowance += p.cost.Allowance
@@ -133,11 +161,11 @@ func (s *storeRun) settled(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	end, leased := entry.OwnedBy(s.key.Address(), head.Epoch)
-	s.out.EndEpoch = end
+	end, leased := entry.OwnedBy(s.owner(), head.Epoch)
+	s.out.EndEpoch, s.out.Entry, s.out.Epoch = end, entry, head.Epoch
 	switch {
 	case !known || !entry.Certified() || entry.Invalid || !leased:
-		return fmt.Errorf("the ledger does not show at block %d that the blob is kept for %s: %w", head.Height, s.key.Address(), errMore)
+		return fmt.Errorf("the ledger does not show at block %d that the blob is kept for %s: %w", head.Height, s.owner(), errMore)
 	case end < s.until:
 		return fmt.Errorf("kept until epoch %d, asked for %d: %w", end, s.until, errMore)
 	}

@@ -18,6 +18,9 @@ import (
 type StoreOptions struct {
 	Epochs    uint64 // from now on; 0: what a lease that is there has left, else the network's default
 	Permanent bool   // cannot be deleted or refunded; refused where a lease that can is there
+	// Owner gets the lease, which the key pays; zero: the key's address. What the key has paid
+	// for another owner cannot be lengthened: only the owner can do that.
+	Owner token.Address
 	// Allowance, if not 0, is left with the lease to renew it when it would end. A lease
 	// that the owner has already gets it too, unless it has one.
 	Allowance    token.Amount
@@ -42,6 +45,8 @@ type StoreResult struct {
 	EndEpoch     unit.Epoch `json:"end_epoch"`  // of the owner's claim, as the ledger shows it
 	Already      bool       `json:"already"`    // it was certified before; nothing was sent
 	Requests     int64      `json:"requests"`   // streams opened and transactions sent
+	Extended     uint64     `json:"-"`          // epochs by which a lease that was there was lengthened
+	Registered   bool       `json:"-"`          // a lease was paid that was not there
 
 	// Paid now, as the ledger shows it. Of what is never certified the price of the epochs
 	// in which its room was held does not come back.
@@ -49,12 +54,16 @@ type StoreResult struct {
 	Write     token.Amount `json:"write_price"`
 	Allowance token.Amount `json:"allowance"`
 
+	// Entry is the blob's, as the ledger shows it, and Epoch the ledger's at that moment.
+	Entry registry.Entry `json:"-"`
+	Epoch unit.Epoch     `json:"-"`
+
 	EncodeTime time.Duration `json:"-"` // pass 1
 	UploadTime time.Duration `json:"-"` // first byte read to certificate assembled
 	TotalTime  time.Duration `json:"-"` // to the certificate on the ledger
 }
 
-// Store puts a blob on the network for the owner of key. It returns when the block
+// Store puts a blob on the network for an owner and pays with key. It returns when the block
 // with the certificate is there, which is the commit point, and the ledger has shown that
 // the owner's claim lasts as long as was asked. Run again after an interruption it sends
 // only what is missing and pays nothing twice; run again with more epochs it extends the
@@ -69,6 +78,14 @@ func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOp
 	return s.out, err
 }
 
+// owner is for whom the lease is.
+func (s *storeRun) owner() token.Address {
+	if s.options.Owner != (token.Address{}) {
+		return s.options.Owner
+	}
+	return s.key.Address()
+}
+
 type storeRun struct {
 	c        *Client
 	key      token.Key
@@ -81,7 +98,7 @@ type storeRun struct {
 	until    unit.Epoch   // epoch at whose start the owner's claim may end; 0: whenever what is there does
 	agreed   bool         // the caller was told what it costs
 	busy     bool         // the last attempt found members busy
-	account  *spender     // of the owner, as the attempt's view shows it; nil: to be read, since it was used
+	account  *spender     // of the payer, as the attempt's view shows it; nil: to be read, since it was used
 	shown    *ledger.View // state that shows the certificate; nil: none is known
 	early    *earlyOffer  // made before the ledger was looked at; nil: none
 	out      StoreResult
@@ -181,8 +198,8 @@ func (s *storeRun) look(ctx context.Context, src Source) (v ledger.View, err err
 		}
 	}
 	s.options.View = nil // for one attempt
-	owner := s.key.Address()
-	if err = v.PrefetchCommittee(ledger.KeyBlob(s.p.ID), ledger.KeyAccount(owner)); err != nil {
+	payer := s.key.Address()
+	if err = v.PrefetchCommittee(ledger.KeyBlob(s.p.ID), ledger.KeyAccount(payer)); err != nil {
 		return v, err
 	}
 	if s.d, err = readCommittee(v); err != nil {
@@ -192,7 +209,7 @@ func (s *storeRun) look(ctx context.Context, src Source) (v ledger.View, err err
 		return v, fmt.Errorf("the ledger has blobs of %d shards, the genesis of %d", s.d.Shape.N, s.p.Layout.N)
 	}
 	s.c.seated.set(s.d)
-	s.account, err = readSpender(v, owner)
+	s.account, err = readSpender(v, payer)
 	return v, err
 }
 
