@@ -82,7 +82,7 @@ var shared = map[string][]string{
 
 // only lists packages that know fewer of our packages than their floor allows.
 var only = map[string][]string{
-	"fetch":       {"blob", "redstuff", "p2p"},
+	"fetch":       {"unit", "blob", "redstuff", "p2p"},
 	"node/rounds": {"unit", "blob", "token", "redstuff", "staking", "p2p", "challenge", "ledger"},
 }
 

@@ -14,10 +14,6 @@ import (
 // ErrUnavailable is returned where too few places answered.
 var ErrUnavailable = errors.New("not enough of the blob's fragments can be reached")
 
-// ErrFrozen is returned, with ErrUnavailable, where nodes hold answers back during a
-// challenge. They answer once the challenge is over.
-var ErrFrozen = errors.New("a storage challenge is running")
-
 // query asks one member for its answers about places in stripes [from, to), and emits
 // each answer that the member holds, verified where the answer comes with a proof.
 // Wrong bytes are an error that wraps blob.ErrMismatch.
@@ -42,7 +38,7 @@ type gatherer[T any] struct {
 	pending  map[*request]bool
 	events   chan event[T]
 	failures []string
-	frozen   bool // a member holds an answer back
+	frozen   *frozen // not nil: a member holds an answer back
 
 	heard    time.Time     // time of the last answer of any member, or of the last hedge
 	sent     int           // requests so far
@@ -79,7 +75,8 @@ type event[T any] struct {
 const freezeLimit = 10 * time.Minute
 
 // gather returns, for each stripe of [from, to), the answers of at least need places.
-// While members hold answers back because a challenge runs, it waits and asks again.
+// While members hold answers back because a challenge runs, it waits and asks again, and
+// says so (OnFrozen).
 func gather[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, from, to uint32, order []blob.Place, need int, ask query[T]) ([]map[blob.Place]T, error) {
 	return gatherIn(ctx, f, d, id, from, to, order, need, ask, nil, nil)
 }
@@ -98,9 +95,10 @@ func gatherIn[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID, 
 		if !errors.Is(err, ErrFrozen) || time.Since(began) > freezeLimit {
 			return have, err
 		}
+		tellFrozen(ctx, err)
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, fmt.Errorf("%w: %w: %w", ErrUnavailable, ErrFrozen, ctx.Err())
 		case <-time.After(f.hedge):
 		}
 	}
@@ -265,7 +263,10 @@ func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
 	if e.err != nil && ctx.Err() == nil {
 		g.failures = append(g.failures, fmt.Sprintf("%s: %v", m.Peer, e.err))
 		if p2p.IsRefusal(e.err, p2p.CodeWait) {
-			g.frozen = true
+			if g.frozen == nil {
+				g.frozen = new(frozen)
+			}
+			g.frozen.note(e.err)
 		} else {
 			g.f.judge(m, e.err)
 		}
@@ -331,8 +332,8 @@ func (g *gatherer[T]) unavailable() error {
 		detail = append(detail[:shown:shown], fmt.Sprintf("and %d more", len(g.failures)-shown))
 	}
 	err := ErrUnavailable
-	if g.frozen {
-		err = fmt.Errorf("%w: %w", ErrUnavailable, ErrFrozen)
+	if g.frozen != nil {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, *g.frozen)
 	}
 	return fmt.Errorf("stripe %d of %s: %d of %d places answered: %w (%s)", stripe, g.id, worst, g.need, err, strings.Join(detail, "; "))
 }
