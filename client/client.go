@@ -29,6 +29,12 @@ var (
 	ErrInvalid     = errors.New("the client that stored the blob encoded it wrongly on purpose: the blob was proven invalid and is refused for good")
 )
 
+// IsGone says that an error is the ledger's word that a blob cannot be read, and no failure to
+// ask it.
+func IsGone(err error) bool {
+	return errors.Is(err, ErrUnknownBlob) || errors.Is(err, ErrUncertified) || errors.Is(err, ErrEnded) || errors.Is(err, ErrInvalid)
+}
+
 // Client stores and reads blobs.
 type Client struct {
 	*fetch.Fetcher
@@ -59,6 +65,12 @@ func New(host *p2p.Host, l Ledger, chain token.ChainID, log *slog.Logger) *Clien
 	}
 	return &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log}
 }
+
+// Chain is the network's.
+func (c *Client) Chain() token.ChainID { return c.chain }
+
+// View is the ledger's state as the client sees it now.
+func (c *Client) View(ctx context.Context) (ledger.View, error) { return c.ledger.View(ctx) }
 
 // refresher is a ledger whose answers come from other nodes and may be old.
 type refresher interface {

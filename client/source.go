@@ -20,7 +20,7 @@ type Source interface {
 var ErrFileChanged = errors.New("the file changed while it was read")
 
 // ErrRoom is returned where a spool would fill the disk.
-var ErrRoom = errors.New("not enough room for standard input")
+var ErrRoom = errors.New("not enough room to keep the input")
 
 // FileSource reads a regular file.
 type FileSource struct {
@@ -148,7 +148,7 @@ func spool(r io.Reader, dir string, room func(string) (free, total int64, err er
 	}
 	fail := func(err error) (FileSource, func() error, error) {
 		remove()
-		return FileSource{}, nil, fmt.Errorf("keep standard input in %s: %w", dir, err)
+		return FileSource{}, nil, fmt.Errorf("keep the input in %s: %w", dir, err)
 	}
 	var size int64
 	for {
@@ -157,7 +157,7 @@ func spool(r io.Reader, dir string, room func(string) (free, total int64, err er
 			return fail(err)
 		}
 		if reserve := max(spoolReserve, total/spoolPart); err == nil && free < reserve+spoolStep {
-			return fail(fmt.Errorf("%w: %d MiB of it are there, %d MiB are free, and %d MiB must stay free: make room, or name a directory with room for it with TMPDIR",
+			return fail(fmt.Errorf("%w: %d MiB of it are there, %d MiB are free, and %d MiB must stay free: make room",
 				ErrRoom, size>>20, free>>20, reserve>>20))
 		}
 		n, err := io.CopyN(f, r, spoolStep)

@@ -89,7 +89,7 @@ func TestASpoolStopsBeforeTheDiskIsFull(t *testing.T) {
 	dir, z := t.TempDir(), &zeros{}
 	const disk = 300 << 20
 	_, _, err := spool(z, dir, func(string) (free, total int64, err error) { return disk - z.read, disk, nil })
-	if !errors.Is(err, ErrRoom) || !strings.Contains(err.Error(), "MiB are free") || !strings.Contains(err.Error(), "TMPDIR") {
+	if !errors.Is(err, ErrRoom) || !strings.Contains(err.Error(), "MiB are free") {
 		t.Error(err)
 	}
 	if free := disk - z.read; free < spoolReserve {

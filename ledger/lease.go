@@ -175,8 +175,13 @@ func (x *exec) settleEntry(id blob.ID, e registry.Entry) {
 
 // room says whether units more can be promised.
 func (x *exec) room(units unit.KiB) error {
-	u := sure(x.view().Usage())
-	perShard := (u.ReservedKiB + units).Share(x.p.Shards)
+	return sure(x.view().Usage()).Room(units, x.p.Shards)
+}
+
+// Room says why a network of so many shards cannot take units more, or nil. It wraps
+// ErrCapacity.
+func (u Usage) Room(units unit.KiB, shards int) error {
+	perShard := (u.ReservedKiB + units).Share(shards)
 	if units > 1<<60 || perShard > u.ShardKiB {
 		return fmt.Errorf("%d KiB more make %d for each shard, at most %d: %w", units, perShard, u.ShardKiB, ErrCapacity)
 	}

@@ -98,7 +98,7 @@ func (n *Node) ID() staking.NodeID { return n.id }
 
 // Run serves and repairs until ctx ends; it returns when all is still.
 func (n *Node) Run(ctx context.Context) error {
-	n.host.ServeFragments(keeper{n})
+	n.host.ServeFragments(n.Keeper())
 	n.host.ServeDialback()
 	defer n.fetcher.Close()
 	g, ctx := errgroup.WithContext(ctx)
@@ -251,3 +251,6 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 		Memory: memoryNow(), Goroutines: runtime.NumGoroutine(), OpenFiles: openFiles(), Peers: n.host.Connected(), LedgerPeers: n.ledgerPeers(), Addrs: n.host.Addrs(), Reach: n.host.Reachability(),
 	}, nil
 }
+
+// Keeper is the node's answers to questions about fragments.
+func (n *Node) Keeper() p2p.Keeper { return keeper{n} }

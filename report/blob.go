@@ -113,6 +113,35 @@ func (n Now) WithSafety(b Blob, s Safety) Blob {
 	return b
 }
 
+// RefundOf is what comes back to an owner that gives up its leases on a blob now, less the
+// fee, and how many other leases keep the blob on the network.
+func (n Now) RefundOf(e registry.Entry, owner token.Address) (refund token.Amount, others int) {
+	free := registry.FreeFrom(registry.Deleted, n.Head.Epoch)
+	for _, l := range e.Leases {
+		if l.Owner != owner || l.Permanent {
+			others++
+			continue
+		}
+		if l.Renewal.Payer == owner {
+			refund += l.Renewal.Left
+		}
+		if l.Payer == owner { // else it goes back to the account that paid
+			back := e.Refund(l, free)
+			refund += back - n.Params.Registry.Fee(back)
+		}
+	}
+	return refund, others
+}
+
+// Room says why the network cannot take units more, or nil. It wraps ledger.ErrCapacity.
+func (n Now) Room(units unit.KiB) error {
+	u, err := n.View.Usage()
+	if err != nil {
+		return err
+	}
+	return u.Room(units, n.Params.Shards)
+}
+
 func (n Now) fill(b *Blob, e registry.Entry) {
 	b.Bytes, b.StoredKiB, b.EndEpoch = int64(e.Manifest.Size), e.Units, e.End()
 	switch {

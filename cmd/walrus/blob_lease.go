@@ -184,21 +184,8 @@ func (a *app) delete(ctx context.Context, s *session, on ledger.View, id blob.ID
 	}
 	m := move{act: "delete", text: fmt.Sprintf("give up the leases on %s", id), body: ledger.Delete{Blob: id}}
 	out := deleteResult{Blob: id}
+	out.Refund, out.Others = s.RefundOf(e, s.key.Address())
 	free := registry.FreeFrom(registry.Deleted, s.Head.Epoch)
-	for _, l := range e.Leases {
-		if l.Owner != s.key.Address() || l.Permanent {
-			out.Others++
-			continue
-		}
-		if l.Renewal.Payer == s.key.Address() {
-			out.Refund += l.Renewal.Left
-		}
-		if l.Payer != s.key.Address() {
-			continue // it goes back to the account that paid
-		}
-		back := e.Refund(l, free)
-		out.Refund += back - s.Params.Registry.Fee(back)
-	}
 	if out.Others > 0 {
 		m.notes = []string{fmt.Sprintf("%d other leases keep it", out.Others)}
 	} else {

@@ -47,7 +47,7 @@ func (w *storeCommand) stdin(ctx context.Context) (client.Source, func() error, 
 		w.a.say("type what is to be stored, and ^D at its end")
 	}
 	src, remove, err := client.Spool(&patientReader{ctx: ctx, r: w.a.in}, os.TempDir())
-	if errors.Is(err, syscall.ENOSPC) {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, client.ErrRoom) {
 		err = fmt.Errorf("%w: standard input is kept in a file meanwhile; name a directory with room for it with TMPDIR", err)
 	}
 	if err == nil && src.Size() == 0 && !w.empty {

@@ -1,0 +1,299 @@
+package blobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/fetch"
+	"github.com/walrus-network/walrus/unit"
+)
+
+// ErrBusy is returned where a gateway does all that it can do at once.
+var ErrBusy = errors.New("the gateway is busy")
+
+// FrozenError is returned where the first bytes do not come because a challenge runs. It is
+// fetch.ErrFrozen as well.
+type FrozenError struct {
+	Until unit.Height // at which the nodes want to be asked again; 0: they did not say
+}
+
+func (e *FrozenError) Error() string {
+	return fmt.Sprintf("a storage challenge runs until about block %d, and nodes hold the blob's bytes back until then", e.Until)
+}
+
+// Is makes the error match fetch.ErrFrozen.
+func (e *FrozenError) Is(target error) bool { return target == fetch.ErrFrozen }
+
+// ReaderOptions are the limits of a Reader.
+type ReaderOptions struct {
+	Dir      string        // of the cache
+	MaxBytes int64         // of the cache; 0: there is none
+	Patience time.Duration // for the first bytes while a challenge runs
+	Limit    time.Duration // for the first bytes in any case
+	Memory   int64         // bytes that are fetched and not passed on yet, of all readers
+	Log      *slog.Logger  // nil: silent
+}
+
+// DefaultReader are the limits of a gateway.
+func DefaultReader(dir string) ReaderOptions {
+	return ReaderOptions{Dir: dir, MaxBytes: 4 << 30, Patience: 5 * time.Second, Limit: 30 * time.Second, Memory: 48 << 20}
+}
+
+// Reader reads blobs through a cache.
+type Reader struct {
+	c      *client.Client
+	o      ReaderOptions
+	cache  *cache
+	finder *finder
+	memory *semaphore.Weighted
+
+	ctx     context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup
+
+	mu      sync.Mutex // guards flights, and the users of each and of its run
+	flights map[piece]*flight
+
+	hits, misses, waits atomic.Int64
+}
+
+// ReaderStats counts what a Reader did.
+type ReaderStats struct {
+	Hits, Misses int64 // pieces that came from the cache, and that were fetched
+	Waits        int64 // for a challenge to end
+	CacheBytes   int64
+}
+
+// NewReader makes a Reader of the client's network. The client stays the caller's.
+func NewReader(c *client.Client, o ReaderOptions) (*Reader, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Reader{c: c, o: o, memory: semaphore.NewWeighted(o.Memory), flights: map[piece]*flight{}}
+	var err error
+	if r.cache, err = openCache(o.Dir, o.MaxBytes, o.Log); err != nil {
+		return nil, err
+	}
+	r.ctx, r.stop = context.WithCancel(context.Background())
+	r.finder, err = newFinder(r.ctx, c)
+	return r, err
+}
+
+// Close ends the reading that is under way. What is in the cache stays.
+func (r *Reader) Close() error {
+	r.stop()
+	r.running.Wait()
+	r.finder.asking.Wait()
+	return nil
+}
+
+// Find finds a blob that can be read. What the ledger said is used for a moment, and longer
+// while the ledger is asked anew. Errors: those of client.Find, and ErrBusy.
+func (r *Reader) Find(ctx context.Context, id blob.ID) (*Blob, error) { return r.finder.find(ctx, id) }
+
+// Forget makes the next Find ask the ledger.
+func (r *Reader) Forget(id blob.ID) { r.finder.forget(id) }
+
+// Stats is what the reader did so far.
+func (r *Reader) Stats() ReaderStats {
+	r.cache.mu.Lock()
+	defer r.cache.mu.Unlock()
+	return ReaderStats{r.hits.Load(), r.misses.Load(), r.waits.Load(), r.cache.bytes}
+}
+
+// Warm puts the bytes of a blob that was just stored into the cache, from its source.
+func (r *Reader) Warm(c blob.Commitment, src client.Source) error {
+	b := &Blob{ID: c.ID, Size: c.Layout.Size, commitment: c}
+	if r.o.MaxBytes <= 0 || b.Size > r.o.MaxBytes/warmPart {
+		return nil // it would drive out all else
+	}
+	in, err := src.Open(0)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	var buf []byte
+	for offset := int64(0); offset < b.Size; {
+		p := b.pieceAt(offset)
+		if int64(cap(buf)) < p.length {
+			buf = make([]byte, p.length)
+		}
+		if _, err := io.ReadFull(in, buf[:p.length]); err != nil {
+			return err
+		}
+		r.cache.put(p, buf[:p.length])
+		offset += p.length
+	}
+	return nil
+}
+
+// warmPart is the part of the cache, as 1/warmPart, that one blob may fill when it is stored.
+const warmPart = 8
+
+// Of a long stripe.
+const (
+	longStripe = 12 << 20 // bytes beyond which a stripe is several pieces
+	cutBytes   = 4 << 20  // of a piece of it
+)
+
+// pieceAt is the piece that holds a byte of a blob: the stripe, or a part of a long one.
+func (b *Blob) pieceAt(offset int64) piece {
+	l := b.commitment.Layout
+	i := int(offset / l.StripeOffset(1))
+	p := piece{b.ID, l.StripeOffset(i), l.StripeBytes(i)}
+	if p.length > longStripe {
+		end := p.offset + p.length
+		p.offset += (offset - p.offset) / cutBytes * cutBytes
+		p.length = min(cutBytes, end-p.offset)
+	}
+	return p
+}
+
+func (b *Blob) isStripe(p piece) bool {
+	l := b.commitment.Layout
+	i := int(p.offset / l.StripeOffset(1))
+	return p.offset == l.StripeOffset(i) && p.length == l.StripeBytes(i)
+}
+
+// part is what a read takes of a piece.
+type part struct {
+	piece
+	from, to int64 // bytes, in the piece
+}
+
+// partAt is the first part of bytes [offset, end) of a blob. Where it is at most half of its
+// piece it is a piece by itself: then only the symbols that it covers are fetched. Else the
+// whole piece is, which costs no more.
+func (r *Reader) partAt(b *Blob, offset, end int64) part {
+	p := b.pieceAt(offset)
+	to := min(p.offset+p.length, end)
+	if to-offset <= p.length/2 && !r.cache.has(p) {
+		return part{piece: piece{b.ID, offset, to - offset}, to: to - offset}
+	}
+	return part{piece: p, from: offset - p.offset, to: to - p.offset}
+}
+
+// ReadRange writes bytes [offset, offset+length) of a blob to w, in order. On an error the
+// bytes already written are a true prefix of the range.
+//
+// Errors: fetch.ErrRange; a FrozenError or ErrBusy before the first byte; those of fetch.Read;
+// the error of ctx or of w.
+func (r *Reader) ReadRange(ctx context.Context, b *Blob, offset, length int64, w io.Writer) error {
+	if offset < 0 || length < 0 || offset > b.Size || length > b.Size-offset {
+		return fmt.Errorf("bytes %d to %d of %d: %w", offset, offset+length, b.Size, fetch.ErrRange)
+	}
+	v := &visit{r: r, b: b, window: firstBytes, ahead: offset, end: offset + length, holds: map[piece]*flight{}}
+	defer v.leave()
+	for offset < v.end {
+		v.lookAhead(offset)
+		p := r.partAt(b, offset, v.end)
+		if err := v.pass(ctx, p, w); err != nil {
+			return err
+		}
+		offset += p.to - p.from
+	}
+	return nil
+}
+
+// visit is one read through a Reader.
+type visit struct {
+	r          *Reader
+	b          *Blob
+	window     int64 // bytes that are fetched ahead
+	ahead, end int64 // up to where it was begun to fetch; where the range ends
+	begun      bool  // a byte was written
+	holds      map[piece]*flight
+}
+
+// lookAhead begins to fetch what follows, once half of what was fetched ahead is used up. It
+// looks further each time: a reader that takes nothing holds little.
+func (v *visit) lookAhead(offset int64) {
+	if v.ahead >= v.end || v.ahead-offset > v.window/2 {
+		return
+	}
+	defer func() { v.window = min(2*v.window, aheadBytes) }()
+	var missing []piece
+	for v.ahead = max(v.ahead, offset); v.ahead < min(v.end, offset+v.window); {
+		p := v.r.partAt(v.b, v.ahead, v.end)
+		if !v.r.cache.has(p.piece) && v.holds[p.piece] == nil {
+			missing = append(missing, p.piece)
+		}
+		v.ahead += p.to - p.from
+	}
+	if len(missing) > 0 {
+		v.hold(missing...)
+	}
+}
+
+// passTries bounds how often a piece is fetched again that left the cache before it was read.
+const passTries = 4
+
+// pass writes a part, as it is fetched or from the cache.
+func (v *visit) pass(ctx context.Context, p part, w io.Writer) (err error) {
+	step := func(n int64, err error) bool {
+		v.begun = v.begun || n > 0
+		p.from += n
+		return p.from == p.to || err != nil && !isMissing(err)
+	}
+	for range passTries {
+		if f := v.holds[p.piece]; f != nil {
+			if err = v.wait(ctx, f); err != nil {
+				return err
+			}
+			n, err := f.writeTo(w, p.from, p.to)
+			v.drop(p.piece)
+			if step(n, err) {
+				return err
+			}
+		}
+		n, err := v.r.cache.writeTo(w, p.piece, p.from, p.to)
+		if step(n, err) {
+			v.r.hits.Add(1)
+			return err
+		}
+		v.hold(p.piece)
+	}
+	return fmt.Errorf("%w: what it fetches leaves its cache before it is read", ErrBusy)
+}
+
+// wait waits for a flight to end. Before the first byte patience is short.
+func (v *visit) wait(ctx context.Context, f *flight) error {
+	var patience, limit <-chan time.Time
+	if !v.begun {
+		short, long := time.NewTimer(v.r.o.Patience), time.NewTimer(v.r.o.Limit)
+		defer short.Stop()
+		defer long.Stop()
+		patience, limit = short.C, long.C
+	}
+	for {
+		select {
+		case <-f.done:
+			return f.err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-patience:
+			patience = nil
+			if f.run.waits.Load() {
+				return &FrozenError{Until: unit.Height(f.run.until.Load())}
+			}
+		case <-limit:
+			if f.run.waits.Load() {
+				return &FrozenError{Until: unit.Height(f.run.until.Load())}
+			}
+			if !f.run.going.Load() {
+				return fmt.Errorf("%w: other reads have waited for %s", ErrBusy, v.r.o.Limit)
+			}
+			return fmt.Errorf("%w within %s", fetch.ErrUnavailable, v.r.o.Limit)
+		}
+	}
+}

@@ -1,0 +1,240 @@
+package blobs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/registry"
+	"github.com/walrus-network/walrus/report"
+	"github.com/walrus-network/walrus/token"
+	"github.com/walrus-network/walrus/unit"
+)
+
+// WriterOptions are the limits of a Writer.
+type WriterOptions struct {
+	AtOnce  int           // stores
+	Waiting int           // stores that wait for those
+	Limit   time.Duration // for a store, once its body is here
+	Reader  *Reader       // gets the bytes of what was stored; nil: none does
+	Log     *slog.Logger  // nil: silent
+}
+
+// DefaultWriter are the limits of a gateway.
+func DefaultWriter() WriterOptions {
+	return WriterOptions{AtOnce: 16, Waiting: 256, Limit: 15 * time.Minute}
+}
+
+// Writer stores blobs, and pays for them with one key. All methods may be called at the same
+// time.
+type Writer struct {
+	c   *client.Client
+	key token.Key
+	o   WriterOptions
+
+	slots   chan struct{}
+	waiting atomic.Int64
+
+	mu  sync.Mutex // guards now
+	now report.Now
+}
+
+// NewWriter makes a Writer on the client's network. The client stays the caller's.
+func NewWriter(c *client.Client, key token.Key, o WriterOptions) *Writer {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Writer{c: c, key: key, o: o, slots: make(chan struct{}, o.AtOnce)}
+}
+
+// Payer is the account that pays.
+func (w *Writer) Payer() token.Address { return w.key.Address() }
+
+// Store stores a blob. A store that has begun goes on when ctx ends, for as long as the
+// writer's limit: what was paid for is certified, and who asks again finds it there. Errors:
+// those of client.Store, and ErrBusy.
+func (w *Writer) Store(ctx context.Context, src client.Source, o client.StoreOptions) (client.StoreResult, error) {
+	if err := w.enter(ctx); err != nil {
+		return client.StoreResult{}, err
+	}
+	defer func() { <-w.slots }()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.Limit)
+	defer cancel()
+	out, err := w.c.Store(ctx, w.key, src, o)
+	if err == nil {
+		w.stored(out, src)
+	}
+	return out, err
+}
+
+// enter waits for a place.
+func (w *Writer) enter(ctx context.Context) error {
+	if w.waiting.Add(1) > int64(w.o.AtOnce+w.o.Waiting) {
+		w.waiting.Add(-1)
+		return fmt.Errorf("%w: %d stores are under way or wait", ErrBusy, w.o.AtOnce+w.o.Waiting)
+	}
+	defer w.waiting.Add(-1)
+	select {
+	case w.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stored tells the reader of a blob that was stored.
+func (w *Writer) stored(out client.StoreResult, src client.Source) {
+	if w.o.Reader == nil {
+		return
+	}
+	w.o.Reader.Forget(out.ID)
+	c, err := out.Entry.Manifest.Commitment()
+	if err == nil {
+		err = w.o.Reader.Warm(c, src)
+	}
+	if err != nil {
+		w.o.Log.Warn("a blob that was stored is not in the cache", "blob", out.ID, "err", err)
+	}
+}
+
+// lookFor is how long the rules and the balance are used that were read last.
+const lookFor = 3 * time.Second
+
+// Now is the ledger as it was moments ago.
+func (w *Writer) Now(ctx context.Context) (report.Now, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.now.At) < lookFor {
+		return w.now, nil
+	}
+	n, err := w.look(ctx)
+	if err == nil {
+		w.now = n
+	}
+	return n, err
+}
+
+func (w *Writer) look(ctx context.Context, keys ...[]byte) (report.Now, error) {
+	v, err := w.c.View(ctx)
+	if err != nil {
+		return report.Now{}, err
+	}
+	return report.Look(v, time.Now(), append(keys, ledger.KeyAccount(w.Payer()), ledger.KeyUsage())...)
+}
+
+// Quote is what a store costs, and what the payer has.
+type Quote struct {
+	client.Cost
+	Total    token.Amount // of the parts, the fee at its most
+	Balance  token.Amount // of the payer
+	Until    unit.Epoch   // the lease ends when it begins
+	StoredAs unit.KiB     // what is paid for
+}
+
+// Quote works out what a blob of size bytes costs that the network does not keep yet, and
+// refuses what cannot be stored at all, so that no body is read in vain.
+//
+// Errors, wrapped: ledger.ErrEpochs, ledger.ErrCapacity; with the quote, ledger.ErrFunds.
+func (w *Writer) Quote(ctx context.Context, size int64, o client.StoreOptions) (q Quote, err error) {
+	n, err := w.Now(ctx)
+	if err != nil {
+		return q, err
+	}
+	shape, err := n.Params.Shape()
+	if err != nil {
+		return q, err
+	}
+	layout, err := shape.Layout(size)
+	if err != nil {
+		return q, fmt.Errorf("%w: %w", ErrTooLarge, err)
+	}
+	epochs := o.Epochs
+	if epochs == 0 {
+		epochs = n.Params.Registry.DefaultEpochs
+	}
+	if most := n.Params.Registry.MaxEpochs; epochs > most {
+		return q, fmt.Errorf("%d epochs, at most %d: %w", epochs, most, ledger.ErrEpochs)
+	}
+	q.StoredAs, q.Until = layout.StoredKiB(), n.Head.Epoch.Plus(epochs)
+	if err := n.Room(q.StoredAs); err != nil {
+		return q, err
+	}
+	highest, err := client.HighestOr(n.Params, o.HighestPrice)
+	if err != nil {
+		return q, err
+	}
+	if q.Cost, err = client.CostOf(n.Params, q.StoredAs, epochs, false, o.Allowance, highest); err != nil {
+		return q, err
+	}
+	q.Fee = client.MostFee(w.c.Chain(), n.Params.Fees, ledger.RegisterBlob{Manifest: blob.NewManifest(layout, blob.Hash{}), Epochs: epochs, Owner: o.Owner, Permanent: o.Permanent, Allowance: o.Allowance, HighestPrice: highest})
+	for _, part := range []token.Amount{q.Lease, q.Write, q.Allowance, q.Fee} {
+		if q.Total, err = q.Total.Add(part); err != nil {
+			return q, err
+		}
+	}
+	account, err := n.View.Account(w.Payer())
+	if err != nil {
+		return q, err
+	}
+	if q.Balance = account.Balance; q.Balance < q.Total {
+		return q, fmt.Errorf("it costs %s, and the gateway has %s: %w", q.Total, q.Balance, ledger.ErrFunds)
+	}
+	return q, nil
+}
+
+// Extend adds epochs to the payer's lease on a blob. It gives the entry as the ledger shows it
+// after that, and what was paid. Errors: those of client.Send, among them ledger.ErrNotOwner.
+func (w *Writer) Extend(ctx context.Context, id blob.ID, epochs uint64) (e registry.Entry, paid token.Amount, err error) {
+	receipt, err := w.c.Send(ctx, w.key, ledger.Extend{Blob: id, Epochs: epochs})
+	if err != nil {
+		return e, 0, err
+	}
+	n, err := w.look(ctx, ledger.KeyBlob(id))
+	if err != nil {
+		return e, 0, fmt.Errorf("done in block %d; what it comes to could not be read: %w", receipt.Height, err)
+	}
+	if e, _, err = n.View.Blob(id); err != nil {
+		return e, 0, err
+	}
+	cost, err := client.CostOf(n.Params, e.Units, epochs, true, 0, 0)
+	w.forget(id)
+	return e, cost.Lease, err
+}
+
+// Deletion is what came of a Delete.
+type Deletion struct {
+	Refund token.Amount // to the payer, less the fee of the ledger's rules
+	Others int          // leases that keep the blob on the network
+}
+
+// Delete gives up the payer's leases on a blob. Errors: client.ErrUnknownBlob where it has
+// ended or never was; ledger.ErrNotOwner, ledger.ErrPermanent; those of client.Send.
+func (w *Writer) Delete(ctx context.Context, id blob.ID) (d Deletion, err error) {
+	n, err := w.look(ctx, ledger.KeyBlob(id))
+	if err != nil {
+		return d, err
+	}
+	e, known, err := n.View.Blob(id)
+	if err != nil {
+		return d, err
+	}
+	if !known || !e.Live(n.Head.Epoch) {
+		return d, fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
+	}
+	d.Refund, d.Others = n.RefundOf(e, w.Payer())
+	_, err = w.c.Send(ctx, w.key, ledger.Delete{Blob: id})
+	w.forget(id)
+	return d, err
+}
+
+func (w *Writer) forget(id blob.ID) {
+	if w.o.Reader != nil {
+		w.o.Reader.Forget(id)
+	}
+}
