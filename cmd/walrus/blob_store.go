@@ -142,7 +142,7 @@ func (w *storeCommand) store(ctx context.Context, items []storeItem) (err error)
 
 // Limits for several files.
 const (
-	storesAtOnce = 64       // files
+	storesAtOnce = 4        // files
 	storedAlone  = 64 << 20 // bytes of a file that is not stored with others at once: it fills the line by itself
 )
 
