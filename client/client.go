@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/fetch"
@@ -45,6 +46,10 @@ type Client struct {
 	nonces nonces
 	seated seated
 
+	aheads    sync.WaitGroup // of readAhead
+	closing   context.Context
+	stopAhead context.CancelFunc
+
 	// Shape, if not zero, is the network's: a blob's ID is known before the ledger is asked.
 	Shape blob.Shape
 	// Outbox, if not nil, keeps each signed transaction until its result is known.
@@ -63,7 +68,9 @@ func New(host *p2p.Host, l Ledger, chain token.ChainID, log *slog.Logger) *Clien
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log}
+	c := &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log}
+	c.closing, c.stopAhead = context.WithCancel(context.Background())
+	return c
 }
 
 // Chain is the network's.

@@ -4,18 +4,39 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/fetch"
 )
 
-// seated is the committee that the ledger showed last.
+// seated is the committee that the ledger showed last, to this process or to one before it.
 type seated struct {
-	mu    sync.Mutex // guards known
+	mu    sync.Mutex // guards the fields below
 	known committee
+	shown bool // the ledger has shown it to this process
 }
 
+// set takes what the ledger shows.
 func (s *seated) set(c committee) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known = c
+	s.known, s.shown = c, true
+}
+
+// recall takes what the ledger has shown to a process before, unless it is late.
+func (s *seated) recall(c committee) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.shown {
+		s.known = c
+	}
+}
+
+func (s *seated) isShown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shown
 }
 
 func (s *seated) get() (c committee, ok bool) {
@@ -24,9 +45,12 @@ func (s *seated) get() (c committee, ok bool) {
 	return s.known, s.known.Directory != nil
 }
 
-// sameSeats says whether two committees are of one epoch, and hold the same shards.
+// sameSeats says whether two committees are of one epoch, and the same members, reached the
+// same way, hold the same shards.
 func (c committee) sameSeats(o committee) bool {
-	return c.epoch == o.epoch && slices.Equal(c.Holder, o.Holder) && slices.Equal(c.From, o.From)
+	same := func(a, b fetch.Member) bool { return a.Peer == b.Peer && slices.Equal(a.Addrs, b.Addrs) }
+	return c.epoch == o.epoch && slices.Equal(c.Holder, o.Holder) && slices.Equal(c.From, o.From) &&
+		slices.EqualFunc(c.Members, o.Members, same) && slices.Equal(c.keys, o.keys)
 }
 
 // earlyOffer is a small blob's upload that began with the committee of before, while the
@@ -51,6 +75,42 @@ func (s *storeRun) offerEarly(ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	s.early = &earlyOffer{upload: u, opened: make(chan error, 1), stop: stop}
 	go func(e *earlyOffer) { e.opened <- e.upload.open(ctx, s.manifest) }(s.early)
+}
+
+// maxAhead is the bytes of a source up to which it is looked at whether all of it goes along
+// with its offer.
+const maxAhead = 1 << 20
+
+// StoreAhead is a store that began before the ledger was looked at: the blob's ID is known, and
+// where a committee is, its members are offered a small blob. Nothing is paid for it.
+type StoreAhead struct {
+	p     *encodedBlob
+	early *earlyOffer // nil: nothing was offered, or a store has taken it up
+	took  time.Duration
+}
+
+// BeginStore begins a store for StoreOptions.Ahead; nil for a source that is too long for it,
+// or cannot be read. Either Store or Drop must follow.
+func (c *Client) BeginStore(ctx context.Context, src Source) *StoreAhead {
+	if c.Shape.N == 0 || src.Size() > maxAhead {
+		return nil
+	}
+	s := storeRun{c: c, began: time.Now()}
+	if s.encode(ctx, c.Shape, src) != nil {
+		return nil // the store will say why
+	}
+	s.offerEarly(ctx)
+	return &StoreAhead{p: s.p, early: s.early, took: s.out.EncodeTime}
+}
+
+// ID is the blob's.
+func (a *StoreAhead) ID() blob.ID { return a.p.ID }
+
+// Drop ends a store that Store has not taken up.
+func (a *StoreAhead) Drop() {
+	if a != nil {
+		a.early.drop()
+	}
 }
 
 // drop ends an upload that is of no use: members drop what they have of it.

@@ -160,7 +160,7 @@ type ConnectOptions struct {
 	TrustNode bool // take the ledger's answers on the word of the node that is asked
 	Version   string
 	Log       *slog.Logger // nil: silent
-	TrustDir  TrustDir     // where verified headers are kept from one process to the next; empty: nowhere
+	TrustDir  TrustDir     // where verified headers and the committee are kept from one process to the next; empty: nowhere
 }
 
 // Connection is a client process on a network.
@@ -169,6 +169,7 @@ type Connection struct {
 	Network Network
 	Host    *p2p.Host
 	Remote  *light.Remote
+	kept    *recollection // nil: the committee is kept nowhere
 }
 
 // Connect joins a network as a client: it listens nowhere and keeps nothing.
@@ -193,6 +194,9 @@ func Connect(ctx context.Context, n Network, o ConnectOptions) (*Connection, err
 	c := &Connection{Client: New(host, remote, chain, o.Log), Network: n, Host: host, Remote: remote}
 	if c.Shape, err = n.Genesis.Params.Shape(); err != nil {
 		return nil, errors.Join(err, host.Close())
+	}
+	if o.TrustDir != "" && !o.TrustNode {
+		c.recall(o.TrustDir, trustName(chain, n.Checkpoint), o.Log)
 	}
 	return c, nil
 }
@@ -248,6 +252,7 @@ func (c *Connection) reachable(ctx context.Context) error {
 // Close leaves the network. It waits, for a few blocks at most, until the next connection
 // can read what this one wrote.
 func (c *Connection) Close() error {
+	c.keepCommittee()
 	_ = c.Remote.Settle(context.Background()) // bounded; a ledger that stands still is left as it is
 	c.Client.Close()
 	return c.Host.Close()

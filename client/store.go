@@ -34,6 +34,8 @@ type StoreOptions struct {
 	// View, if not nil, is the ledger as it was moments ago, for the first attempt: it is read
 	// by nothing else meanwhile.
 	View *ledger.View
+	// Ahead, if not nil, is the same store begun by BeginStore with the same source.
+	Ahead *StoreAhead
 }
 
 // StoreResult is what Store did.
@@ -175,11 +177,9 @@ func (s *storeRun) look(ctx context.Context, src Source) (v ledger.View, err err
 		shape = s.d.Shape
 	}
 	if s.p == nil {
-		if s.p, err = prepare(ctx, shape, src, s.options.Progress); err != nil {
+		if err = s.encode(ctx, shape, src); err != nil {
 			return v, err
 		}
-		s.manifest = s.p.Manifest()
-		s.out = StoreResult{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: time.Since(s.began)}
 	}
 	given := s.options.View
 	if given != nil && time.Since(s.began) < freshFor {
@@ -211,6 +211,26 @@ func (s *storeRun) look(ctx context.Context, src Source) (v ledger.View, err err
 	s.c.seated.set(s.d)
 	s.account, err = readSpender(v, payer)
 	return v, err
+}
+
+// encode encodes the source, unless that was done ahead.
+func (s *storeRun) encode(ctx context.Context, shape blob.Shape, src Source) (err error) {
+	took := func() time.Duration { return time.Since(s.began) }
+	if a := s.options.Ahead; a != nil {
+		s.p, s.early, a.early = a.p, a.early, nil
+		if s.options.Progress != nil {
+			s.p.progress = s.options.Progress
+		}
+		took = func() time.Duration { return a.took }
+	}
+	if s.p == nil {
+		if s.p, err = prepare(ctx, shape, src, s.options.Progress); err != nil {
+			return err
+		}
+	}
+	s.manifest = s.p.Manifest()
+	s.out = StoreResult{ID: s.p.ID, Size: s.p.Layout.Size, EncodedBytes: s.p.Layout.EncodedBytes(), EncodeTime: took()}
+	return nil
 }
 
 // freshFor is how long ago the ledger may have been read for a store, encoding included.

@@ -17,14 +17,16 @@ import (
 )
 
 const (
-	trustSuffix = ".trust"
-	trustFiles  = 64 // files that are kept; the one that was written first gives way
+	trustSuffix     = ".trust"
+	committeeSuffix = ".committee"
+	trustFiles      = 64 // files that are kept of each kind; the one that was written first gives way
 )
 
 // TrustDir keeps the newest verified header of each chain, a file for each block that trust
-// in it began with, so that trust does not run out on a machine that looks at the chain now and then. A file that is
-// removed costs no more than trust: the next process begins with the checkpoint or the
-// genesis again.
+// in it began with, so that trust does not run out on a machine that looks at the chain now
+// and then; and beside it the committee that was known last. A header that is removed costs no
+// more than trust: the next process begins with the checkpoint or the genesis again. A
+// committee that is removed costs it some round trips.
 type TrustDir string
 
 // trustName names the file of a chain and of the checkpoint that trust in it began with, nil
@@ -36,12 +38,17 @@ func trustName(chain token.ChainID, begin *light.Checkpoint) string {
 	return fmt.Sprintf("%s@%d", chain, begin.Height)
 }
 
-func (d TrustDir) path(name string) string { return filepath.Join(string(d), name+trustSuffix) }
+func (d TrustDir) path(name string) string { return d.file(name, trustSuffix) }
 
-// Load is what was kept under a name, nil for nothing. A file that others may write is an
-// error: its writer decides what this machine trusts.
-func (d TrustDir) Load(name string) ([]byte, error) {
-	f, err := os.Open(d.path(name))
+func (d TrustDir) file(name, suffix string) string { return filepath.Join(string(d), name+suffix) }
+
+// Load is the header that was kept under a name, nil for none. A file that others may write is
+// an error: its writer decides what this machine trusts.
+func (d TrustDir) Load(name string) ([]byte, error) { return d.load(name, trustSuffix, light.MaxKept) }
+
+// load is at most one byte more than most.
+func (d TrustDir) load(name, suffix string, most int64) ([]byte, error) {
+	f, err := os.Open(d.file(name, suffix))
 	if err != nil {
 		return nil, err
 	}
@@ -51,20 +58,22 @@ func (d TrustDir) Load(name string) ([]byte, error) {
 		return nil, err
 	}
 	if others := info.Mode().Perm() & 0o022; others != 0 {
-		return nil, fmt.Errorf("%s: other users may write it: remove it", d.path(name))
+		return nil, fmt.Errorf("%s: other users may write it: remove it", f.Name())
 	}
-	return io.ReadAll(io.LimitReader(f, light.MaxKept+1))
+	return io.ReadAll(io.LimitReader(f, most+1))
 }
 
 // Keep writes a newest verified header, for this user alone.
-func (d TrustDir) Keep(name string, kept []byte) error {
+func (d TrustDir) Keep(name string, kept []byte) error { return d.keep(name, trustSuffix, kept) }
+
+func (d TrustDir) keep(name, suffix string, kept []byte) error {
 	if err := os.MkdirAll(string(d), 0o700); err != nil {
 		return err
 	}
-	if err := WriteWhole(d.path(name), kept, 0o600); err != nil {
+	if err := WriteWhole(d.file(name, suffix), kept, 0o600); err != nil {
 		return err
 	}
-	return d.prune()
+	return d.prune(suffix)
 }
 
 // serve lets a reader of the chain begin with what was kept, and keep what it verifies. A
@@ -83,15 +92,15 @@ func (d TrustDir) serve(chain token.ChainID, o *light.RemoteOptions, log *slog.L
 	}
 }
 
-// prune removes the oldest files beyond trustFiles.
-func (d TrustDir) prune() error {
+// prune removes the oldest files of a kind beyond trustFiles.
+func (d TrustDir) prune(suffix string) error {
 	list, err := os.ReadDir(string(d))
 	if err != nil || len(list) <= trustFiles {
 		return err
 	}
 	var files []fs.FileInfo
 	for _, e := range list {
-		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && strings.HasSuffix(e.Name(), trustSuffix) {
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && strings.HasSuffix(e.Name(), suffix) {
 			files = append(files, info)
 		}
 	}

@@ -1,6 +1,8 @@
 package fetch
 
 import (
+	"slices"
+
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/walrus-network/walrus/blob"
@@ -46,6 +48,15 @@ func (d *Directory) hosts() []peer.AddrInfo {
 		}
 	}
 	return out
+}
+
+// recalledPeers is how many members of a directory of before serve as bootstrap addresses.
+const recalledPeers = 16
+
+// Recall lets the host, which nothing uses yet, begin with members of a directory of before.
+func (f *Fetcher) Recall(d *Directory) {
+	hosts := slices.DeleteFunc(d.hosts(), func(p peer.AddrInfo) bool { return len(p.Addrs) == 0 })
+	f.host.Recall(hosts[:min(len(hosts), recalledPeers)])
 }
 
 // Places lists, for each member, the places of a blob that it has the duty to hold,

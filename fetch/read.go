@@ -54,7 +54,7 @@ func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitme
 	var head <-chan []byte
 	if f.isHeavy(c, to-from) {
 		r = newRun()
-		f.host.Prepare(d.hosts(), true)
+		f.PrepareLarge(d)
 		if from == 0 {
 			head = f.readHead(ctx, &fetching, d, c)
 		}
@@ -116,6 +116,9 @@ func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitme
 	}
 	return err
 }
+
+// PrepareLarge begins to dial the members for many bytes.
+func (f *Fetcher) PrepareLarge(d *Directory) { f.host.Prepare(d.hosts(), true) }
 
 // heavyBytes is the user bytes of a read for which lines for many bytes are opened.
 const heavyBytes = 1 << 20

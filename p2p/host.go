@@ -62,6 +62,7 @@ type Host struct {
 	table     table
 	hello     Hello
 	bootstrap []peer.AddrInfo
+	recalled  []peer.AddrInfo // by Recall
 	log       *slog.Logger
 	greeted   greetings
 	scores    scores
@@ -344,10 +345,14 @@ func (h *Host) RemoteIPs(p peer.ID) (out []netip.Addr) {
 // Known is how many peers the DHT's table holds.
 func (h *Host) Known() int { return h.table.size() }
 
-// Bootstrap is the addresses the host was told of, and those that its seeds stand for.
+// Bootstrap is the addresses the host was told of, those that its seeds stand for, and those
+// that were of use to a process before.
 func (h *Host) Bootstrap() []peer.AddrInfo {
-	return slices.Concat(h.bootstrap, h.seeds.addrs())
+	return slices.Concat(h.bootstrap, h.seeds.addrs(), h.recalled)
 }
+
+// Recall adds peers to the bootstrap addresses. It is for a host that nothing uses yet.
+func (h *Host) Recall(peers []peer.AddrInfo) { h.recalled = peers }
 
 const dialLimit = 10 * time.Second
 

@@ -84,6 +84,33 @@ func TestOneBootstrapAddressFindsAll(t *testing.T) {
 	})
 }
 
+// Peers of before lead to the network where all bootstrap addresses are gone.
+func TestPeersOfBeforeServeAsBootstrapAddresses(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		gone, server := newHost(t, 1, "net"), newHost(t, 2, "net")
+		server.ServeLedger(echo{})
+		client := newHost(t, 3, "net", gone.Addrs()...)
+		if err := gone.Close(); err != nil {
+			t.Fatal(err)
+		}
+		of, err := peer.AddrInfoFromString(server.Addrs()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		client.Recall([]peer.AddrInfo{*of})
+		var all []peer.ID
+		for _, b := range client.Bootstrap() {
+			all = append(all, b.ID)
+		}
+		if first := client.Nearest(within(t), all); first != server.ID() {
+			t.Errorf("%q of %v is connected first", first, all)
+		}
+		if got, err := client.AskLedger(within(t), server.ID(), AskGet, []byte("x")); err != nil || len(got) == 0 {
+			t.Errorf("%q, %v", got, err)
+		}
+	})
+}
+
 func TestStrangersAreRefusedInWords(t *testing.T) {
 	ctx := within(t)
 	ours, theirs := newHost(t, 1, "net-a"), newHost(t, 2, "net-b")

@@ -5,9 +5,7 @@ import (
 	"context"
 	"io"
 
-	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
-	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/quilt"
 )
 
@@ -20,19 +18,12 @@ type blobContent interface {
 }
 
 // storedBlob is a blob on the network.
-type storedBlob struct {
-	c          *client.Connection
-	d          *fetch.Directory
-	commitment blob.Commitment
-}
+type storedBlob struct{ *client.Found }
 
-func (b storedBlob) size() int64 { return b.commitment.Layout.Size }
+func (b storedBlob) size() int64 { return b.Commitment.Layout.Size }
 
 func (b storedBlob) write(ctx context.Context, from, to int64, w io.Writer) error {
-	if from == 0 && to == b.size() {
-		return b.c.Fetcher.Read(ctx, b.d, b.commitment, w)
-	}
-	return b.c.Fetcher.ReadRange(ctx, b.d, b.commitment, from, to-from, w)
+	return b.ReadRange(ctx, from, to-from, w)
 }
 
 // section is a part of one.

@@ -96,10 +96,7 @@ func (r *readCommand) read(ctx context.Context, c *client.Connection, ref blobRe
 		counter := &barWriter{w: w, bar: bar}
 		err := b.write(ctx, from, to, counter)
 		written = counter.done
-		if err != nil {
-			return fmt.Errorf("read blob %s: %w", ref.id, err)
-		}
-		return nil
+		return err
 	}
 	if toStdout {
 		w := r.stdout()
@@ -125,8 +122,8 @@ func (r *readCommand) read(ctx context.Context, c *client.Connection, ref blobRe
 func (a *app) find(ctx context.Context, c *client.Connection, id blob.ID) (blobContent, error) {
 	done := a.slowly(waitsForLedger, c.Network.Genesis.ChainID())
 	defer done()
-	_, commitment, d, err := c.Find(ctx, id)
-	return storedBlob{c, d, commitment}, err
+	b, err := c.Open(ctx, id)
+	return storedBlob{b}, err
 }
 
 // stdout is standard output; a terminal gets text only, unless the user named it.

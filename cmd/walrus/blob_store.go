@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -26,6 +27,7 @@ type storeCommand struct {
 	several bool // files, each a blob
 	opts    client.StoreOptions
 	renew   renewalFlags
+	begun   *begunItem // nil: none has begun before the ledger was looked at
 	result  storeResult
 }
 
@@ -113,10 +115,51 @@ func (w *storeCommand) run(ctx context.Context, files []string) (err error) {
 			items = append(items, w.fileItem(file))
 		}
 	}
+	if one := items[0]; len(items) == 1 && !w.dry && one.size >= 0 {
+		w.a.connected = func(ctx context.Context, c *client.Connection) [][]byte { return w.begin(ctx, c, one) }
+		defer func() { w.begun.drop() }()
+	}
 	return within(ctx, open, func(s *session) error {
 		w.s = s
 		return w.store(ctx, items)
 	})
+}
+
+// begunItem is an item whose store has begun before the ledger was looked at.
+type begunItem struct {
+	src    client.Source
+	remove func() error
+	ahead  *client.StoreAhead
+}
+
+// begin begins to store a small item, and returns what is to be read of the ledger for it.
+func (w *storeCommand) begin(ctx context.Context, c *client.Connection, item storeItem) [][]byte {
+	src, remove, err := item.open(ctx)
+	if err != nil {
+		return nil // the store will say so
+	}
+	w.begun = &begunItem{src, remove, c.BeginStore(ctx, src)}
+	if w.begun.ahead == nil {
+		return nil
+	}
+	return [][]byte{ledger.KeyBlob(w.begun.ahead.ID())}
+}
+
+func (b *begunItem) drop() {
+	if b != nil {
+		b.ahead.Drop()
+		b.remove()
+	}
+}
+
+// source is an item's bytes, what removes a copy of them, and its store if that has begun.
+func (w *storeCommand) source(ctx context.Context, item storeItem) (client.Source, func() error, *client.StoreAhead, error) {
+	if b := w.begun; b != nil {
+		w.begun = nil
+		return b.src, func() error { b.ahead.Drop(); return b.remove() }, b.ahead, nil
+	}
+	src, remove, err := item.open(ctx)
+	return src, remove, nil, err
 }
 
 // store stores the files, and prints their results.
@@ -223,7 +266,7 @@ func (w *storeCommand) tellPaid(one storedFile) {
 
 func (w *storeCommand) item(ctx context.Context, item storeItem) (storedFile, error) {
 	file := item.name
-	src, remove, err := item.open(ctx)
+	src, remove, ahead, err := w.source(ctx, item)
 	if err != nil {
 		return storedFile{}, err
 	}
@@ -236,6 +279,7 @@ func (w *storeCommand) item(ctx context.Context, item storeItem) (storedFile, er
 		return storedFile{}, fmt.Errorf("%s: %w", bytesText(src.Size()), err)
 	}
 	opts := w.opts
+	opts.Ahead = ahead
 	encode, send := w.a.newBar("encode "+nameText(file), src.Size()), w.a.newBar("send   "+nameText(file), src.Size())
 	if w.several && w.weight(item) == 1 { // many lines at once would overwrite each other
 		encode, send = &bar{}, &bar{}

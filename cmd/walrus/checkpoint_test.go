@@ -31,6 +31,26 @@ func (d *developer) trust() {
 	if again.Height < own.Height || again.Chain != own.Chain {
 		d.Errorf("block %d after %d", again.Height, own.Height)
 	}
+	// Nor does a committee that makes no sense, or none: the next command keeps a good one.
+	committee := filepath.Join(dir, "trust", string(own.Chain)+".committee")
+	known, err := os.ReadFile(committee)
+	if err != nil {
+		d.Fatal(err)
+	}
+	for i, spoil := range []func() error{func() error { return os.WriteFile(committee, []byte("garbage"), 0o600) }, func() error { return os.Remove(committee) }} {
+		if err := spoil(); err != nil {
+			d.Fatal(err)
+		}
+		path, content := d.file(fmt.Sprintf("spoiled %d", i), 1000, byte(80+i))
+		d.reads(d.store(path).ID, content)
+		info, err := os.Stat(committee)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			d.Errorf("kept: %v, %v", info, err)
+		}
+		if b, err := os.ReadFile(committee); err != nil || len(b) < len(known)/2 {
+			d.Errorf("%d bytes of a committee are kept, %d before: %v", len(b), len(known), err)
+		}
+	}
 	nodeDir := filepath.Join(d.net, "nodes", "0")
 	if nodes := okJSON[checkpointShown](d.T, "checkpoint", "--dir", nodeDir); nodes.Height < own.Height || !strings.Contains(nodes.Source, nodeDir) {
 		d.Errorf("the node's block: %+v", nodes)

@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/walrus-network/walrus/client"
 )
 
 // streams are the standard input and outputs of a command.
@@ -34,6 +36,8 @@ type app struct {
 
 	needsNodes bool   // the command will need the nodes that hold blobs: they are dialed at once
 	lists      []byte // begins the keys that the command will list: they are asked for with the first look
+	// connected, if not nil, is called before the first look, and returns keys to read with it.
+	connected func(context.Context, *client.Connection) [][]byte
 }
 
 // run runs the program with arguments, and returns its exit code.

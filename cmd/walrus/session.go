@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -190,6 +191,9 @@ func (a *app) openOn(ctx context.Context, network client.Network, keys ...[]byte
 	c, trust, err := a.connect(ctx, network)
 	if err != nil {
 		return nil, err
+	}
+	if a.connected != nil {
+		keys = append(slices.Clone(keys), a.connected(ctx, c)...)
 	}
 	done := a.slowly(waitsForLedger, network.Genesis.ChainID())
 	n, err := lookAndList(ctx, c, a.lists, keys...)
