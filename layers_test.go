@@ -61,6 +61,7 @@ var house = map[string]room{
 	"doctor":              {9, []string{"golang.org/x/sys"}, "examines a node: runs none"},
 	"internal/world":      {9, nil, "a network in one process, for tests: holds no test"},
 	"gateway/blobs":       {8, []string{"github.com/hashicorp/golang-lru"}, "reads and stores for all doors: speaks no protocol"},
+	"gateway/s3":          {9, nil, "the S3 API: of the network it knows its storage alone"},
 	"gateway":             {9, nil, "HTTP for blobs: starts no node"},
 	"testnet/adversary":   {9, nil, "breaks the rules as a conduct: starts nothing"},
 	"testnet":             {10, nil, "processes: starts nodes, is none"},
@@ -78,7 +79,7 @@ var shared = map[string][]string{
 	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
 	"github.com/libp2p/go-libp2p":      {"p2p", "p2p/internal/wire", "p2p/p2ptest", "fetch", "node/rounds", "node", "ledger/light", "ledger/snapshot", "ledger/comet", "testnet", "testnet/adversary", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/cometbft":              {"ledger/light", "ledger/comet"},
-	"filippo.io/age":                   {"wallet", "seal"},
+	"filippo.io/age":                   {"wallet", "seal", "gateway/s3"},
 	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"doctor", "cmd/walrus"},
 	"google.golang.org/protobuf/proto": {"kv"},

@@ -1,0 +1,189 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/walrus-network/walrus/blob"
+)
+
+// sweepers is how many leases are changed at once.
+const sweepers = 8
+
+// clockFor is how long the ledger's epoch is taken to be what it was.
+const clockFor = 2 * time.Second
+
+// clock is the ledger's clock of moments ago.
+func (s *Server) clock(ctx context.Context) (Clock, error) {
+	s.mu.Lock()
+	c, at := s.seen, s.seenAt
+	s.mu.Unlock()
+	if !at.IsZero() && time.Since(at) < clockFor {
+		return c, nil
+	}
+	c, err := s.storage.Clock(ctx)
+	if err != nil {
+		return c, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.seen, s.seenAt = c, time.Now()
+	return c, nil
+}
+
+// resume makes of each intent of the process before a lease to be given back: the client
+// was not answered.
+func (s *Server) resume(ctx context.Context) error {
+	var ids []blob.ID
+	err := s.index.db.EachKey([]byte(prefixIntent), func(key []byte) error {
+		id, err := idOf(key)
+		ids = append(ids, id)
+		return err
+	})
+	for _, id := range ids {
+		if err != nil {
+			break
+		}
+		err = s.index.change(ctx, func(c *change) error { return abandon(c, id) })
+	}
+	return err
+}
+
+// GiveBack gives back the leases to which no key points any more.
+func (s *Server) GiveBack(ctx context.Context) error {
+	type due struct {
+		id     blob.ID
+		intent intent
+	}
+	var list []due
+	err := s.index.db.Each([]byte(prefixReturn), func(key, value []byte) error {
+		id, err := idOf(key)
+		if err != nil {
+			return err
+		}
+		var i intent
+		if err := decode(value, &i); err != nil {
+			return err
+		}
+		list = append(list, due{id, i})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	g.SetLimit(sweepers)
+	for _, d := range list {
+		g.Go(func() error { return s.giveBack(ctx, d.id, d.intent) })
+	}
+	return g.Wait()
+}
+
+func (s *Server) giveBack(ctx context.Context, id blob.ID, i intent) error {
+	done, ok := s.holds.begin(id)
+	if !ok {
+		return nil // a body of the same bytes is on its way
+	}
+	defer done()
+	if _, there, err := s.index.db.Get(returnKey(id)); err != nil || !there {
+		return err
+	}
+	l, err := s.storage.Lease(ctx, id)
+	if err == nil && l.Start >= i.Epoch { // else the wallet had the lease before the store that was given up
+		err = s.storage.Delete(ctx, id)
+	}
+	if err != nil && !errors.Is(err, ErrNoLease) {
+		s.log.Warn("give back a lease", "blob", id, "err", err)
+		return err
+	}
+	return s.index.change(ctx, func(c *change) error {
+		c.drop(returnKey(id))
+		return nil
+	})
+}
+
+// Renew extends the leases that end soon: within a third of the epochs that objects are
+// stored for, and at least in the next epoch.
+func (s *Server) Renew(ctx context.Context) error {
+	clock, err := s.clock(ctx)
+	if err != nil {
+		return err
+	}
+	soon := clock.Epoch.Plus(max(2, s.o.Epochs/3+1))
+	var ids []blob.ID
+	err = s.index.db.Each([]byte(prefixLease), func(key, value []byte) error {
+		id, err := idOf(key)
+		if err != nil {
+			return err
+		}
+		var l lease
+		if err := decode(value, &l); err != nil {
+			return err
+		}
+		if l.End < soon {
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	var g errgroup.Group
+	g.SetLimit(sweepers)
+	for _, id := range ids {
+		g.Go(func() error {
+			err := s.renew(ctx, id, clock)
+			if err != nil {
+				s.log.Error("a lease could not be renewed: objects are lost when it ends", "blob", id, "err", err)
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+func (s *Server) renew(ctx context.Context, id blob.ID, clock Clock) error {
+	if err := s.holds.take(ctx, id); err != nil {
+		return err
+	}
+	defer s.leave(id)
+	l, err := s.storage.Lease(ctx, id) // which its allowance may have renewed
+	if err != nil {
+		return err
+	}
+	end, until := l.End, clock.Epoch.Plus(max(3, s.o.Epochs))
+	if end < until {
+		if end, err = s.storage.Extend(ctx, id, uint64(until-end)); err != nil {
+			return err
+		}
+	}
+	return s.index.change(ctx, func(c *change) error {
+		l, there, err := read[lease](c, leaseKey(id))
+		if err != nil || !there {
+			return err
+		}
+		l.End = max(l.End, end)
+		c.put(leaseKey(id), l)
+		return nil
+	})
+}
+
+// sweep gives back and renews leases until ctx ends.
+func (s *Server) sweep(ctx context.Context) {
+	back, renew := time.NewTicker(s.o.Sweep), time.NewTicker(20*s.o.Sweep)
+	defer back.Stop()
+	defer renew.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-back.C:
+			_ = s.GiveBack(ctx) // each failure was logged, and is tried again
+		case <-renew.C:
+			_ = s.Renew(ctx)
+		}
+	}
+}

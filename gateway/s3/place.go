@@ -1,0 +1,288 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/quilt"
+)
+
+// holds keeps a blob's lease from being given back while a body that is the same bytes is
+// on its way into the index.
+type holds struct {
+	mu        sync.Mutex
+	users     map[blob.ID]int           // guarded by mu
+	returning map[blob.ID]chan struct{} // guarded by mu; closed when the lease was given back
+}
+
+func newHolds() *holds {
+	return &holds{users: map[blob.ID]int{}, returning: map[blob.ID]chan struct{}{}}
+}
+
+// take waits until the blob is not being given back.
+func (h *holds) take(ctx context.Context, id blob.ID) error {
+	for {
+		h.mu.Lock()
+		gone, busy := h.returning[id]
+		if !busy {
+			h.users[id]++
+			h.mu.Unlock()
+			return nil
+		}
+		h.mu.Unlock()
+		select {
+		case <-gone:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// more adds users to a blob that is held.
+func (h *holds) more(id blob.ID, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.users[id] += n
+}
+
+// leave says whether the last user has left.
+func (h *holds) leave(id blob.ID) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.users[id]--; h.users[id] > 0 {
+		return false
+	}
+	delete(h.users, id)
+	return true
+}
+
+// begin marks a blob as being given back, if it has no user. The caller calls done.
+func (h *holds) begin(id blob.ID) (done func(), ok bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.users[id] > 0 || h.returning[id] != nil {
+		return nil, false
+	}
+	gone := make(chan struct{})
+	h.returning[id] = gone
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		delete(h.returning, id)
+		close(gone)
+	}, true
+}
+
+// placed is a body on the network that the index does not point to yet. Its blob is held
+// until leave.
+type placed struct {
+	s       *Server
+	stored  Stored
+	blob    int64 // its size
+	extents []extent
+}
+
+// arrive puts the blob's lease into the index, in the change that makes extents point to it.
+func (p *placed) arrive(c *change) error {
+	if len(p.extents) == 0 {
+		return nil
+	}
+	id := p.stored.ID
+	own := p.stored.Made
+	returned, ok, err := read[intent](c, returnKey(id))
+	if err != nil {
+		return err
+	}
+	own = own || ok && p.stored.Start >= returned.Epoch
+	l, known, err := read[lease](c, leaseKey(id))
+	if err != nil {
+		return err
+	}
+	if !known {
+		l = lease{Size: p.blob}
+	}
+	l.Own, l.End = l.Own || own, max(l.End, p.stored.End)
+	c.put(leaseKey(id), l)
+	c.drop(intentKey(id))
+	c.drop(returnKey(id))
+	return c.use(p.extents)
+}
+
+// leave ends the hold. Where no change has made the index point to the blob, its lease is to
+// be given back.
+func (p *placed) leave() {
+	if len(p.extents) > 0 {
+		p.s.leave(p.stored.ID)
+	}
+}
+
+func (s *Server) leave(id blob.ID) {
+	if !s.holds.leave(id) {
+		return
+	}
+	err := s.index.change(s.ctx, func(c *change) error { return abandon(c, id) })
+	if err != nil && s.ctx.Err() == nil {
+		s.log.Error("note a lease to be given back", "blob", id, "err", err)
+	}
+}
+
+// abandon turns the intent to store a blob that did not arrive into a lease to be given back.
+func abandon(c *change, id blob.ID) error {
+	i, there, err := read[intent](c, intentKey(id))
+	if err != nil || !there {
+		return err
+	}
+	c.drop(intentKey(id))
+	if _, used, err := c.Get(leaseKey(id)); err != nil || used {
+		return err
+	}
+	c.put(returnKey(id), i)
+	return nil
+}
+
+// keep stores a source as a blob that is held. The store goes on when a client has hung up:
+// it is paid, and the client will come again.
+func (s *Server) keep(src client.Source) (Stored, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.o.StoreLimit)
+	defer cancel()
+	clock, err := s.clock(ctx)
+	if err != nil {
+		return Stored{}, err
+	}
+	var held *blob.ID
+	out, err := s.storage.Store(ctx, src, Order{Epochs: s.o.Epochs, Allowance: s.o.Allowance, Identified: func(id blob.ID) error {
+		if held != nil {
+			return nil // another attempt
+		}
+		if err := s.holds.take(ctx, id); err != nil {
+			return err
+		}
+		held = &id
+		return s.index.change(ctx, func(c *change) error {
+			if _, there, err := c.Get(intentKey(id)); err != nil || there {
+				return err
+			}
+			c.put(intentKey(id), intent{Epoch: clock.Epoch})
+			return nil
+		})
+	}})
+	if err == nil && held == nil {
+		err = fmt.Errorf("store: the blob %s was not announced", out.ID)
+	}
+	if err != nil && held != nil {
+		s.leave(*held)
+	}
+	return out, err
+}
+
+// place brings a body onto the network: a small one in a quilt with others that come at the
+// same time, another as a blob.
+func (s *Server) place(ctx context.Context, body Body) (*placed, error) {
+	size := body.Size()
+	switch {
+	case size == 0:
+		return &placed{s: s}, nil
+	case size <= s.o.Small:
+		return s.group.join(ctx, body)
+	}
+	stored, err := s.keep(body)
+	if err != nil {
+		return nil, err
+	}
+	return &placed{s, stored, size, []extent{{Blob: stored.ID, Length: size}}}, nil
+}
+
+// Bounds of a quilt of small bodies.
+const (
+	groupFiles = 1000
+	groupBytes = 32 << 20
+)
+
+// group gathers small bodies that come within a moment, and stores them as one quilt with
+// one certificate.
+type group struct {
+	s       *Server
+	mu      sync.Mutex
+	waiting []*member   // guarded by mu
+	bytes   int64       // guarded by mu
+	timer   *time.Timer // guarded by mu
+}
+
+// member is a body that waits for its quilt.
+type member struct {
+	body   Body
+	placed *placed
+	err    error
+	done   chan struct{}
+}
+
+// join returns when the body is certified. It does not return earlier when ctx ends: the
+// body is being read.
+func (g *group) join(_ context.Context, body Body) (*placed, error) {
+	m := &member{body: body, done: make(chan struct{})}
+	g.mu.Lock()
+	g.waiting, g.bytes = append(g.waiting, m), g.bytes+body.Size()
+	switch {
+	case len(g.waiting) >= groupFiles || g.bytes >= groupBytes:
+		g.flush()
+	case len(g.waiting) == 1:
+		g.timer = time.AfterFunc(g.s.o.Gather, func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.flush()
+		})
+	}
+	g.mu.Unlock()
+	<-m.done
+	return m.placed, m.err
+}
+
+// flush stores what waits. The caller holds mu.
+func (g *group) flush() {
+	members := g.waiting
+	g.waiting, g.bytes = nil, 0
+	g.timer.Stop()
+	if len(members) > 0 {
+		g.s.goes.Go(func() { g.store(members) })
+	}
+}
+
+func (g *group) store(members []*member) {
+	err := g.put(members)
+	for _, m := range members {
+		m.err = err
+		close(m.done)
+	}
+}
+
+func (g *group) put(members []*member) error {
+	if len(members) == 1 {
+		m := members[0]
+		stored, err := g.s.keep(m.body)
+		if err == nil {
+			m.placed = &placed{g.s, stored, m.body.Size(), []extent{{Blob: stored.ID, Length: m.body.Size()}}}
+		}
+		return err
+	}
+	files := make([]quilt.File, len(members))
+	for i, m := range members {
+		files[i] = quilt.File{Identifier: fmt.Sprintf("%04d", i), Size: m.body.Size(), Open: m.body.Open}
+	}
+	q, err := quilt.New(files)
+	if err != nil {
+		return err
+	}
+	stored, err := g.s.keep(q)
+	if err != nil {
+		return err
+	}
+	g.s.holds.more(stored.ID, len(members)-1)
+	for i, e := range q.Index().Entries { // in the order of the identifiers, which is that of members
+		members[i].placed = &placed{g.s, stored, q.Size(), []extent{{Blob: stored.ID, Offset: e.Offset, Length: e.Length}}}
+	}
+	return nil
+}
