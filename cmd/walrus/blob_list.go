@@ -21,6 +21,7 @@ type ownBlobs struct {
 
 func (a *app) listCommand() *cobra.Command {
 	var owner string
+	var keys decryptFlags
 	c := &cobra.Command{
 		Use:   "list [ID]",
 		Short: "List the blobs on which the wallet has a lease, or the files of a quilt",
@@ -29,7 +30,7 @@ ends soon. Every row is proven. That the list is complete rests on the node that
 answered.
 
 With an ID it lists the files of that quilt. walrus read takes each by ID/FILE or
-by its patch ID.`,
+by its patch ID. An encrypted one needs its key, -i or --passphrase.`,
 		Example: "  walrus list\n  walrus list bafy…",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -41,7 +42,10 @@ by its patch ID.`,
 				if err != nil {
 					return err
 				}
-				return a.listQuilt(c.Context(), id)
+				return a.listQuilt(c.Context(), id, keys)
+			}
+			if len(keys.keys) > 0 || keys.word.set {
+				return errUsage{errors.New("a key decrypts the index of a quilt: name its ID")}
 			}
 			address, err := a.addressOr(c, owner)
 			if err != nil {
@@ -58,6 +62,7 @@ by its patch ID.`,
 			})
 		},
 	}
+	keys.add(c)
 	c.Flags().StringVar(&owner, "owner", "", "list the blobs of this address instead")
 	return c
 }

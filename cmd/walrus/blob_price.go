@@ -27,7 +27,8 @@ type dryRun struct {
 	Highest      token.Amount `json:"highest_price,omitempty"`
 	RenewsUntil  unit.Epoch   `json:"renews_until_epoch,omitempty"` // about, at today's price
 	MostFee      token.Amount `json:"most_fee"`
-	Already      bool         `json:"already"` // the network keeps it already: nothing would be sent
+	Already      bool         `json:"already"`             // the network keeps it already: nothing would be sent
+	Encrypted    bool         `json:"encrypted,omitempty"` // and so Blob is the ID of this encryption: the next has another
 }
 
 // price works out the ID, size and cost of a store.
@@ -78,7 +79,11 @@ func (d *dryRun) price(s *session, m blob.Manifest, o client.StoreOptions) error
 func (d *dryRun) print(out io.Writer, file string, s *session) error {
 	t := newTable(out)
 	t.row("file", nameText(file))
-	t.row("blob", d.Blob)
+	if d.Encrypted {
+		t.row("blob", "another each time that it is encrypted")
+	} else {
+		t.row("blob", d.Blob)
+	}
 	t.row("size", bytesText(d.Bytes)+", "+bytesText(d.EncodedBytes)+" in the network")
 	t.row("price", fmt.Sprintf("%s for %d epochs", d.Price, d.Epochs))
 	if d.Write > 0 {

@@ -20,6 +20,7 @@ type readCommand struct {
 	a      *app
 	output string
 	span   string
+	keys   decryptFlags
 }
 
 type readResult struct {
@@ -45,12 +46,18 @@ fetched. A range outside the blob is an error. Sizes like 64MiB may be written.
 
 ID/FILE is the file of that name in a quilt (walrus store --quilt), and so is its
 patch ID, which walrus list ID shows. Only the index and that file are fetched; a
-range counts from the file's first byte.`,
-		Example: "  walrus read bafy… -o photo.jpg\n  walrus read bafy… --range 0-1MiB | file -\n  walrus read bafy…/2026/beach.jpg -o beach.jpg",
+range counts from the file's first byte.
+
+An encrypted blob (walrus store --encrypt) needs its key, -i or --passphrase; a
+range, or a file of an encrypted quilt, then costs the parts of 64 KiB under it.
+--raw gives the encrypted bytes, which the program age decrypts too.`,
+		Example: "  walrus read bafy… -o photo.jpg\n  walrus read bafy… --range 0-1MiB | file -\n  walrus read bafy…/2026/beach.jpg -o beach.jpg\n  walrus read -i key.txt bafy… -o diary.txt",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return r.run(c.Context(), args[0]) },
 	}
 	c.Flags().StringVarP(&r.output, "output", "o", "", "write to this file (- is standard output, whatever it is)")
+	r.keys.add(c)
+	c.Flags().BoolVar(&r.keys.raw, "raw", false, "take an encrypted blob as it is stored")
 	c.Flags().StringVar(&r.span, "range", "", "only the bytes from A up to, not including, B, written A-B")
 	return c
 }
@@ -69,16 +76,25 @@ func (r *readCommand) run(ctx context.Context, text string) error {
 	if err != nil {
 		return errUsage{err}
 	}
-	r.a.needsNodes = true
-	return r.a.withConnection(ctx, func(c *client.Connection) error { return r.read(ctx, c, ref, span, toStdout) })
-}
-
-// read writes the bytes of the span to standard output or to the file.
-func (r *readCommand) read(ctx context.Context, c *client.Connection, ref blobRef, span span, toStdout bool) error {
-	b, err := r.a.find(ctx, c, ref.id)
+	keys, err := r.keys.parse(ctx, r.a)
 	if err != nil {
 		return err
 	}
+	r.a.needsNodes = true
+	return r.a.withConnection(ctx, func(c *client.Connection) error {
+		b, err := r.a.find(ctx, c, ref.id)
+		if err != nil {
+			return err
+		}
+		if b, err = r.keys.opened(ctx, b, keys); err != nil {
+			return fmt.Errorf("read blob %s: %w", ref.id, err)
+		}
+		return r.read(ctx, b, ref, span, toStdout)
+	})
+}
+
+// read writes the bytes of the span to standard output or to the file.
+func (r *readCommand) read(ctx context.Context, b blobContent, ref blobRef, span span, toStdout bool) (err error) {
 	var file quilt.Entry
 	if ref.inQuilt() {
 		if b, file, err = ref.fileOf(ctx, b); err != nil {

@@ -26,6 +26,7 @@ type storeCommand struct {
 	quilt   bool // the files become one blob
 	several bool // files, each a blob
 	opts    client.StoreOptions
+	encrypt encryptFlags
 	renew   renewalFlags
 	begun   *begunItem // nil: none has begun before the ledger was looked at
 	result  storeResult
@@ -72,13 +73,19 @@ command's failure.
 with an index: many small files then cost little more than one blob of their size.
 The lines after the first are the files as walrus read takes them, ID/FILE. A file
 under a DIR is named by its path in it, after the DIR's own name where more than
-one argument is given. Symbolic links are followed.`,
-		Example: "  walrus store photo.jpg --epochs 26\n  walrus store --quilt website\n  tar c notes | walrus store -\n  walrus store --dry-run disk.img\n  walrus store album.tar --renew 5WAL",
+one argument is given. Symbolic links are followed.
+
+Blobs are public. --encrypt stores an age file of each FILE, or of the quilt: to
+keys that age-keygen makes (-r, --recipients-file), or with a passphrase. Its size
+is padded by at most 12 %. An encrypted store that is interrupted begins anew, as
+another blob.`,
+		Example: "  walrus store photo.jpg --epochs 26\n  walrus store --quilt website\n  walrus store --encrypt -r age1… diary.txt\n  tar c notes | walrus store -\n  walrus store --dry-run disk.img\n  walrus store album.tar --renew 5WAL",
 		Args:    cobra.MinimumNArgs(1),
 		RunE:    func(c *cobra.Command, files []string) error { return w.run(c.Context(), files) },
 	}
 	c.Flags().Uint64Var(&w.opts.Epochs, "epochs", 0, "how many epochs to pay for, the present one included (default: the network's)")
 	c.Flags().BoolVar(&w.opts.Permanent, "permanent", false, "cannot be deleted or refunded")
+	w.encrypt.add(c)
 	w.renew.add(c, "renew", "renew-price", "leave this with the lease, like 5WAL, to renew it when it would end")
 	c.Flags().BoolVar(&w.empty, "allow-empty", false, "store standard input even if nothing comes from it")
 	c.Flags().BoolVar(&w.quilt, "quilt", false, "store all files, and those under directories, as one blob")
@@ -113,6 +120,15 @@ func (w *storeCommand) run(ctx context.Context, files []string) (err error) {
 				}
 			}
 			items = append(items, w.fileItem(file))
+		}
+	}
+	to, err := w.encrypt.parse(ctx, w.a)
+	if err != nil {
+		return err
+	}
+	for i := range items {
+		if len(to) > 0 {
+			items[i] = sealedItem(items[i], to)
 		}
 	}
 	if one := items[0]; len(items) == 1 && !w.dry && one.size >= 0 {
@@ -273,6 +289,9 @@ func (w *storeCommand) item(ctx context.Context, item storeItem) (storedFile, er
 	defer remove()
 	if w.dry {
 		d, err := w.price(ctx, file, src)
+		if d != nil {
+			d.Encrypted = w.encrypt.on
+		}
 		return storedFile{DryRun: d}, err
 	}
 	if err := w.affords(ctx, src.Size()); err != nil {

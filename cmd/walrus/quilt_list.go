@@ -16,12 +16,19 @@ type quiltContents struct {
 }
 
 // listQuilt lists the files of a quilt.
-func (a *app) listQuilt(ctx context.Context, id blob.ID) error {
+func (a *app) listQuilt(ctx context.Context, id blob.ID, d decryptFlags) error {
+	keys, err := d.parse(ctx, a)
+	if err != nil {
+		return err
+	}
 	a.needsNodes = true
 	return a.withConnection(ctx, func(c *client.Connection) error {
 		b, err := a.find(ctx, c, id)
 		if err != nil {
 			return err
+		}
+		if b, err = d.opened(ctx, b, keys); err != nil {
+			return fmt.Errorf("%s: %w", id, err)
 		}
 		index, err := readIndex(ctx, b)
 		if err != nil {

@@ -103,6 +103,7 @@ func TestADeveloperOnATestnet(t *testing.T) {
 		{"it can be looked at", (*developer).look},
 		{"what is stored can be read", (*developer).storeAndRead},
 		{"many files are one blob", (*developer).quilts},
+		{"what is encrypted only its keys read", (*developer).secrets},
 		{"files and streams in people's hands", (*developer).hands},
 		{"leases", (*developer).leases},
 		{"a blob that renews itself", (*developer).renewals},
