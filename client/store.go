@@ -28,6 +28,9 @@ type StoreOptions struct {
 	// Paying, if not nil, is told what will be signed, before it is. An error from it
 	// ends the store; nothing was paid then.
 	Paying func(Cost) error
+	// Identified, if not nil, is told the blob's ID before anything is signed. An error from
+	// it ends the store.
+	Identified func(blob.ID) error
 	// Progress, if not nil, is told how many of the blob's bytes were encoded and
 	// handed to the nodes so far: first the one grows to Size, then the other.
 	Progress func(encoded, handed int64)
@@ -226,6 +229,11 @@ func (s *storeRun) encode(ctx context.Context, shape blob.Shape, src Source) (er
 	if s.p == nil {
 		if s.p, err = prepare(ctx, shape, src, s.options.Progress); err != nil {
 			return err
+		}
+		if s.options.Identified != nil {
+			if err := s.options.Identified(s.p.ID); err != nil {
+				return err
+			}
 		}
 	}
 	s.manifest = s.p.Manifest()

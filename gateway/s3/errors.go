@@ -53,6 +53,7 @@ var (
 	errNoBucket             = &failure{404, "NoSuchBucket", "The specified bucket does not exist."}
 	errNoFunds              = &failure{503, "ServiceUnavailable", "The gateway's wallet cannot pay for it: its operator must fund the wallet."}
 	errNoKey                = &failure{404, "NoSuchKey", "The specified key does not exist."}
+	errNoRoom               = &failure{503, "ServiceUnavailable", "The network has no room for it at the moment."}
 	errNoUpload             = &failure{404, "NoSuchUpload", "The upload does not exist: the ID is wrong, or the upload was completed or aborted."}
 	errNoVersion            = &failure{404, "NoSuchVersion", "There is no such version: this gateway keeps one version of a key."}
 	errNotImplemented       = &failure{501, "NotImplemented", "This gateway does not implement this: doc/s3.md says what it does."}

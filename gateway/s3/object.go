@@ -58,6 +58,10 @@ func storageFailure(err error) error {
 		return errEntityTooLarge
 	case errors.Is(err, ErrFunds):
 		return errNoFunds
+	case errors.Is(err, ErrBusy):
+		return errBusy
+	case errors.Is(err, ErrNoRoom):
+		return errNoRoom
 	}
 	return err
 }

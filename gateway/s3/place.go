@@ -154,7 +154,7 @@ func (s *Server) keep(src client.Source) (Stored, error) {
 		return Stored{}, err
 	}
 	var held *blob.ID
-	out, err := s.storage.Store(ctx, src, Order{Epochs: s.o.Epochs, Allowance: s.o.Allowance, Identified: func(id blob.ID) error {
+	out, err := s.storage.Store(ctx, src, Order{Epochs: s.o.Epochs, Renewed: s.o.Renewed, Identified: func(id blob.ID) error {
 		if held != nil {
 			return nil // another attempt
 		}

@@ -17,7 +17,6 @@ import (
 	"filippo.io/age"
 
 	"github.com/walrus-network/walrus/kv"
-	"github.com/walrus-network/walrus/token"
 )
 
 const (
@@ -33,8 +32,8 @@ type Options struct {
 	Public  []string // buckets that everybody may read
 	Domains []string // a host BUCKET.DOMAIN names a bucket
 
-	Epochs    uint64       // for which objects are stored, from the present one on; leases are renewed
-	Allowance token.Amount // left with each lease, so that it is renewed while no gateway runs
+	Epochs  uint64 // for which objects are stored, from the present one on; leases are renewed
+	Renewed uint64 // epochs for which each lease is left an allowance: it is renewed while no gateway runs
 
 	Sealer   age.Recipient // of snapshots of the index; nil: none are made
 	Snapshot time.Duration // between snapshots, while the index changes

@@ -34,20 +34,40 @@ const (
 // OpenRecovery reads the recovery key, which opens snapshots. Where there is none it makes
 // one.
 func OpenRecovery(path string) (key *age.X25519Identity, made bool, err error) {
-	b, err := secretfile.Read(path, 4096, false)
-	if errors.Is(err, fs.ErrNotExist) {
-		if key, err = age.GenerateX25519Identity(); err != nil {
-			return nil, false, err
-		}
-		return key, true, writeSecret(path, []byte(key.String()+"\n"))
+	key, err = readRecovery(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, false, err
 	}
-	if err != nil {
+	if key, err = age.GenerateX25519Identity(); err != nil {
 		return nil, false, err
 	}
-	if key, err = ParseRecovery(string(b)); err != nil {
-		return nil, false, fmt.Errorf("%s: %w", path, err)
+	return key, true, writeSecret(path, []byte(key.String()+"\n"))
+}
+
+func readRecovery(path string) (*age.X25519Identity, error) {
+	b, err := secretfile.Read(path, 4096, false)
+	if err != nil {
+		return nil, err
 	}
-	return key, false, nil
+	key, err := ParseRecovery(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return key, nil
+}
+
+// KeepRecovery writes the recovery key where OpenRecovery finds it, if it is not there.
+func KeepRecovery(path string, key *age.X25519Identity) (made bool, err error) {
+	there, err := readRecovery(path)
+	switch {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return false, err
+	case err == nil && there.String() != key.String():
+		return false, fmt.Errorf("%s holds another recovery key", path)
+	case err == nil:
+		return false, nil
+	}
+	return true, writeSecret(path, []byte(key.String()+"\n"))
 }
 
 // ParseRecovery reads a recovery key as OpenRecovery writes it.

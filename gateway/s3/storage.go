@@ -8,7 +8,6 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
-	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/unit"
 )
 
@@ -16,6 +15,8 @@ import (
 var (
 	ErrSpoolFull = errors.New("the spool is full")
 	ErrTooLarge  = errors.New("larger than a blob may be")
+	ErrBusy      = errors.New("as many stores or reads are under way as the gateway takes")
+	ErrNoRoom    = errors.New("the network has no room for it")
 	ErrFunds     = errors.New("the wallet cannot pay for it")
 	ErrNoLease   = errors.New("the wallet has no lease on the blob")
 )
@@ -49,8 +50,8 @@ type Body interface {
 
 // Order is what a blob is stored with.
 type Order struct {
-	Epochs    uint64       // from now on; 0: the network's default
-	Allowance token.Amount // left with the lease to renew it
+	Epochs  uint64 // from now on; 0: the network's default
+	Renewed uint64 // epochs for which an allowance is left with the lease, to renew it
 	// Identified is called with the blob's ID before anything is signed. An error from it
 	// ends the store.
 	Identified func(blob.ID) error
