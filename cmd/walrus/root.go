@@ -103,7 +103,7 @@ func (a *app) root() *cobra.Command {
 	root := a.group("walrus", "Keep blobs available on a network in which nodes are assumed to fail",
 		a.storeCommand(), a.readCommand(), a.statusCommand(), a.auditCommand(), a.receiptCommand(), a.verifyCommand(), a.extendCommand(), a.renewCommand(), a.deleteCommand(), a.listCommand(), a.idCommand(),
 		a.infoCommand(), a.checkpointCommand(), a.paramsCommand(), a.explainCommand(), a.nodesCommand(), a.walletCommand(), a.stakeCommand(), a.poolCommand(), a.disputeCommand(), a.nodeCommand(), a.networkCommand(), a.testnetCommand(),
-		a.benchCommand(), a.simCommand(), a.configCommand(), a.versionCommand())
+		a.gatewayCommand(), a.s3Command(), a.benchCommand(), a.simCommand(), a.configCommand(), a.versionCommand())
 	root.Long = rootHelp
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) {
