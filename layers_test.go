@@ -39,7 +39,7 @@ var house = map[string]room{
 	"redstuff":            {2, []string{"github.com/klauspost/reedsolomon"}, "arithmetic: knows no network or disk"},
 	"quilt":               {2, nil, "many files as the bytes of one blob: reads and stores none"},
 	"seal":                {2, nil, "encryption: keeps no key, knows no blob"},
-	"staking":             {2, []string{"github.com/mr-tron/base58"}, "arithmetic on values: knows credit, never a challenge"},
+	"staking":             {2, nil, "arithmetic on values: knows credit, never a challenge"},
 	"store":               {2, nil, "fragments on a disk: knows nothing of tokens"},
 	"p2p":                 {2, []string{"github.com/libp2p/go-libp2p-kad-dht", "github.com/libp2p/go-libp2p-pubsub", "github.com/multiformats/go-multiaddr", "github.com/multiformats/go-multistream"}, "carries bytes: knows nothing of tokens, duties or blocks"},
 	"p2p/internal/wire":   {1, nil, "a seam for tests: carries nothing itself"},
@@ -60,9 +60,10 @@ var house = map[string]room{
 	"node":                {8, nil, "keeps what it promised"},
 	"doctor":              {9, []string{"golang.org/x/sys"}, "examines a node: runs none"},
 	"internal/world":      {9, nil, "a network in one process, for tests: holds no test"},
-	"gateway/blobs":       {8, []string{"github.com/hashicorp/golang-lru"}, "reads and stores for all doors: speaks no protocol"},
+	"gateway/blobs":       {8, nil, "reads and stores for all doors: speaks no protocol"},
 	"gateway/s3":          {9, nil, "the S3 API: of the network it knows its storage alone"},
-	"gateway":             {9, nil, "HTTP for blobs: starts no node"},
+	"gateway":             {9, []string{"github.com/tus/tusd", "github.com/rs/cors", "github.com/prometheus/client_golang", "go.yaml.in/yaml", "golang.org/x/exp"}, "HTTP for blobs: starts no node"},
+	"gateway/access":      {2, []string{"github.com/golang-jwt/jwt"}, "who may spend how much: knows no HTTP answer"},
 	"testnet/adversary":   {9, nil, "breaks the rules as a conduct: starts nothing"},
 	"testnet":             {10, nil, "processes: starts nodes, is none"},
 	"testnet/demo":        {11, nil, "a story on a testnet: holds no fault of its own"},
@@ -76,12 +77,14 @@ var house = map[string]room{
 
 // shared is third-party code that several rooms use, and which ones.
 var shared = map[string][]string{
-	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p"},
+	"github.com/zeebo/blake3":          {"blob", "token", "state", "challenge", "p2p", "gateway"},
 	"github.com/libp2p/go-libp2p":      {"p2p", "p2p/internal/wire", "p2p/p2ptest", "fetch", "node/rounds", "node", "ledger/light", "ledger/snapshot", "ledger/comet", "testnet", "testnet/adversary", "bench"}, // beside p2p: the type of a peer's name
 	"github.com/cometbft":              {"ledger/light", "ledger/comet"},
 	"filippo.io/age":                   {"wallet", "seal", "gateway/s3"},
-	"github.com/pelletier/go-toml":     {"client", "node", "cmd/walrus"},
+	"github.com/pelletier/go-toml":     {"client", "gateway/access", "node", "cmd/walrus"},
 	"github.com/dustin/go-humanize":    {"doctor", "cmd/walrus"},
+	"github.com/mr-tron/base58":        {"staking", "gateway"},
+	"github.com/hashicorp/golang-lru":  {"gateway/blobs", "gateway"},
 	"google.golang.org/protobuf/proto": {"kv"},
 }
 

@@ -30,6 +30,19 @@ var (
 	ErrInvalid     = errors.New("the client that stored the blob encoded it wrongly on purpose: the blob was proven invalid and is refused for good")
 )
 
+// EndedError is ErrEnded with what the ledger kept of the blob.
+type EndedError struct {
+	Blob blob.ID
+	registry.Tombstone
+}
+
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("%s: %v: it was %s in epoch %d", e.Blob, ErrEnded, e.Reason, e.Ended)
+}
+
+// Is makes the error match ErrEnded.
+func (e *EndedError) Is(target error) bool { return target == ErrEnded }
+
 // IsGone says that an error is the ledger's word that a blob cannot be read, and no failure to
 // ask it.
 func IsGone(err error) bool {
@@ -122,7 +135,7 @@ func (c *Client) find(ctx context.Context, id blob.ID) (registry.Entry, blob.Com
 		case buried && t.Reason == registry.Invalid:
 			return fail(fmt.Errorf("%s: %w", id, ErrInvalid))
 		case buried:
-			return fail(fmt.Errorf("%s: %w: it was %s in epoch %d", id, ErrEnded, t.Reason, t.Ended))
+			return fail(&EndedError{id, t})
 		}
 		return fail(fmt.Errorf("%s: %w", id, ErrUnknownBlob))
 	}

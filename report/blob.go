@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
@@ -87,6 +88,10 @@ func (n Now) OwnedBlobs(owner token.Address) ([]Blob, error) {
 	if err := n.View.EachOwnedEntry(owner, func(id blob.ID) error { ids = append(ids, id); return nil }); err != nil {
 		return nil, err
 	}
+	return n.blobs(ids)
+}
+
+func (n Now) blobs(ids []blob.ID) ([]Blob, error) {
 	var keys [][]byte
 	for _, id := range ids {
 		keys = append(keys, ledger.KeyBlob(id))
@@ -103,6 +108,25 @@ func (n Now) OwnedBlobs(owner token.Address) ([]Blob, error) {
 		list = append(list, b)
 	}
 	return list, nil
+}
+
+// OwnedPage is a part of OwnedBlobs: at most limit blobs whose IDs follow after, and whether
+// there are more.
+func (n Now) OwnedPage(owner token.Address, after blob.ID, limit int) (list []Blob, more bool, err error) {
+	var ids []blob.ID
+	err = n.View.EachOwned(owner, func(id blob.ID) error {
+		if bytes.Compare(id[:], after[:]) > 0 && len(ids) <= limit {
+			ids = append(ids, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	more = len(ids) > limit
+	ids = ids[:min(len(ids), limit)]
+	list, err = n.blobs(ids)
+	return list, more, err
 }
 
 // WithSafety adds a certified blob's safety, and the figures that follow from it.

@@ -15,6 +15,8 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
+	"github.com/walrus-network/walrus/report"
+	"github.com/walrus-network/walrus/token"
 	"github.com/walrus-network/walrus/unit"
 )
 
@@ -100,6 +102,18 @@ func (r *Reader) Close() error {
 // Find finds a blob that can be read. What the ledger said is used for a moment, and longer
 // while the ledger is asked anew. Errors: those of client.Find, and ErrBusy.
 func (r *Reader) Find(ctx context.Context, id blob.ID) (*Blob, error) { return r.finder.find(ctx, id) }
+
+// Now is the ledger as it is now, with keys read in the same question.
+func (r *Reader) Now(ctx context.Context, keys ...[]byte) (report.Now, error) {
+	v, err := r.c.View(ctx)
+	if err != nil {
+		return report.Now{}, err
+	}
+	return report.Look(v, time.Now(), keys...)
+}
+
+// Chain is the network's.
+func (r *Reader) Chain() token.ChainID { return r.c.Chain() }
 
 // Forget makes the next Find ask the ledger.
 func (r *Reader) Forget(id blob.ID) { r.finder.forget(id) }

@@ -65,10 +65,8 @@ func (s *Spool) Take(ctx context.Context, r io.Reader, declared int64) (*Body, e
 		return nil, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, declared, s.each)
 	}
 	c := &counted{ctx: ctx, s: s, r: r}
-	if declared > 0 {
-		if err := c.reserve(declared); err != nil {
-			return nil, err
-		}
+	if err := s.Fits(declared); err != nil {
+		return nil, err
 	}
 	src, remove, err := client.Spool(c, s.dir)
 	if err != nil {
@@ -107,11 +105,22 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Fits refuses what there is no room for now. Room is reserved as bytes come: what a stranger
+// only says takes none.
+func (s *Spool) Fits(n int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.used+n > s.most {
+		return fmt.Errorf("%w: %d bytes wait to be stored, at most %d together", ErrSpoolFull, s.used, s.most)
+	}
+	return nil
+}
+
 func (c *counted) reserve(n int64) error {
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.s.used+n > c.s.most {
-		return fmt.Errorf("%w: %d bytes of others wait to be stored, at most %d together", ErrSpoolFull, c.s.used-c.reserved, c.s.most)
+		return fmt.Errorf("%w: %d bytes wait to be stored, at most %d together", ErrSpoolFull, c.s.used, c.s.most)
 	}
 	c.s.used += n
 	c.reserved += n

@@ -1,0 +1,128 @@
+package access
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/walrus-network/walrus/kv"
+	"github.com/walrus-network/walrus/token"
+)
+
+func open(t *testing.T, dir string) *kv.DB {
+	t.Helper()
+	db, err := kv.Open(kv.Options{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// bearer is a request with a credential.
+func bearer(secret string) *http.Request {
+	r, _ := http.NewRequest("PUT", "/", nil)
+	r.Header.Set("Authorization", "Bearer "+secret)
+	return r
+}
+
+// What a key may spend in a day is counted across a restart, and begins anew with the day.
+func TestADaysLimits(t *testing.T) {
+	secret, lines, err := NewSecret("app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := ParseKeys([]byte(lines + "bytes_per_day = 1000\nwal_per_day = \"2WAL\"\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, dir := time.Date(2026, 11, 28, 23, 0, 0, 0, time.UTC), t.TempDir()
+	db := open(t, dir)
+	control := func() *Control { return NewControl(Options{Keys: keys, DB: db, Now: func() time.Time { return now }}) }
+	spend := func(c *Control, u Use) error {
+		g, err := c.Admit(bearer(secret))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g.Spend(u)
+	}
+	var over *OverError
+	if err := spend(control(), Use{Bytes: 600, Cost: token.WAL}); err != nil {
+		t.Fatal(err)
+	}
+	db.Close()
+	db = open(t, dir)
+	if err := spend(control(), Use{Bytes: 600}); !errors.As(err, &over) || over.Until != time.Hour {
+		t.Errorf("too many bytes: %v", err)
+	}
+	if err := spend(control(), Use{Cost: token.WAL + 1}); !errors.As(err, &over) {
+		t.Errorf("too much WAL: %v", err)
+	}
+	g, _ := control().Admit(bearer(secret))
+	if err := g.Return(Use{Bytes: 600, Cost: token.WAL}); err != nil {
+		t.Fatal(err)
+	}
+	if err := spend(control(), Use{Bytes: 1000, Cost: 2 * token.WAL}); err != nil {
+		t.Error(err)
+	}
+	now = now.Add(time.Hour)
+	if err := spend(control(), Use{Bytes: 1000}); err != nil {
+		t.Error(err)
+	}
+	if err := control().Sweep(); err != nil {
+		t.Fatal(err)
+	}
+	days := 0
+	if err := db.EachKey([]byte("day/"), func([]byte) error { days++; return nil }); err != nil || days != 1 {
+		t.Errorf("%d days are kept: %v", days, err)
+	}
+}
+
+func TestAKeysFileSaysWhatIsWrong(t *testing.T) {
+	_, lines, err := NewSecret("app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]string{
+		lines + lines: "twice", "[[key]]\nname = \"a b\"\n": "a name is", "[[key]]\nname = \"a\"\nsha256 = \"12\"\n": "walrus gateway key", lines + "max = 5\n": "not known",
+		lines + "max_bytes = -1\n": "negative", lines + "wal_per_day = \"5\"\n": "wal_per_day", "x": "",
+	} {
+		if _, err := ParseKeys([]byte(file)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", file, err, want)
+		}
+	}
+	for _, name := range []string{"", " ", "a b", strings.Repeat("a", 65), "-a"} {
+		if _, _, err := NewSecret(name); err == nil {
+			t.Errorf("%q is a name", name)
+		}
+	}
+}
+
+func TestTokenRulesAreRefusedThatAreWeak(t *testing.T) {
+	for _, c := range [][2]string{{"short", "HS256"}, {"0xzz", "HS256"}, {"0x1234", "HS512"}, {"0123456789abcdef", "none"}, {"0123456789abcdef", "XX"}, {"0123456789abcdef", "ES256"}, {"x", "EdDSA"}, {"x", "RS256"}, {"", ""}} {
+		if _, err := ParseTokenRules([]byte(c[0]), c[1], 0); err == nil {
+			t.Errorf("%v is taken", c)
+		}
+	}
+}
+
+func FuzzParseKeys(f *testing.F) {
+	_, lines, _ := NewSecret("app")
+	f.Add([]byte(lines))
+	f.Fuzz(func(t *testing.T, b []byte) { ParseKeys(b) })
+}
+
+func FuzzToken(f *testing.F) {
+	r, err := ParseTokenRules([]byte("0123456789abcdef"), "HS256", 0)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("a.b.c")
+	f.Fuzz(func(t *testing.T, text string) {
+		if _, err := r.read(text, time.Unix(0, 0)); err == nil {
+			t.Error("a token that nobody signed is taken")
+		}
+	})
+}

@@ -1,0 +1,204 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/gateway/access"
+	"github.com/walrus-network/walrus/gateway/blobs"
+	"github.com/walrus-network/walrus/token"
+)
+
+// terms are what a store is asked to be.
+type terms struct {
+	client.StoreOptions
+	force bool // said to be stored anew, even if it is there for long enough
+}
+
+// storeNames are the names that a store's query may have.
+var storeNames = []string{"epochs", "permanent", "deletable", "force", "reuse_resources", "encoding_type", "quilt_version", "send_object_to", "share"}
+
+// parseTerms reads the query of a store. A name that is not known is refused: it would be a
+// mistake that costs money.
+func (s *Server) parseTerms(raw string) (t terms, err error) {
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		return t, refuse(400, "MALFORMED_REQUEST", "the query is not percent-encoded: %v", err)
+	}
+	for name, values := range q {
+		if !slices.Contains(storeNames, name) {
+			return t, refuse(400, "MALFORMED_REQUEST", "the query has %q, which is not one of %s", clip(name), strings.Join(storeNames, ", "))
+		}
+		if len(values) > 1 {
+			return t, refuse(400, "MALFORMED_REQUEST", "%s is there %d times", name, len(values))
+		}
+	}
+	t.Epochs = s.o.DefaultEpochs
+	if q.Has("epochs") {
+		n, err := strconv.ParseUint(q.Get("epochs"), 10, 32)
+		if err != nil || n == 0 {
+			return t, refuse(400, "MALFORMED_REQUEST", "epochs=%s: a number of epochs, 1 or more", clip(q.Get("epochs")))
+		}
+		t.Epochs = n
+	}
+	flags := map[string]bool{}
+	for _, name := range []string{"permanent", "deletable", "force", "reuse_resources", "share"} {
+		if flags[name], err = boolean(q, name); err != nil {
+			return t, err
+		}
+	}
+	if flags["permanent"] && flags["deletable"] {
+		return t, refuse(400, "INVALID_BLOB_PERSISTENCE", "a blob is permanent or deletable, not both")
+	}
+	t.Permanent, t.force = flags["permanent"], flags["force"]
+	if e := q.Get("encoding_type"); q.Has("encoding_type") && !strings.EqualFold(e, "RS2") {
+		return t, refuse(400, "MALFORMED_REQUEST", "encoding_type=%s: this network has RS2 alone", clip(e))
+	}
+	if v := q.Get("quilt_version"); q.Has("quilt_version") && !slices.Contains([]string{"v1", "V1", "1", "v2", "V2", "2"}, v) {
+		return t, refuse(400, "MALFORMED_REQUEST", "quilt_version=%s is not known", clip(v))
+	}
+	if flags["share"] {
+		return t, refuse(400, "INVALID_SEND_OBJECT_TO", "share=true is not possible here: a lease has one owner; name it with send_object_to")
+	}
+	if q.Has("send_object_to") {
+		if t.Owner, err = token.ParseAddress(q.Get("send_object_to")); err != nil {
+			return t, refuse(400, "INVALID_SEND_OBJECT_TO", "send_object_to=%s: the owner of a lease is an address of this network, which begins with %s", clip(q.Get("send_object_to")), "wal1")
+		}
+	}
+	return t, nil
+}
+
+// admit finds out who pays for a request: nil is the gateway's own word.
+func (s *Server) admit(r *http.Request) (*access.Grant, error) {
+	if s.o.Writer == nil {
+		return nil, refuse(405, "READ_ONLY", "this gateway only reads: another one stores")
+	}
+	if s.o.Access == nil {
+		return nil, nil
+	}
+	return s.o.Access.Admit(r)
+}
+
+// keyed admits a request that is not a store: tokens are for stores alone.
+func (s *Server) keyed(r *http.Request) (*access.Grant, error) {
+	g, err := s.admit(r)
+	if err == nil && s.o.Access != nil && !g.IsKey() {
+		err = refuse(401, string(access.NoSuch), "this needs a key; a token is for one store")
+	}
+	return g, err
+}
+
+func (s *Server) putBlob(w http.ResponseWriter, r *http.Request) error {
+	g, err := s.admit(r)
+	if err != nil {
+		return err
+	}
+	t, err := s.parseTerms(r.URL.RawQuery)
+	if err != nil {
+		return err
+	}
+	size := r.ContentLength // -1 where it is not said
+	if err := g.Allows(access.Use{Bytes: size, Epochs: t.Epochs, Owner: t.Owner}); err != nil {
+		return err
+	}
+	if size >= 0 {
+		if _, err := s.quote(r.Context(), size, t); err != nil {
+			return err
+		}
+	}
+	body, err := s.take(w, r, r.Body, size)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	out, err := s.store(r.Context(), g, body, t)
+	if err != nil {
+		return err
+	}
+	answer, err := s.storeResult(r.Context(), out, t)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// take reads a body into the spool. A client that sends nothing for a while is left.
+func (s *Server) take(w http.ResponseWriter, r *http.Request, from io.Reader, declared int64) (*blobs.Body, error) {
+	body, err := s.o.Spool.Take(r.Context(), &patient{r: from, c: http.NewResponseController(w), limit: s.o.StallLimit}, declared)
+	if err == nil && declared >= 0 && body.Size() != declared {
+		body.Close()
+		err = io.ErrUnexpectedEOF
+	}
+	if err == nil || errors.Is(err, blobs.ErrSpoolFull) || errors.Is(err, blobs.ErrTooLarge) {
+		return body, err
+	}
+	var p *problem
+	if errors.As(err, &p) {
+		return nil, err
+	}
+	return nil, refuse(400, "MALFORMED_REQUEST", "the body ended before all of it was here: %v", err)
+}
+
+// patient gives each read its time.
+type patient struct {
+	r     io.Reader
+	c     *http.ResponseController
+	limit time.Duration
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	if p.limit > 0 {
+		_ = p.c.SetReadDeadline(time.Now().Add(p.limit)) // where it cannot, the server's own holds
+	}
+	return p.r.Read(b)
+}
+
+// quote refuses a store that cannot succeed.
+func (s *Server) quote(ctx context.Context, size int64, t terms) (blobs.Quote, error) {
+	q, err := s.o.Writer.Quote(ctx, size, t.StoreOptions)
+	if s.o.MaxBody > 0 && size > s.o.MaxBody {
+		return q, blobs.ErrTooLarge
+	}
+	return q, err
+}
+
+// store stores a body for a grant, which is counted before it is paid.
+func (s *Server) store(ctx context.Context, g *access.Grant, src client.Source, t terms) (client.StoreResult, error) {
+	q, err := s.quote(ctx, src.Size(), t)
+	if err != nil {
+		return client.StoreResult{}, err
+	}
+	use := access.Use{Bytes: src.Size(), Epochs: t.Epochs, Owner: t.Owner, Cost: q.Total}
+	if err := g.Spend(use); err != nil {
+		return client.StoreResult{}, err
+	}
+	out, err := s.o.Writer.Store(ctx, src, t.StoreOptions)
+	if err != nil {
+		if out.Price == 0 && out.Write == 0 {
+			s.give(g, use)
+		}
+		return out, err
+	}
+	// What was not paid, because it was there, is not counted.
+	paid := out.Price + out.Write + out.Allowance
+	if paid < use.Cost {
+		s.give(g, access.Use{Cost: use.Cost - paid})
+	}
+	s.metrics.stored(out.Size, paid)
+	return out, nil
+}
+
+func (s *Server) give(g *access.Grant, u access.Use) {
+	if err := g.Return(u); err != nil {
+		s.o.Log.Warn("what a key has used is counted too high", "key", g.Name(), "err", err)
+	}
+}
