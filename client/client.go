@@ -57,6 +57,8 @@ type Client struct {
 	chain  token.ChainID
 	log    *slog.Logger
 	nonces nonces
+	turns  turns
+	known  *token.BLSKeys // of members
 	seated seated
 
 	aheads    sync.WaitGroup // of readAhead
@@ -81,7 +83,7 @@ func New(host *p2p.Host, l Ledger, chain token.ChainID, log *slog.Logger) *Clien
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log}
+	c := &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log, known: token.NewBLSKeys()}
 	c.closing, c.stopAhead = context.WithCancel(context.Background())
 	return c
 }

@@ -68,10 +68,15 @@ func (s *storeRun) offerEarly(ctx context.Context) {
 	if !known || s.early != nil || s.busy || d.Shape != s.p.Layout.Shape {
 		return
 	}
-	u := newUpload(s.c.host, s.c.chain, d, s.p)
+	u := s.c.newUpload(d, s.p)
 	if !u.fitsWhole() {
 		return
 	}
+	leave, ok := s.c.turns.try()
+	if !ok {
+		return
+	}
+	u.leave = leave
 	ctx, stop := context.WithCancel(ctx)
 	s.early = &earlyOffer{upload: u, opened: make(chan error, 1), stop: stop}
 	go func(e *earlyOffer) { e.opened <- e.upload.open(ctx, s.manifest) }(s.early)
@@ -133,10 +138,20 @@ func (s *storeRun) open(ctx context.Context) (*upload, error) {
 			err := <-e.opened
 			e.opened = nil
 			e.stop() // of what is left of the opening
+			if err == nil {
+				s.c.turns.took()
+			}
 			return e.upload, err
 		}
 		e.drop()
 	}
-	u := newUpload(s.c.host, s.c.chain, s.d, s.p)
-	return u, u.open(ctx, s.manifest)
+	u := s.c.newUpload(s.d, s.p)
+	var err error
+	if u.leave, err = s.c.turns.take(ctx); err != nil {
+		return u, err
+	}
+	if err = u.open(ctx, s.manifest); err == nil {
+		s.c.turns.took()
+	}
+	return u, err
 }

@@ -22,16 +22,18 @@ const spentFor = 10 * time.Second
 type nonces struct {
 	mu    sync.Mutex                             // guards the fields below
 	held  map[token.Address]map[uint64]time.Time // zero: in use; else spent, and held until then or seen as used
-	freed chan struct{}                          // closed when one is given back
+	seen  map[token.Address]ledger.Account       // as the ledger showed it last
+	asks  map[token.Address]bool                 // a sender asks for the account
+	freed chan struct{}                          // closed when one is given back, or an account was seen
 }
 
 // take finds an unused nonce that this process does not hold yet, and holds it. The first
 // try takes the lowest; later ones, after another process was quicker, any: processes
 // that began alike must not stay alike. Where all in the window are held it waits, and
-// asks for the account again.
+// one of those that wait asks for the account again.
 func (n *nonces) take(ctx context.Context, a token.Address, account func() (ledger.Account, error), try int) (uint64, error) {
+	acc, err := account()
 	for {
-		acc, err := account()
 		if err != nil {
 			return 0, err
 		}
@@ -42,17 +44,69 @@ func (n *nonces) take(ctx context.Context, a token.Address, account func() (ledg
 		select {
 		case <-freed:
 		case <-time.After(seenAfter): // a block may show what is spent
+			if n.ask(a) {
+				acc, err = account()
+				n.answered(a, acc, err)
+			}
 		case <-ctx.Done():
 			return 0, ctx.Err()
 		}
 	}
 }
 
+// ask says whether this sender is to ask for the account: one does for all.
+func (n *nonces) ask(a token.Address) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.asks[a] {
+		return false
+	}
+	n.asks[a] = true
+	return true
+}
+
+func (n *nonces) answered(a token.Address, acc ledger.Account, err error) {
+	if err == nil {
+		n.saw(a, acc)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	delete(n.asks, a)
+}
+
+// saw notes an account as the ledger shows it.
+func (n *nonces) saw(a token.Address, acc ledger.Account) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.prepare()
+	if newer(acc, n.seen[a]) {
+		n.seen[a] = acc
+		n.wake()
+	}
+}
+
+// newer says whether a has used more nonces than b.
+func newer(a, b ledger.Account) bool {
+	return a.Nonce > b.Nonce || a.Nonce == b.Nonce && a.Used&^b.Used != 0
+}
+
+func (n *nonces) prepare() {
+	if n.held == nil {
+		n.held, n.seen, n.asks, n.freed = map[token.Address]map[uint64]time.Time{}, map[token.Address]ledger.Account{}, map[token.Address]bool{}, make(chan struct{})
+	}
+}
+
+func (n *nonces) wake() {
+	close(n.freed)
+	n.freed = make(chan struct{})
+}
+
 func (n *nonces) hold(a token.Address, acc ledger.Account, any bool) (nonce uint64, ok bool, freed <-chan struct{}) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.held == nil {
-		n.held, n.freed = map[token.Address]map[uint64]time.Time{}, make(chan struct{})
+	n.prepare()
+	if newer(n.seen[a], acc) {
+		acc = n.seen[a]
 	}
 	for i, until := range n.held[a] {
 		if !until.IsZero() && (!acc.Unused(i) || time.Now().After(until)) {
@@ -89,6 +143,5 @@ func (n *nonces) give(a token.Address, nonce uint64, spent bool) {
 	} else {
 		delete(n.held[a], nonce)
 	}
-	close(n.freed)
-	n.freed = make(chan struct{})
+	n.wake()
 }

@@ -123,7 +123,7 @@ func (s *storeRun) agree() error {
 // pay sends what is owed, and notes what the ledger shows to be paid.
 func (s *storeRun) pay(ctx context.Context) error {
 	for _, p := range s.paying {
-		s.out.Requests++
+		s.requests.Add(1)
 		receipt, err := s.c.sendFrom(ctx, s.key, p.body, s.account)
 		s.account = nil
 		if errors.Is(err, ledger.ErrLeased) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
@@ -75,7 +76,9 @@ type StoreResult struct {
 // lease that is there.
 func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOptions) (StoreResult, error) {
 	s := storeRun{c: c, key: key, options: o, began: time.Now()}
+	defer c.turns.store()()
 	err := s.run(ctx, src)
+	s.out.Requests = s.requests.Load()
 	s.out.TotalTime = time.Since(s.began)
 	if err != nil && s.p != nil {
 		return s.out, fmt.Errorf("store blob %s: %w", s.p.ID, err)
@@ -106,6 +109,7 @@ type storeRun struct {
 	account  *spender     // of the payer, as the attempt's view shows it; nil: to be read, since it was used
 	shown    *ledger.View // state that shows the certificate; nil: none is known
 	early    *earlyOffer  // made before the ledger was looked at; nil: none
+	requests atomic.Int64
 	out      StoreResult
 }
 
@@ -244,29 +248,44 @@ func (s *storeRun) encode(ctx context.Context, shape blob.Shape, src Source) (er
 // freshFor is how long ago the ledger may have been read for a store, encoding included.
 const freshFor = 5 * time.Second
 
+// upload sends the blob and pays for it, and certifies it. Nothing is paid before members have
+// taken it; among many stores, before they have taken another of this client.
 func (s *storeRun) upload(ctx context.Context) error {
-	u, err := s.open(ctx)
-	defer func() { s.out.Requests += u.streams.Load() }()
-	if err != nil {
-		return err // nothing was paid
-	}
-	defer u.close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	paid := make(chan error, 1)
+	opening, stop := context.WithCancel(ctx)
+	opened, paid := make(chan bool, 1), make(chan error, 1)
 	go func() {
-		err := s.pay(ctx)
-		if err != nil {
-			cancel(err) // no node will confirm
+		pays := s.c.turns.crowded() && s.c.turns.awaitTaken(opening) == nil
+		if !pays {
+			pays = <-opened
+		}
+		var err error
+		if pays {
+			if err = s.pay(ctx); err != nil {
+				cancel(err) // no node will confirm
+			}
 		}
 		paid <- err
 	}()
-	epoch, sigs, err := u.run(ctx)
+	u, err := s.open(ctx)
+	opened <- err == nil
+	stop()
+	defer func() { s.requests.Add(u.streams.Load()) }()
+	if err != nil {
+		if refused := <-paid; refused != nil {
+			return refused
+		}
+		return err // it is paid only where others were taken, and the next attempt finds that
+	}
+	defer u.close()
+	certificate, err := u.run(ctx)
+	u.leaves()
 	for _, l := range u.lanes {
 		s.out.SentBytes += l.sent
 	}
 	if err == nil {
-		err = s.certify(ctx, epoch, sigs) // the signers have seen the payment in a block
+		err = s.certify(ctx, certificate) // the signers have seen the payment in a block
 	}
 	if refused := <-paid; refused != nil {
 		return refused
@@ -274,13 +293,9 @@ func (s *storeRun) upload(ctx context.Context) error {
 	return err
 }
 
-func (s *storeRun) certify(ctx context.Context, epoch unit.Epoch, sigs map[int]token.BLSSignature) error {
-	certificate, err := registry.NewCertificate(epoch, len(s.d.Members), sigs)
-	if err != nil {
-		return err
-	}
+func (s *storeRun) certify(ctx context.Context, certificate registry.Certificate) error {
 	s.out.UploadTime = time.Since(s.began)
-	s.out.Requests++
+	s.requests.Add(1)
 	receipt, shown, err := s.c.submitAnd(ctx, ledger.Unsigned(ledger.Certify{Blob: s.p.ID, Certificate: certificate}), ledger.KeyHead(), ledger.KeyBlob(s.p.ID))
 	s.shown = shown
 	if err == nil {

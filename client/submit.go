@@ -178,7 +178,9 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 // of it.
 func (c *Client) keep(ctx context.Context, raw []byte) (ledger.TxReceipt, error) {
 	if c.Outbox == nil {
-		return c.submit(ctx, raw)
+		receipt, shown, err := c.submitAnd(ctx, raw)
+		c.saw(raw, shown)
+		return receipt, err
 	}
 	k, err := c.Outbox.put(raw)
 	if err != nil {
@@ -192,13 +194,29 @@ func (c *Client) finish(ctx context.Context, k *outboxEntry) (ledger.TxReceipt, 
 	if c.Sent != nil {
 		defer c.Sent(k.tx)()
 	}
-	receipt, err := c.submit(ctx, k.raw)
+	receipt, shown, err := c.submitAnd(ctx, k.raw)
+	c.saw(k.raw, shown)
 	if err == nil || errors.Is(err, ledger.ErrForgotten) { // it is told once that nothing can be told
 		k.drop()
 	} else {
 		k.leave()
 	}
 	return receipt, err
+}
+
+// saw notes the account that shows what became of a transaction, which has nonces that others
+// wait for.
+func (c *Client) saw(raw []byte, shown *ledger.View) {
+	if shown == nil {
+		return
+	}
+	tx, _, err := ledger.DecodeTx(raw)
+	if err != nil || tx.Kind.Unsigned() {
+		return
+	}
+	if account, err := shown.Account(tx.Signer.Address()); err == nil { // which was read with its fate
+		c.nonces.saw(tx.Signer.Address(), account)
+	}
 }
 
 // again sends a transaction that an interrupted process has left and that does the same,

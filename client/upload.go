@@ -16,7 +16,6 @@ import (
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
-	"github.com/walrus-network/walrus/unit"
 )
 
 // ErrQuorum is returned where members with more than two thirds of the shards
@@ -51,6 +50,8 @@ type upload struct {
 	sent  bool            // they went along
 
 	streams atomic.Int64 // opened so far
+	leave   func()       // gives the upload's turn back; nil: it has none
+	known   *token.BLSKeys
 }
 
 // lane is the upload to one member.
@@ -65,9 +66,10 @@ type lane struct {
 	gone    chan struct{} // closed when the lane takes no more
 	err     error         // why it ended, once gone is closed
 	sent    int64         // bytes of fragments
+	wrong   atomic.Bool   // its confirmation was not signed with the member's key
 }
 
-// memberConfirmation is a member's verified confirmation.
+// memberConfirmation is a member's confirmation, which is not verified yet.
 type memberConfirmation struct {
 	lane *lane
 	p2p.Confirmation
@@ -80,8 +82,8 @@ var errTurned = errors.New("the epoch has turned during the upload")
 // errBusy is returned where members had no place for the upload, or gave it to another.
 var errBusy = errors.New("members of the committee are busy with other uploads")
 
-func newUpload(host *p2p.Host, chain token.ChainID, d committee, p *encodedBlob) *upload {
-	u := &upload{host: host, chain: chain, d: d, p: p}
+func (c *Client) newUpload(d committee, p *encodedBlob) *upload {
+	u := &upload{host: c.host, chain: c.chain, d: d, p: p, known: c.known}
 	for i, places := range d.Places(p.ID) {
 		if len(places) > 0 {
 			u.lanes = append(u.lanes, &lane{member: i, places: places, stripes: make(chan *sharedStripe, 2), gone: make(chan struct{})})
@@ -238,6 +240,7 @@ func (u *upload) offerBy(ctx context.Context, m fetch.Member, l *lane, of blob.M
 }
 
 func (u *upload) close() {
+	defer u.leaves()
 	for _, l := range u.lanes {
 		if l.link != nil {
 			l.link.Close(l.err)
@@ -245,8 +248,16 @@ func (u *upload) close() {
 	}
 }
 
+// leaves gives the upload's turn back: no member has anything to wait for any more.
+func (u *upload) leaves() {
+	if u.leave != nil {
+		u.leave()
+	}
+}
+
 // abandon closes the links of an upload that is given up, so that nothing of it is read on.
 func (u *upload) abandon() {
+	defer u.leaves()
 	for _, l := range u.lanes {
 		if l.link != nil {
 			l.link.Close(errAbandoned)
@@ -266,7 +277,7 @@ func (l *lane) isGone() bool {
 }
 
 // failed says whether the lane ended without a confirmation.
-func (l *lane) failed() bool { return l.isGone() && l.err != nil }
+func (l *lane) failed() bool { return l.isGone() && (l.err != nil || l.wrong.Load()) }
 
 // weight is the shards of the lanes that confirmed or still may.
 func (u *upload) weight(without *lane) int {
@@ -291,7 +302,7 @@ func (u *upload) shortfall(weight int) error {
 	var why []string
 	for _, l := range u.lanes {
 		if l.failed() {
-			why = append(why, fmt.Sprintf("%s (%d shards): %v", u.d.Members[l.member].Peer, len(l.places), l.err))
+			why = append(why, fmt.Sprintf("%s (%d shards): %v", u.d.Members[l.member].Peer, len(l.places), l.why()))
 		}
 	}
 	sort.Strings(why)
@@ -317,9 +328,8 @@ type shortfall struct {
 
 func (s shortfall) Unwrap() []error { return []error{s.error, s.because} }
 
-// run sends all stripes and returns the confirmations of one epoch that weigh enough.
-// registered is closed when the registration is on the ledger, or holds its error.
-func (u *upload) run(ctx context.Context) (epoch unit.Epoch, sigs map[int]token.BLSSignature, err error) {
+// run sends all stripes and returns a certificate that was checked.
+func (u *upload) run(ctx context.Context) (registry.Certificate, error) {
 	began := time.Now()
 	ctx, cancel := context.WithCancel(ctx)
 	confirmations := make(chan memberConfirmation, len(u.lanes))
@@ -339,51 +349,49 @@ func (u *upload) run(ctx context.Context) (epoch unit.Epoch, sigs map[int]token.
 	supplied := make(chan error, 1)
 	wg.Go(func() { supplied <- u.supply(ctx) })
 
-	byEpoch := map[unit.Epoch]map[int]token.BLSSignature{}
-	weights := map[unit.Epoch]int{}
-	var enough *unit.Epoch
-	var graceOver <-chan time.Time
-	elsewhere := 0 // shards that confirmed for another epoch
+	none := registry.Certificate{}
+	got := confirmed{u: u, sigs: map[int]token.BLSSignature{}}
+	var graceOver <-chan time.Time // nil: not enough have confirmed
 	for ended := 0; ended < live; {
 		select {
 		case <-ctx.Done():
-			return 0, nil, ctx.Err()
+			return none, ctx.Err()
 		case err := <-supplied:
-			if err != nil && enough == nil {
-				return 0, nil, err
+			if err != nil && graceOver == nil {
+				return none, err
 			}
 		case <-graceOver:
-			return *enough, byEpoch[*enough], nil
+			if c, ok := u.certificate(got.sigs); ok {
+				return c, nil
+			}
+			graceOver = nil // some were wrong: the others are waited for
+			if err := got.lost(); err != nil {
+				return none, err
+			}
 		case c := <-confirmations:
 			ended++
 			if c.lane.err == nil {
-				e := c.Epoch
-				if byEpoch[e] == nil {
-					byEpoch[e] = map[int]token.BLSSignature{}
-				}
-				byEpoch[e][c.lane.member] = token.BLSSignature(c.Signature)
-				weights[e] += len(c.lane.places)
-				if e != u.d.epoch {
-					elsewhere += len(c.lane.places)
-				}
-				if enough == nil && e == u.d.epoch && weights[e] >= u.d.Shape.Quorum() {
-					enough = &e
-					graceOver = time.After(max(minGrace, time.Since(began)/graceParts))
-				}
-				if enough == nil && u.weight(nil)-elsewhere < u.d.Shape.Quorum() {
-					return 0, nil, errTurned
-				}
-			} else if enough == nil && u.weight(nil) >= u.d.Shape.Quorum() && u.weight(nil)-elsewhere < u.d.Shape.Quorum() {
-				return 0, nil, errTurned
-			} else if enough == nil && u.weight(nil) < u.d.Shape.Quorum() {
-				return 0, nil, u.shortfall(u.weight(nil))
+				got.add(c.lane, c.Epoch, token.BLSSignature(c.Signature))
+			}
+			if graceOver != nil {
+				continue
+			}
+			if got.weight() >= u.d.Shape.Quorum() {
+				graceOver = time.After(max(minGrace, time.Since(began)/graceParts))
+			} else if err := got.lost(); err != nil {
+				return none, err
 			}
 		}
 	}
-	if enough == nil {
-		return 0, nil, u.shortfall(weights[u.d.epoch])
+	if got.weight() >= u.d.Shape.Quorum() {
+		if c, ok := u.certificate(got.sigs); ok {
+			return c, nil
+		}
 	}
-	return *enough, byEpoch[*enough], nil
+	if err := got.lost(); err != nil {
+		return none, err
+	}
+	return none, u.shortfall(got.weight())
 }
 
 // supply hands every stripe to every lane that goes. A lane that takes nothing is
@@ -467,12 +475,6 @@ func (u *upload) send(ctx context.Context, l *lane, confirmations chan<- memberC
 	stop := context.AfterFunc(ctx, l.link.Interrupt)
 	c, err := u.sendAll(l)
 	stop()
-	if err == nil {
-		key := u.d.keys[l.member]
-		if err = key.Verify(registry.ConfirmMessage(u.chain, c.Epoch, u.p.ID), token.BLSSignature(c.Signature)); err != nil {
-			u.host.Blame(u.d.Members[l.member].Peer, err)
-		}
-	}
 	l.err = err
 	close(l.gone)
 	for s := range drain(l.stripes) {

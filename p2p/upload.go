@@ -39,8 +39,9 @@ const (
 	stripeLimit = idleLimit
 
 	offerCost      = 5                // of asksPerSecond: an offer is looked up on the ledger and the disk
+	paidOfferCost  = 0.5              // of one that the ledger shows to be paid: that is no stranger's whim
 	maxUploads     = 64               // uploads taken at once
-	maxPeerUploads = 4                // of them from one peer
+	maxPeerUploads = 5                // of them from one peer: as many as a client sends at once
 	maxNetUploads  = 16               // and from one network of addresses
 	uploadPatience = 3 * time.Second  // without progress; then a newcomer may have the place
 	maxUnpaid      = 256              // uploads that are here and wait to be paid for
@@ -102,9 +103,6 @@ func (ups *uploads) serve(ctx context.Context, s *session, k Keeper, body []byte
 	if err != nil {
 		return badRequest(err)
 	}
-	if err := ups.offers.slow(ctx, s.visitor, offerCost); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// A paid upload takes the place of an unpaid one; among equals the one that makes no
@@ -112,6 +110,15 @@ func (ups *uploads) serve(ctx context.Context, s *session, k Keeper, body []byte
 	v := s.visitor
 	if p, ok := k.(payments); ok && v.standing < Registered && p.Paid(ctx, u.manifest.ID()) {
 		v.standing = Registered
+	}
+	// The next question of a peer waits for what this one has cost: the look was bounded by the
+	// one before.
+	cost := float64(offerCost)
+	if v.standing >= Registered {
+		cost = paidOfferCost
+	}
+	if err := ups.offers.slow(ctx, s.visitor, cost); err != nil {
+		return err
 	}
 	over := func() {
 		why := Refuse(CodeBusy, "your upload made no progress, and its place was given to another: try again")

@@ -1,0 +1,189 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/testlevel"
+	"github.com/walrus-network/walrus/ledger"
+)
+
+// blockLedger is a client's ledger a round trip away that makes a block of all transactions
+// that wait, every so often. A receipt comes with its proof, and so after the next block.
+type blockLedger struct {
+	distantLedger
+	every time.Duration
+
+	mu      sync.Mutex // guards the fields below
+	waiting []waitingTx
+	looks   int // at the ledger
+	most    int // transactions of a block
+}
+
+type waitingTx struct {
+	raw  []byte
+	done chan ledger.TxReceipt // of one
+}
+
+func (l *blockLedger) run(ctx context.Context, t *testing.T) {
+	tick := time.NewTicker(l.every)
+	defer tick.Stop()
+	var told []func()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		l.mu.Lock()
+		txs := l.waiting
+		l.waiting = nil
+		l.most = max(l.most, len(txs))
+		l.mu.Unlock()
+		var b ledger.Block
+		for _, tx := range txs {
+			b.Txs = append(b.Txs, tx.raw)
+		}
+		r, err := l.Local.Run(b)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, tell := range told {
+			tell()
+		}
+		told = nil
+		height := l.Local.Height()
+		for i, tx := range txs {
+			told = append(told, func() { tx.done <- ledger.TxReceipt{Height: height, Code: r.Txs[i].Code, Log: r.Txs[i].Log} })
+		}
+	}
+}
+
+// figures is how often the ledger was looked at, and the transactions of its largest block.
+func (l *blockLedger) figures() (looks, most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.looks, l.most
+}
+
+func (l *blockLedger) View(ctx context.Context) (ledger.View, error) {
+	l.mu.Lock()
+	l.looks++
+	l.mu.Unlock()
+	return l.distantLedger.View(ctx)
+}
+
+func (l *blockLedger) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
+	r, _, err := l.SubmitAnd(ctx, tx)
+	return r, err
+}
+
+func (l *blockLedger) SubmitAnd(ctx context.Context, raw []byte, _ ...[]byte) (ledger.TxReceipt, ledger.View, error) {
+	time.Sleep(farRoundTrip / 2)
+	if err := l.Machine().Check(raw); err != nil {
+		time.Sleep(farRoundTrip / 2)
+		return ledger.TxReceipt{Height: l.Local.Height(), Code: ledger.CodeOf(err), Log: err.Error()}, ledger.View{}, nil
+	}
+	tx := waitingTx{raw, make(chan ledger.TxReceipt, 1)}
+	l.mu.Lock()
+	l.waiting = append(l.waiting, tx)
+	l.mu.Unlock()
+	select {
+	case r := <-tx.done:
+		v, err := l.local.View(ctx)
+		time.Sleep(farRoundTrip / 2)
+		return r, v, err
+	case <-ctx.Done():
+		return ledger.TxReceipt{}, ledger.View{}, ctx.Err()
+	}
+}
+
+// Many small files are stored side by side: a block takes as many registrations of one wallet
+// as it may have nonces, and the certificates follow within a block or two.
+func TestManyFilesTakeFewBlocks(t *testing.T) {
+	testlevel.Middle(t, "stores 200 files in a network of seven nodes")
+	const files, most, every = 200, 10, 3 * time.Second
+	synctest.Test(t, func(t *testing.T) {
+		n := far(t, 14, 0, 0, 0)
+		n.startOthers()
+		n.start(wiped)
+		synctest.Wait() // they serve
+		l := &blockLedger{distantLedger: distantLedger{n.ledger}, every: every}
+		c := n.clientOf(l)
+		shape, err := n.genesis.Params.Shape()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Shape = shape
+		ctx, stop := context.WithCancel(t.Context())
+		var blocks sync.WaitGroup
+		blocks.Go(func() { l.run(ctx, t) })
+		defer blocks.Wait()
+		defer stop()
+
+		began := time.Now()
+		var stores sync.WaitGroup
+		for i := range files {
+			stores.Go(func() {
+				if _, err := c.Store(ctx, n.wallet, random(10_000, int64(i)), client.StoreOptions{Epochs: 5}); err != nil {
+					t.Errorf("file %d: %v", i, err)
+				}
+			})
+		}
+		stores.Wait()
+		took := float64(time.Since(began)) / float64(every)
+		looks, largest := l.figures()
+		t.Logf("%d files in %.1f blocks, at most %d transactions in one, %d looks at the ledger", files, took, largest, looks)
+		if took > most {
+			t.Errorf("%d files took %.1f blocks, at most %d are due", files, took, most)
+		}
+		if looks > files*3/2 { // a node lets a stranger ask 50 times a second
+			t.Errorf("the ledger was looked at %d times", looks)
+		}
+		for i := range 3 {
+			n.read(within(t), c, mustID(t, shape, random(10_000, int64(i*60))), random(10_000, int64(i*60)))
+		}
+	})
+}
+
+// Stores that wait for their turn pay ahead only where members take uploads.
+func TestNoneOfManyFilesIsPaidForWhereMembersTakeNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := far(t, 14, 0, 0, 0) // and none runs
+		l := &blockLedger{distantLedger: distantLedger{n.ledger}, every: time.Second}
+		c := n.clientOf(l)
+		ctx, stop := context.WithCancel(t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { l.run(ctx, t) })
+		defer running.Wait()
+		defer stop()
+		var stores sync.WaitGroup
+		for i := range 20 {
+			stores.Go(func() {
+				if _, err := c.Store(within(t), n.wallet, random(10_000, int64(i)), client.StoreOptions{Epochs: 5}); !errors.Is(err, client.ErrQuorum) {
+					t.Errorf("file %d: %v", i, err)
+				}
+			})
+		}
+		stores.Wait()
+		if _, most := l.figures(); most > 0 {
+			t.Errorf("%d transactions were sent", most)
+		}
+	})
+}
+
+func mustID(t *testing.T, shape blob.Shape, data memory) blob.ID {
+	t.Helper()
+	c, err := client.Identify(t.Context(), shape, data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.ID
+}
