@@ -20,7 +20,7 @@ func (a *app) benchCommand() *cobra.Command {
 		a.benchCodec("encode", "Measure encoding and hashing a blob", bench.Encode),
 		a.benchCodec("decode", "Measure reading a blob from its fragments", bench.Decode),
 		a.benchCodec("repair", "Measure rebuilding what one shard lost", bench.Repair),
-		a.benchNetwork(), a.benchLedger(), a.benchWan(), a.benchSoak(), a.benchSink(), a.benchWanClient(), a.benchWanSink())
+		a.benchNetwork(), a.benchFiles(), a.benchLedger(), a.benchWan(), a.benchSoak(), a.benchSink(), a.benchWanClient(), a.benchWanSink())
 }
 
 func (a *app) benchNetwork() *cobra.Command {
@@ -50,6 +50,32 @@ func (a *app) benchNetwork() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (a *app) benchFiles() *cobra.Command {
+	o := bench.FilesOptions{Quilted: 600, Separate: 200, Size: 10 << 10}
+	c := &cobra.Command{
+		Use:   "files",
+		Short: "Measure storing many small files on a testnet of seven processes",
+		Long:  "Starts a testnet of seven processes and stores small files: as one quilt, beside one blob of as many bytes, and as many blobs side by side.",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if o.Program, err = testnet.Self(); err != nil {
+				return err
+			}
+			r, err := bench.Files(c.Context(), o)
+			if err != nil {
+				return err
+			}
+			return a.print(r, func(w io.Writer) error {
+				t := newTable(w)
+				t.row("quilt", fmt.Sprintf("%.2f s", r.Quilt.Seconds), fmt.Sprintf("%d files; %.2f of the time and %.3f of the price of one blob of their size", r.Quilt.Files, r.Quilt.RatioTime, r.Quilt.RatioPrice))
+				t.row("separate", fmt.Sprintf("%.2f s", r.Separate.Seconds), fmt.Sprintf("%d files in %.0f blocks of %.2f s; one alone takes %.0f", r.Separate.Files, r.Separate.Blocks, r.BlockSeconds, r.Separate.AloneBlocks))
+				return t.flush()
+			})
+		},
+	}
+	return c
 }
 
 func (a *app) benchLedger() *cobra.Command {

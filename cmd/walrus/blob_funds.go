@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/walrus-network/walrus/blob"
@@ -48,11 +49,7 @@ func (w *storeCommand) affords(ctx context.Context, size int64) error {
 
 // covers is an error if the wallet cannot pay least; its message names cost.
 func (w *storeCommand) covers(ctx context.Context, cost, least client.Cost) error {
-	v, err := w.view(ctx)
-	if err != nil {
-		return err
-	}
-	account, err := v.Account(w.s.key.Address())
+	balance, err := w.balance(ctx)
 	if err != nil {
 		return err
 	}
@@ -68,10 +65,10 @@ func (w *storeCommand) covers(ctx context.Context, cost, least client.Cost) erro
 	if err != nil {
 		return err
 	}
-	if needed, err := sum(least); err != nil || account.Balance >= needed {
+	if needed, err := sum(least); err != nil || balance >= needed {
 		return err
 	}
-	return fmt.Errorf("it costs %s; %s has %s, and %s is missing: %w; nothing was paid; walrus wallet show tells what it has, --dry-run what it takes", cost, w.s.key.Address(), account.Balance, all-account.Balance, ledger.ErrFunds)
+	return fmt.Errorf("it costs %s; %s has %s, and %s is missing: %w; nothing was paid; walrus wallet show tells what it has, --dry-run what it takes", cost, w.s.key.Address(), balance, all-balance, ledger.ErrFunds)
 }
 
 // paidBefore says whether the wallet has a lease on a blob of that size: the same store may
@@ -103,14 +100,34 @@ func (w *storeCommand) explain(err error) error {
 	return err
 }
 
-// viewFor is how long the session's view of the ledger serves a single file.
+// viewFor is how long what was read of the ledger serves.
 const viewFor = 3 * time.Second
 
-// view is the session's view while it is fresh, and else a new one. Files that are stored at
-// the same time have a view each.
-func (w *storeCommand) view(ctx context.Context) (ledger.View, error) {
-	if !w.several && time.Since(w.s.At) < viewFor {
-		return w.s.View, nil
+// balanceSeen is the wallet's balance as it was read last. Files that are stored at the same
+// time share it: the ledger itself refuses what they cannot pay together.
+type balanceSeen struct {
+	mu      sync.Mutex // guards the fields below
+	at      time.Time  // zero: not read yet
+	balance token.Amount
+}
+
+func (w *storeCommand) balance(ctx context.Context) (token.Amount, error) {
+	w.seen.mu.Lock()
+	defer w.seen.mu.Unlock()
+	if time.Since(w.seen.at) < viewFor {
+		return w.seen.balance, nil
 	}
-	return w.s.Remote.View(ctx)
+	v, at := w.s.View, w.s.At
+	if w.several || time.Since(at) >= viewFor {
+		var err error
+		if v, err = w.s.Remote.View(ctx); err != nil {
+			return 0, err
+		}
+		at = time.Now()
+	}
+	account, err := v.Account(w.s.key.Address())
+	if err == nil {
+		w.seen.at, w.seen.balance = at, account.Balance
+	}
+	return account.Balance, err
 }

@@ -29,6 +29,7 @@ type storeCommand struct {
 	encrypt encryptFlags
 	renew   renewalFlags
 	begun   *begunItem // nil: none has begun before the ledger was looked at
+	seen    balanceSeen
 	result  storeResult
 }
 
@@ -201,7 +202,8 @@ func (w *storeCommand) store(ctx context.Context, items []storeItem) (err error)
 
 // Limits for several files.
 const (
-	storesAtOnce = 4        // files
+	storesAtOnce = 256 // files, and fewer of those that are longer than storedStep
+	storedStep   = 64 << 20 / storesAtOnce
 	storedAlone  = 64 << 20 // bytes of a file that is not stored with others at once: it fills the line by itself
 )
 
@@ -269,7 +271,7 @@ func (w *storeCommand) weight(item storeItem) int {
 	if w.dry || item.size < 0 || item.size > storedAlone {
 		return storesAtOnce
 	}
-	return 1
+	return 1 + int(item.size/storedStep)*(storesAtOnce-1)/storesAtOnce
 }
 
 // tellPaid prints the ID of a blob that is paid for on standard error, when standard output
@@ -300,7 +302,7 @@ func (w *storeCommand) item(ctx context.Context, item storeItem) (storedFile, er
 	opts := w.opts
 	opts.Ahead = ahead
 	encode, send := w.a.newBar("encode "+nameText(file), src.Size()), w.a.newBar("send   "+nameText(file), src.Size())
-	if w.several && w.weight(item) == 1 { // many lines at once would overwrite each other
+	if w.several && w.weight(item) < storesAtOnce { // many lines at once would overwrite each other
 		encode, send = &bar{}, &bar{}
 	}
 	opts.Progress = func(encoded, handed int64) {
