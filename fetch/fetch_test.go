@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -40,8 +41,9 @@ type holders struct {
 type shelf struct {
 	p2p.Keeper // nil: an upload is not expected
 	h          *holders
-	empty      bool // it holds nothing
-	lies       bool // it changes a byte of each symbol
+	empty      bool          // it holds nothing
+	lies       bool          // it changes a byte of each symbol
+	pause      time.Duration // before each fragment: they come one after the other
 	host       *p2p.Host
 }
 
@@ -58,6 +60,7 @@ func (s *shelf) Fragment(ctx context.Context, at blob.Position) (data, witness [
 	if witness, err = s.Witness(ctx, at.Blob, at.Stripe, at.Place); err != nil {
 		return nil, nil, err
 	}
+	time.Sleep(s.pause)
 	return s.fragment(at), witness, nil
 }
 

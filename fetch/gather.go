@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +52,7 @@ type gatherer[T any] struct {
 type candidate struct {
 	place  blob.Place
 	member int
+	last   bool // after all others
 }
 
 // request is a query to one member that is under way.
@@ -120,12 +123,16 @@ func gatherOnce[T any](ctx context.Context, f *Fetcher, d *Directory, id blob.ID
 		g.have[i] = make(map[blob.Place]T, need)
 	}
 	g.enqueue(order)
+	r.begin(from)
+	defer r.end(from)
 	err := g.collect(ctx)
 	cancel()
 	for len(g.pending) > 0 {
 		if e := <-g.events; e.done {
-			delete(g.pending, e.request)
-			g.run.answered(e.request.member, len(e.request.places))
+			g.close(e.request)
+		} else {
+			e.request.left[e.place]--
+			g.run.came(e.request.member)
 		}
 	}
 	if err != nil {
@@ -144,7 +151,7 @@ func (g *gatherer[T]) enqueue(order []blob.Place) {
 			if g.d.Members[m].Peer == g.f.host.ID() {
 				continue // a node that repairs does not dial itself
 			}
-			if i > 0 || g.f.doubtful(g.d.Members[m].Peer) {
+			if c.last = i > 0 || g.f.doubtful(g.d.Members[m].Peer); c.last {
 				last = append(last, c)
 			} else {
 				g.queue = append(g.queue, c)
@@ -179,9 +186,14 @@ func (g *gatherer[T]) collect(ctx context.Context) error {
 	return nil
 }
 
-// send asks the next n candidates, one request per member. It skips a place whose
-// other holder has answered for all stripes.
+// send asks the next n candidates, one request per member; in a run, one per place: there a
+// row is a large part of what a member sends in a round trip. It skips a place whose other
+// holder has answered for all stripes.
 func (g *gatherer[T]) send(ctx context.Context, n int) {
+	if g.run != nil {
+		g.sendInRun(ctx, n)
+		return
+	}
 	byMember := map[int][]blob.Place{}
 	var members []int
 	for n > 0 && len(g.queue) > 0 {
@@ -197,15 +209,64 @@ func (g *gatherer[T]) send(ctx context.Context, n int) {
 		byMember[c.member] = append(byMember[c.member], c.place)
 	}
 	for _, m := range members {
-		r := &request{member: m, places: byMember[m], left: map[blob.Place]int{}, began: time.Now()}
-		for _, p := range r.places {
-			r.left[p] = len(g.have)
-		}
-		g.pending[r] = true
-		g.sent++
-		g.run.asked(r.member, len(r.places))
-		go g.perform(ctx, r)
+		g.request(ctx, m, byMember[m])
 	}
+}
+
+// sendInRun asks the n candidates that will have answered first. Source rows need no decoding
+// and are passed on as they come: another row must be here sooner by some time.
+func (g *gatherer[T]) sendInRun(ctx context.Context, n int) {
+	g.queue = slices.DeleteFunc(g.queue, func(c candidate) bool { return g.hasAll(c.place) })
+	away := g.f.host.Distance()
+	q, rows := g.run.queues(away, connectTrips*away), len(g.have)
+	k1 := blob.Place(g.d.Shape.K1)
+	for ; n > 0 && len(g.queue) > 0; n-- {
+		best, soonest := 0, time.Duration(math.MaxInt64)
+		for i, c := range g.queue {
+			at := q.after(c.member, rows)
+			if c.place >= k1 {
+				at += g.f.headStart()
+			}
+			if c.last {
+				at += aWhile
+			}
+			if at < soonest {
+				best, soonest = i, at
+			}
+		}
+		c := g.queue[best]
+		g.queue = slices.Delete(g.queue, best, best+1)
+		q.rows[c.member] += rows
+		g.request(ctx, c.member, []blob.Place{c.place})
+	}
+}
+
+// aWhile is longer than any row takes.
+const aWhile = time.Hour
+
+// headStart is by how much sooner another row than a source row must be here to be asked for.
+func (f *Fetcher) headStart() time.Duration { return max(f.hedge/4, 2*f.host.Distance()) }
+
+// request puts a request to a member.
+func (g *gatherer[T]) request(ctx context.Context, member int, places []blob.Place) {
+	r := &request{member: member, places: places, left: map[blob.Place]int{}, began: time.Now()}
+	for _, p := range places {
+		r.left[p] = len(g.have)
+	}
+	g.pending[r] = true
+	g.sent++
+	g.run.asked(member, len(places)*len(g.have))
+	go g.perform(ctx, r)
+}
+
+// close notes that nothing more comes for a request.
+func (g *gatherer[T]) close(r *request) {
+	delete(g.pending, r)
+	rows := 0
+	for _, left := range r.left {
+		rows += left
+	}
+	g.run.left(r.member, rows)
 }
 
 // hasAll says whether a place has answered for all stripes.
@@ -237,6 +298,7 @@ func (g *gatherer[T]) perform(ctx context.Context, r *request) {
 func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
 	if !e.done {
 		e.request.left[e.place]--
+		g.run.came(e.request.member)
 		have := g.have[e.stripe-g.from]
 		if _, ok := have[e.place]; !ok {
 			have[e.place] = e.value
@@ -247,8 +309,7 @@ func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
 		}
 		return
 	}
-	delete(g.pending, e.request)
-	g.run.answered(e.request.member, len(e.request.places))
+	g.close(e.request)
 	if e.err == nil {
 		g.answered++
 		g.slowest = max(g.slowest, time.Since(e.request.began))
@@ -279,17 +340,25 @@ func (g *gatherer[T]) handle(ctx context.Context, e event[T]) {
 }
 
 // hedge sends further requests in place of late ones. A late member is asked last for
-// downFor.
+// downFor; in a run, one that is silent.
 func (g *gatherer[T]) hedge(ctx context.Context, now time.Time) {
-	late := g.lateAlone
-	if g.run != nil {
-		late = g.lateInRun
-	}
 	n := 0
 	for r := range g.pending {
-		if !r.doubled && late(r, now) {
-			r.doubled = true
-			n += len(r.places)
+		if r.doubled {
+			continue
+		}
+		late, down := false, true
+		if g.run != nil {
+			late, down = g.lateInRun(r, now)
+		} else {
+			late = g.lateAlone(r, now)
+		}
+		if !late {
+			continue
+		}
+		r.doubled = true
+		n += len(r.places)
+		if down {
 			g.f.mark(g.d.Members[r.member].Peer, true)
 		}
 	}
@@ -310,12 +379,32 @@ func (g *gatherer[T]) lateAlone(r *request, now time.Time) bool {
 	return quiet || 2*g.answered >= g.sent && now.Sub(r.began) > 2*g.slowest+quietFor
 }
 
-// lateInRun says whether a request of a run is late: its member sends nothing at all, keeps
-// the others idle for two round trips, or was found late with another stripe.
-func (g *gatherer[T]) lateInRun(r *request, now time.Time) bool {
+// patientRows is the rows of a member whose time a read waits for the next row of the first part.
+const patientRows = 4
+
+// lateInRun says whether a request of a run is late: its member sends nothing at all; or all
+// others wait for this part of the run, and none of its rows has come for the time in which
+// another one is asked for. While the members have more to send, the line may be full: then it
+// is late after the time of two rows more. Members send at very different rates: which of them
+// are late no fixed time tells. down says that the member is to be asked last.
+func (g *gatherer[T]) lateInRun(r *request, now time.Time) (late, down bool) {
 	p := g.d.Members[r.member].Peer
-	quiet := min(now.Sub(r.began), now.Sub(g.f.aliveAt(p))) >= g.f.quietFor()
-	return quiet || g.f.downSince(p).After(r.began) || g.run.stalls(now, max(g.f.hedge/4, 2*g.f.host.Distance()))
+	if min(now.Sub(r.began), now.Sub(g.f.aliveAt(p))) >= g.f.quietFor() {
+		return true, true
+	}
+	if g.f.downSince(p).After(r.began) {
+		return true, false
+	}
+	since, first := g.run.isFirst(g.from)
+	if !first {
+		return false, false
+	}
+	patience, rests := g.f.headStart(), g.run.rests()
+	if !rests {
+		patience += patientRows * g.run.usual(g.f.hedge)
+	}
+	late = min(now.Sub(g.heard), now.Sub(since), now.Sub(r.began)) >= patience
+	return late, late && rests && g.run.isSlow(r.member, connectTrips*g.f.host.Distance())
 }
 
 // unavailable names the stripe with the fewest answers, and the first failures.

@@ -42,6 +42,10 @@ type part struct {
 // question to each member: a stripe of the longest symbols in a network of 28 shards.
 const partOfRun = 3 << 20
 
+// firstParts is how many parts are asked for at once before it is known how fast members send.
+// With each that is written it is one more, up to readWindow.
+const firstParts = 4
+
 // readStripes calls each with the user bytes of stripes [from, to), in order, a stripe in one
 // part or several. Stripes are fetched at the same time as far as readWindow allows, so that
 // no line is ever idle while one is written.
@@ -62,6 +66,10 @@ func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitme
 	full := c.Layout.K1 * c.Layout.K2 * c.Layout.Seg
 	step := uint32(max(1, partOfRun/full))
 	slots := make(chan struct{}, max(1, readWindow/(int(step)*full))) // of what is fetched and not written yet
+	closed := max(0, cap(slots)-firstParts)                           // of these
+	for range closed {
+		slots <- struct{}{}
+	}
 	coming := make(chan chan part, cap(slots))
 	go func() {
 		defer close(coming)
@@ -106,7 +114,10 @@ func (f *Fetcher) readStripes(ctx context.Context, d *Directory, c blob.Commitme
 				give(p)
 			}
 		}
-		<-slots
+		if <-slots; closed > 0 {
+			<-slots
+			closed--
+		}
 		if err != nil {
 			cancel() // the loop goes on to drain the channel, so that the goroutines end
 		}

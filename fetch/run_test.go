@@ -1,47 +1,150 @@
 package fetch
 
 import (
+	"bytes"
+	"crypto/ed25519"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/p2p/p2ptest"
 )
 
-// A member is late in a run once it keeps half of all idle, however slow
-// all of them are.
-func TestARunIsStalledByThoseThatKeepTheOthersIdle(t *testing.T) {
+// What members will have sent by when follows from the rows that came.
+func TestARunKnowsHowFastMembersSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const patience = 300 * time.Millisecond
+		const fast, slow, silent, fresh, another = 0, 1, 2, 3, 4
 		r := newRun()
-		stalls := func() bool { return r.stalls(time.Now(), patience) }
-		for m := range 5 {
-			r.asked(m, 2)
+		if got := r.queues(150*time.Millisecond, 0).after(fast, 2); got != 300*time.Millisecond {
+			t.Errorf("where nothing is known two rows take %s", got)
 		}
-		time.Sleep(time.Hour)
-		if stalls() {
-			t.Error("a run in which all have something to do stalls")
+		r.asked(fast, 20)
+		r.asked(slow, 20)
+		r.asked(silent, 1)
+		for range 10 {
+			for range 4 {
+				time.Sleep(10 * time.Millisecond)
+				r.came(fast)
+				if r.members[fast].pending == 0 {
+					r.asked(fast, 20)
+				}
+			}
+			r.came(slow)
 		}
-		r.answered(0, 2)
-		r.answered(1, 2)
-		time.Sleep(time.Hour)
-		if stalls() {
-			t.Error("a run in which two of five are idle stalls")
+		r.asked(fresh, 4)
+		q := r.queues(0, 100*time.Millisecond)
+		for member, want := range map[int]time.Duration{
+			fast:    20*10*time.Millisecond + 2*10*time.Millisecond,
+			slow:    12 * 40 * time.Millisecond,
+			silent:  3 * 300 * time.Millisecond, // 0.4 s without a row, less the time to dial
+			fresh:   6 * 40 * time.Millisecond,  // the middle of what is known
+			another: 2 * 40 * time.Millisecond,
+		} {
+			if got := q.after(member, 2); (got - want).Abs() > time.Microsecond {
+				t.Errorf("member %d will have sent two rows more after %s, want %s", member, got, want)
+			}
 		}
-		r.answered(2, 1)
-		r.answered(2, 1)
-		if stalls() {
-			t.Error("a run stalls at once")
+		for member, want := range map[int]bool{fast: false, slow: false, silent: true} {
+			if r.isSlow(member, 0) != want {
+				t.Errorf("member %d is slow: %t", member, !want)
+			}
 		}
-		time.Sleep(patience)
-		if !stalls() {
-			t.Error("a run in which two of five keep the others idle does not stall")
+		if r.rests() {
+			t.Error("a run in which all have something to send rests")
 		}
-		r.asked(0, 1)
-		r.answered(0, 1)
-		if stalls() {
-			t.Error("what was asked in the meantime is forgotten")
+		r.left(fast, 20)
+		r.left(silent, 1)
+		if !r.rests() {
+			t.Error("a run in which half have nothing to send does not rest")
 		}
-		var none *run
-		none.asked(0, 1) // of questions that are no run
-		none.answered(0, 1)
 	})
+}
+
+// All others wait for the first part that is not here.
+func TestARunKnowsItsFirstPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRun()
+		for _, part := range []uint32{12, 0, 24} {
+			r.begin(part)
+		}
+		for _, first := range []uint32{0, 12, 24} {
+			began := time.Now()
+			time.Sleep(time.Second)
+			for _, part := range []uint32{0, 12, 24} {
+				if since, ok := r.isFirst(part); ok != (part == first) || ok && !since.Equal(began) {
+					t.Errorf("part %d is the first: %t, since %s", part, ok, time.Since(since))
+				}
+			}
+			r.end(first)
+		}
+		if _, ok := r.isFirst(24); ok {
+			t.Error("a part that has ended is the first")
+		}
+		var none *run // of questions that are no run
+		none.begin(0)
+		none.asked(0, 1)
+		none.came(0)
+		none.left(0, 1)
+		none.end(0)
+	})
+}
+
+// pacedRead reads a blob of 24 MiB, in 103 stripes of three rows, from seven members of which
+// each takes its time for a row. It gives the time and the bytes that came, as a part of the
+// blob's.
+func pacedRead(t *testing.T, each [7]time.Duration) (took time.Duration, received float64) {
+	synctest.Test(t, func(t *testing.T) {
+		network := p2ptest.NewNetwork(t, 10*time.Millisecond, 0)
+		h := newHoldersOf(t, 24<<20, 16<<10, func(seed byte, holds bool) *p2p.Host {
+			at := network.Place()
+			h, err := p2p.New(p2p.Config{Key: ed25519.NewKeyFromSeed(append(make([]byte, 31), seed)), Hello: p2p.Hello{Chain: "net"}, Listen: []string{at.Listen}, Wire: at.Wire})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { h.Close() })
+			return h
+		})
+		for i, s := range h.shelves {
+			s.pause = each[i]
+		}
+		h.shelves[6].host.ServeLedger(echo{}) // which shows how far away members are
+		if err := h.host.Connect(t.Context(), h.shelves[6].host.ID(), h.shelves[6].host.Addrs()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.host.AskLedger(t.Context(), h.shelves[6].host.ID(), p2p.AskGet, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		var got bytes.Buffer
+		began := time.Now()
+		if err := h.Read(t.Context(), h.d, h.c, &got); err != nil || !bytes.Equal(got.Bytes(), h.data) {
+			t.Fatalf("%d bytes: %v", got.Len(), err)
+		}
+		took, received = time.Since(began), float64(h.Received())/float64(len(h.data))
+		t.Logf("%s, %.3f of the blob's bytes", took, received)
+	})
+	return took, received
+}
+
+// Members are asked for as many rows as each sends while the others do, whichever rows these
+// are: source rows of slow members are not waited for, and no row is asked for twice.
+func TestMembersAreAskedForAsMuchAsTheySend(t *testing.T) {
+	const slow, fast = 40 * time.Millisecond, 10 * time.Millisecond
+	took, received := pacedRead(t, [7]time.Duration{slow, slow, slow, fast, fast, fast, fast})
+	if took > 103*slow/2 {
+		t.Errorf("the read takes %s; the source rows alone would take %s", took, 103*slow)
+	}
+	if received > 1.1 {
+		t.Errorf("%.2f of the blob's bytes came", received)
+	}
+}
+
+// A member that is far slower than all others costs a read little, and few bytes twice.
+func TestASlowMemberCostsAReadLittle(t *testing.T) {
+	const each = 10 * time.Millisecond
+	without, _ := pacedRead(t, [7]time.Duration{each, each, each, each, each, each, each})
+	with, received := pacedRead(t, [7]time.Duration{time.Second, each, each, each, each, each, each})
+	if with > without+600*time.Millisecond || received > 1.1 {
+		t.Errorf("%s in place of %s, and %.2f of the blob's bytes", with, without, received)
+	}
 }

@@ -20,7 +20,7 @@ const (
 	maxUnanswered = 256
 	// maxDiscarded bounds the bytes, by what was asked for, of an answer that is read and
 	// thrown away when its asker has given up. The line ends for a larger one.
-	maxDiscarded = 256 << 10
+	maxDiscarded = 512 << 10
 	// discardWait bounds the age of such a question: a peer that answers no faster must
 	// not hold up the questions behind it.
 	discardWait = 2 * time.Second
