@@ -24,16 +24,29 @@ type Directory struct {
 	// From has, for each shard, the index in Members of the node that still serves the
 	// shard while it is handed over, or -1.
 	From []int
+
+	without map[int]bool // members that are not asked
+}
+
+// but is the directory with some members that are not asked.
+func (d *Directory) but(members ...int) *Directory {
+	out := *d
+	out.without = map[int]bool{}
+	for _, m := range members {
+		out.without[m] = true
+	}
+	return &out
 }
 
 // holders lists the members to ask for a place of a blob, best first. During a
 // hand-over the old holder has every fragment, and the new holder may lack some.
 func (d *Directory) holders(id blob.ID, p blob.Place) []int {
 	shard := id.ShardOf(p, d.Shape.N)
+	out := []int{d.Holder[shard]}
 	if from := d.From[shard]; from >= 0 {
-		return []int{from, d.Holder[shard]}
+		out = []int{from, d.Holder[shard]}
 	}
-	return []int{d.Holder[shard]}
+	return slices.DeleteFunc(out, func(m int) bool { return d.without[m] })
 }
 
 // hosts is where the members may be reached.

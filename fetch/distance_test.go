@@ -99,6 +99,41 @@ func TestALargeReadFromFarAwayTakesFewRoundTrips(t *testing.T) {
 	})
 }
 
+// Where the holder of the first row is silent, the first bytes come from the others, two round
+// trips later.
+func TestASilentFirstHolderHardlyDelaysTheFirstByte(t *testing.T) {
+	const away = 150 * time.Millisecond
+	synctest.Test(t, func(t *testing.T) {
+		network := p2ptest.NewNetwork(t, away/2, 0)
+		h := newHoldersOf(t, 8<<20, 16<<10, func(seed byte, holds bool) *p2p.Host {
+			at := network.Place()
+			h, err := p2p.New(p2p.Config{Key: ed25519.NewKeyFromSeed(append(make([]byte, 31), seed)), Hello: p2p.Hello{Chain: "net"}, Listen: []string{at.Listen}, Wire: at.Wire})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { h.Close() })
+			return h
+		})
+		for _, s := range h.shelves { // as a client is connected once it knows the blob
+			if err := h.host.Connect(t.Context(), s.host.ID(), s.host.Addrs()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.knowDistance(t)
+		h.shelves[0].pause = 5 * time.Second
+		var got firstWrite
+		began := time.Now()
+		if err := h.Read(t.Context(), h.d, h.c, &got); err != nil || !bytes.Equal(got.Bytes(), h.data) {
+			t.Fatalf("%d bytes: %v", got.Len(), err)
+		}
+		first := float64(got.at.Sub(began)) / float64(away)
+		t.Logf("first byte after %.2f round trips, all after %.2f", first, float64(time.Since(began))/float64(away))
+		if first > 4 {
+			t.Errorf("first byte after %.2f round trips, at most 4", first)
+		}
+	})
+}
+
 // Round trips of a read of 8 MiB over new connections: one to connect, two for the first
 // answer, which shares its line with all others here, and the rest until windows that double
 // each time have let all bytes through.

@@ -69,6 +69,7 @@ func (s *shelf) Symbols(ctx context.Context, at blob.Position, indices []int, pr
 	if err != nil {
 		return out, err
 	}
+	time.Sleep(s.pause)
 	code, seg := redstuff.For(s.h.d.Shape), s.h.c.Layout.StripeSeg(int(at.Stripe))
 	if !proven {
 		out.Data, err = code.SymbolsAt(at.Axis, s.fragment(at), seg, indices)

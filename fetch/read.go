@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/redstuff"
@@ -143,16 +144,60 @@ func (f *Fetcher) isHeavy(c blob.Commitment, stripes uint32) bool {
 const headBytes = 24 << 10
 
 // readHead reads the beginning of a blob, so that what reads the blob has something before the
-// first stripe is here. It gives nothing where that fails.
+// first stripe is here. The first row's holders are asked for it; where they are silent for the
+// time in which others answer, these are asked for what rebuilds the row, about as many bytes
+// as it has. It gives nothing where that fails.
 func (f *Fetcher) readHead(ctx context.Context, fetching *sync.WaitGroup, d *Directory, c blob.Commitment) <-chan []byte {
-	head := make(chan []byte, 1)
+	head, read := make(chan []byte, 1), make(chan []byte, 2)
+	bytes := min(headBytes, int64(c.Layout.K2*c.Layout.Seg), c.Layout.Size)
+	ctx, cancel := context.WithCancel(ctx)
+	try := func(how func() ([]byte, error)) {
+		fetching.Go(func() {
+			b, err := how()
+			if err != nil {
+				b = nil
+			}
+			read <- b
+		})
+	}
+	try(func() ([]byte, error) { return f.readPart(ctx, d, c, 0, 0, bytes) })
 	fetching.Go(func() {
-		b, err := f.readPart(ctx, d, c, 0, 0, min(headBytes, int64(c.Layout.K2*c.Layout.Seg)))
-		if err == nil {
-			head <- b
+		defer cancel()
+		patience := headTrips * f.host.Distance()
+		if _, connected := f.host.Peers()[d.Members[d.holders(c.ID, 0)[0]].Peer]; !connected {
+			patience += connectTrips * f.host.Distance()
+		}
+		late := time.NewTimer(max(f.hedge/4, patience))
+		defer late.Stop()
+		for tries := 1; tries > 0; {
+			select {
+			case b := <-read:
+				if tries--; b != nil {
+					head <- b
+					return
+				}
+			case <-late.C:
+				tries++
+				try(func() ([]byte, error) { return f.rebuildHead(ctx, d, c, bytes) })
+			case <-ctx.Done():
+				return
+			}
 		}
 	})
 	return head
+}
+
+// headTrips is the round trips in which a member that is connected answers with the beginning;
+// one and a half, mostly.
+const headTrips = 2
+
+// rebuildHead is the beginning of the first row, rebuilt without its holders.
+func (f *Fetcher) rebuildHead(ctx context.Context, d *Directory, c blob.Commitment, bytes int64) (head []byte, err error) {
+	err = f.Repair(ctx, d.but(d.holders(c.ID, 0)...), c, Loss{From: 0, To: 1, Rows: []blob.Place{0}}, false, func(_ StripeList, rows []blob.FullFragment) error {
+		head = rows[0].Bytes()
+		return nil
+	})
+	return head[:min(int64(len(head)), bytes)], err
 }
 
 // fetchStripes reads stripes [from, to), each from any k1 of its rows. The source rows hold

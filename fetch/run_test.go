@@ -90,6 +90,21 @@ func TestARunKnowsItsFirstPart(t *testing.T) {
 	})
 }
 
+// knowDistance lets the reader ask about the ledger, which shows how far away nodes are.
+func (h *holders) knowDistance(t *testing.T) {
+	t.Helper()
+	s := h.shelves[6]
+	s.host.ServeLedger(echo{})
+	if err := h.host.Connect(t.Context(), s.host.ID(), s.host.Addrs()); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 { // the first one measures connecting too
+		if _, err := h.host.AskLedger(t.Context(), s.host.ID(), p2p.AskGet, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // pacedRead reads a blob of 24 MiB, in 103 stripes of three rows, from seven members of which
 // each takes its time for a row. It gives the time and the bytes that came, as a part of the
 // blob's.
@@ -108,13 +123,7 @@ func pacedRead(t *testing.T, each [7]time.Duration) (took time.Duration, receive
 		for i, s := range h.shelves {
 			s.pause = each[i]
 		}
-		h.shelves[6].host.ServeLedger(echo{}) // which shows how far away members are
-		if err := h.host.Connect(t.Context(), h.shelves[6].host.ID(), h.shelves[6].host.Addrs()); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := h.host.AskLedger(t.Context(), h.shelves[6].host.ID(), p2p.AskGet, []byte("x")); err != nil {
-			t.Fatal(err)
-		}
+		h.knowDistance(t)
 		var got bytes.Buffer
 		began := time.Now()
 		if err := h.Read(t.Context(), h.d, h.c, &got); err != nil || !bytes.Equal(got.Bytes(), h.data) {
