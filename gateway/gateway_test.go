@@ -80,9 +80,10 @@ func (g *rig) start(change func(*Options)) {
 	if g.s, err = New(o); err != nil {
 		g.t.Fatal(err)
 	}
-	server := httptest.NewServer(g.s)
-	g.url = server.URL + g.s.o.BasePath
-	g.t.Cleanup(func() { server.Close(); g.s.Close(); r.Close() })
+	s := g.s
+	server := httptest.NewServer(s)
+	g.url = server.URL + s.o.BasePath
+	g.t.Cleanup(func() { server.Close(); s.Close(); r.Close() })
 }
 
 // apiDocument is the validator of openapi.yaml.
