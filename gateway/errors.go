@@ -68,6 +68,11 @@ const (
 // busyRetry is when it is worth to ask a busy gateway again.
 const busyRetry = 2 * time.Second
 
+// TooMany is the error of something that may be asked for again after a while.
+func TooMany(after time.Duration, format string, args ...any) error {
+	return refuse(429, "TOO_MANY_REQUESTS", format, args...).after(after)
+}
+
 // problemOf is what an error of the rooms below means to a client.
 func (s *Server) problemOf(ctx context.Context, err error) *problem {
 	var p *problem

@@ -744,3 +744,42 @@ func TestAReadOnlyGateway(t *testing.T) {
 		t.Errorf("%s", a.body)
 	}
 }
+
+// Without keys no page of another site spends from the wallet, under whatever name it reaches
+// this machine; pages of this machine and those that were named may, and all may read.
+func TestPagesOfOtherSitesDoNotSpend(t *testing.T) {
+	g := newRig(t, func(o *Options) { o.Origins = []string{"https://mine.example"} })
+	id := g.stored(random(1000, 1))
+	for _, c := range []struct {
+		origin, host string
+		code         int
+		reason       string
+	}{
+		{"https://app.example", "", 403, "FOREIGN_ORIGIN"}, {"null", "", 403, "FOREIGN_ORIGIN"}, {"", "rebound.example:31415", 403, "FOREIGN_HOST"}, {"http://localhost.example", "", 403, "FOREIGN_ORIGIN"},
+		{"http://localhost:5173", "", 200, ""}, {"http://127.0.0.1:8080", "", 200, ""}, {"http://[::1]:8080", "", 200, ""}, {"https://mine.example", "", 200, ""}, {"", "localhost:31415", 200, ""},
+	} {
+		for _, method := range []string{"PUT", "GET", "DELETE"} {
+			path, body := "/v1/blobs", []byte("x")
+			if method == "DELETE" {
+				path = "/v1/blobs/" + strings.Repeat("A", 43)
+			}
+			r := g.request(method, path, bytes.NewReader(body))
+			r.Header.Set("Origin", c.origin)
+			if c.origin == "" {
+				r.Header.Del("Origin")
+			}
+			if c.host != "" {
+				r.Host = c.host
+			}
+			a := g.do(r)
+			if c.code == 403 || method != "DELETE" {
+				g.want(a, c.code, c.reason)
+			}
+		}
+		r := g.request("GET", "/v1/blobs/"+id, nil)
+		r.Header.Set("Origin", c.origin)
+		if a := g.do(r); a.StatusCode != 200 || a.Header.Get("Access-Control-Allow-Origin") != "*" && c.origin != "" {
+			t.Errorf("%s cannot read: %d %v", c.origin, a.StatusCode, a.Header)
+		}
+	}
+}

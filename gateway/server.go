@@ -41,6 +41,9 @@ type Options struct {
 	Spool    *blobs.Spool    // with a Writer
 	Access   *access.Control // nil: the gateway pays for all that reach it
 	Receipts Receipts        // nil: there are none
+	// Origins are the sites beside those of this machine whose pages may have the gateway pay
+	// where no key is asked for.
+	Origins []string
 	// Faucet, if not nil, gives an address a few WAL of a testnet.
 	Faucet func(ctx context.Context, to token.Address) (token.Amount, error)
 	Faults func(error) // nil: nobody is told of a handler that panics

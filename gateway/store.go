@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -82,9 +83,33 @@ func (s *Server) admit(r *http.Request) (*access.Grant, error) {
 		return nil, refuse(405, "READ_ONLY", "this gateway only reads: another one stores")
 	}
 	if s.o.Access == nil {
-		return nil, nil
+		return nil, s.fromHere(r)
 	}
 	return s.o.Access.Admit(r)
+}
+
+// fromHere lets no page of another site spend from the wallet of a gateway that asks for no
+// key: a browser sends what such a page wants to this machine, under whatever name.
+func (s *Server) fromHere(r *http.Request) error {
+	origin := r.Header.Get("Origin")
+	if origin != "" && !slices.Contains(s.o.Origins, origin) {
+		if u, err := url.Parse(origin); err != nil || !isLocal(u.Host) {
+			return refuse(403, "FOREIGN_ORIGIN", "a page of %s would spend from the gateway's wallet: start the gateway with --allow-origin %s, or with keys", clip(origin), clip(origin))
+		}
+	}
+	if !isLocal(r.Host) {
+		return refuse(403, "FOREIGN_HOST", "the gateway pays without a key only as localhost, not as %s: start it with keys", clip(r.Host))
+	}
+	return nil
+}
+
+// isLocal says that a host, with or without a port, is this machine.
+func isLocal(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
 }
 
 // keyed admits a request that is not a store: tokens are for stores alone.

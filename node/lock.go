@@ -32,8 +32,11 @@ type Lock struct{ f *os.File }
 
 // Hold takes the directory of a node for this process; it fails with ErrRunning where
 // another one has it.
-func Hold(dir string) (*Lock, error) {
-	path := filepath.Join(dir, LockName)
+func Hold(dir string) (*Lock, error) { return HoldAs(dir, LockName) }
+
+// HoldAs is Hold for a process that is no node, with a lock of its own name.
+func HoldAs(dir, name string) (*Lock, error) {
+	path := filepath.Join(dir, name)
 	if l := inherited(path); l != nil {
 		return l, l.Name(os.Getpid())
 	}
@@ -48,7 +51,7 @@ func Hold(dir string) (*Lock, error) {
 			if !errors.Is(err, errHeld) {
 				return nil, fmt.Errorf("lock %s: %w", path, err)
 			}
-			pid, held, err := Holder(dir)
+			pid, held, err := HolderAs(dir, name)
 			if held || err != nil {
 				return nil, errors.Join(err, heldBy(dir, pid))
 			}
@@ -127,8 +130,11 @@ func (l *Lock) Release() error { return l.f.Close() }
 
 // Holder tells whether a process holds the directory of a node, and its number: 0 where
 // it cannot be told, as in another container. It holds nothing.
-func Holder(dir string) (pid int, held bool, err error) {
-	path := filepath.Join(dir, LockName)
+func Holder(dir string) (pid int, held bool, err error) { return HolderAs(dir, LockName) }
+
+// HolderAs is Holder of a lock that HoldAs took.
+func HolderAs(dir, name string) (pid int, held bool, err error) {
+	path := filepath.Join(dir, name)
 	const tries, pause = 20, 5 * time.Millisecond
 	for range tries {
 		f, err := os.Open(path)

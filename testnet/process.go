@@ -196,8 +196,10 @@ func empty(dir string) error {
 	return err
 }
 
-// Down ends all nodes; those that do not in time are killed.
-func (t *Testnet) Down(ctx context.Context) error { return t.end(ctx, t.all()) }
+// Down ends the gateway and all nodes; those that do not in time are killed.
+func (t *Testnet) Down(ctx context.Context) error {
+	return errors.Join(t.StopGateway(ctx), t.end(ctx, t.all()))
+}
 
 func (t *Testnet) all() (list []int) {
 	for i := range t.Nodes {

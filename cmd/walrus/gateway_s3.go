@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -87,9 +86,3 @@ func (a *app) s3Door(f s3Flags, dir string, s *session, n s3.Network, log *slog.
 }
 
 func recoveryPath(dir string) string { return filepath.Join(s3Dir(dir), "recovery.key") }
-
-// print tells how to reach the door.
-func (f s3Flags) print(w io.Writer, url string) error {
-	_, err := fmt.Fprintf(w, "S3 at %s, in region us-east-1\n", url)
-	return err
-}

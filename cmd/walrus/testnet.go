@@ -52,11 +52,13 @@ type testnetUp struct {
 	Ready   float64 `json:"ready_seconds"`
 	// Adversaries are the nodes that break the rules, by number.
 	Adversaries map[int]adversary.Adversary `json:"adversaries,omitempty"`
+	Gateway     *testnet.Gateway            `json:"gateway,omitempty"`
 }
 
 func (a *app) testnetUp() *cobra.Command {
 	o := testnet.Default()
 	var adversaries []string
+	var gateway bool
 	c := &cobra.Command{
 		Use:   "up",
 		Short: "Start a network that stays, with a funded wallet",
@@ -74,18 +76,19 @@ the shell; after it every command of walrus works on this network:
 			if o.Adversaries, err = adversary.ParseList(adversaries, o.Nodes); err != nil {
 				return errUsage{err}
 			}
-			return a.up(c.Context(), o)
+			return a.up(c.Context(), o, gateway)
 		},
 	}
 	c.Flags().IntVar(&o.Nodes, "nodes", o.Nodes, "number of nodes")
 	c.Flags().IntVar(&o.Shards, "shards", o.Shards, "number of shards")
 	c.Flags().DurationVar(&o.Block, "block-time", o.Block, "time between blocks")
 	c.Flags().DurationVar(&o.Epoch, "epoch", o.Epoch, "length of an epoch")
+	c.Flags().BoolVar(&gateway, "gateway", false, "start a gateway too: HTTP, S3, and a faucet")
 	c.Flags().StringArrayVar(&adversaries, adversaryFlag, nil, "make nodes adversaries: KIND[=NUMBER]@NODE[,NODE...], as lazy=0.05@3")
 	return c
 }
 
-func (a *app) up(ctx context.Context, o testnet.Options) error {
+func (a *app) up(ctx context.Context, o testnet.Options, gateway bool) error {
 	program, err := testnet.Self()
 	if err != nil {
 		return err
@@ -106,7 +109,14 @@ func (a *app) up(ctx context.Context, o testnet.Options) error {
 	if err != nil {
 		return err
 	}
-	out := testnetUp{t.Dir, string(t.Network.Genesis.ChainID()), t.NetworkFile(), t.WalletFile(), t.Nodes, shards, time.Since(a.began).Seconds(), adversaries}
+	out := testnetUp{t.Dir, string(t.Network.Genesis.ChainID()), t.NetworkFile(), t.WalletFile(), t.Nodes, shards, time.Since(a.began).Seconds(), adversaries, nil}
+	if gateway {
+		g, err := a.upGateway(ctx, t)
+		if err != nil {
+			return err
+		}
+		out.Gateway = &g
+	}
 	if !t.Network.Genesis.Params.Challenged {
 		a.say("its epochs are too short for challenges: nodes are paid for being there, and no node is asked for proof")
 	}
