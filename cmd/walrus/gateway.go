@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/walrus-network/walrus/gateway"
 	"github.com/walrus-network/walrus/gateway/blobs"
+	"github.com/walrus-network/walrus/internal/number"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet"
 )
@@ -112,9 +112,9 @@ func sizeOf(flag, text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
-	n, err := humanize.ParseBytes(text)
-	if err != nil || n > 1<<62 {
-		return 0, errUsage{fmt.Errorf("--%s %s: a size, like 500MB or 4GiB", flag, text)}
+	n, err := number.Bytes(text)
+	if err != nil {
+		return 0, errUsage{fmt.Errorf("--%s %w", flag, err)}
 	}
 	return int64(n), nil
 }
