@@ -5,6 +5,10 @@
 // succeeds while up to f shards are silent or lie. What Read promises, package fetch
 // says.
 //
+// Any number of goroutines may call Store on one Client: the stores take turns at the nodes,
+// share nonces and pay ahead, so that hundreds of small blobs take a few blocks. Each keeps
+// its encoded blob in memory meanwhile, up to 128 MiB: the caller bounds how many run.
+//
 // Examples that run stand in package testnet, which brings the network that they need.
 //
 // Left to others: the rules of the ledger (package ledger), the checks of its answers
