@@ -61,7 +61,7 @@ var house = map[string]room{
 	"doctor":              {9, []string{"golang.org/x/sys"}, "examines a node: runs none"},
 	"internal/world":      {9, nil, "a network in one process, for tests: holds no test"},
 	"gateway/blobs":       {8, nil, "reads and stores for all doors: speaks no protocol"},
-	"gateway/s3":          {9, nil, "the S3 API: of the network it knows its storage alone"},
+	"gateway/s3":          {9, []string{"github.com/zeebo/xxh3", "github.com/cespare/xxhash"}, "the S3 API: of the network it knows its storage alone"},
 	"gateway":             {9, []string{"github.com/tus/tusd", "github.com/rs/cors", "github.com/prometheus/client_golang", "go.yaml.in/yaml", "golang.org/x/exp"}, "HTTP for blobs: starts no node"},
 	"gateway/access":      {2, []string{"github.com/golang-jwt/jwt"}, "who may spend how much: knows no HTTP answer"},
 	"testnet/adversary":   {9, nil, "breaks the rules as a conduct: starts nothing"},

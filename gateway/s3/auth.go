@@ -40,16 +40,22 @@ type credential struct {
 
 func (c credential) scope() string { return c.date + "/" + c.region + "/s3/aws4_request" }
 
-func parseCredential(s string) (credential, bool) {
+// parseCredential reads a credential; malformed and its prefix are how a mistake is told.
+func parseCredential(s string, malformed *failure, prefix string) (credential, error) {
 	parts := strings.Split(s, "/")
-	n := len(parts)
-	if n != 5 || parts[0] == "" || parts[3] != "s3" || parts[4] != "aws4_request" {
-		return credential{}, false
+	if len(parts) != 5 || parts[0] == "" {
+		return credential{}, malformed.with("%s; the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\".", prefix)
 	}
 	if _, err := time.Parse(dateFormat, parts[1]); err != nil {
-		return credential{}, false
+		return credential{}, malformed.with("%s; incorrect date format %q. This date in the credential must be in the format \"yyyyMMdd\".", prefix, parts[1])
 	}
-	return credential{parts[0], parts[1], parts[2]}, true
+	if parts[3] != "s3" {
+		return credential{}, malformed.with("%s; incorrect service %q. This endpoint belongs to \"s3\".", prefix, parts[3])
+	}
+	if parts[4] != "aws4_request" {
+		return credential{}, malformed.with("%s; incorrect terminal %q. This endpoint uses \"aws4_request\".", prefix, parts[4])
+	}
+	return credential{parts[0], parts[1], parts[2]}, nil
 }
 
 // signature is what a request says about how it was signed.
@@ -64,34 +70,44 @@ type signature struct {
 // parseAuthorization reads the header of that name.
 func parseAuthorization(h http.Header) (signature, error) {
 	var s signature
-	kind, rest, _ := strings.Cut(h.Get("Authorization"), " ")
-	if kind != algorithm {
-		return s, errUnsupportedSignature
+	const prefix = "The authorization header is malformed"
+	kind, rest, ok := strings.Cut(h.Get("Authorization"), " ")
+	if !ok {
+		return s, errInvalidArgument.with("Authorization header is invalid -- one and only one ' ' (space) required.")
 	}
-	var credential, headers bool
-	for _, field := range strings.Split(rest, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(field), "=")
-		switch name {
-		case "Credential":
-			s.credential, credential = parseCredential(value)
-		case "SignedHeaders":
-			s.headers, headers = strings.Split(value, ";"), true
-		case "Signature":
-			s.hex = value
+	if kind != algorithm {
+		return s, errInvalidArgument.with("Unsupported Authorization Type")
+	}
+	fields := strings.Split(rest, ",")
+	if len(fields) != 3 {
+		return s, errAuthMalformed.with("%s; the authorization header requires three components: Credential, SignedHeaders, and Signature.", prefix)
+	}
+	values := map[string]string{}
+	for _, field := range fields {
+		name, value, ok := strings.Cut(strings.TrimSpace(field), "=")
+		if !ok {
+			return s, errAuthMalformed.with("%s; the authorization component %q is malformed.", prefix, strings.TrimSpace(field))
+		}
+		values[name] = value
+	}
+	for _, name := range []string{"Credential", "SignedHeaders", "Signature"} {
+		if values[name] == "" {
+			return s, errAuthMalformed.with("%s; missing %s.", prefix, name)
 		}
 	}
-	if !credential || !headers || s.hex == "" {
-		return s, errAuthMalformed
-	}
-	at := h.Get("X-Amz-Date")
 	var err error
+	if s.credential, err = parseCredential(values["Credential"], errAuthMalformed, prefix); err != nil {
+		return s, err
+	}
+	s.headers, s.hex = strings.Split(values["SignedHeaders"], ";"), values["Signature"]
+	at := h.Get("X-Amz-Date")
 	if at != "" {
 		s.at, err = time.Parse(timeFormat, at)
 	} else {
 		s.at, err = http.ParseTime(h.Get("Date"))
 	}
 	if err != nil {
-		return s, errAccessDenied.with("AWS authentication requires a valid Date or x-amz-date header")
+		return s, errAccessDenied.with("AWS authentication requires a valid Date or x-amz-date header.")
 	}
 	return s, nil
 }
@@ -99,28 +115,32 @@ func parseAuthorization(h http.Header) (signature, error) {
 // parsePresigned reads the query of a presigned URL.
 func parsePresigned(q url.Values) (signature, error) {
 	var s signature
+	for _, name := range []string{"Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires"} {
+		if q.Get("X-Amz-"+name) == "" {
+			return s, errQueryMalformed.with("Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters.")
+		}
+	}
 	if q.Get("X-Amz-Algorithm") != algorithm {
 		return s, errQueryMalformed.with("X-Amz-Algorithm only supports \"AWS4-HMAC-SHA256\"")
 	}
-	var ok bool
-	if s.credential, ok = parseCredential(q.Get("X-Amz-Credential")); !ok {
-		return s, errQueryMalformed.with("Error parsing the X-Amz-Credential parameter: it must be ACCESS/YYYYMMDD/REGION/s3/aws4_request")
-	}
 	var err error
+	if s.credential, err = parseCredential(q.Get("X-Amz-Credential"), errQueryMalformed, "Error parsing the X-Amz-Credential parameter"); err != nil {
+		return s, err
+	}
 	if s.at, err = time.Parse(timeFormat, q.Get("X-Amz-Date")); err != nil {
 		return s, errQueryMalformed.with("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"")
 	}
-	seconds, err := strconv.ParseUint(q.Get("X-Amz-Expires"), 10, 32)
-	if err != nil {
+	seconds, err := strconv.ParseInt(q.Get("X-Amz-Expires"), 10, 64)
+	switch {
+	case err != nil:
 		return s, errQueryMalformed.with("X-Amz-Expires should be a number")
+	case seconds < 0:
+		return s, errQueryMalformed.with("X-Amz-Expires must be non-negative")
+	case seconds > int64(maxExpires/time.Second):
+		return s, errQueryMalformed.with("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
 	}
-	if s.expires = time.Duration(seconds) * time.Second; s.expires > maxExpires {
-		return s, errQueryMalformed.with("X-Amz-Expires must be less than a week (in seconds) that is %d", int(maxExpires/time.Second))
-	}
-	s.headers = strings.Split(q.Get("X-Amz-SignedHeaders"), ";")
-	if s.hex = q.Get("X-Amz-Signature"); s.hex == "" {
-		return s, errQueryMalformed.with("X-Amz-Signature is missing")
-	}
+	s.expires = time.Duration(seconds) * time.Second
+	s.headers, s.hex = strings.Split(q.Get("X-Amz-SignedHeaders"), ";"), q.Get("X-Amz-Signature")
 	return s, nil
 }
 
@@ -153,6 +173,9 @@ func (s *Server) authenticate(r *http.Request, q url.Values) (caller, error) {
 	if err != nil {
 		return c, err
 	}
+	if q.Get("X-Amz-Security-Token") != "" || r.Header.Get("X-Amz-Security-Token") != "" {
+		return c, errToken // which only temporary credentials have
+	}
 	key := s.keys[sig.access]
 	if key == nil {
 		return c, errForeignKey
@@ -164,7 +187,7 @@ func (s *Server) authenticate(r *http.Request, q url.Values) (caller, error) {
 		return c, errBadRequest.with("Missing required header for this request: x-amz-content-sha256")
 	}
 	if !payloadOK(c.payload) {
-		return c, errInvalidArgument.with("x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER, STREAMING-UNSIGNED-PAYLOAD-TRAILER or a valid sha256 value.")
+		return c, errInvalidArgument.with("x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.")
 	}
 	if !slices.Contains(sig.headers, "host") {
 		return c, errAccessDenied.with("The Host header must be signed")
@@ -182,6 +205,9 @@ func (s *Server) authenticate(r *http.Request, q url.Values) (caller, error) {
 	if !sameHex(hmacSha256(signing, text), sig.hex) {
 		return c, errSignature
 	}
+	if r.ContentLength == 0 && len(c.payload) == len(emptySha256) && !strings.EqualFold(c.payload, emptySha256) {
+		return c, errSha256 // of a body that nothing reads
+	}
 	c.key = key
 	c.chunks = &chunkSigner{key: signing, at: sig.at.UTC().Format(timeFormat), scope: sig.scope(), previous: sig.hex}
 	return c, nil
@@ -191,7 +217,7 @@ func (s *Server) authenticate(r *http.Request, q url.Values) (caller, error) {
 func (s signature) current(now time.Time, presigned bool) error {
 	if s.at.UTC().Format(dateFormat) != s.date {
 		if presigned {
-			return errQueryMalformed.with("Invalid credential date. It is not the date of X-Amz-Date")
+			return errQueryMalformed.with("Invalid credential date %q. This date is not the same as X-Amz-Date: %q.", s.date, s.at.UTC().Format(dateFormat))
 		}
 		return errAuthMalformed.with("The authorization header is malformed; the credential's date is not the date of x-amz-date")
 	}
@@ -216,7 +242,7 @@ func (s signature) coversAmz(h http.Header) error {
 	for name := range h {
 		name = strings.ToLower(name)
 		if strings.HasPrefix(name, "x-amz-") && name != "x-amz-content-sha256" && !slices.Contains(s.headers, name) {
-			return errAccessDenied.with("There were headers present in the request which were not signed: %s", name)
+			return errAccessDenied.with("There were headers present in the request which were not signed")
 		}
 	}
 	return nil

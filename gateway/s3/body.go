@@ -48,7 +48,7 @@ func (s *Server) newBody(w http.ResponseWriter, r *http.Request, c caller, algor
 	if text := r.Header.Get("X-Amz-Decoded-Content-Length"); streaming(c.payload) {
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || n < 0 {
-			return nil, errLength.with("You must provide the x-amz-decoded-content-length HTTP header.")
+			return nil, errLength
 		}
 		b.length = n
 	}
@@ -89,7 +89,7 @@ func (b *body) checksums(h http.Header, payload string, algorithm *kind) (err er
 			return errBadRequest.with("The value specified in the x-amz-trailer header is not supported")
 		}
 		if b.kind != nil {
-			return errBadRequest.with("Expecting a single x-amz-checksum- header")
+			return errBadRequest.with("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 		}
 		b.kind, b.trailer = k, true
 	} else if trailer != "" {
@@ -135,7 +135,8 @@ func (b *body) verify() error {
 		return errIncomplete
 	}
 	if b.chunks != nil {
-		if n, _ := io.CopyN(io.Discard, b.chunks.in, 1); n > 0 {
+		rest, _ := io.ReadAll(io.LimitReader(b.chunks.in, 3))
+		if len(rest) > 0 && string(rest) != "\r\n" { // which minio-go adds
 			return errIncomplete.with("Bytes follow the last chunk.")
 		}
 	}

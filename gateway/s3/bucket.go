@@ -37,11 +37,8 @@ func (s *Server) listBuckets(w http.ResponseWriter, q *request) error {
 		Prefix            string `xml:",omitempty"`
 	}
 	most, err := q.count("max-buckets", 10000)
-	if err != nil {
-		return err
-	}
-	if most == 0 {
-		return errInvalidArgument.with("Argument max-buckets must be an integer between 1 and 10000")
+	if err != nil || most == 0 {
+		return errInvalidArgument.with("Argument max-buckets must be an integer between 1 and 10000.")
 	}
 	out.Owner, out.Prefix = account, q.query.Get("prefix")
 	after := q.query.Get("continuation-token")
@@ -77,14 +74,24 @@ func (s *Server) createBucket(w http.ResponseWriter, q *request) error {
 	if strings.EqualFold(q.Header.Get("X-Amz-Bucket-Object-Lock-Enabled"), "true") {
 		return errNotImplemented.with("This gateway has no object lock.")
 	}
+	switch ownership := q.Header.Get("X-Amz-Object-Ownership"); ownership {
+	case "", "BucketOwnerEnforced", "BucketOwnerPreferred", "ObjectWriter":
+	default:
+		return errInvalidArgument.with("Invalid x-amz-object-ownership header: %s", ownership)
+	}
 	var wanted struct {
 		XMLName            xml.Name `xml:"CreateBucketConfiguration"`
-		LocationConstraint string
+		LocationConstraint string   // any: there is one place
+		Tags               struct{ Tag []xmlTag }
 	}
 	if err := s.xmlBody(w, q, &wanted, true); err != nil {
 		return err
 	}
-	err := s.index.change(q.Context(), func(c *change) error {
+	tags, err := tagList(wanted.Tags.Tag, maxBucketTags)
+	if err != nil {
+		return err
+	}
+	err = s.index.change(q.Context(), func(c *change) error {
 		_, there, err := c.Get(bucketKey(q.bucket))
 		if err != nil {
 			return err
@@ -99,13 +106,14 @@ func (s *Server) createBucket(w http.ResponseWriter, q *request) error {
 		if buckets >= s.o.MaxBuckets {
 			return errTooManyBuckets
 		}
-		c.put(bucketKey(q.bucket), bucket{Created: s.now().UnixMilli()})
+		c.put(bucketKey(q.bucket), bucket{Created: s.now().UnixMilli(), Tags: tags})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Location", "/"+q.bucket)
+	w.Header().Set("X-Amz-Bucket-Arn", "arn:aws:s3:::"+q.bucket)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -1,8 +1,10 @@
 package s3
 
 import (
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"hash"
 	"hash/crc32"
@@ -10,6 +12,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/zeebo/xxh3"
 )
 
 // The additional checksums of S3. A multipart object has either a checksum of the parts'
@@ -35,6 +40,21 @@ var kinds = []kind{
 	{"CRC64NVME", func() hash.Hash { return crc64.New(crc64nvme) }, polynomialNVME, 64},
 	{"SHA1", sha1.New, 0, 160},
 	{"SHA256", sha256.New, 0, 256},
+	{"SHA512", sha512.New, 0, 512},
+	{"MD5", md5.New, 0, 128},
+	{"XXHASH64", func() hash.Hash { return xxhash.New() }, 0, 64},
+	{"XXHASH3", func() hash.Hash { return xxh3.New() }, 0, 64},
+	{"XXHASH128", func() hash.Hash { return xxh128{xxh3.New()} }, 0, 128},
+}
+
+// xxh128 is XXH3 with its sum of 128 bits.
+type xxh128 struct{ *xxh3.Hasher }
+
+func (x xxh128) Size() int { return 16 }
+
+func (x xxh128) Sum(b []byte) []byte {
+	sum := x.Sum128().Bytes()
+	return append(b, sum[:]...)
 }
 
 const polynomialNVME = 0x9a6c9329ac4bc9b5
@@ -85,10 +105,10 @@ func requested(h http.Header) (*kind, string, error) {
 		if found != nil || len(values) != 1 {
 			return nil, "", errBadRequest.with("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 		}
-		if !k.valueOK(values[0]) {
-			return nil, "", errBadRequest.with("Value for %s header is invalid.", strings.ToLower(name))
-		}
 		found, value = k, values[0]
+	}
+	if found != nil && !found.valueOK(value) {
+		return nil, "", errBadRequest.with("Value for x-amz-checksum-%s header is invalid.", strings.ToLower(found.name))
 	}
 	for _, name := range []string{"X-Amz-Sdk-Checksum-Algorithm"} {
 		text := h.Get(name)

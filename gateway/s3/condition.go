@@ -61,8 +61,8 @@ func (c conditions) check(o object) error {
 // writable says whether a key may be written whose object is old.
 func (c conditions) writable(old object, there bool) error {
 	if c.noneMatch != "" {
-		if c.noneMatch != "*" {
-			return errNotImplemented.with("If-None-Match takes * only when an object is written.")
+		if c.noneMatch != "*" || c.match != "" {
+			return errNotImplemented.with("A header you provided implies functionality that is not implemented.")
 		}
 		if there {
 			return errPrecondition

@@ -6,20 +6,24 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
 const (
-	metaPrefix = "X-Amz-Meta-"
-	maxMeta    = 2048 // bytes of names and values
-	maxHeaders = 4096 // bytes of the headers that are kept
+	metaPrefix   = "X-Amz-Meta-"
+	storageClass = "X-Amz-Storage-Class" // a name that is kept: all objects are stored alike
+	redirect     = "X-Amz-Website-Redirect-Location"
+	maxMeta      = 2048 // bytes of names and values
+	maxHeaders   = 4096 // bytes of the headers that are kept
 )
 
 // kept are the headers of a request that are the object's.
-var kept = []string{"Content-Type", "Content-Encoding", "Content-Disposition", "Content-Language", "Cache-Control", "Expires", "X-Amz-Website-Redirect-Location"}
+var kept = []string{"Content-Type", "Content-Encoding", "Content-Disposition", "Content-Language", "Cache-Control", "Expires", redirect, storageClass}
 
-// headersOf takes from a request what an object keeps beside its bytes.
-func headersOf(h http.Header) (headers, meta []pair, err error) {
+// headersOf takes from a request what an object keeps beside its bytes. The key of a
+// directory ends with a slash.
+func headersOf(h http.Header, directory bool) (headers, meta []pair, err error) {
 	size := 0
 	for _, name := range kept {
 		value := h.Get(name)
@@ -28,8 +32,14 @@ func headersOf(h http.Header) (headers, meta []pair, err error) {
 		}
 		if name == "Content-Type" && value == "" {
 			value = "binary/octet-stream"
+			if directory {
+				value = "application/x-directory"
+			}
 		}
-		if value != "" {
+		if name == redirect && value != "" && !strings.HasPrefix(value, "/") && !strings.HasPrefix(value, "http://") && !strings.HasPrefix(value, "https://") {
+			return nil, nil, &failure{400, "InvalidRedirectLocation", "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."}
+		}
+		if value != "" && (name != storageClass || value != "STANDARD") { // which is not told
 			headers = append(headers, pair{Name: name, Value: value})
 			size += len(value)
 		}
@@ -54,6 +64,11 @@ func headersOf(h http.Header) (headers, meta []pair, err error) {
 		return nil, nil, errMetadataTooLarge
 	}
 	slices.SortFunc(meta, func(a, b pair) int { return strings.Compare(a.Name, b.Name) })
+	switch h.Get(storageClass) {
+	case "", "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE", "GLACIER_IR":
+	default:
+		return nil, nil, &failure{400, "InvalidStorageClass", "The storage class you specified is not valid"}
+	}
 	for name := range h {
 		if strings.HasPrefix(name, "X-Amz-Object-Lock-") {
 			return nil, nil, errNotImplemented.with("This gateway has no object lock.")
@@ -81,16 +96,26 @@ const (
 	maxTagValue   = 256
 )
 
+// tagText says whether a text has only characters that a tag may have.
+func tagText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsSpace(r) && !strings.ContainsRune("+-=._:/@", r)
+	})
+}
+
 func tagsOK(tags []pair, most int) error {
-	if len(tags) > most {
-		return errBadRequest.with("Object tags cannot be greater than %d", most)
+	switch {
+	case len(tags) > most && most == maxTags:
+		return errTagCount
+	case len(tags) > most:
+		return errTagCount.with("Bucket tag count cannot be greater than %d", most)
 	}
 	seen := map[string]bool{}
 	for _, t := range tags {
-		if t.Name == "" || utf8.RuneCountInString(t.Name) > maxTagName || !utf8.ValidString(t.Name) {
+		if t.Name == "" || utf8.RuneCountInString(t.Name) > maxTagName || !tagText(t.Name) {
 			return (&failure{400, "InvalidTag", "The TagKey you have provided is invalid"})
 		}
-		if utf8.RuneCountInString(t.Value) > maxTagValue || !utf8.ValidString(t.Value) {
+		if utf8.RuneCountInString(t.Value) > maxTagValue || !tagText(t.Value) {
 			return (&failure{400, "InvalidTag", "The TagValue you have provided is invalid"})
 		}
 		if seen[t.Name] {
@@ -106,12 +131,18 @@ func tagsOf(text string) (tags []pair, err error) {
 	if text == "" {
 		return nil, nil
 	}
+	seen := map[string]bool{}
 	for _, field := range strings.Split(text, "&") {
+		if field == "" {
+			continue
+		}
 		name, value, _ := strings.Cut(field, "=")
 		var err1, err2 error
 		name, err1 = url.QueryUnescape(name)
 		value, err2 = url.QueryUnescape(value)
-		if err1 != nil || err2 != nil {
+		twice := seen[name]
+		seen[name] = true
+		if err1 != nil || err2 != nil || name == "" || twice {
 			return nil, errInvalidArgument.with("The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.")
 		}
 		tags = append(tags, pair{Name: name, Value: value})
@@ -138,7 +169,11 @@ func (s *Server) readTags(w http.ResponseWriter, q *request, most int) (tags []p
 	if err := s.xmlBody(w, q, &doc, false); err != nil {
 		return nil, err
 	}
-	for _, t := range doc.TagSet.Tag {
+	return tagList(doc.TagSet.Tag, most)
+}
+
+func tagList(list []xmlTag, most int) (tags []pair, err error) {
+	for _, t := range list {
 		tags = append(tags, pair{Name: t.Key, Value: t.Value})
 	}
 	slices.SortFunc(tags, func(a, b pair) int { return strings.Compare(a.Name, b.Name) })
@@ -159,7 +194,7 @@ func (s *Server) replyTags(w http.ResponseWriter, q *request, tags []pair) error
 func (s *Server) getBucketTags(w http.ResponseWriter, q *request) error {
 	b, _, err := read[bucket](s.index.db, bucketKey(q.bucket))
 	if err == nil && len(b.Tags) == 0 {
-		err = &failure{http.StatusNotFound, "NoSuchTagSet", "There is no tag set associated with the bucket."}
+		err = &failure{http.StatusNotFound, "NoSuchTagSet", "The TagSet does not exist."}
 	}
 	if err != nil {
 		return err

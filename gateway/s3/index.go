@@ -119,10 +119,12 @@ type lease struct {
 	Size  int64      // of the blob
 }
 
-// intent is a blob that may be paid and is not in the index yet.
+// intent is a blob that may be paid and is not in the index yet, or a lease that is to be
+// given back.
 type intent struct {
 	_     struct{}   `cbor:",toarray"`
-	Epoch unit.Epoch // in which the store began
+	Epoch unit.Epoch // in which the store began; an older lease is not the door's
+	After int64      // unix ms before which nothing is given back: the client may come again
 }
 
 // head is a snapshot of the index on the network.
@@ -305,7 +307,7 @@ func (c *change) release(extents []extent) error {
 		}
 		c.drop(leaseKey(e.Blob))
 		if l.Own {
-			c.put(returnKey(e.Blob), intent{})
+			c.put(returnKey(e.Blob), intent{}) // the lease was the door's
 		}
 	}
 	return nil

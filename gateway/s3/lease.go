@@ -47,7 +47,7 @@ func (s *Server) resume(ctx context.Context) error {
 		if err != nil {
 			break
 		}
-		err = s.index.change(ctx, func(c *change) error { return abandon(c, id) })
+		err = s.index.change(ctx, func(c *change) error { return s.abandon(c, id) })
 	}
 	return err
 }
@@ -68,7 +68,9 @@ func (s *Server) GiveBack(ctx context.Context) error {
 		if err := decode(value, &i); err != nil {
 			return err
 		}
-		list = append(list, due{id, i})
+		if s.now().UnixMilli() >= i.After {
+			list = append(list, due{id, i})
+		}
 		return nil
 	})
 	if err != nil {

@@ -23,7 +23,7 @@ func (q *request) count(name string, most int) (int, error) {
 	}
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
-		return 0, errInvalidArgument.with("Argument %s must be an integer between 0 and 2147483647", name)
+		return 0, errInvalidArgument.with("Argument %s must be an integer between 0 and 2147483647", text)
 	}
 	return min(int(n), most), nil
 }
@@ -180,8 +180,8 @@ func (s *Server) listObjects1(w http.ResponseWriter, q *request) error {
 	var out struct {
 		XMLName        xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListBucketResult"`
 		Name           string
-		Prefix         string
-		Marker         string
+		Prefix         string `xml:",omitempty"`
+		Marker         string `xml:",omitempty"`
 		NextMarker     string `xml:",omitempty"`
 		MaxKeys        int
 		Delimiter      string `xml:",omitempty"`
@@ -192,7 +192,7 @@ func (s *Server) listObjects1(w http.ResponseWriter, q *request) error {
 	}
 	out.Name, out.Prefix, out.Marker, out.MaxKeys, out.Delimiter = q.bucket, encode(l.prefix), encode(l.after), l.most, encode(l.delimiter)
 	out.EncodingType, out.IsTruncated = q.query.Get("encoding-type"), more
-	if more && l.delimiter != "" {
+	if more {
 		out.NextMarker = encode(list[len(list)-1].name)
 	}
 	if out.Contents, out.CommonPrefixes, err = entries(list, encode, &account); err != nil {
@@ -226,7 +226,7 @@ func (s *Server) listObjects2(w http.ResponseWriter, q *request) error {
 	var out struct {
 		XMLName               xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListBucketResult"`
 		Name                  string
-		Prefix                string
+		Prefix                string `xml:",omitempty"`
 		StartAfter            string `xml:",omitempty"`
 		ContinuationToken     string `xml:",omitempty"`
 		NextContinuationToken string `xml:",omitempty"`

@@ -22,7 +22,7 @@ const (
 )
 
 func (s *Server) createUpload(w http.ResponseWriter, q *request) error {
-	headers, meta, err := headersOf(q.Header)
+	headers, meta, err := headersOf(q.Header, strings.HasSuffix(q.key, "/"))
 	if err != nil {
 		return err
 	}
@@ -34,9 +34,11 @@ func (s *Server) createUpload(w http.ResponseWriter, q *request) error {
 	if err := u.checksums(q.Header); err != nil {
 		return err
 	}
-	var random [16]byte
-	rand.Read(random[:]) // never fails
-	id := hex.EncodeToString(random[:])
+	// Lists have the uploads of a key in the order of their IDs, which is that of their times.
+	random := binary.BigEndian.AppendUint64(nil, uint64(u.Initiated))
+	random = append(random, make([]byte, 8)...)
+	rand.Read(random[8:]) // never fails
+	id := hex.EncodeToString(random)
 	err = s.index.change(q.Context(), func(c *change) error {
 		if err := ensureBucket(c, q.bucket); err != nil {
 			return err
@@ -63,6 +65,9 @@ func (s *Server) createUpload(w http.ResponseWriter, q *request) error {
 // the one that needs none of the parts'.
 func (u *upload) checksums(h http.Header) error {
 	name, typ := h.Get("X-Amz-Checksum-Algorithm"), strings.ToUpper(h.Get("X-Amz-Checksum-Type"))
+	if typ != "" && typ != composite && typ != fullObject {
+		return errBadRequest.with("Value for x-amz-checksum-type header is invalid.")
+	}
 	if name == "" {
 		if typ != "" {
 			return errBadRequest.with("The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
@@ -71,18 +76,16 @@ func (u *upload) checksums(h http.Header) error {
 	}
 	k := kindOf(name)
 	if k == nil {
-		return errBadRequest.with("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+		return errBadRequest.with("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]")
 	}
 	if typ == "" {
 		typ = composite
-		if k.bits == 64 {
+		if k.name == "CRC64NVME" {
 			typ = fullObject
 		}
 	}
 	switch {
-	case typ != composite && typ != fullObject:
-		return errBadRequest.with("Value for x-amz-checksum-type header is invalid.")
-	case typ == fullObject && k.crc == 0, typ == composite && k.bits == 64:
+	case typ == fullObject && k.crc == 0, typ == composite && k.name == "CRC64NVME":
 		return errBadRequest.with("The %s checksum type cannot be used with the %s checksum algorithm.", typ, strings.ToLower(k.name))
 	}
 	u.Sum, u.SumType = k.name, typ
@@ -92,7 +95,7 @@ func (u *upload) checksums(h http.Header) error {
 // upload reads the upload that a request names.
 func (q *request) upload(r reader) (upload, error) {
 	id := q.query.Get("uploadId")
-	if len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
+	if !uploadIDOK(id) {
 		return upload{}, errNoUpload
 	}
 	u, there, err := read[upload](r, uploadKey(q.bucket, q.key, id))
@@ -102,10 +105,12 @@ func (q *request) upload(r reader) (upload, error) {
 	return u, err
 }
 
+func uploadIDOK(id string) bool { return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == "" }
+
 func (q *request) partNumber() (int, error) {
 	n, err := strconv.ParseUint(q.query.Get("partNumber"), 10, 16)
 	if err != nil || n < 1 || n > maxParts {
-		return 0, errInvalidArgument.with("Part number must be an integer between 1 and 10000, inclusive")
+		return 0, errInvalidArgument.with("Part number must be an integer between 1 and 10000, inclusive.")
 	}
 	return int(n), nil
 }
@@ -132,7 +137,7 @@ func (s *Server) putPart(w http.ResponseWriter, q *request) error {
 	}
 	wanted := kindOf(u.Sum)
 	if k != nil && wanted != nil && k != wanted {
-		return errBadRequest.with("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", strings.ToLower(wanted.name), strings.ToLower(k.name))
+		return errBadRequest.with("Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", wanted.name, k.name)
 	}
 	if wanted == nil {
 		wanted = kindOf("CRC64NVME")
@@ -188,8 +193,11 @@ func (s *Server) copyPart(w http.ResponseWriter, q *request, u upload, number in
 		offset, length, ok, err = parseRange(text, o.Content.Size)
 		_, last, _ := strings.Cut(text, "-")
 		end, _ := strconv.ParseInt(last, 10, 64)
-		if err != nil || !ok || last == "" || strings.HasPrefix(text, "bytes=-") || end >= o.Content.Size {
-			return errInvalidArgument.with("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy, within the source")
+		if ok && end >= o.Content.Size {
+			return errInvalidArgument.with("Range specified is not valid for source object of size: %d", o.Content.Size)
+		}
+		if err != nil || !ok || last == "" || strings.HasPrefix(text, "bytes=-") {
+			return errInvalidArgument.with("The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy")
 		}
 	}
 	if length > maxBody {
@@ -418,7 +426,10 @@ func assemble(c *change, q *request, u upload, doc completion) (object, error) {
 	var sizes []int64
 	for i, listed := range doc.Part {
 		if listed.PartNumber < 1 || listed.PartNumber > maxParts {
-			return o, errInvalidArgument.with("PartNumber must be >= 1 and <= 10000")
+			return o, errInvalidArgument.with("PartNumber must be >= 1")
+		}
+		if listed.ETag == "" {
+			return o, errMalformedXML
 		}
 		if i > 0 && listed.PartNumber <= doc.Part[i-1].PartNumber {
 			return o, errInvalidPartOrder
@@ -432,7 +443,7 @@ func assemble(c *change, q *request, u upload, doc completion) (object, error) {
 		}
 		for _, k := range kinds {
 			if claimed := *listed.field(k.name); claimed != "" && (k.name != p.Content.Sum.Kind || claimed != p.Content.Sum.Value) {
-				return o, errInvalidPart.with("The checksum of part %d is another one.", listed.PartNumber)
+				return o, errInvalidPart
 			}
 		}
 		if i < len(doc.Part)-1 && p.Content.Size < minPart {
@@ -459,27 +470,39 @@ func assemble(c *change, q *request, u upload, doc completion) (object, error) {
 	if sum, ok := k.summed(sums, sizes, full); ok {
 		o.Content.Sum = sum
 	}
-	return o, claimedOK(q.Header, o.Content)
+	return o, claimedOK(q.Header, o.Content, u.Sum != "")
 }
 
 // claimedOK compares an object with the size and the checksum that the request names.
-func claimedOK(h http.Header, c content) error {
+// asked says that a checksum was asked for when the upload began: else one of another
+// algorithm cannot be compared, and is not.
+func claimedOK(h http.Header, c content, asked bool) error {
 	if text := h.Get("X-Amz-Mp-Object-Size"); text != "" {
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n < 0 {
-			return errBadRequest.with("Value for x-amz-mp-object-size header is invalid.")
+		if err != nil {
+			return errBadRequest.with("Value for x-amz-mp-object-size header is invalid: '%s'", text)
+		}
+		if n < 0 {
+			return errBadRequest.with("Value for x-amz-mp-object-size header is less than zero: '%s'", text)
 		}
 		if n != c.Size {
 			return errBadRequest.with("The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", n, c.Size)
 		}
 	}
-	if t := h.Get("X-Amz-Checksum-Type"); t != "" && !strings.EqualFold(t, c.Sum.Type) {
+	t := h.Get("X-Amz-Checksum-Type")
+	if t != "" && !strings.EqualFold(t, composite) && !strings.EqualFold(t, fullObject) {
+		return errBadRequest.with("Value for x-amz-checksum-type header is invalid.")
+	}
+	if asked && t != "" && !strings.EqualFold(t, c.Sum.Type) {
 		return errBadRequest.with("The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", c.Sum.Type)
 	}
 	for _, k := range kinds {
 		value := h.Get(headerChecksum + k.name)
-		if value == "" {
+		if value == "" || !asked && k.name != c.Sum.Kind {
 			continue
+		}
+		if text, _, _ := strings.Cut(value, "-"); !k.valueOK(text) {
+			return errBadRequest.with("Value for x-amz-checksum-%s header is invalid.", strings.ToLower(k.name))
 		}
 		got := c.Sum.Value
 		if k.name != c.Sum.Kind || value != got && value != strings.TrimSuffix(got, "-"+strconv.Itoa(len(c.Extents))) {

@@ -67,10 +67,13 @@ func storageFailure(err error) error {
 }
 
 func (s *Server) putObject(w http.ResponseWriter, q *request) error {
+	if q.query.Has("partNumber") { // a part must not replace the whole
+		return errInvalidArgument.with("This operation does not accept partNumber without uploadId")
+	}
 	if q.Header.Get("X-Amz-Copy-Source") != "" {
 		return s.copyObject(w, q)
 	}
-	headers, meta, err := headersOf(q.Header)
+	headers, meta, err := headersOf(q.Header, strings.HasSuffix(q.key, "/"))
 	if err != nil {
 		return err
 	}
@@ -103,6 +106,7 @@ func (s *Server) putObject(w http.ResponseWriter, q *request) error {
 	}
 	h := w.Header()
 	h.Set("ETag", quote+content.ETag+quote)
+	h.Set("X-Amz-Object-Size", strconv.FormatInt(content.Size, 10))
 	setChecksum(h, content.Sum)
 	s.setExpiration(q.Context(), h, o)
 	w.WriteHeader(http.StatusOK)
@@ -166,6 +170,11 @@ var overrides = map[string]string{
 
 // getObject answers GET and HEAD.
 func (s *Server) getObject(w http.ResponseWriter, q *request) error {
+	if q.query.Has("partNumber") {
+		if _, err := q.partNumber(); err != nil {
+			return err
+		}
+	}
 	o, err := s.object(q.bucket, q.key)
 	if err != nil {
 		return err
@@ -198,10 +207,10 @@ func (s *Server) getObject(w http.ResponseWriter, q *request) error {
 		}
 		h.Set(header, q.query.Get(name))
 	}
-	if strings.EqualFold(q.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") && (span.whole || span.part > 0 && len(o.Parts) == 0) {
-		setChecksum(h, o.Content.Sum)
+	if strings.EqualFold(q.Header.Get("X-Amz-Checksum-Mode"), "ENABLED") {
+		setChecksum(h, span.sum)
 	}
-	if span.part > 0 && len(o.Parts) > 0 {
+	if span.part && len(o.Parts) > 0 {
 		h.Set("X-Amz-Mp-Parts-Count", strconv.Itoa(len(o.Parts)))
 	}
 	h.Set("Accept-Ranges", "bytes")
@@ -222,32 +231,34 @@ func (s *Server) getObject(w http.ResponseWriter, q *request) error {
 // span is the bytes of an object that are asked for.
 type span struct {
 	offset, length int64
-	whole          bool
-	part           int // 0: not asked for by its number
+	whole, part    bool
+	sum            checksum // none of a range
 }
 
 func spanOf(q *request, o object) (span, error) {
 	size := o.Content.Size
-	whole := span{0, size, true, 0}
+	whole := span{0, size, true, false, o.Content.Sum}
 	if q.query.Has("partNumber") {
-		n, err := strconv.Atoi(q.query.Get("partNumber"))
-		if err != nil || n < 1 || n > maxParts {
-			return span{}, errInvalidArgument.with("Part number must be an integer between 1 and 10000, inclusive")
+		n, err := q.partNumber()
+		if err != nil {
+			return span{}, err
 		}
 		if q.Header.Get("Range") != "" {
 			return span{}, errBadRequest.with("Cannot specify both Range header and partNumber query parameter")
 		}
 		if len(o.Parts) == 0 && n == 1 {
-			return span{0, size, size == 0, 1}, nil
+			return span{0, size, size == 0, true, o.Content.Sum}, nil
 		}
 		offset := int64(0)
 		for _, p := range o.Parts {
 			if p.Number == n {
-				return span{offset, p.Size, false, n}, nil
+				sum := p.Sum
+				sum.Type = o.Content.Sum.Type
+				return span{offset, p.Size, false, true, sum}, nil
 			}
 			offset += p.Size
 		}
-		return span{}, &failure{http.StatusRequestedRangeNotSatisfiable, "InvalidPartNumber", "The requested partnumber is not satisfiable"}
+		return span{}, &failure{http.StatusRequestedRangeNotSatisfiable, "InvalidPartNumber", "The requested partnumber is not satisfiable."}
 	}
 	offset, length, ok, err := parseRange(q.Header.Get("Range"), size)
 	if err != nil {
@@ -256,7 +267,7 @@ func spanOf(q *request, o object) (span, error) {
 	if !ok {
 		return whole, nil
 	}
-	return span{offset, length, false, 0}, nil
+	return span{offset: offset, length: length}, nil
 }
 
 // parseRange reads a Range header of one range. Others mean nothing, and ok is false.
@@ -327,31 +338,28 @@ func (l *lateWriter) Write(p []byte) (int, error) {
 }
 
 func (s *Server) deleteObject(w http.ResponseWriter, q *request) error {
-	match := q.Header.Get("If-Match")
-	if err := s.dropObject(q.Context(), q.bucket, q.key, match); err != nil {
+	d := deletion{Key: q.key, ETag: q.Header.Get("If-Match"), LastModifiedTime: q.Header.Get("X-Amz-If-Match-Last-Modified-Time"), Size: q.Header.Get("X-Amz-If-Match-Size")}
+	if err := s.dropObject(q.Context(), q.bucket, d); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// dropObject deletes a key, which need not be there. match, if not empty, is its entity tag.
-func (s *Server) dropObject(ctx context.Context, bucket, key, match string) error {
+// dropObject deletes a key, which need not be there.
+func (s *Server) dropObject(ctx context.Context, bucket string, d deletion) error {
 	return s.index.change(ctx, func(c *change) error {
-		old, there, err := read[object](c, objectKey(bucket, key))
-		if err != nil {
+		old, there, err := read[object](c, objectKey(bucket, d.Key))
+		if err != nil || !there {
 			return err
 		}
-		if match != "" && (!there || !matches(match, old.Content.ETag)) {
-			return errPrecondition
-		}
-		if !there {
-			return nil
+		if err := d.check(old); err != nil {
+			return err
 		}
 		if err := c.release(old.Content.Extents); err != nil {
 			return err
 		}
-		c.drop(objectKey(bucket, key))
+		c.drop(objectKey(bucket, d.Key))
 		return nil
 	})
 }
@@ -371,7 +379,7 @@ func (s *Server) copySource(q *request) (bucket, key string, o object, err error
 		return "", "", o, keyOK(key)
 	case versioned && version != "null":
 		return "", "", o, errNoVersion
-	case !q.caller.key.may(bucket, false):
+	case !q.caller.key.may(bucket, false), !s.owns(q, "X-Amz-Source-Expected-Bucket-Owner"):
 		return "", "", o, errAccessDenied
 	}
 	if _, there, err := s.index.db.Get(bucketKey(bucket)); err != nil || !there {
@@ -396,17 +404,27 @@ type copyResult struct {
 
 // copyObject makes a key point to what another points to: no byte moves, and nothing is paid.
 func (s *Server) copyObject(w http.ResponseWriter, q *request) error {
-	bucket, key, o, err := s.copySource(q)
-	if err != nil {
-		return err
-	}
-	headers, meta, err := headersOf(q.Header)
+	headers, meta, err := headersOf(q.Header, strings.HasSuffix(q.key, "/"))
 	if err != nil {
 		return err
 	}
 	tags, err := tagsOf(q.Header.Get("X-Amz-Tagging"))
 	if err != nil {
 		return err
+	}
+	if wanted := q.Header.Get("X-Amz-Checksum-Algorithm"); wanted != "" && kindOf(wanted) == nil {
+		return errBadRequest.with("Checksum algorithm provided is unsupported. Please try again with any of the valid types: [CRC32, CRC32C, CRC64NVME, MD5, SHA1, SHA256, SHA512, XXHASH128, XXHASH3, XXHASH64]")
+	}
+	bucket, key, o, err := s.copySource(q)
+	if err != nil {
+		return err
+	}
+	// A redirect is the copy's own.
+	o.Headers = slices.DeleteFunc(slices.Clone(o.Headers), func(p pair) bool { return p.Name == redirect })
+	for _, p := range headers {
+		if p.Name == redirect {
+			o.Headers = append(o.Headers, p)
+		}
 	}
 	replaced := false
 	switch directive := q.Header.Get("X-Amz-Metadata-Directive"); directive {
@@ -423,11 +441,16 @@ func (s *Server) copyObject(w http.ResponseWriter, q *request) error {
 	default:
 		return errInvalidArgument.with("Unknown tagging directive.")
 	}
-	if bucket == q.bucket && key == q.key && !replaced && q.Header.Get("X-Amz-Storage-Class") == "" && q.Header.Get("X-Amz-Website-Redirect-Location") == "" {
+	if bucket == q.bucket && key == q.key && !replaced && q.Header.Get(storageClass) == "" && q.Header.Get("X-Amz-Website-Redirect-Location") == "" {
 		return errBadRequest.with("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	sum, err := s.copySum(q, o)
+	if err != nil {
+		return err
 	}
 	o.Modified = s.now().UnixMilli()
 	etag := o.Content.ETag
+	o.Upload = "" // which completed the source
 	err = s.index.change(q.Context(), func(c *change) error {
 		source, there, err := read[object](c, objectKey(bucket, key))
 		if err != nil {
@@ -437,6 +460,7 @@ func (s *Server) copyObject(w http.ResponseWriter, q *request) error {
 			return errPrecondition.with("The source has changed.")
 		}
 		o.Content = source.Content // the same bytes may lie elsewhere by now
+		o.Content.Sum = sum
 		if err := c.use(o.Content.Extents); err != nil {
 			return err
 		}
@@ -448,6 +472,23 @@ func (s *Server) copyObject(w http.ResponseWriter, q *request) error {
 	return s.reply(w, q.Request, http.StatusOK, copyResult{LastModified: xmlTime(o.Modified), ETag: quote + etag + quote, xmlChecksum: checksumXML(o.Content.Sum)})
 }
 
+// copySum is the checksum of a copy: the source's, or another that is asked for, for which the
+// bytes are read.
+func (s *Server) copySum(q *request, o object) (checksum, error) {
+	k := kindOf(q.Header.Get("X-Amz-Checksum-Algorithm"))
+	if k == nil || k.name == o.Content.Sum.Kind {
+		return o.Content.Sum, nil
+	}
+	h := k.make()
+	for _, e := range o.Content.Extents {
+		if err := s.storage.ReadRange(q.Context(), e.Blob, e.Offset, e.Length, h); err != nil {
+			s.log.Warn("read for S3", "blob", e.Blob, "err", err)
+			return checksum{}, errUnavailable
+		}
+	}
+	return checksum{Kind: k.name, Value: encode64(h.Sum(nil)), Type: fullObject}, nil
+}
+
 // xmlChecksum is a checksum in a document.
 type xmlChecksum struct {
 	ChecksumCRC32     string `xml:",omitempty"`
@@ -455,6 +496,11 @@ type xmlChecksum struct {
 	ChecksumCRC64NVME string `xml:",omitempty"`
 	ChecksumSHA1      string `xml:",omitempty"`
 	ChecksumSHA256    string `xml:",omitempty"`
+	ChecksumSHA512    string `xml:",omitempty"`
+	ChecksumMD5       string `xml:",omitempty"`
+	ChecksumXXHASH64  string `xml:",omitempty"`
+	ChecksumXXHASH3   string `xml:",omitempty"`
+	ChecksumXXHASH128 string `xml:",omitempty"`
 	ChecksumType      string `xml:",omitempty"`
 }
 
@@ -470,6 +516,16 @@ func (x *xmlChecksum) field(kind string) *string {
 		return &x.ChecksumSHA1
 	case "SHA256":
 		return &x.ChecksumSHA256
+	case "SHA512":
+		return &x.ChecksumSHA512
+	case "MD5":
+		return &x.ChecksumMD5
+	case "XXHASH64":
+		return &x.ChecksumXXHASH64
+	case "XXHASH3":
+		return &x.ChecksumXXHASH3
+	case "XXHASH128":
+		return &x.ChecksumXXHASH128
 	}
 	return new(string)
 }
@@ -480,10 +536,32 @@ func checksumXML(c checksum) (x xmlChecksum) {
 	return x
 }
 
+// deletion is a key that is to be deleted, if its object is the one that is meant.
 type deletion struct {
-	Key       string
-	VersionId string //nolint:stylecheck // the API's name
-	ETag      string
+	Key              string
+	VersionID        string `xml:"VersionId"`
+	ETag             string // empty: any; so are the others
+	LastModifiedTime string
+	Size             string
+}
+
+func (d deletion) check(o object) error {
+	if d.ETag != "" && !matches(d.ETag, o.Content.ETag) {
+		return errPrecondition
+	}
+	if d.Size != "" && d.Size != strconv.FormatInt(o.Content.Size, 10) {
+		return errPrecondition
+	}
+	if d.LastModifiedTime == "" {
+		return nil
+	}
+	for _, format := range []string{time.RFC3339, http.TimeFormat} {
+		at, err := time.Parse(format, d.LastModifiedTime)
+		if err == nil && at.Unix() == time.UnixMilli(o.Modified).Unix() {
+			return nil
+		}
+	}
+	return errPrecondition
 }
 
 func (s *Server) deleteObjects(w http.ResponseWriter, q *request) error {
@@ -543,10 +621,10 @@ func (s *Server) dropListed(q *request, d deletion) error {
 	if err := keyOK(d.Key); err != nil {
 		return err
 	}
-	if d.VersionId != "" && d.VersionId != "null" {
+	if d.VersionID != "" && d.VersionID != "null" {
 		return errNoVersion
 	}
-	return s.dropObject(q.Context(), q.bucket, d.Key, d.ETag)
+	return s.dropObject(q.Context(), q.bucket, d)
 }
 
 // postObject is the upload of a form of a browser.

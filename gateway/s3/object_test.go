@@ -240,6 +240,7 @@ func TestKeysAreNamesAndNoPaths(t *testing.T) {
 	w.refused(404, "NoSuchBucket", "PUT", "/nothing/x", nil)
 	w.refused(409, "BucketNotEmpty", "DELETE", "/photos", nil)
 	w.refused(501, "NotImplemented", "PUT", "/photos?policy", []byte("{}"))
+	w.refused(400, "InvalidArgument", "PUT", "/photos/x/?partNumber=1", []byte("part"))
 	w.refused(501, "NotImplemented", "PUT", "/photos/x", nil, "X-Amz-Server-Side-Encryption", "AES256")
 }
 

@@ -124,14 +124,15 @@ func (s *Server) leave(id blob.ID) {
 	if !s.holds.leave(id) {
 		return
 	}
-	err := s.index.change(s.ctx, func(c *change) error { return abandon(c, id) })
+	err := s.index.change(s.ctx, func(c *change) error { return s.abandon(c, id) })
 	if err != nil && s.ctx.Err() == nil {
 		s.log.Error("note a lease to be given back", "blob", id, "err", err)
 	}
 }
 
-// abandon turns the intent to store a blob that did not arrive into a lease to be given back.
-func abandon(c *change, id blob.ID) error {
+// abandon turns the intent to store a blob that did not arrive into a lease to be given back,
+// after a while: a client that comes again with the same bytes finds them paid.
+func (s *Server) abandon(c *change, id blob.ID) error {
 	i, there, err := read[intent](c, intentKey(id))
 	if err != nil || !there {
 		return err
@@ -140,6 +141,7 @@ func abandon(c *change, id blob.ID) error {
 	if _, used, err := c.Get(leaseKey(id)); err != nil || used {
 		return err
 	}
+	i.After = s.now().Add(s.o.Grace).UnixMilli()
 	c.put(returnKey(id), i)
 	return nil
 }

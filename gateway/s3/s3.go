@@ -41,6 +41,7 @@ type Options struct {
 	Small      int64         // bytes up to which bodies share a quilt
 	Gather     time.Duration // for which a small body waits for others
 	Sweep      time.Duration // between looks for leases to be given back
+	Grace      time.Duration // for which a client may come again after a store that did not end, before its lease is given back
 	StoreLimit time.Duration // for a store, the certificate included
 	Requests   int           // that are served at once
 	MaxBuckets int
@@ -53,7 +54,7 @@ type Options struct {
 func Default(dir string) Options {
 	return Options{
 		Dir: dir, Domains: []string{"localhost"}, Epochs: 2, Snapshot: 5 * time.Minute,
-		Small: 1 << 20, Gather: 300 * time.Millisecond, Sweep: 3 * time.Second, StoreLimit: 30 * time.Minute,
+		Small: 1 << 20, Gather: 300 * time.Millisecond, Sweep: 3 * time.Second, Grace: 10 * time.Minute, StoreLimit: 30 * time.Minute,
 		Requests: 256, MaxBuckets: 1000,
 	}
 }
@@ -166,6 +167,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err := noEncryption(r.Header); err != nil {
 		return err
 	}
+	if !s.owns(q, "X-Amz-Expected-Bucket-Owner") {
+		return errAccessDenied.with("Access Denied.")
+	}
 	return op.do(s, w, q)
 }
 
@@ -185,6 +189,13 @@ func (s *Server) allow(q *request, op operation) error {
 		return errAccessDenied
 	}
 	return nil
+}
+
+// owns says whether the owner that a header expects is this gateway's: its account, or the
+// caller.
+func (s *Server) owns(q *request, header string) bool {
+	expected := q.Header.Get(header)
+	return expected == "" || expected == account.ID || q.caller.key != nil && expected == q.caller.key.Access
 }
 
 // noEncryption refuses requests for encryption by the server: what is stored can be read by

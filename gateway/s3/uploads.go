@@ -111,7 +111,10 @@ func (s *Server) listUploads(w http.ResponseWriter, q *request) error {
 	case marker != "":
 		l.after = marker + "\x01" // behind all uploads of the key, whose byte behind it is 0
 	}
-	if strings.Contains(idMarker, "\x00") {
+	if marker == "" {
+		idMarker = "" // which means nothing alone
+	}
+	if idMarker != "" && !uploadIDOK(idMarker) {
 		return errInvalidArgument.with("Invalid uploadId marker")
 	}
 	encode := coder(q)
@@ -166,18 +169,16 @@ func (s *Server) listUploads(w http.ResponseWriter, q *request) error {
 
 // getAttributes answers with what the index knows of an object.
 func (s *Server) getAttributes(w http.ResponseWriter, q *request) error {
-	o, err := s.object(q.bucket, q.key)
-	if err != nil {
-		return err
-	}
 	wanted := map[string]bool{}
 	for _, text := range q.Header.Values("X-Amz-Object-Attributes") {
 		for _, name := range strings.Split(text, ",") {
-			wanted[strings.TrimSpace(name)] = true
+			if name = strings.TrimSpace(name); name != "" {
+				wanted[name] = true
+			}
 		}
 	}
 	if len(wanted) == 0 {
-		return errInvalidArgument.with("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+		return errBadRequest.with("The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
 	for name := range wanted {
 		switch name {
@@ -185,6 +186,10 @@ func (s *Server) getAttributes(w http.ResponseWriter, q *request) error {
 		default:
 			return errInvalidArgument.with("Invalid attribute name specified.")
 		}
+	}
+	o, err := s.object(q.bucket, q.key)
+	if err != nil {
+		return err
 	}
 	type parts struct {
 		TotalPartsCount int `xml:"PartsCount"`
@@ -206,7 +211,9 @@ func (s *Server) getAttributes(w http.ResponseWriter, q *request) error {
 		out.ETag = o.Content.ETag
 	}
 	if wanted["Checksum"] && o.Content.Sum.Kind != "" {
-		x := checksumXML(o.Content.Sum)
+		sum := o.Content.Sum
+		sum.Value, _, _ = strings.Cut(sum.Value, "-") // the number of parts is told beside it
+		x := checksumXML(sum)
 		out.Checksum = &x
 	}
 	if wanted["StorageClass"] {

@@ -40,7 +40,7 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{T: t, double: newDouble(), o: Default(t.TempDir()), key: full}
 	w.o.Keys = []Key{full, viewer}
-	w.o.Gather, w.o.Sweep = 5*time.Millisecond, time.Hour
+	w.o.Gather, w.o.Sweep, w.o.Grace = 5*time.Millisecond, time.Hour, 0
 	for _, c := range change {
 		c(&w.o)
 	}

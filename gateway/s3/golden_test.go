@@ -1,0 +1,50 @@
+package s3
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/golden"
+)
+
+// Snapshots lie on the network for years: doc/formats.md shows these bytes.
+func TestTheRecordsOfASnapshot(t *testing.T) {
+	x := newDB(t)
+	body := content{Size: 3, ETag: "900150983cd24fb0d6963f7d28e17f72", Sum: checksum{Kind: "CRC32", Value: "NSRBwg==", Type: fullObject}, Extents: []extent{{Blob: blob.ID{1, 2, 3}, Offset: 70, Length: 3}}}
+	err := x.change(t.Context(), func(c *change) error {
+		c.put(bucketKey("photos"), bucket{Created: 1764288000000, Tags: []pair{{Name: "a", Value: "b"}}})
+		c.put(leaseKey(blob.ID{1, 2, 3}), lease{Users: 2, Own: true, End: 12, Size: 100})
+		c.put(objectKey("photos", "a/b.txt"), object{Content: body, Modified: 1764288001000, Headers: []pair{{Name: "Content-Type", Value: "text/plain"}}, Meta: []pair{{Name: "mtime", Value: "1"}}})
+		c.put(partKey("000000000000000000000000000000ff", 7), uploaded{Content: body, Modified: 1764288002000})
+		c.put(uploadKey("photos", "big", "000000000000000000000000000000ff"), upload{Initiated: 1764288003000, Sum: "CRC32", SumType: composite})
+		// Of these a restored index has none.
+		c.put(intentKey(blob.ID{4}), intent{Epoch: 3})
+		c.put(returnKey(blob.ID{5}), intent{Epoch: 3})
+		c.put(leaseKey(blob.ID{6}), lease{Users: 1})
+		c.put([]byte(keyHead), head{Blob: blob.ID{6}, Sequence: 1})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := dump(x.db, blob.ID{6}, &b); err != nil {
+		t.Fatal(err)
+	}
+	r, err := packed(b.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	if _, err := loadSnapshot(r, func(k, v []byte) error {
+		fmt.Fprintf(&text, "%s\n    %s\n", hex.EncodeToString(k), hex.EncodeToString(v))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	golden.Check(t, "snapshot.txt", text.String())
+}
