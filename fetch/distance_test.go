@@ -83,6 +83,7 @@ func TestALargeReadFromFarAwayTakesFewRoundTrips(t *testing.T) {
 			t.Cleanup(func() { h.Close() })
 			return h
 		})
+		h.knowDistance(t) // as a client that has found the blob on the ledger
 		var got firstWrite
 		began := time.Now()
 		if err := h.Read(t.Context(), h.d, h.c, &got); err != nil || !bytes.Equal(got.Bytes(), h.data) {

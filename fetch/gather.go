@@ -379,8 +379,12 @@ func (g *gatherer[T]) lateAlone(r *request, now time.Time) bool {
 	return quiet || 2*g.answered >= g.sent && now.Sub(r.began) > 2*g.slowest+quietFor
 }
 
-// patientRows is the rows of a member whose time a read waits for the next row of the first part.
-const patientRows = 4
+// A read waits for the next row of the first part for the time of patientRows of a member,
+// patientAlive times as long where bytes of that member come.
+const (
+	patientRows  = 4
+	patientAlive = 3
+)
 
 // lateInRun says whether a request of a run is late: its member sends nothing at all; or all
 // others wait for this part of the run, and none of its rows has come for the time in which
@@ -401,7 +405,10 @@ func (g *gatherer[T]) lateInRun(r *request, now time.Time) (late, down bool) {
 	}
 	patience, rests := g.f.headStart(), g.run.rests()
 	if !rests {
-		patience += patientRows * g.run.usual(g.f.hedge)
+		alive := now.Sub(g.f.aliveAt(p)) < patience
+		if patience += patientRows * g.run.usual(g.f.hedge); alive {
+			patience *= patientAlive
+		}
 	}
 	late = min(now.Sub(g.heard), now.Sub(since), now.Sub(r.began)) >= patience
 	return late, late && rests && g.run.isSlow(r.member, connectTrips*g.f.host.Distance())
