@@ -9,6 +9,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/light"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
@@ -123,7 +124,7 @@ func (s *storeRun) run(ctx context.Context, src Source) error {
 		if err == nil || !again || try == storeTries {
 			return err
 		}
-		s.c.log.Debug("offer the blob again", "blob", s.p.ID, "err", err)
+		s.c.log.Debug("try the store again", "blob", s.out.ID, "err", err) // no ID yet where the shape was to be read
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -138,7 +139,7 @@ func (s *storeRun) attempt(ctx context.Context, src Source) (again bool, err err
 	defer func() { s.early.drop() }()
 	v, err := s.look(ctx, src)
 	if err != nil {
-		return false, err
+		return errors.Is(err, light.ErrBehind), err // which others may have caught up with
 	}
 	entry, known, err := v.Blob(s.p.ID)
 	if err != nil {

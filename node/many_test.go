@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/ledger/light"
 )
 
 // blockLedger is a client's ledger a round trip away that makes a block of all transactions
@@ -186,4 +188,37 @@ func mustID(t *testing.T, shape blob.Shape, data memory) blob.ID {
 		t.Fatal(err)
 	}
 	return c.ID
+}
+
+// laggingLedger answers its first looks as nodes do that are a block behind what this machine
+// has verified.
+type laggingLedger struct {
+	local
+	behind *atomic.Int32 // looks
+}
+
+func (l laggingLedger) View(ctx context.Context) (ledger.View, error) {
+	if l.behind.Add(-1) >= 0 {
+		return ledger.View{}, light.ErrBehind
+	}
+	return l.local.View(ctx)
+}
+
+// Among many stores some look at the ledger where a node has not yet the block that another
+// store has just seen.
+func TestAStoreWaitsForNodesThatAreBehind(t *testing.T) {
+	for behind, ok := range map[int32]bool{2: true, 100: false} {
+		synctest.Test(t, func(t *testing.T) {
+			n := far(t, 14, 0, 0, 0)
+			n.startOthers()
+			n.start(wiped)
+			synctest.Wait() // they serve
+			l := laggingLedger{n.ledger, new(atomic.Int32)}
+			l.behind.Store(behind)
+			_, err := n.clientOf(l).Store(within(t), n.wallet, random(1000, 1), client.StoreOptions{Epochs: 5})
+			if ok != (err == nil) || !ok && !errors.Is(err, light.ErrBehind) {
+				t.Errorf("%d looks are behind: %v", behind, err)
+			}
+		})
+	}
 }

@@ -103,6 +103,7 @@ func TestADeveloperOnATestnet(t *testing.T) {
 		{"it can be looked at", (*developer).look},
 		{"what is stored can be read", (*developer).storeAndRead},
 		{"many files are one blob", (*developer).quilts},
+		{"many files are stored side by side", (*developer).sideBySide},
 		{"what is encrypted only its keys read", (*developer).secrets},
 		{"files and streams in people's hands", (*developer).hands},
 		{"leases", (*developer).leases},
@@ -254,6 +255,35 @@ func (d *developer) storeAndRead() {
 	refused(d.T, exitMissing, []string{"knows no such blob"}, "status", "bafyr4if4tbsvdd5ysntuhhenlofjprbnsaapnmqonj2aybuxuv634qr74u")
 	fresh, _ := d.file("fresh", 10, 11)
 	refused(d.T, exitFail, []string{"105 epochs", "104"}, "store", fresh, "--epochs", "105")
+}
+
+// sideBySide stores more files at once than a node has places for.
+func (d *developer) sideBySide() {
+	const files = 40
+	args, contents := []string{"store"}, make([][]byte, files)
+	for i := range files {
+		var path string
+		path, contents[i] = d.file(fmt.Sprintf("side-%d", i), 5000+i, byte(100+i))
+		args = append(args, path)
+	}
+	before := *okJSON[walletShown](d.T, "wallet", "show").Balance
+	stored := okJSON[storeResult](d.T, args...)
+	var paid token.Amount
+	for i, one := range stored.Blobs {
+		if one.StoreResult == nil || one.File != args[i+1] || one.Already {
+			d.Fatalf("file %d: %+v", i, one)
+		}
+		paid += one.Price + one.Write
+	}
+	if after := *okJSON[walletShown](d.T, "wallet", "show").Balance; len(stored.Blobs) != files || before-after < paid || before-after > paid+files*token.WAL/1000 {
+		d.Errorf("%d files, paid %s, the balance went from %s to %s", len(stored.Blobs), paid, before, after)
+	}
+	for _, i := range []int{0, 17, files - 1} {
+		d.reads(stored.Blobs[i].ID, contents[i])
+	}
+	if out := ok(d.T, "wallet", "pending"); strings.Contains(out, "register") {
+		d.Errorf("pending: %s", out)
+	}
 }
 
 func (d *developer) together() {
