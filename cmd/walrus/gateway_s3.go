@@ -38,7 +38,7 @@ func (f *s3Flags) add(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.public, "s3-public", nil, "a bucket that everybody may read")
 	flags.StringArrayVar(&f.domains, "s3-domain", o.Domains, "a host BUCKET.DOMAIN names a bucket")
 	flags.Uint64Var(&f.epochs, "s3-epochs", 0, "epochs for which objects are stored; leases are renewed (default: the network's)")
-	flags.Uint64Var(&f.renewed, "s3-allowance", 0, "epochs more that the network renews leases for while no gateway runs")
+	flags.Uint64Var(&f.renewed, "s3-allowance", 0, "epochs more that the network renews a lease for, from money left with it, while no gateway runs (default: as many as --s3-epochs)")
 	flags.DurationVar(&f.snapshot, "s3-snapshot", o.Snapshot, "time between copies of the index to the network, while it changes")
 }
 
@@ -55,6 +55,12 @@ func (a *app) s3Door(f s3Flags, dir string, s *session, n s3.Network, log *slog.
 	o.Public, o.Domains, o.Renewed, o.Snapshot, o.Log = f.public, f.domains, f.renewed, f.snapshot, log
 	if o.Epochs = f.epochs; o.Epochs == 0 {
 		o.Epochs = s.Params.Registry.DefaultEpochs
+	}
+	if !a.flags.Changed("s3-allowance") {
+		o.Renewed = o.Epochs
+	}
+	if most := s.Params.Registry.MaxEpochs; o.Epochs > most || o.Renewed > most {
+		return nil, errUsage{fmt.Errorf("--s3-epochs %d, --s3-allowance %d: at most %d", o.Epochs, o.Renewed, most)}
 	}
 	if o.Snapshot <= 0 {
 		return nil, errUsage{fmt.Errorf("--s3-snapshot %s: it must be longer than 0", o.Snapshot)}

@@ -45,7 +45,7 @@ func startS3(t *testing.T) *s3Gateway {
 
 func (g *s3Gateway) start(args ...string) {
 	g.Helper()
-	g.cmd = exec.Command(os.Args[0], append([]string{"gateway", "--s3", "127.0.0.1:0", "--dir", g.state, "--json"}, args...)...)
+	g.cmd = exec.Command(os.Args[0], append([]string{"gateway", "--listen", "", "--s3", "127.0.0.1:0", "--dir", g.state, "--json"}, args...)...)
 	log, err := os.OpenFile(filepath.Join(g.dir, "gateway.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		g.Fatal(err)
@@ -263,7 +263,7 @@ func TestAnS3GatewayOutlivesItsMachine(t *testing.T) {
 	content := make([]byte, 9<<20)
 	rand.Read(content)
 	file := write(t, filepath.Join(g.dir, "interrupted"), string(content))
-	copying := exec.Command("rclone", "--config", "/dev/null", "--s3-provider", "Other", "--s3-env-auth", "--s3-endpoint", g.url, "--retries", "1", "--low-level-retries", "1", "copy", file, ":s3:photos/late")
+	copying := exec.Command("rclone", "--config", "/dev/null", "--s3-provider", "Other", "--s3-env-auth", "--s3-endpoint", g.url, "--s3-upload-cutoff", "5M", "--s3-chunk-size", "5M", "--retries", "1", "--low-level-retries", "1", "copy", file, ":s3:photos/late")
 	if err := copying.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -298,7 +298,7 @@ func TestAnS3GatewayOutlivesItsMachine(t *testing.T) {
 	g.rclone(t, "check", "--download", root, ":s3:photos/tree")
 	g.rclone(t, "purge", ":s3:photos")
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(500 * time.Millisecond) {
-		// What the process that was killed had paid is given back too; the snapshot stays.
+		// What the process that was killed had paid was used by the next; the snapshot stays.
 		if left := okJSON[ownBlobs](t, "list"); len(left.Blobs) <= 1 {
 			break
 		} else if time.Now().After(deadline) {

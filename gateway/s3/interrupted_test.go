@@ -53,6 +53,33 @@ func TestAStoreThatWasCutOffIsPaidOnce(t *testing.T) {
 	}
 }
 
+// A door closes while a store hangs. The next process goes on as after a kill.
+func TestADoorDoesNotWaitForAStoreThatHangs(t *testing.T) {
+	w := newWorld(t)
+	w.must("PUT", "/photos", nil)
+	reached, cut := make(chan struct{}), make(chan struct{})
+	w.double.certify = func(blob.ID) error {
+		close(reached)
+		<-cut
+		return fmt.Errorf("too late")
+	}
+	go func() {
+		resp, err := http.DefaultClient.Do(w.request("PUT", "/photos/one", []byte("bytes")))
+		if err == nil {
+			resp.Body.Close()
+		}
+	}()
+	<-reached
+	if err := w.door.Close(); err != nil {
+		t.Fatal(err)
+	}
+	close(cut)
+	w.http.Close()
+	w.double.certify = nil
+	w.start()
+	w.leases(0)
+}
+
 func TestNothingIsLeftOfAClientThatHangsUp(t *testing.T) {
 	w := newWorld(t)
 	w.must("PUT", "/photos", nil)

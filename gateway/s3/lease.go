@@ -34,6 +34,28 @@ func (s *Server) clock(ctx context.Context) (Clock, error) {
 	return c, nil
 }
 
+// clockAround is the clock as it was up to some minutes ago: no reader waits for the ledger
+// because of a header.
+func (s *Server) clockAround(ctx context.Context) (Clock, error) {
+	const old = time.Minute
+	s.mu.Lock()
+	c, at, asks := s.seen, s.seenAt, s.asking
+	if !at.IsZero() && time.Since(at) > old && !asks && s.ctx.Err() == nil {
+		s.asking = true
+		s.goes.Go(func() {
+			_, _ = s.clock(s.ctx) // the next reader tries again
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.asking = false
+		})
+	}
+	s.mu.Unlock()
+	if !at.IsZero() {
+		return c, nil
+	}
+	return s.clock(ctx)
+}
+
 // resume makes of each intent of the process before a lease to be given back: the client
 // was not answered.
 func (s *Server) resume(ctx context.Context) error {
@@ -173,19 +195,51 @@ func (s *Server) renew(ctx context.Context, id blob.ID, clock Clock) error {
 	})
 }
 
-// sweep gives back and renews leases until ctx ends.
-func (s *Server) sweep(ctx context.Context) {
-	back, renew := time.NewTicker(s.o.Sweep), time.NewTicker(20*s.o.Sweep)
-	defer back.Stop()
-	defer renew.Stop()
+// AbortUploads aborts uploads that were begun long ago.
+func (s *Server) AbortUploads(ctx context.Context) error {
+	var old [][]byte
+	err := s.index.db.Each([]byte(prefixUpload), func(key, value []byte) error {
+		var u upload
+		if err := decode(value, &u); err != nil {
+			return err
+		}
+		if s.now().Sub(time.UnixMilli(u.Initiated)) > s.o.Unfinished {
+			old = append(old, append([]byte(nil), key...))
+		}
+		return nil
+	})
+	for _, k := range old {
+		if bucket, key, id, ok := splitUpload(k); ok && err == nil {
+			s.log.Info("abort an upload that was never completed", "bucket", bucket, "key", key)
+			if err = s.dropUpload(ctx, bucket, key, id); errors.Is(err, errNoUpload) {
+				err = nil
+			}
+		}
+	}
+	return err
+}
+
+// sweep calls do again and again until ctx ends, and waits longer after a failure. What failed
+// was logged.
+func sweep(ctx context.Context, every, after time.Duration, do func(context.Context) error) {
+	wait := every
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-back.C:
-			_ = s.GiveBack(ctx) // each failure was logged, and is tried again
-		case <-renew.C:
-			_ = s.Renew(ctx)
+		case <-time.After(wait):
+		}
+		wait = every
+		if do(ctx) != nil {
+			wait = after
 		}
 	}
+}
+
+// tend renews leases and aborts uploads.
+func (s *Server) tend(ctx context.Context) error {
+	if err := s.AbortUploads(ctx); err != nil && ctx.Err() == nil {
+		s.log.Warn("abort old uploads", "err", err)
+	}
+	return s.Renew(ctx)
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/walrus-network/walrus/kv"
 )
@@ -149,6 +150,17 @@ func TestAnAbortedUploadGivesItsPartsBack(t *testing.T) {
 	w.must("DELETE", "/photos/big?uploadId="+id, nil)
 	w.leases(0)
 	w.refused(404, "NoSuchUpload", "DELETE", "/photos/big?uploadId="+id, nil)
+	id = w.begin("/photos/big")
+	w.must("PUT", "/photos/big?partNumber=1&uploadId="+id, []byte("small"))
+	now := time.Now()
+	for _, days := range []int{6, 8} {
+		w.door.now = func() time.Time { return now.AddDate(0, 0, days) }
+		if err := w.door.AbortUploads(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.leases(map[int]int{6: 1, 8: 0}[days])
+	}
+	w.door.now = time.Now
 	id = w.begin("/photos/big")
 	w.must("PUT", "/photos/big?partNumber=1&uploadId="+id, []byte("small"))
 	w.must("DELETE", "/photos", nil) // uploads end with their bucket

@@ -155,7 +155,7 @@ func (s *Server) setExpiration(ctx context.Context, h http.Header, o object) {
 			first = l
 		}
 	}
-	clock, err := s.clock(ctx)
+	clock, err := s.clockAround(ctx)
 	if err != nil || first.End == 0 {
 		return // it is news, and no part of the answer
 	}

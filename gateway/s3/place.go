@@ -147,7 +147,8 @@ func (s *Server) abandon(c *change, id blob.ID) error {
 }
 
 // keep stores a source as a blob that is held. The store goes on when a client has hung up:
-// it is paid, and the client will come again.
+// it is paid, and the client will come again. When the door closes keep does not wait for it:
+// the next process finds its intent.
 func (s *Server) keep(src client.Source) (Stored, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, s.o.StoreLimit)
 	defer cancel()
@@ -155,30 +156,50 @@ func (s *Server) keep(src client.Source) (Stored, error) {
 	if err != nil {
 		return Stored{}, err
 	}
-	var held *blob.ID
-	out, err := s.storage.Store(ctx, src, Order{Epochs: s.o.Epochs, Renewed: s.o.Renewed, Identified: func(id blob.ID) error {
-		if held != nil {
-			return nil // another attempt
-		}
-		if err := s.holds.take(ctx, id); err != nil {
-			return err
-		}
-		held = &id
-		return s.index.change(ctx, func(c *change) error {
-			if _, there, err := c.Get(intentKey(id)); err != nil || there {
+	type result struct {
+		out  Stored
+		held *blob.ID
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		var r result
+		r.out, r.err = s.storage.Store(ctx, src, Order{Epochs: s.o.Epochs, Renewed: s.o.Renewed, Identified: func(id blob.ID) error {
+			if r.held != nil {
+				return nil // another attempt
+			}
+			if err := s.holds.take(ctx, id); err != nil {
 				return err
 			}
-			c.put(intentKey(id), intent{Epoch: clock.Epoch})
-			return nil
-		})
-	}})
-	if err == nil && held == nil {
-		err = fmt.Errorf("store: the blob %s was not announced", out.ID)
+			r.held = &id
+			return s.intend(ctx, id, clock)
+		}})
+		done <- r
+	}()
+	var r result
+	select {
+	case r = <-done:
+	case <-s.ctx.Done():
+		return Stored{}, s.ctx.Err()
 	}
-	if err != nil && held != nil {
-		s.leave(*held)
+	if r.err == nil && r.held == nil {
+		r.err = fmt.Errorf("store: the blob %s was not announced", r.out.ID)
 	}
-	return out, err
+	if r.err != nil && r.held != nil {
+		s.leave(*r.held)
+	}
+	return r.out, r.err
+}
+
+// intend notes that a blob may be paid from now on.
+func (s *Server) intend(ctx context.Context, id blob.ID, clock Clock) error {
+	return s.index.change(ctx, func(c *change) error {
+		if _, there, err := c.Get(intentKey(id)); err != nil || there {
+			return err
+		}
+		c.put(intentKey(id), intent{Epoch: clock.Epoch})
+		return nil
+	})
 }
 
 // place brings a body onto the network: a small one in a quilt with others that come at the

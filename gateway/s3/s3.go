@@ -42,6 +42,7 @@ type Options struct {
 	Gather     time.Duration // for which a small body waits for others
 	Sweep      time.Duration // between looks for leases to be given back
 	Grace      time.Duration // for which a client may come again after a store that did not end, before its lease is given back
+	Unfinished time.Duration // after which an upload that is neither complete nor aborted is aborted
 	StoreLimit time.Duration // for a store, the certificate included
 	Requests   int           // that are served at once
 	MaxBuckets int
@@ -54,7 +55,7 @@ type Options struct {
 func Default(dir string) Options {
 	return Options{
 		Dir: dir, Domains: []string{"localhost"}, Epochs: 2, Snapshot: 5 * time.Minute,
-		Small: 1 << 20, Gather: 300 * time.Millisecond, Sweep: 3 * time.Second, Grace: 10 * time.Minute, StoreLimit: 30 * time.Minute,
+		Small: 1 << 20, Gather: 300 * time.Millisecond, Sweep: 3 * time.Second, Grace: 10 * time.Minute, Unfinished: 7 * 24 * time.Hour, StoreLimit: 30 * time.Minute,
 		Requests: 256, MaxBuckets: 1000,
 	}
 }
@@ -80,6 +81,7 @@ type Server struct {
 	mu     sync.Mutex
 	seen   Clock     // guarded by mu
 	seenAt time.Time // guarded by mu
+	asking bool      // guarded by mu; the clock is being read anew
 }
 
 // New opens the index and begins to look after its leases. Close ends that. What a process
@@ -108,7 +110,9 @@ func New(storage Storage, o Options) (*Server, error) {
 	if err := s.resume(s.ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.goes.Go(func() { s.sweep(s.ctx) })
+	const calm = 10 // a failure is tried again after as many times the usual wait
+	s.goes.Go(func() { sweep(s.ctx, o.Sweep, calm*o.Sweep, s.GiveBack) })
+	s.goes.Go(func() { sweep(s.ctx, 20*o.Sweep, 20*o.Sweep, s.tend) })
 	if o.Sealer != nil {
 		s.goes.Go(func() { s.snapshots(s.ctx) })
 	}
