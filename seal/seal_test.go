@@ -103,7 +103,7 @@ func TestARangeCostsItsChunks(t *testing.T) {
 	k := key(t)
 	b := golden.Content(3_000_000)
 	all := sealed(t, b, k.Recipient())
-	o, r, err := open(all, k)
+	_, r, err := open(all, k)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestARangeCostsItsChunks(t *testing.T) {
 		{1_000_000, 1_200_000, 1, 4 * 65552},
 		{2_999_990, 3_000_000, 0, 0},
 	} {
-		o, r, err = open(all, k)
+		o, r, err := open(all, k)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -138,6 +138,32 @@ func TestARefOfABlobOrAFile(t *testing.T) {
 	}
 }
 
+func FuzzARefOfABlobOrAFile(f *testing.F) {
+	id := blob.ID{0: 0xf8, 31: 9}
+	f.Add(id.String())
+	f.Add(id.Base64() + "/../a b")
+	f.Add(quilt.PatchID{Quilt: id, Version: quilt.Version, End: 1}.String())
+	f.Fuzz(func(t *testing.T, s string) {
+		ref, err := parseBlobRef(s)
+		if err != nil {
+			return
+		}
+		again := ref.id.String()
+		switch {
+		case ref.patch != nil:
+			again = ref.patch.String()
+		case ref.file != "":
+			again += "/" + ref.file
+		}
+		if back, err := parseBlobRef(again); err != nil || back.id != ref.id || back.file != ref.file || fmt.Sprint(back.patch) != fmt.Sprint(ref.patch) {
+			t.Errorf("%q is read as %+v, and %q as %+v (%v)", s, ref, again, back, err)
+		}
+		if args := markHyphens((&app{}).root(), []string{"read", s}); strings.HasPrefix(s, "-") != strings.HasPrefix(args[1], hyphenMark) {
+			t.Errorf("%q is marked as %q", s, args[1])
+		}
+	})
+}
+
 // countedBytes is a blob in memory that notes what is read of it.
 type countedBytes struct {
 	b     []byte
