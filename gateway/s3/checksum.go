@@ -197,3 +197,57 @@ func number(b []byte) (n uint64) {
 	}
 	return n
 }
+
+func setChecksum(h http.Header, c checksum) {
+	if c.Kind != "" {
+		h.Set(c.header(), c.Value)
+		h.Set("X-Amz-Checksum-Type", c.Type)
+	}
+}
+
+// xmlChecksum is a checksum in a document.
+type xmlChecksum struct {
+	ChecksumCRC32     string `xml:",omitempty"`
+	ChecksumCRC32C    string `xml:",omitempty"`
+	ChecksumCRC64NVME string `xml:",omitempty"`
+	ChecksumSHA1      string `xml:",omitempty"`
+	ChecksumSHA256    string `xml:",omitempty"`
+	ChecksumSHA512    string `xml:",omitempty"`
+	ChecksumMD5       string `xml:",omitempty"`
+	ChecksumXXHASH64  string `xml:",omitempty"`
+	ChecksumXXHASH3   string `xml:",omitempty"`
+	ChecksumXXHASH128 string `xml:",omitempty"`
+	ChecksumType      string `xml:",omitempty"`
+}
+
+func (x *xmlChecksum) field(kind string) *string {
+	switch kind {
+	case "CRC32":
+		return &x.ChecksumCRC32
+	case "CRC32C":
+		return &x.ChecksumCRC32C
+	case "CRC64NVME":
+		return &x.ChecksumCRC64NVME
+	case "SHA1":
+		return &x.ChecksumSHA1
+	case "SHA256":
+		return &x.ChecksumSHA256
+	case "SHA512":
+		return &x.ChecksumSHA512
+	case "MD5":
+		return &x.ChecksumMD5
+	case "XXHASH64":
+		return &x.ChecksumXXHASH64
+	case "XXHASH3":
+		return &x.ChecksumXXHASH3
+	case "XXHASH128":
+		return &x.ChecksumXXHASH128
+	}
+	return new(string)
+}
+
+func checksumXML(c checksum) (x xmlChecksum) {
+	*x.field(c.Kind) = c.Value
+	x.ChecksumType = c.Type
+	return x
+}

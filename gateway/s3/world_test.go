@@ -21,14 +21,15 @@ import (
 	"filippo.io/age"
 )
 
-// world is a door in front of a double, and a program that signs requests.
+// world is a door in front of a storage, and a program that signs requests.
 type world struct {
 	*testing.T
-	double *double
-	o      Options
-	door   *Server
-	http   *httptest.Server
-	key    Key
+	double  *double
+	storage Storage // the double, or a network
+	o       Options
+	door    *Server
+	http    *httptest.Server
+	key     Key
 }
 
 var (
@@ -39,6 +40,7 @@ var (
 func newWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{T: t, double: newDouble(), o: Default(t.TempDir()), key: full}
+	w.storage = w.double
 	w.o.Keys = []Key{full, viewer}
 	w.o.Gather, w.o.Sweep, w.o.Grace = 5*time.Millisecond, time.Hour, 0
 	for _, c := range change {
@@ -49,10 +51,20 @@ func newWorld(t *testing.T, change ...func(*Options)) *world {
 	return w
 }
 
+// over is a world in front of another storage.
+func over(t *testing.T, storage Storage, change ...func(*Options)) *world {
+	t.Helper()
+	w := newWorld(t, change...)
+	w.close()
+	w.storage = storage
+	w.start()
+	return w
+}
+
 func (w *world) start() {
 	w.Helper()
 	var err error
-	if w.door, err = New(w.double, w.o); err != nil {
+	if w.door, err = New(w.storage, w.o); err != nil {
 		w.Fatal(err)
 	}
 	w.http = httptest.NewServer(w.door)
