@@ -49,6 +49,17 @@ func (c *change) drop(key []byte) {
 	c.set[string(key)] = nil
 }
 
+// fits refuses a value that the database does not take: it would fail the changes of others
+// too.
+func (c *change) fits() error {
+	for k, v := range c.set {
+		if len(v) > kv.MaxSmallValue {
+			return fmt.Errorf("index: the value of %q has %d bytes: %w", k, len(v), kv.ErrTooLarge)
+		}
+	}
+	return nil
+}
+
 // any says whether there is a key that begins with prefix.
 func (c *change) any(prefix []byte) (found bool, err error) {
 	var base reader = c

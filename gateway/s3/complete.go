@@ -156,6 +156,11 @@ func assemble(c *change, q *request, u upload, doc completion) (object, error) {
 		o.Parts = append(o.Parts, part{Number: listed.PartNumber, Size: p.Content.Size, Sum: p.Content.Sum})
 		sums, sizes = append(sums, p.Content.Sum), append(sizes, p.Content.Size)
 	}
+	if len(o.Parts)*len(o.Parts[0].Sum.Value) > maxSums {
+		for i := range o.Parts {
+			o.Parts[i].Sum = checksum{} // the record would be too large; the object's stays
+		}
+	}
 	o.Content.ETag = hex.EncodeToString(digest.Sum(nil)) + "-" + strconv.Itoa(len(doc.Part))
 	k, full := kindOf(u.Sum), u.SumType == fullObject
 	if k == nil {

@@ -37,9 +37,10 @@ const (
 )
 
 const (
-	maxKey     = 1024  // bytes of an object's key
-	maxExtents = 10000 // of an object
-	maxParts   = 10000 // of an upload
+	maxKey     = 1024    // bytes of an object's key
+	maxExtents = 10000   // of an object
+	maxParts   = 10000   // of an upload
+	maxSums    = 1 << 17 // bytes of the checksums of an object's parts that are kept
 )
 
 // extent is a range of a blob.
@@ -242,7 +243,11 @@ func (x *index) batch(first op) {
 	next, ok := first, true
 	for ok {
 		one := &change{below: all, set: map[string][]byte{}}
-		if err := next.fn(one); err != nil {
+		err := next.fn(one)
+		if err == nil {
+			err = one.fits()
+		}
+		if err != nil {
 			next.done <- err
 		} else {
 			for k, v := range one.set {

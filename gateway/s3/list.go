@@ -49,16 +49,16 @@ func listingOf(q *request) (l listing, err error) {
 	return l, nil
 }
 
-// found is a key with its value, or a common prefix.
-type found struct {
+// found is a key with what is kept of its value, or a common prefix.
+type found[T any] struct {
 	name   string
-	value  []byte
+	value  T
 	common bool
 }
 
 // list walks over the keys of a bucket of the index that follow space. more says that
-// others follow.
-func (l listing) list(db *kv.DB, space []byte) (out []found, more bool, err error) {
+// others follow. keep takes what a list needs from a value, which may have a MiB.
+func list[T any](l listing, db *kv.DB, space []byte, keep func(value []byte) (T, error)) (out []found[T], more bool, err error) {
 	if l.most == 0 {
 		return nil, false, nil
 	}
@@ -86,9 +86,12 @@ func (l listing) list(db *kv.DB, space []byte) (out []found, more bool, err erro
 						more = true
 						return errStop
 					}
-					f := found{name: name, common: common}
+					f := found[T]{name: name, common: common}
 					if !common {
-						f.value = bytes.Clone(value)
+						var err error
+						if f.value, err = keep(value); err != nil {
+							return err
+						}
 					}
 					out = append(out, f)
 				}
@@ -135,22 +138,28 @@ func coder(q *request) func(string) string {
 	return func(s string) string { return s }
 }
 
-func entries(list []found, encode func(string) string, who *owner) (keys []contents, prefixes []commonPrefix, err error) {
+// contentsOf is what a list says of an object, without its key.
+func contentsOf(value []byte) (c contents, err error) {
+	var o object
+	if err := decode(value, &o); err != nil {
+		return c, err
+	}
+	return contents{
+		LastModified: xmlTime(o.Modified), ETag: quote + o.Content.ETag + quote, Size: o.Content.Size,
+		ChecksumAlgorithm: o.Content.Sum.Kind, ChecksumType: o.Content.Sum.Type, StorageClass: "STANDARD",
+	}, nil
+}
+
+func entries(list []found[contents], encode func(string) string, who *owner) (keys []contents, prefixes []commonPrefix) {
 	for _, f := range list {
 		if f.common {
 			prefixes = append(prefixes, commonPrefix{encode(f.name)})
 			continue
 		}
-		var o object
-		if err := decode(f.value, &o); err != nil {
-			return nil, nil, err
-		}
-		keys = append(keys, contents{
-			Key: encode(f.name), LastModified: xmlTime(o.Modified), ETag: quote + o.Content.ETag + quote, Size: o.Content.Size,
-			ChecksumAlgorithm: o.Content.Sum.Kind, ChecksumType: o.Content.Sum.Type, StorageClass: "STANDARD", Owner: who,
-		})
+		f.value.Key, f.value.Owner = encode(f.name), who
+		keys = append(keys, f.value)
 	}
-	return keys, prefixes, nil
+	return keys, prefixes
 }
 
 func (s *Server) listObjects(w http.ResponseWriter, q *request) error {
@@ -172,7 +181,7 @@ func (s *Server) listObjects1(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	l.after = q.query.Get("marker")
-	list, more, err := l.list(s.index.db, objectsOf(q.bucket))
+	found, more, err := list(l, s.index.db, objectsOf(q.bucket), contentsOf)
 	if err != nil {
 		return err
 	}
@@ -193,11 +202,9 @@ func (s *Server) listObjects1(w http.ResponseWriter, q *request) error {
 	out.Name, out.Prefix, out.Marker, out.MaxKeys, out.Delimiter = q.bucket, encode(l.prefix), encode(l.after), l.most, encode(l.delimiter)
 	out.EncodingType, out.IsTruncated = q.query.Get("encoding-type"), more
 	if more {
-		out.NextMarker = encode(list[len(list)-1].name)
+		out.NextMarker = encode(found[len(found)-1].name)
 	}
-	if out.Contents, out.CommonPrefixes, err = entries(list, encode, &account); err != nil {
-		return err
-	}
+	out.Contents, out.CommonPrefixes = entries(found, encode, &account)
 	return s.reply(w, q.Request, http.StatusOK, out)
 }
 
@@ -218,7 +225,7 @@ func (s *Server) listObjects2(w http.ResponseWriter, q *request) error {
 		}
 		l.after = string(b)
 	}
-	list, more, err := l.list(s.index.db, objectsOf(q.bucket))
+	found, more, err := list(l, s.index.db, objectsOf(q.bucket), contentsOf)
 	if err != nil {
 		return err
 	}
@@ -238,19 +245,17 @@ func (s *Server) listObjects2(w http.ResponseWriter, q *request) error {
 		Contents              []contents
 		CommonPrefixes        []commonPrefix
 	}
-	out.Name, out.Prefix, out.Delimiter, out.MaxKeys, out.KeyCount = q.bucket, encode(l.prefix), encode(l.delimiter), l.most, len(list)
+	out.Name, out.Prefix, out.Delimiter, out.MaxKeys, out.KeyCount = q.bucket, encode(l.prefix), encode(l.delimiter), l.most, len(found)
 	out.StartAfter, out.ContinuationToken = encode(q.query.Get("start-after")), token
 	out.EncodingType, out.IsTruncated = q.query.Get("encoding-type"), more
 	if more {
-		out.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(list[len(list)-1].name))
+		out.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(found[len(found)-1].name))
 	}
 	var who *owner
 	if strings.EqualFold(q.query.Get("fetch-owner"), "true") {
 		who = &account
 	}
-	if out.Contents, out.CommonPrefixes, err = entries(list, encode, who); err != nil {
-		return err
-	}
+	out.Contents, out.CommonPrefixes = entries(found, encode, who)
 	return s.reply(w, q.Request, http.StatusOK, out)
 }
 
@@ -264,7 +269,7 @@ func (s *Server) listVersions(w http.ResponseWriter, q *request) error {
 		return err
 	}
 	l.after = q.query.Get("key-marker")
-	list, more, err := l.list(s.index.db, objectsOf(q.bucket))
+	found, more, err := list(l, s.index.db, objectsOf(q.bucket), contentsOf)
 	if err != nil {
 		return err
 	}
@@ -292,12 +297,9 @@ func (s *Server) listVersions(w http.ResponseWriter, q *request) error {
 	out.Name, out.Prefix, out.KeyMarker, out.MaxKeys, out.Delimiter = q.bucket, encode(l.prefix), encode(l.after), l.most, encode(l.delimiter)
 	out.EncodingType, out.IsTruncated = q.query.Get("encoding-type"), more
 	if more {
-		out.NextKeyMarker, out.NextVersionID = encode(list[len(list)-1].name), "null"
+		out.NextKeyMarker, out.NextVersionID = encode(found[len(found)-1].name), "null"
 	}
-	keys, prefixes, err := entries(list, encode, &account)
-	if err != nil {
-		return err
-	}
+	keys, prefixes := entries(found, encode, &account)
 	for _, k := range keys {
 		out.Version = append(out.Version, version{k, "null", true})
 	}

@@ -47,7 +47,7 @@ func (w *world) begin(target string, h ...string) string {
 
 func piece(c byte, n int) []byte { return bytes.Repeat([]byte{c}, n) }
 
-func list(etags ...string) []byte {
+func partList(etags ...string) []byte {
 	var b strings.Builder
 	b.WriteString("<CompleteMultipartUpload>")
 	for i, e := range etags {
@@ -76,11 +76,11 @@ func TestAnObjectOfPartsOutlivesARestart(t *testing.T) {
 	if a := w.must("GET", "/photos/big?uploadId="+id+"&max-parts=2", nil); !strings.Contains(a.body, "<IsTruncated>true</IsTruncated>") || !strings.Contains(a.body, "<NextPartNumberMarker>2<") {
 		t.Error(a.body)
 	}
-	w.refused(400, "InvalidPart", "POST", "/photos/big?uploadId="+id, list(e1, e1))
+	w.refused(400, "InvalidPart", "POST", "/photos/big?uploadId="+id, partList(e1, e1))
 	w.refused(400, "EntityTooSmall", "POST", "/photos/big?uploadId="+id, []byte(`<CompleteMultipartUpload><Part><PartNumber>3</PartNumber><ETag>`+e3+`</ETag></Part><Part><PartNumber>4</PartNumber><ETag>`+e3+`</ETag></Part></CompleteMultipartUpload>`))
 	_, _, stores := w.double.state()
-	done := w.must("POST", "/photos/big?uploadId="+id, list(e1, e2, e3))
-	again := w.must("POST", "/photos/big?uploadId="+id, list(e1, e2, e3)) // whose answer was lost
+	done := w.must("POST", "/photos/big?uploadId="+id, partList(e1, e2, e3))
+	again := w.must("POST", "/photos/big?uploadId="+id, partList(e1, e2, e3)) // whose answer was lost
 	if done.body != again.body {
 		t.Error(again.body)
 	}
@@ -112,7 +112,7 @@ func TestAnObjectOfPartsOutlivesARestart(t *testing.T) {
 	w.leases(3) // the fourth part was not listed
 	w.must("DELETE", "/photos/big", nil)
 	w.leases(0)
-	w.refused(404, "NoSuchUpload", "POST", "/photos/big?uploadId="+id, list(e1))
+	w.refused(404, "NoSuchUpload", "POST", "/photos/big?uploadId="+id, partList(e1))
 }
 
 func TestPartsAreCopiedWithoutBeingStored(t *testing.T) {
@@ -130,7 +130,7 @@ func TestPartsAreCopiedWithoutBeingStored(t *testing.T) {
 		}
 		return out.ETag
 	}
-	w.must("POST", "/photos/big?uploadId="+id, list(etag(a), etag(b)))
+	w.must("POST", "/photos/big?uploadId="+id, partList(etag(a), etag(b)))
 	w.must("DELETE", "/photos/source", nil)
 	w.leases(1)
 	if got := w.must("GET", "/photos/big", nil, "Range", fmt.Sprintf("bytes=%d-", minPart-1)); got.body != "112" {
@@ -177,7 +177,7 @@ func TestCompositeChecksumsAreThoseOfTheParts(t *testing.T) {
 	value := encode64(h.Sum(nil))
 	w.refused(400, "InvalidRequest", "PUT", "/photos/big?partNumber=1&uploadId="+id, []byte("small"), "X-Amz-Checksum-Crc32", "AAAAAA==")
 	a := w.must("PUT", "/photos/big?partNumber=1&uploadId="+id, []byte("small"), "X-Amz-Checksum-Sha256", value)
-	w.must("POST", "/photos/big?uploadId="+id, list(a.header.Get("ETag")))
+	w.must("POST", "/photos/big?uploadId="+id, partList(a.header.Get("ETag")))
 	outer := k.make()
 	outer.Write(h.Sum(nil))
 	if got := w.must("HEAD", "/photos/big", nil, "X-Amz-Checksum-Mode", "ENABLED").header; got.Get("X-Amz-Checksum-Sha256") != encode64(outer.Sum(nil))+"-1" || got.Get("X-Amz-Checksum-Type") != composite {

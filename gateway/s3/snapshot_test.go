@@ -61,7 +61,7 @@ func TestAnotherMachineGoesOnFromTheSnapshot(t *testing.T) {
 	if got := w.must("GET", "/photos/one", nil); got.body != string(body) || got.header.Get("X-Amz-Meta-A") != "b" {
 		t.Fatal(len(got.body))
 	}
-	w.must("POST", "/photos/big?uploadId="+id, list(part))
+	w.must("POST", "/photos/big?uploadId="+id, partList(part))
 	w.must("DELETE", "/photos/big", nil)
 	w.must("DELETE", "/photos/one", nil)
 	third, err := w.door.TakeSnapshot(t.Context())

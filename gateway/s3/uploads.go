@@ -145,22 +145,19 @@ func (s *Server) listUploads(w http.ResponseWriter, q *request) error {
 	}
 	out.Bucket, out.KeyMarker, out.UploadIDMarker, out.Prefix, out.Delimiter = q.bucket, encode(marker), idMarker, encode(l.prefix), encode(l.delimiter)
 	out.EncodingType, out.MaxUploads = q.query.Get("encoding-type"), l.most
-	list, more, err := l.list(s.index.db, uploadsOf(q.bucket))
+	found, more, err := list(l, s.index.db, uploadsOf(q.bucket), func(value []byte) (u upload, err error) { return u, decode(value, &u) })
 	if err != nil {
 		return err
 	}
 	out.IsTruncated = more
-	for _, f := range list {
+	for _, f := range found {
 		if f.common {
 			out.CommonPrefixes = append(out.CommonPrefixes, commonPrefix{encode(f.name)})
 			out.NextKeyMarker, out.NextUploadIDMarker = encode(f.name), ""
 			continue
 		}
 		key, id, _ := strings.Cut(f.name, "\x00")
-		var u upload
-		if err := decode(f.value, &u); err != nil {
-			return err
-		}
+		u := f.value
 		out.Upload = append(out.Upload, xmlUpload{encode(key), id, account, account, "STANDARD", xmlTime(u.Initiated), u.Sum, u.SumType})
 		out.NextKeyMarker, out.NextUploadIDMarker = encode(key), id
 	}
