@@ -164,7 +164,7 @@ func (f *Fetcher) readHead(ctx context.Context, fetching *sync.WaitGroup, d *Dir
 	fetching.Go(func() {
 		defer cancel()
 		patience := headTrips * f.host.Distance()
-		if _, connected := f.host.Peers()[d.Members[d.holders(c.ID, 0)[0]].Peer]; !connected {
+		if !f.standsWithHalf(d) { // all are dialed at the same time
 			patience += connectTrips * f.host.Distance()
 		}
 		late := time.NewTimer(max(f.hedge/4, patience))
@@ -185,6 +185,17 @@ func (f *Fetcher) readHead(ctx context.Context, fetching *sync.WaitGroup, d *Dir
 		}
 	})
 	return head
+}
+
+// standsWithHalf says whether connections to half of the members or more stand.
+func (f *Fetcher) standsWithHalf(d *Directory) bool {
+	stand, all := 0, f.host.Peers()
+	for _, m := range d.Members {
+		if _, ok := all[m.Peer]; ok {
+			stand++
+		}
+	}
+	return 2*stand >= len(d.Members)
 }
 
 // headTrips is the round trips in which a member that is connected answers with the beginning;
