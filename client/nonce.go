@@ -43,7 +43,7 @@ func (n *nonces) take(ctx context.Context, a token.Address, account func() (ledg
 		}
 		select {
 		case <-freed:
-		case <-time.After(seenAfter): // a block may show what is spent
+		case <-time.After(n.pause(a)): // a block may show what is spent
 			if n.ask(a) {
 				acc, err = account()
 				n.answered(a, acc, err)
@@ -52,6 +52,19 @@ func (n *nonces) take(ctx context.Context, a token.Address, account func() (ledg
 			return 0, ctx.Err()
 		}
 	}
+}
+
+// pause is how long is waited before the account is read again: longer while senders of this
+// process use nonces, since their receipts show the account.
+func (n *nonces) pause(a token.Address) time.Duration {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, until := range n.held[a] {
+		if until.IsZero() {
+			return 10 * seenAfter
+		}
+	}
+	return seenAfter
 }
 
 // ask says whether this sender is to ask for the account: one does for all.

@@ -24,13 +24,25 @@ type blockLedger struct {
 
 	mu      sync.Mutex // guards the fields below
 	waiting []waitingTx
-	looks   int // at the ledger
-	most    int // transactions of a block
+	shown   ledger.View // state before the last block: that after it takes the next header
+	last    ledger.View // state after the last block
+	looks   int         // at the ledger
+	most    int         // transactions of a block
 }
 
 type waitingTx struct {
 	raw  []byte
-	done chan ledger.TxReceipt // of one
+	done chan shownTx // of one
+}
+
+// shownTx is a receipt, and the state after its block.
+type shownTx struct {
+	ledger.TxReceipt
+	after ledger.View
+}
+
+func newBlockLedger(n *network, every time.Duration) *blockLedger {
+	return &blockLedger{distantLedger: distantLedger{n.ledger}, every: every, shown: n.view(), last: n.view()}
 }
 
 func (l *blockLedger) run(ctx context.Context, t *testing.T) {
@@ -57,13 +69,25 @@ func (l *blockLedger) run(ctx context.Context, t *testing.T) {
 			t.Error(err)
 			return
 		}
+		l.mu.Lock()
+		l.shown = l.last
+		l.mu.Unlock()
 		for _, tell := range told {
 			tell()
 		}
 		told = nil
 		height := l.Local.Height()
+		after, err := l.local.View(ctx)
+		if err != nil {
+			return // the test has ended
+		}
+		l.mu.Lock()
+		l.last = after
+		l.mu.Unlock()
 		for i, tx := range txs {
-			told = append(told, func() { tx.done <- ledger.TxReceipt{Height: height, Code: r.Txs[i].Code, Log: r.Txs[i].Log} })
+			told = append(told, func() {
+				tx.done <- shownTx{ledger.TxReceipt{Height: height, Code: r.Txs[i].Code, Log: r.Txs[i].Log}, after}
+			})
 		}
 	}
 }
@@ -79,7 +103,10 @@ func (l *blockLedger) View(ctx context.Context) (ledger.View, error) {
 	l.mu.Lock()
 	l.looks++
 	l.mu.Unlock()
-	return l.distantLedger.View(ctx)
+	time.Sleep(farRoundTrip)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.shown, ctx.Err()
 }
 
 func (l *blockLedger) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
@@ -93,15 +120,14 @@ func (l *blockLedger) SubmitAnd(ctx context.Context, raw []byte, _ ...[]byte) (l
 		time.Sleep(farRoundTrip / 2)
 		return ledger.TxReceipt{Height: l.Local.Height(), Code: ledger.CodeOf(err), Log: err.Error()}, ledger.View{}, nil
 	}
-	tx := waitingTx{raw, make(chan ledger.TxReceipt, 1)}
+	tx := waitingTx{raw, make(chan shownTx, 1)}
 	l.mu.Lock()
 	l.waiting = append(l.waiting, tx)
 	l.mu.Unlock()
 	select {
 	case r := <-tx.done:
-		v, err := l.local.View(ctx)
 		time.Sleep(farRoundTrip / 2)
-		return r, v, err
+		return r.TxReceipt, r.after, nil
 	case <-ctx.Done():
 		return ledger.TxReceipt{}, ledger.View{}, ctx.Err()
 	}
@@ -117,7 +143,7 @@ func TestManyFilesTakeFewBlocks(t *testing.T) {
 		n.startOthers()
 		n.start(wiped)
 		synctest.Wait() // they serve
-		l := &blockLedger{distantLedger: distantLedger{n.ledger}, every: every}
+		l := newBlockLedger(n, every)
 		c := n.clientOf(l)
 		shape, err := n.genesis.Params.Shape()
 		if err != nil {
@@ -159,7 +185,7 @@ func TestManyFilesTakeFewBlocks(t *testing.T) {
 func TestNoneOfManyFilesIsPaidForWhereMembersTakeNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := far(t, 14, 0, 0, 0) // and none runs
-		l := &blockLedger{distantLedger: distantLedger{n.ledger}, every: time.Second}
+		l := newBlockLedger(n, time.Second)
 		c := n.clientOf(l)
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
