@@ -169,6 +169,7 @@ func (f *Fetcher) readHead(ctx context.Context, fetching *sync.WaitGroup, d *Dir
 		}
 		late := time.NewTimer(max(f.hedge/4, patience))
 		defer late.Stop()
+		rebuilding := false
 		for tries := 1; tries > 0; {
 			select {
 			case b := <-read:
@@ -177,10 +178,13 @@ func (f *Fetcher) readHead(ctx context.Context, fetching *sync.WaitGroup, d *Dir
 					return
 				}
 			case <-late.C:
-				tries++
-				try(func() ([]byte, error) { return f.rebuildHead(ctx, d, c, bytes) })
 			case <-ctx.Done():
 				return
+			}
+			if !rebuilding { // the holder is late, or does not have it
+				rebuilding = true
+				tries++
+				try(func() ([]byte, error) { return f.rebuildHead(ctx, d, c, bytes) })
 			}
 		}
 	})
