@@ -21,7 +21,7 @@ func TestTheRecordsOfASnapshot(t *testing.T) {
 		c.put(objectKey("photos", "a/b.txt"), object{Content: body, Modified: 1764288001000, Headers: []pair{{Name: "Content-Type", Value: "text/plain"}}, Meta: []pair{{Name: "mtime", Value: "1"}}})
 		c.put(partKey("000000000000000000000000000000ff", 7), uploaded{Content: body, Modified: 1764288002000})
 		c.put(uploadKey("photos", "big", "000000000000000000000000000000ff"), upload{Initiated: 1764288003000, Sum: "CRC32", SumType: composite})
-		// Of these a restored index has none.
+		// A restored index gives these back, and knows no snapshot.
 		c.put(intentKey(blob.ID{4}), intent{Epoch: 3})
 		c.put(returnKey(blob.ID{5}), intent{Epoch: 3})
 		c.put(leaseKey(blob.ID{6}), lease{Users: 1})
@@ -33,6 +33,9 @@ func TestTheRecordsOfASnapshot(t *testing.T) {
 	}
 	var b bytes.Buffer
 	if err := dump(x.db, blob.ID{6}, &b); err != nil {
+		t.Fatal(err)
+	}
+	if err := dumpReturns(x.db, blob.ID{6}, &b); err != nil {
 		t.Fatal(err)
 	}
 	r, err := packed(b.Bytes())

@@ -115,6 +115,16 @@ func (s *Server) giveBack(ctx context.Context, id blob.ID, i intent) error {
 	if _, there, err := s.index.db.Get(returnKey(id)); err != nil || !there {
 		return err
 	}
+	_, used, err := s.index.db.Get(leaseKey(id))
+	if err != nil {
+		return err
+	}
+	if used { // as in a snapshot that was made while the same bytes were stored once more
+		return s.index.change(ctx, func(c *change) error {
+			c.drop(returnKey(id))
+			return nil
+		})
+	}
 	l, err := s.storage.Lease(ctx, id)
 	if err == nil && l.Start >= i.Epoch { // else the wallet had the lease before the store that was given up
 		err = s.storage.Delete(ctx, id)

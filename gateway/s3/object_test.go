@@ -91,6 +91,25 @@ func TestWhatIsStoredAgainIsNotGivenBack(t *testing.T) {
 	w.leases(0)
 }
 
+// A snapshot may hold both that a lease is due and that a key points to it: the key counts.
+func TestWhatAKeyPointsToIsNotGivenBack(t *testing.T) {
+	w := newWorld(t)
+	w.must("PUT", "/photos", nil)
+	w.must("PUT", "/photos/one", []byte("the same"))
+	err := w.door.index.change(t.Context(), func(c *change) error {
+		for id := range w.double.leases {
+			c.put(returnKey(id), intent{})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.leases(1)
+	w.must("DELETE", "/photos/one", nil)
+	w.leases(0)
+}
+
 // A lease that the wallet had before is not the door's to give back.
 func TestALeaseOfAnotherDoorStays(t *testing.T) {
 	w := newWorld(t)

@@ -69,6 +69,11 @@ func checkRecord(k, v []byte) error {
 			return err
 		}
 		return decode(v, new(lease))
+	case prefixReturn:
+		if _, err := idOf(k); err != nil {
+			return err
+		}
+		return decode(v, new(intent))
 	case prefixObject:
 		var o object
 		if err := decode(v, &o); err != nil {

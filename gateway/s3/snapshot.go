@@ -13,6 +13,7 @@ import (
 	"filippo.io/age"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/kv"
 )
 
@@ -105,26 +106,54 @@ func writeSnapshot(db *kv.DB, to age.Recipient, last blob.ID, h head, w io.Write
 	if _, err := packed.Write(binary.BigEndian.AppendUint64(begin, uint64(h.At))); err != nil {
 		return err
 	}
-	if err := dump(db, last, packed); err != nil {
+	if err := errors.Join(dump(db, last, packed), dumpReturns(db, last, packed)); err != nil {
 		return err
 	}
 	return errors.Join(packed.Close(), sealed.Close())
 }
 
-// dump writes the records of the index that a restored one has: what the snapshot before
-// needs, and intents, are of the past then.
+// dumpReturns writes which leases a restored index gives back: those that are due, those
+// whose stores are under way and have no key then, and that of the snapshot before.
+func dumpReturns(db *kv.DB, last blob.ID, w io.Writer) error {
+	out := bufio.NewWriter(w)
+	if last != (blob.ID{}) {
+		writeRecord(out, returnKey(last), canon.Encode(intent{}))
+	}
+	err := db.View(func(r kv.Reader) error {
+		for _, prefix := range []string{prefixReturn, prefixIntent} {
+			err := r.Each([]byte(prefix), func(k, v []byte) error {
+				writeRecord(out, append([]byte(prefixReturn), k[1:]...), v)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return errors.Join(err, out.Flush())
+}
+
+// writeRecord leaves a failure to Flush.
+func writeRecord(out *bufio.Writer, k, v []byte) {
+	sizes := binary.BigEndian.AppendUint32(nil, uint32(len(k)))
+	out.Write(binary.BigEndian.AppendUint32(sizes, uint32(len(v))))
+	out.Write(k)
+	out.Write(v)
+}
+
+// dump writes the records of the index that a restored one has. Of the snapshot before, and
+// of what is under way, it has none: they do not make a new snapshot.
 func dump(db *kv.DB, last blob.ID, w io.Writer) error {
 	skip := string(leaseKey(last))
 	out := bufio.NewWriter(w)
 	err := db.View(func(r kv.Reader) error {
 		for _, prefix := range []string{prefixBucket, prefixLease, prefixObject, prefixPart, prefixUpload} {
 			err := r.Each([]byte(prefix), func(k, v []byte) error {
-				if string(k) == skip {
-					return nil
+				if string(k) != skip {
+					writeRecord(out, k, v)
 				}
-				sizes := binary.BigEndian.AppendUint32(nil, uint32(len(k)))
-				_, err := out.Write(append(append(binary.BigEndian.AppendUint32(sizes, uint32(len(v))), k...), v...))
-				return err
+				return nil
 			})
 			if err != nil {
 				return err

@@ -37,7 +37,7 @@ func TestAnotherMachineGoesOnFromTheSnapshot(t *testing.T) {
 	if err != nil || second == first {
 		t.Fatal(second, err)
 	}
-	w.leases(3) // one, the part, the snapshot
+	// The lease of "two" and that of the first snapshot are due, and nobody gives them back here.
 	w.must("PUT", "/photos/late", piece('c', 2<<20))
 	w.close()
 
