@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -36,18 +37,25 @@ func (n *noise) Read(p []byte) (int, error) {
 // peakRSS is the most memory this process has held so far, in bytes: the kernel's
 // figure where it gives one, else what the Go runtime has asked for.
 func peakRSS() int64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err == nil {
-		for line := range bytes.Lines(status) {
-			if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
-				kib, err := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
-				if err == nil {
-					return kib << 10
-				}
-			}
-		}
+	if peak, err := peakRSSOf(os.Getpid()); err == nil {
+		return peak
 	}
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.Sys)
+}
+
+// peakRSSOf is the most memory that a process has held so far, in bytes, where the kernel says.
+func peakRSSOf(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for line := range bytes.Lines(status) {
+		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
+			kib, err := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("process %d tells no peak of its memory", pid)
 }

@@ -20,7 +20,7 @@ func (a *app) benchCommand() *cobra.Command {
 		a.benchCodec("encode", "Measure encoding and hashing a blob", bench.Encode),
 		a.benchCodec("decode", "Measure reading a blob from its fragments", bench.Decode),
 		a.benchCodec("repair", "Measure rebuilding what one shard lost", bench.Repair),
-		a.benchNetwork(), a.benchFiles(), a.benchLedger(), a.benchWan(), a.benchSoak(), a.benchSink(), a.benchWanClient(), a.benchWanSink())
+		a.benchNetwork(), a.benchFiles(), a.benchLedger(), a.benchWan(), a.benchSoak(), a.benchGateway(), a.benchSink(), a.benchWanClient(), a.benchWanSink())
 }
 
 func (a *app) benchNetwork() *cobra.Command {

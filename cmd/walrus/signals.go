@@ -28,7 +28,7 @@ const (
 var slow atomic.Bool
 
 // slowCommands are the commands that stop nodes or processes in order.
-var slowCommands = []string{"walrus node run", "walrus testnet up", "walrus testnet demo", "walrus testnet down", "walrus testnet start", "walrus testnet adversary", "walrus gateway", "walrus bench network", "walrus bench ledger", "walrus bench wan"}
+var slowCommands = []string{"walrus node run", "walrus testnet up", "walrus testnet demo", "walrus testnet down", "walrus testnet start", "walrus testnet adversary", "walrus gateway", "walrus bench network", "walrus bench ledger", "walrus bench wan", "walrus bench gateway"}
 
 // untilSignal is a context that INT, TERM and HUP end. Whatever blocks, the process ends
 // soon after; at a second signal at once. No file that it was making is left then.

@@ -44,10 +44,10 @@ type run struct {
 const (
 	// aheadBytes is how much of a read is fetched beyond what was written, and firstBytes at
 	// its beginning.
-	aheadBytes = 12 << 20
-	firstBytes = 3 << 20
+	aheadBytes = 24 << 20
+	firstBytes = 4 << 20
 	// runBytes is how much is fetched in one go, if no piece is longer.
-	runBytes = 6 << 20
+	runBytes = 12 << 20
 	// spare is how long bytes stay in memory that nobody took: in the cache they are cheaper.
 	// Without a cache they stay for spareAlone.
 	spare      = time.Second

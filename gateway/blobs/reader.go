@@ -48,7 +48,7 @@ type ReaderOptions struct {
 
 // DefaultReader are the limits of a gateway.
 func DefaultReader(dir string) ReaderOptions {
-	return ReaderOptions{Dir: dir, MaxBytes: 4 << 30, Patience: 5 * time.Second, Limit: 30 * time.Second, Memory: 48 << 20}
+	return ReaderOptions{Dir: dir, MaxBytes: 4 << 30, Patience: 5 * time.Second, Limit: 30 * time.Second, Memory: 64 << 20}
 }
 
 // Reader reads blobs through a cache.
