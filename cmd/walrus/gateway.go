@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -153,8 +155,17 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(g.serve(ctx, a), g.close())
+	bound := debug.SetMemoryLimit(-1)
+	if bound == math.MaxInt64 { // GOMEMLIMIT says nothing
+		debug.SetMemoryLimit(gatewayMemory)
+		defer debug.SetMemoryLimit(bound)
+	}
+	return errors.Join(g.serve(ctx, func(up gatewayUp) error { return a.print(up, up.print) }), g.close())
 }
+
+// gatewayMemory is the bytes of memory beyond which a gateway's process collects garbage more
+// often. It is no limit: what is in use stays.
+const gatewayMemory = 150 << 20
 
 // serviceLog is the log of a command that runs on.
 func (a *app) serviceLog() *slog.Logger {
@@ -285,8 +296,8 @@ func (a *app) openWriting(g *openedGateway, o *gateway.Options, s *session) erro
 	return nil
 }
 
-// serve serves all doors until ctx ends or one of them fails.
-func (g *openedGateway) serve(ctx context.Context, a *app) error {
+// serve serves all doors until ctx ends or one of them fails. told is called once they are open.
+func (g *openedGateway) serve(ctx context.Context, told func(gatewayUp) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var up gatewayUp
@@ -309,7 +320,7 @@ func (g *openedGateway) serve(ctx context.Context, a *app) error {
 		}
 		d.up(&up, scheme+l.Addr().String())
 	}
-	if err := a.print(up, up.print); err != nil {
+	if err := told(up); err != nil {
 		closeAll()
 		return err
 	}

@@ -28,11 +28,17 @@ func (a *app) nodeRun() *cobra.Command {
 	c := &cobra.Command{Use: "run", Short: "Run the node of a directory until it is interrupted", Args: cobra.NoArgs}
 	c.Long = nodeRunHelp
 	var exit bool
-	var keep string
+	var keep, gateway string
 	c.Flags().StringVar(&dir, "dir", defaultNodeDir, "the node's directory")
 	c.Flags().BoolVar(&exit, "exit-when-full", false, "end with code 5 when the disk is full, instead of waiting for room")
 	c.Flags().StringVar(&keep, "keep-blocks", "", "blocks of the ledger that stay: a number, default or all")
-	a.untilStdin(c, func(ctx context.Context) error { return a.runNode(ctx, dir, exit, keep, node.Conduct{}) })
+	c.Flags().StringVar(&gateway, "gateway", "", "serve reads over HTTP at this address too, as 127.0.0.1:31415")
+	a.untilStdin(c, func(ctx context.Context) error {
+		if gateway == "" {
+			return a.runNode(ctx, dir, exit, keep, node.Conduct{})
+		}
+		return a.besideNode(ctx, dir, gateway, func(ctx context.Context) error { return a.runNode(ctx, dir, exit, keep, node.Conduct{}) })
+	})
 	return c
 }
 
@@ -47,7 +53,10 @@ it ends with code 5 instead, for a supervisor that is to know.
 Old blocks of the ledger are removed. By default they stay a little longer than
 faults can be punished; --keep-blocks (or keep_blocks in node.toml) sets another
 number, or all for an archive. Some signed headers stay for ever, so that
-clients and receipts still lead back to the genesis.`
+clients and receipts still lead back to the genesis.
+
+With --gateway it reads blobs for whoever asks over HTTP, as walrus gateway
+--read-only does in a process of its own. It pays for nothing.`
 
 // untilStdin lets a command run, and gives it the flag by which it ends with the process
 // that started it.
