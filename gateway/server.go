@@ -81,6 +81,8 @@ type Server struct {
 	mu   sync.Mutex // guards tip
 	tip  report.Now
 	stop context.CancelFunc
+
+	running sync.WaitGroup
 }
 
 // New makes a Server. Close ends it.
@@ -105,13 +107,33 @@ func New(o Options) (*Server, error) {
 			return nil, err
 		}
 	}
+	if o.Access != nil {
+		s.running.Go(func() { s.sweepAccess(ctx) })
+	}
 	s.handler = s.guard(s.routes())
 	return s, nil
+}
+
+// sweepAccess forgets what of keys and tokens is over, now and then.
+func (s *Server) sweepAccess(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		if err := s.o.Access.Sweep(); err != nil {
+			s.o.Log.Warn("old tokens stay", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
 }
 
 // Close ends what goes on beside requests.
 func (s *Server) Close() error {
 	s.stop()
+	s.running.Wait()
 	if s.uploads != nil {
 		s.uploads.wait()
 	}

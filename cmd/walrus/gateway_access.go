@@ -95,8 +95,7 @@ func (g *openedGateway) openAccess() (*access.Control, error) {
 		return nil, err
 	}
 	g.closes = append(g.closes, o.DB.Close)
-	control := access.NewControl(o)
-	return control, control.Sweep()
+	return access.NewControl(o), nil
 }
 
 func (a *app) gatewayKey() *cobra.Command {
