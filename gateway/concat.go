@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/walrus-network/walrus/gateway/blobs"
 )
@@ -47,7 +48,9 @@ func (s *Server) postConcat(w http.ResponseWriter, r *http.Request) error {
 
 // readJSON reads a small body.
 func (s *Server) readJSON(w http.ResponseWriter, r *http.Request, into any) error {
-	d := json.NewDecoder(&patient{r: http.MaxBytesReader(w, r.Body, mostJoinBody), c: http.NewResponseController(w), limit: s.o.StallLimit})
+	c := http.NewResponseController(w)
+	defer c.SetReadDeadline(time.Time{}) // as after a body
+	d := json.NewDecoder(&patient{r: http.MaxBytesReader(w, r.Body, mostJoinBody), c: c, limit: s.o.StallLimit})
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return refuse(400, "MALFORMED_REQUEST", "the body is not the JSON that is asked for: %v", err)
@@ -99,7 +102,7 @@ func (s *Server) concat(w http.ResponseWriter, r *http.Request, ids []string) er
 		return fmt.Errorf("%w: %d reads are under way", blobs.ErrBusy, s.o.Reads)
 	}
 	defer s.leave()
-	out := &stream{w: w, c: http.NewResponseController(w), code: http.StatusOK, limit: s.o.StallLimit}
+	out := s.streamTo(w, http.StatusOK)
 	for _, b := range all {
 		if err := s.o.Reader.ReadRange(r.Context(), b, 0, b.Size, out); err != nil {
 			if !out.begun {

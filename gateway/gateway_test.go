@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/textproto"
@@ -26,6 +28,7 @@ import (
 	"github.com/walrus-network/walrus/gateway/access"
 	"github.com/walrus-network/walrus/gateway/blobs"
 	"github.com/walrus-network/walrus/internal/world"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/quilt"
 	"github.com/walrus-network/walrus/token"
 )
@@ -725,6 +728,48 @@ func TestABodyThatBreaksOff(t *testing.T) {
 	g.want(g.put("/v1/blobs", random(33<<20, 1)), 413, "BLOB_TOO_LARGE")
 	if a := g.get("/v1/blobs"); string(a.body) != "{\"blobs\":[]}\n" {
 		t.Errorf("%s", a.body)
+	}
+}
+
+// slowLedger takes its time with each transaction.
+type slowLedger struct{ world.Ledger }
+
+func (l slowLedger) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
+	time.Sleep(600 * time.Millisecond) // longer than a client may stand still
+	return l.Ledger.Submit(ctx, tx)
+}
+
+func (l slowLedger) View(ctx context.Context) (ledger.View, error) {
+	if err := ctx.Err(); err != nil {
+		return ledger.View{}, err
+	}
+	return l.Ledger.View(ctx)
+}
+
+// A client may stand still for a while only while it sends or takes bytes: not while its body
+// is stored, however long that takes, nor between two answers on one connection.
+func TestTimeThatIsNotTheClients(t *testing.T) {
+	w := world.New(t, 4, 10)
+	g := &rig{t: t, w: w, c: w.ClientOf(slowLedger{w.Ledger}), dir: t.TempDir()}
+	g.start(func(o *Options) { o.StallLimit = 200 * time.Millisecond })
+	const step = 8 << 20 // after so much the body is asked once more, whether there is more
+	id := g.stored(random(step, 1))
+	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	in := bufio.NewReader(c)
+	for i, method := range []string{"GET", "HEAD", "GET"} {
+		fmt.Fprintf(c, "%s /v1/blobs/%s HTTP/1.1\r\nHost: localhost\r\n\r\n", method, id)
+		resp, err := http.ReadResponse(in, &http.Request{Method: method})
+		if err != nil {
+			t.Fatalf("answer %d on the connection: %v", i, err)
+		}
+		if b, err := io.ReadAll(resp.Body); err != nil || len(b) != step && method == "GET" {
+			t.Fatalf("answer %d: %d bytes, %v", i, len(b), err)
+		}
+		time.Sleep(300 * time.Millisecond) // longer than a client may stand still
 	}
 }
 

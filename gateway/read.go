@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -194,7 +193,7 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, of readable) error
 		w.WriteHeader(code)
 		return nil
 	}
-	out := &stream{w: w, c: http.NewResponseController(w), code: code, limit: s.o.StallLimit}
+	out := s.streamTo(w, code)
 	if err := s.o.Reader.ReadRange(r.Context(), of.blob, of.start+want.start, want.length, out); err != nil {
 		for _, name := range []string{"Content-Length", "Content-Security-Policy"} {
 			if !out.begun {
@@ -249,6 +248,10 @@ type stream struct {
 	begun bool
 }
 
+func (s *Server) streamTo(w http.ResponseWriter, code int) *stream {
+	return &stream{w: w, c: http.NewResponseController(w), code: code, limit: s.o.StallLimit}
+}
+
 func (s *stream) Write(b []byte) (int, error) {
 	if !s.begun {
 		s.begun = true
@@ -268,5 +271,3 @@ func (s *Server) buffered(ctx context.Context, b *blobs.Blob) func(offset, lengt
 		return out.Bytes(), err
 	}
 }
-
-var _ io.Writer = (*stream)(nil)

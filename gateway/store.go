@@ -158,7 +158,11 @@ func (s *Server) putBlob(w http.ResponseWriter, r *http.Request) error {
 
 // take reads a body into the spool. A client that sends nothing for a while is left.
 func (s *Server) take(w http.ResponseWriter, r *http.Request, from io.Reader, declared int64) (*blobs.Body, error) {
-	body, err := s.o.Spool.Take(r.Context(), &patient{r: from, c: http.NewResponseController(w), limit: s.o.StallLimit}, declared)
+	c := http.NewResponseController(w)
+	body, err := s.o.Spool.Take(r.Context(), &patient{r: from, c: c, limit: s.o.StallLimit}, declared)
+	// The server goes on reading, to see whether the client hangs up: a deadline that is left
+	// would look like that while the body is stored.
+	_ = c.SetReadDeadline(time.Time{}) // where it cannot, none was set
 	if err == nil && declared >= 0 && body.Size() != declared {
 		body.Close()
 		err = io.ErrUnexpectedEOF
