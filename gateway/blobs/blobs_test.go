@@ -195,6 +195,9 @@ func TestADamagedCacheChangesNoByte(t *testing.T) {
 	data := bytesOf(1_000_000, 7)
 	b := g.store(t, data)
 	g.read(t, b, 0, b.Size, data)
+	for want := (piece{length: b.Size}).fileBytes(); g.r.Stats().CacheBytes < want; {
+		time.Sleep(5 * time.Millisecond) // for the bytes to be written that are here already
+	}
 	var files []string
 	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {

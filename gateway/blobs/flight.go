@@ -23,9 +23,10 @@ type flight struct {
 	done chan struct{} // closed when the bytes are here, or err
 	err  error
 
-	mu     sync.Mutex // guards the fields below
-	bytes  []byte     // nil: they are in the cache, or gone
-	weight int64      // of the reader's memory, until the bytes are dropped
+	mu      sync.Mutex // guards the fields below
+	bytes   []byte     // nil: they are in the cache, or gone
+	putting bool       // into the cache: the bytes stay
+	weight  int64      // of the reader's memory, until the bytes are dropped
 }
 
 // run is pieces of a blob that follow each other and are fetched in one go.
@@ -66,6 +67,9 @@ func (v *visit) hold(pieces ...piece) {
 	for _, p := range pieces {
 		f := r.flights[p]
 		if f == nil {
+			if r.cache.has(p) {
+				continue // it has landed meanwhile
+			}
 			f = &flight{piece: p, done: make(chan struct{})}
 			r.flights[p] = f
 			fresh = append(fresh, f)
@@ -90,7 +94,9 @@ func (v *visit) hold(pieces ...piece) {
 		from = to
 	}
 	for _, p := range pieces {
-		v.holds[p].run.users++
+		if f := v.holds[p]; f != nil {
+			f.run.users++
+		}
 	}
 }
 
@@ -119,10 +125,15 @@ func (r *Reader) release(f *flight) {
 	f.users--
 	f.run.users--
 	last, idle := f.users == 0, f.run.users == 0
+	if last && f.isSpent() {
+		r.land(f)
+	}
 	if idle {
 		f.run.cancel()
 		for _, other := range f.run.flights {
-			r.land(other) // a new reader begins anew
+			if !other.isDone() {
+				r.land(other) // a new reader begins anew
+			}
 		}
 	}
 	r.mu.Unlock()
@@ -138,17 +149,32 @@ func (r *Reader) land(f *flight) {
 	}
 }
 
+func (f *flight) isDone() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// isSpent says that the bytes are here and nothing waits for them but visits.
+func (f *flight) isSpent() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.isDone() && !f.putting
+}
+
 // free gives the memory of a flight back.
 func (r *Reader) free(f *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	select {
-	case <-f.done:
-		f.bytes = nil
-		r.memory.Release(f.weight)
-		f.weight = 0
-	default: // the run gives it back
+	if !f.isDone() || f.putting {
+		return // the run gives it back, or who puts the bytes into the cache
 	}
+	f.bytes = nil
+	r.memory.Release(f.weight)
+	f.weight = 0
 }
 
 // fetch fetches a run.
@@ -231,32 +257,38 @@ func (c *cutter) Write(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// arrive ends a flight whose bytes are here.
+// arrive ends a flight whose bytes are here. They are put into the cache while they are passed
+// on, and stay in memory until then at least.
 func (c *cutter) arrive(f *flight) {
-	r := c.run.r
-	kept, stay := r.cache.put(f.piece, c.buf), spareAlone
-	if kept {
-		stay = spare
-	}
+	r, b := c.run.r, c.buf
 	f.mu.Lock()
-	f.bytes = c.buf
+	f.bytes, f.putting = b, true
 	f.mu.Unlock()
-	r.mu.Lock()
-	if kept || f.users == 0 {
-		r.land(f)
-	}
-	unused := f.users == 0
 	close(f.done)
-	r.mu.Unlock()
-	if unused {
-		r.free(f)
-		return
-	}
-	time.AfterFunc(stay, func() {
+	r.running.Go(func() {
+		kept, stay := r.cache.put(f.piece, b), spareAlone
+		if kept {
+			stay = spare
+		}
+		f.mu.Lock()
+		f.putting = false
+		f.mu.Unlock()
 		r.mu.Lock()
-		r.land(f)
+		unused := f.users == 0
+		if kept || unused {
+			r.land(f)
+		}
 		r.mu.Unlock()
-		r.free(f)
+		if unused {
+			r.free(f)
+			return
+		}
+		time.AfterFunc(stay, func() {
+			r.mu.Lock()
+			r.land(f)
+			r.mu.Unlock()
+			r.free(f)
+		})
 	})
 }
 
