@@ -170,11 +170,10 @@ func (r *run) middle(unless time.Duration) time.Duration {
 
 // queues is how long the rows that members were asked for will take.
 type queues struct {
-	now     time.Time
-	usual   time.Duration // of a member of which nothing is known
-	connect time.Duration // that a member may be silent because it must be dialed
-	rows    map[int]int
-	each    map[int]time.Duration
+	now   time.Time
+	usual time.Duration // of a member of which nothing is known
+	rows  map[int]int
+	each  map[int]time.Duration
 }
 
 // queues is as of now. unknown is the time that a row takes where none has come yet, and connect

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/walrus-network/walrus/gateway/blobs"
 )
@@ -48,9 +47,8 @@ func (s *Server) postConcat(w http.ResponseWriter, r *http.Request) error {
 
 // readJSON reads a small body.
 func (s *Server) readJSON(w http.ResponseWriter, r *http.Request, into any) error {
-	c := http.NewResponseController(w)
-	defer c.SetReadDeadline(time.Time{}) // as after a body
-	d := json.NewDecoder(&patient{r: http.MaxBytesReader(w, r.Body, mostJoinBody), c: c, limit: s.o.StallLimit})
+	in := &patient{r: http.MaxBytesReader(w, r.Body, mostJoinBody), c: http.NewResponseController(w), limit: s.o.StallLimit}
+	d := json.NewDecoder(in)
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return refuse(400, "MALFORMED_REQUEST", "the body is not the JSON that is asked for: %v", err)
@@ -58,6 +56,7 @@ func (s *Server) readJSON(w http.ResponseWriter, r *http.Request, into any) erro
 	if _, err := d.Token(); err != io.EOF {
 		return refuse(400, "MALFORMED_REQUEST", "something follows the JSON in the body")
 	}
+	in.end()
 	return nil
 }
 

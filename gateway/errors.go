@@ -140,6 +140,8 @@ func endedReason(err error) string {
 func deniedProblem(d *access.DeniedError) *problem {
 	code, domain := 401, domainDaemon
 	switch d.Reason {
+	case access.NotOwner:
+		code = 403
 	case access.Replayed:
 		code = 429
 	case access.NoSuch, access.BadSignature:
@@ -207,6 +209,9 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		h.Del("Content-Range")
 	}
 	h.Set("Cache-Control", "no-store")
+	if r.ContentLength != 0 && r.ProtoMajor == 1 {
+		h.Set("Connection", "close") // else the server would wait for the rest of the body first
+	}
 	if p.code == 401 {
 		h.Set("WWW-Authenticate", "Bearer")
 	}

@@ -595,7 +595,11 @@ func TestKeysAndTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := access.ParseKeys([]byte(lines + "max_bytes = 5000\nmax_epochs = 4\nbytes_per_day = 12000\n"))
+	other, more, err := access.NewSecret("other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := access.ParseKeys([]byte(lines + "max_bytes = 5000\nmax_epochs = 4\nbytes_per_day = 12000\n" + more))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -615,6 +619,9 @@ func TestKeysAndTokens(t *testing.T) {
 	}
 	chunked := g.request("PUT", "/v1/blobs", io.MultiReader(bytes.NewReader(random(5001, 1))))
 	g.want(g.do(chunked), 400, "INVALID_SIZE")
+	g.key = other
+	g.want(g.do(g.request("DELETE", "/v1/blobs/"+id, nil)), 403, "NOT_OWNER")
+	g.key = secret
 	g.want(g.get("/v1/blobs"), 200, "")
 	g.key = ""
 	g.want(g.get("/v1/blobs"), 401, "MISSING_CREDENTIALS")
@@ -691,6 +698,42 @@ func TestABasePath(t *testing.T) {
 		t.Errorf("%v %v", resp, err)
 	}
 	resp.Body.Close()
+}
+
+// A form that is cut off between two parts, or right after a boundary, is no quilt of those
+// that came.
+func TestAFormThatIsCutOff(t *testing.T) {
+	g := newRig(t, nil)
+	whole := "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\none\r\n--B\r\nContent-Disposition: form-data; name=\"b\"\r\n\r\ntwo\r\n--B--\r\n"
+	for _, at := range []int{len(whole), len(whole) - 2, strings.LastIndex(whole, "--B--"), strings.LastIndex(whole, "--B--") + 3, strings.Index(whole, "--B\r\nContent-Disposition: form-data; name=\"b") + 5, 40} {
+		r := g.request("PUT", "/v1/quilts", strings.NewReader(whole[:at]))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=B")
+		a := g.do(r)
+		if good := at >= len(whole)-2; good != (a.StatusCode == 200) || !good && a.reason() != "MALFORMED_REQUEST" {
+			t.Errorf("%q: %d %s", whole[:at], a.StatusCode, a.body)
+		}
+	}
+}
+
+// A client that announces a body and sends none gets its answer, and keeps no place.
+func TestABodyThatNeverComes(t *testing.T) {
+	g := newRig(t, func(o *Options) { o.StallLimit = 300 * time.Millisecond })
+	id := g.stored(random(1000, 1))
+	for _, head := range []string{"GET /v1/blobs/" + id, "HEAD /v1/blobs/" + id, "GET /status", "PUT /v1/blobs?epoch=5", "POST /v1/blobs/" + id + "/extend", "DELETE /v1/blobs/" + strings.Repeat("A", 43)} {
+		c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n", head)
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		if b, err := io.ReadAll(c); err != nil {
+			t.Errorf("%s: the connection stays open: %v after %q", head, err, b)
+		}
+		c.Close()
+	}
+	if n := len(g.s.reads); n != 0 {
+		t.Errorf("%d reads are under way", n)
+	}
 }
 
 // A body that ends too early, and a client that hangs up, pay nothing and leave nothing.
@@ -800,7 +843,7 @@ func TestPagesOfOtherSitesDoNotSpend(t *testing.T) {
 		code         int
 		reason       string
 	}{
-		{"https://app.example", "", 403, "FOREIGN_ORIGIN"}, {"null", "", 403, "FOREIGN_ORIGIN"}, {"", "rebound.example:31415", 403, "FOREIGN_HOST"}, {"http://localhost.example", "", 403, "FOREIGN_ORIGIN"},
+		{"https://app.example", "", 403, "FOREIGN_ORIGIN"}, {"null", "", 403, "FOREIGN_ORIGIN"}, {"", "rebound.example:31415", 403, "FOREIGN_HOST"}, {"proxy", "", 403, "FOREIGN_HOST"}, {"http://localhost.example", "", 403, "FOREIGN_ORIGIN"},
 		{"http://localhost:5173", "", 200, ""}, {"http://127.0.0.1:8080", "", 200, ""}, {"http://[::1]:8080", "", 200, ""}, {"https://mine.example", "", 200, ""}, {"", "localhost:31415", 200, ""},
 	} {
 		for _, method := range []string{"PUT", "GET", "DELETE"} {
@@ -810,8 +853,12 @@ func TestPagesOfOtherSitesDoNotSpend(t *testing.T) {
 			}
 			r := g.request(method, path, bytes.NewReader(body))
 			r.Header.Set("Origin", c.origin)
-			if c.origin == "" {
+			switch c.origin {
+			case "":
 				r.Header.Del("Origin")
+			case "proxy":
+				r.Header.Del("Origin")
+				r.Header.Set("X-Forwarded-For", "203.0.113.7")
 			}
 			if c.host != "" {
 				r.Host = c.host
@@ -827,4 +874,14 @@ func TestPagesOfOtherSitesDoNotSpend(t *testing.T) {
 			t.Errorf("%s cannot read: %d %v", c.origin, a.StatusCode, a.Header)
 		}
 	}
+}
+
+// A blob in which another door's object lies is not deleted over HTTP.
+func TestADeleteThatAnotherDoorNeeds(t *testing.T) {
+	relied := true
+	g := newRig(t, func(o *Options) { o.Relied = func(blob.ID) bool { return relied } })
+	id := g.stored(random(1000, 1))
+	g.want(g.do(g.request("DELETE", "/v1/blobs/"+id, nil)), 409, "RELIED_ON")
+	relied = false
+	g.want(g.do(g.request("DELETE", "/v1/blobs/"+id, nil)), 200, "")
 }

@@ -209,19 +209,23 @@ func (s *Server) postExtend(w http.ResponseWriter, r *http.Request, id blob.ID) 
 	if err != nil {
 		return refuse(400, "INVALID_EPOCHS", "%v", err)
 	}
-	use := access.Use{Bytes: 0, Epochs: body.Epochs, Cost: cost.Lease}
+	end, _ := b.Entry.OwnedBy(s.o.Writer.Payer(), n.Head.Epoch)
+	ahead := body.Epochs // of the whole lease from now on: that is what a key's limit is for
+	if end > n.Head.Epoch {
+		ahead += end.Since(n.Head.Epoch)
+	}
+	use := access.Use{Bytes: 0, Epochs: ahead, Cost: cost.Lease}
 	if err := g.Spend(use); err != nil {
 		return err
 	}
 	e, paid, err := s.o.Writer.Extend(r.Context(), id, body.Epochs)
 	if err != nil {
-		var refusal *ledger.Refusal
-		if errors.As(err, &refusal) { // nothing was paid
+		if nothingPaid(err) {
 			s.give(g, use)
 		}
 		return err
 	}
-	end, _ := e.OwnedBy(s.o.Writer.Payer(), n.Head.Epoch)
+	end, _ = e.OwnedBy(s.o.Writer.Payer(), n.Head.Epoch)
 	return noStore(w, extended{id.Base64(), end, n.Begins(end).UTC().Truncate(time.Second), paid})
 }
 
@@ -232,11 +236,25 @@ type deleted struct {
 }
 
 func (s *Server) deleteBlob(w http.ResponseWriter, r *http.Request, id blob.ID) error {
-	if _, err := s.keyed(r); err != nil {
+	g, err := s.keyed(r)
+	if err != nil {
 		return err
+	}
+	if s.o.Relied != nil && s.o.Relied(id) {
+		return refuse(409, "RELIED_ON", "an object of S3 lies in this blob: delete the object")
+	}
+	alone, err := g.GiveUp(id)
+	if err != nil {
+		return err
+	}
+	if !alone { // the lease stays for the other keys
+		return noStore(w, deleted{id.Base64(), 0, false})
 	}
 	d, err := s.o.Writer.Delete(r.Context(), id)
 	if err != nil {
+		if own := g.Own(id); own != nil && !errors.Is(err, client.ErrUnknownBlob) {
+			s.o.Log.Warn("which key stored a blob is not noted: it cannot delete it", "blob", id, "key", g.Name(), "err", own)
+		}
 		return err
 	}
 	return noStore(w, deleted{id.Base64(), d.Refund, d.Others == 0})

@@ -7,15 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"mime/multipart"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
@@ -26,7 +29,10 @@ import (
 
 const (
 	metadataPart = "_metadata"
-	mostMetadata = 64 << 20 // bytes of that part
+	mostMetadata = 8 << 20  // bytes of that part
+	mostName     = 65535    // bytes of an identifier
+	mostType     = 255      // bytes of a content type
+	mostLabels   = 16 << 20 // bytes of all of them
 	mostParts    = quilt.MaxFiles + 1
 )
 
@@ -60,12 +66,15 @@ func (s *Server) putQuilt(w http.ResponseWriter, r *http.Request) error {
 	if err := g.Allows(access.Use{Bytes: -1, Epochs: t.Epochs, Owner: t.Owner}); err != nil {
 		return err
 	}
+	_, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	end := &tail{ReadCloser: r.Body, boundary: params["boundary"]}
+	r.Body = end
 	form, err := r.MultipartReader()
 	if err != nil {
 		return refuse(400, "MALFORMED_REQUEST", "a quilt is stored from a multipart/form-data body, a part for each file: %v", err)
 	}
-	parts := &formFiles{form: form}
-	body, err := s.take(w, r, parts, -1)
+	parts := &formFiles{form: form, end: end}
+	body, err := s.take(w, r, parts, -1, g)
 	if err != nil {
 		return err
 	}
@@ -78,10 +87,7 @@ func (s *Server) putQuilt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := quiltResult{Files: []storedPatch{}}
-	if answer.Blob, err = s.storeResult(r.Context(), out, t); err != nil {
-		return err
-	}
+	answer := quiltResult{Blob: s.storeResult(r.Context(), out, t), Files: []storedPatch{}}
 	index := q.Index()
 	for i, e := range index.Entries {
 		answer.Files = append(answer.Files, storedPatch{e.Identifier, index.Patch(out.ID, i).String()})
@@ -94,6 +100,8 @@ func (s *Server) putQuilt(w http.ResponseWriter, r *http.Request) error {
 // begins. A part's name is the file's identifier; its filename is not looked at.
 type formFiles struct {
 	form     *multipart.Reader
+	end      *tail
+	labels   int             // bytes of names and types so far
 	part     *multipart.Part // being read
 	files    []formFile
 	names    map[string]bool
@@ -131,10 +139,16 @@ func (f *formFiles) Read(b []byte) (int, error) {
 // next goes to the next file. io.EOF is the form's end.
 func (f *formFiles) next() error {
 	part, err := f.form.NextPart()
+	if errors.Is(err, io.EOF) && (err != io.EOF || !f.end.closes()) {
+		return io.ErrUnexpectedEOF // the form was cut off between two parts
+	}
 	if err != nil {
 		return err
 	}
-	name := part.FormName()
+	name, kind := part.FormName(), part.Header.Get("Content-Type")
+	if f.labels += len(name) + len(kind); len(name) > mostName || len(kind) > mostType || f.labels > mostLabels {
+		return refuse(400, "MALFORMED_REQUEST", "the names or types of the form's parts are too long")
+	}
 	if f.names == nil {
 		f.names = map[string]bool{}
 	}
@@ -154,13 +168,34 @@ func (f *formFiles) next() error {
 		}
 		return err
 	}
-	kind := part.Header.Get("Content-Type")
 	if kind == opaque {
 		kind = ""
 	}
 	f.part = part
 	f.files = append(f.files, formFile{identifier: name, kind: kind, start: f.read})
 	return nil
+}
+
+// tail remembers the end of what was read through it.
+type tail struct {
+	io.ReadCloser
+	last     []byte
+	boundary string
+}
+
+const tailBytes = 4096
+
+func (t *tail) Read(b []byte) (int, error) {
+	n, err := t.ReadCloser.Read(b)
+	t.last = append(t.last, b[max(0, n-tailBytes):n]...)
+	t.last = t.last[max(0, len(t.last)-tailBytes):]
+	return n, err
+}
+
+// closes says that the form's last boundary has come: a form that is cut off right after a
+// boundary would look whole.
+func (t *tail) closes() bool {
+	return bytes.Contains(t.last, []byte("--"+t.boundary+"--"))
 }
 
 // quilt makes the quilt of the files that were read into a body.
@@ -228,24 +263,45 @@ func parseTags(raw []byte) (map[string][]quilt.Tag, error) {
 	return out, nil
 }
 
-// indexesKept bounds the entries of all indexes that are remembered.
-const indexesKept = 200_000
+// Bounds of the indexes that are remembered, in bytes: of all, and of one.
+const (
+	indexesKept = 64 << 20
+	indexKept   = 16 << 20
+)
+
+// indexesAtOnce bounds the indexes that are read, or listed, at the same time.
+const indexesAtOnce = 4
 
 // indexCache remembers the indexes of quilts.
 type indexCache struct {
-	mu      sync.Mutex // guards the fields below
-	kept    *simplelru.LRU[blob.ID, quilt.Index]
-	entries int
+	group singleflight.Group
+	slots chan struct{}
+
+	mu    sync.Mutex // guards the fields below
+	kept  *simplelru.LRU[blob.ID, quilt.Index]
+	bytes int
 }
 
 func newIndexCache() *indexCache {
-	c := &indexCache{}
-	kept, err := simplelru.NewLRU(indexesKept, func(_ blob.ID, i quilt.Index) { c.entries -= len(i.Entries) })
+	c := &indexCache{slots: make(chan struct{}, indexesAtOnce)}
+	kept, err := simplelru.NewLRU(1<<20, func(_ blob.ID, i quilt.Index) { c.bytes -= weightOf(i) })
 	if err != nil {
 		panic(err) // only for a size that is not positive
 	}
 	c.kept = kept
 	return c
+}
+
+// weightOf is about the memory that an index takes.
+func weightOf(i quilt.Index) (bytes int) {
+	const each = 128
+	for _, e := range i.Entries {
+		bytes += each + len(e.Identifier) + len(e.ContentType)
+		for _, t := range e.Tags {
+			bytes += each/4 + len(t.Name) + len(t.Value)
+		}
+	}
+	return bytes
 }
 
 func (c *indexCache) get(id blob.ID) (quilt.Index, bool) {
@@ -255,36 +311,62 @@ func (c *indexCache) get(id blob.ID) (quilt.Index, bool) {
 }
 
 func (c *indexCache) put(id blob.ID, i quilt.Index) {
+	weight := weightOf(i)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.kept.Contains(id) {
+	if weight > indexKept || c.kept.Contains(id) {
 		return
 	}
 	c.kept.Add(id, i)
-	for c.entries += len(i.Entries); c.entries > indexesKept && c.kept.Len() > 1; {
+	for c.bytes += weight; c.bytes > indexesKept && c.kept.Len() > 1; {
 		c.kept.RemoveOldest()
 	}
 }
 
-// index reads the index of a quilt.
+// enter waits for a place among the indexes that are read.
+func (c *indexCache) enter(ctx context.Context) error {
+	select {
+	case c.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *indexCache) leave() { <-c.slots }
+
+// index reads the index of a quilt, once for all that ask at the same time.
 func (s *Server) index(ctx context.Context, id blob.ID) (*blobs.Blob, quilt.Index, error) {
 	b, err := s.find(ctx, id)
 	if err != nil {
 		return nil, quilt.Index{}, err
 	}
-	i, ok := s.indexes.get(id)
-	if !ok {
-		if !s.enter() {
-			return nil, i, blobs.ErrBusy
-		}
-		defer s.leave()
-		if i, err = quilt.ReadIndex(b.Size, s.buffered(ctx, b)); err != nil {
-			return nil, i, err
-		}
-		s.indexes.put(id, i)
+	if i, ok := s.indexes.get(id); ok {
+		return b, i, nil
 	}
-	return b, i, nil
+	answer := s.indexes.group.DoChan(string(id[:]), func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), indexLimit) // for all that wait
+		defer cancel()
+		if err := s.indexes.enter(ctx); err != nil {
+			return quilt.Index{}, blobs.ErrBusy
+		}
+		defer s.indexes.leave()
+		i, err := quilt.ReadIndex(b.Size, s.buffered(ctx, b))
+		if err == nil {
+			s.indexes.put(id, i)
+		}
+		return i, err
+	})
+	select {
+	case r := <-answer:
+		return b, r.Val.(quilt.Index), r.Err
+	case <-ctx.Done():
+		return nil, quilt.Index{}, ctx.Err()
+	}
 }
+
+// indexLimit is how long the reading of an index may take.
+const indexLimit = time.Minute
 
 func (s *Server) getPatch(w http.ResponseWriter, r *http.Request, segment string) error {
 	if _, err := checkReadQuery(r); err != nil {
@@ -370,6 +452,10 @@ func (s *Server) listQuilt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.indexes.enter(r.Context()); err != nil {
+		return err
+	}
+	defer s.indexes.leave()
 	out := []patchInfo{}
 	for i, e := range index.Entries {
 		tags := map[string]string{}

@@ -20,6 +20,7 @@ type readable struct {
 	length int64
 	etag   string            // with its quotes
 	kind   string            // content type; empty: it is told from the bytes
+	part   bool              // of a blob whose type it has
 	header map[string]string // of tags, never over the gateway's own
 }
 
@@ -132,7 +133,7 @@ func (s *Server) getByteRange(w http.ResponseWriter, r *http.Request, id blob.ID
 		return refuse(400, "INVALID_BYTE_RANGE", "start=%d&length=%d is not inside the %d bytes of the blob", of[0], of[1], b.Size).with("size", b.Size)
 	}
 	r.Header.Del("Range")
-	return s.send(w, r, readable{blob: b, start: of[0], length: of[1], etag: quoted(fmt.Sprintf("%s-%d-%d", id.Base64(), of[0], of[1]))})
+	return s.send(w, r, readable{blob: b, start: of[0], length: of[1], part: true, etag: quoted(fmt.Sprintf("%s-%d-%d", id.Base64(), of[0], of[1]))})
 }
 
 func (s *Server) getStream(w http.ResponseWriter, r *http.Request) error {
@@ -210,6 +211,9 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, of readable) error
 func (s *Server) kindOf(ctx context.Context, of readable) (string, error) {
 	if of.kind != "" {
 		return inert(of.kind), nil
+	}
+	if of.part {
+		of.start, of.length = 0, of.blob.Size
 	}
 	whole := of.start == 0 && of.length == of.blob.Size
 	if kind, ok := s.types.get(of.blob.ID); ok && whole {

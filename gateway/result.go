@@ -79,12 +79,14 @@ type walrusResult struct {
 // shortLease is how soon a lease ends that deserves a warning.
 const shortLease = 24 * time.Hour
 
-func (s *Server) storeResult(ctx context.Context, out client.StoreResult, t terms) (storeResult, error) {
-	n, err := s.now(ctx)
+// storeResult is the answer to a store that is done. A ledger that is silent now changes
+// nothing of that: then times are worked out from what it said last.
+func (s *Server) storeResult(ctx context.Context, out client.StoreResult, t terms) storeResult {
+	n, err := s.now(context.WithoutCancel(ctx))
 	if err != nil {
-		return storeResult{}, err
+		n = s.last()
 	}
-	return s.storeResultAt(n, out, t), nil
+	return s.storeResultAt(n, out, t)
 }
 
 func (s *Server) storeResultAt(n report.Now, out client.StoreResult, t terms) storeResult {

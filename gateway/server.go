@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/rs/cors"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/gateway/access"
@@ -53,13 +54,14 @@ type Options struct {
 	MaxBody       int64  // bytes of a body; 0: as many as there is room for
 	MaxRead       int64  // bytes of a blob that is given out; 0: any
 	Blocked       func(blob.ID) bool
-	Headers       []string      // tags of quilts that become headers of their files
-	Reads         int           // at once
-	StallLimit    time.Duration // for a client that takes or sends nothing
-	UploadDir     string        // of resumable uploads; empty: there are none
-	UploadLife    time.Duration // of one that nobody goes on with
-	Funds         uint64        // days for which the wallet must last at today's spending, to be ready
-	Log           *slog.Logger  // nil: silent
+	Relied        func(blob.ID) bool // another door needs the gateway's lease on a blob; nil: none does
+	Headers       []string           // tags of quilts that become headers of their files
+	Reads         int                // at once
+	StallLimit    time.Duration      // for a client that takes or sends nothing
+	UploadDir     string             // of resumable uploads; empty: there are none
+	UploadLife    time.Duration      // of one that nobody goes on with
+	Funds         uint64             // days for which the wallet must last at today's spending, to be ready
+	Log           *slog.Logger       // nil: silent
 }
 
 // Defaults are the limits of a gateway.
@@ -78,9 +80,10 @@ type Server struct {
 	metrics *metrics
 	uploads *uploads // nil: there are none
 
-	mu   sync.Mutex // guards tip
-	tip  report.Now
-	stop context.CancelFunc
+	asking singleflight.Group
+	mu     sync.Mutex // guards tip
+	tip    report.Now
+	stop   context.CancelFunc
 
 	running sync.WaitGroup
 }
@@ -185,6 +188,10 @@ func (s *Server) routes() http.Handler {
 	below := s.serve(route{blobsPath, "blob", any(s.blobRoutes)})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// The mux would send a client elsewhere whose identifier holds ".." or "//".
+		if strings.Contains(r.URL.Path, "//") && !strings.HasPrefix(r.URL.EscapedPath(), blobsPath) {
+			s.fail(w, r, s.noRoute(w, r))
+			return
+		}
 		if strings.HasPrefix(r.URL.EscapedPath(), blobsPath) {
 			below.ServeHTTP(w, r)
 			return
@@ -358,6 +365,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		w.Header().Set("X-Request-Id", name)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		r = r.WithContext(context.WithValue(r.Context(), traceKey{}, name))
+		s.bound(w, r)
 		p := r.URL.EscapedPath()
 		if s.o.BasePath != "" {
 			if p != s.o.BasePath && !strings.HasPrefix(p, s.o.BasePath+"/") {
@@ -373,25 +381,59 @@ func (s *Server) guard(next http.Handler) http.Handler {
 		OptionsSuccessStatus: http.StatusNoContent}).Handler(strip)
 }
 
+// bound bounds how long a body may be waited for: before an answer the server reads what is
+// left of one, whether a handler wants it or not.
+func (s *Server) bound(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 || r.ProtoMajor != 1 {
+		return
+	}
+	if s.o.StallLimit > 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.o.StallLimit)) // where it cannot, the server's own holds
+	}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		w.Header().Set("Connection", "close") // then it reads nothing of it
+	}
+}
+
 // tipFor is how long the head and the rules are used that were read last.
 const tipFor = 3 * time.Second
 
+// tipLimit is how long the ledger may take to answer.
+const tipLimit = 20 * time.Second
+
 // now is the ledger as it was moments ago.
 func (s *Server) now(ctx context.Context) (report.Now, error) {
+	if n := s.last(); time.Since(n.At) < tipFor {
+		return n, nil
+	}
+	answer := s.asking.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tipLimit) // for all that wait
+		defer cancel()
+		keys := [][]byte{ledger.KeyUsage()}
+		if s.o.Writer != nil {
+			keys = append(keys, ledger.KeyAccount(s.o.Writer.Payer()))
+		}
+		n, err := s.o.Reader.Now(ctx, keys...)
+		if err == nil {
+			s.mu.Lock()
+			s.tip = n
+			s.mu.Unlock()
+		}
+		return n, err
+	})
+	select {
+	case r := <-answer:
+		return r.Val.(report.Now), r.Err
+	case <-ctx.Done():
+		return report.Now{}, ctx.Err()
+	}
+}
+
+// last is what the ledger said last.
+func (s *Server) last() report.Now {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.tip.At) < tipFor {
-		return s.tip, nil
-	}
-	keys := [][]byte{ledger.KeyUsage()}
-	if s.o.Writer != nil {
-		keys = append(keys, ledger.KeyAccount(s.o.Writer.Payer()))
-	}
-	n, err := s.o.Reader.Now(ctx, keys...)
-	if err == nil {
-		s.tip = n
-	}
-	return n, err
+	return s.tip
 }
 
 // untilHeight is how long it is until a height, about.

@@ -15,6 +15,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/gateway/access"
 	"github.com/walrus-network/walrus/gateway/blobs"
+	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -97,6 +98,11 @@ func (s *Server) fromHere(r *http.Request) error {
 			return refuse(403, "FOREIGN_ORIGIN", "a page of %s would spend from the gateway's wallet: start the gateway with --allow-origin %s, or with keys", clip(origin), clip(origin))
 		}
 	}
+	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip", "Via"} {
+		if r.Header.Get(name) != "" {
+			return refuse(403, "FOREIGN_HOST", "a proxy hands the request on (%s): behind one the gateway pays only with keys", name)
+		}
+	}
 	if !isLocal(r.Host) {
 		return refuse(403, "FOREIGN_HOST", "the gateway pays without a key only as localhost, not as %s: start it with keys", clip(r.Host))
 	}
@@ -139,7 +145,7 @@ func (s *Server) putBlob(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	body, err := s.take(w, r, r.Body, size)
+	body, err := s.take(w, r, r.Body, size, g)
 	if err != nil {
 		return err
 	}
@@ -148,21 +154,17 @@ func (s *Server) putBlob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer, err := s.storeResult(r.Context(), out, t)
-	if err != nil {
-		return err
-	}
-	writeJSON(w, http.StatusOK, answer)
+	writeJSON(w, http.StatusOK, s.storeResult(r.Context(), out, t))
 	return nil
 }
 
 // take reads a body into the spool. A client that sends nothing for a while is left.
-func (s *Server) take(w http.ResponseWriter, r *http.Request, from io.Reader, declared int64) (*blobs.Body, error) {
-	c := http.NewResponseController(w)
-	body, err := s.o.Spool.Take(r.Context(), &patient{r: from, c: c, limit: s.o.StallLimit}, declared)
-	// The server goes on reading, to see whether the client hangs up: a deadline that is left
-	// would look like that while the body is stored.
-	_ = c.SetReadDeadline(time.Time{}) // where it cannot, none was set
+func (s *Server) take(w http.ResponseWriter, r *http.Request, from io.Reader, declared int64, g *access.Grant) (*blobs.Body, error) {
+	in := &patient{r: from, c: http.NewResponseController(w), limit: s.o.StallLimit, most: g.MostBytes()}
+	body, err := s.o.Spool.Take(r.Context(), in, declared)
+	if err == nil {
+		in.end()
+	}
 	if err == nil && declared >= 0 && body.Size() != declared {
 		body.Close()
 		err = io.ErrUnexpectedEOF
@@ -171,24 +173,50 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, from io.Reader, de
 		return body, err
 	}
 	var p *problem
-	if errors.As(err, &p) {
+	switch {
+	case errors.As(err, &p):
 		return nil, err
+	case in.long:
+		return nil, g.Allows(access.Use{Bytes: in.read})
+	case in.err != nil || errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, refuse(400, "MALFORMED_REQUEST", "the body ended before all of it was here")
 	}
-	return nil, refuse(400, "MALFORMED_REQUEST", "the body ended before all of it was here: %v", err)
+	return nil, err // of the disk
 }
+
+// errLong ends a body that is longer than its grant is good for.
+var errLong = errors.New("the body is longer than the key or token is good for")
 
 // patient gives each read its time.
 type patient struct {
 	r     io.Reader
 	c     *http.ResponseController
 	limit time.Duration
+	most  int64 // bytes; 0: any number
+
+	read int64
+	long bool  // it has more than most
+	err  error // of the client, but io.EOF
 }
+
+// end is called where a body was read to its end. The server goes on reading, to see whether
+// the client hangs up: a deadline that is left would look like that while the body is stored.
+func (p *patient) end() { _ = p.c.SetReadDeadline(time.Time{}) } // where it cannot, none was set
 
 func (p *patient) Read(b []byte) (int, error) {
 	if p.limit > 0 {
 		_ = p.c.SetReadDeadline(time.Now().Add(p.limit)) // where it cannot, the server's own holds
 	}
-	return p.r.Read(b)
+	n, err := p.r.Read(b)
+	p.read += int64(n)
+	if p.most > 0 && p.read > p.most {
+		p.long = true
+		return 0, errLong
+	}
+	if err != nil && err != io.EOF {
+		p.err = err
+	}
+	return n, err
 }
 
 // quote refuses a store that cannot succeed.
@@ -212,18 +240,31 @@ func (s *Server) store(ctx context.Context, g *access.Grant, src client.Source, 
 	}
 	out, err := s.o.Writer.Store(ctx, src, t.StoreOptions)
 	if err != nil {
-		if out.Price == 0 && out.Write == 0 {
+		if nothingPaid(err) {
 			s.give(g, use)
 		}
 		return out, err
 	}
+	if err := g.Own(out.ID); err != nil {
+		s.o.Log.Warn("which key stored a blob is not noted: it cannot delete it", "blob", out.ID, "key", g.Name(), "err", err)
+	}
 	// What was not paid, because it was there, is not counted.
 	paid := out.Price + out.Write + out.Allowance
+	if paid > 0 {
+		paid += q.Fee
+	}
 	if paid < use.Cost {
 		s.give(g, access.Use{Cost: use.Cost - paid})
 	}
 	s.metrics.stored(out.Size, paid)
 	return out, nil
+}
+
+// nothingPaid says that an error is certain to have cost nothing: the ledger refused what would
+// have paid, or nothing was sent. Of others it is not known.
+func nothingPaid(err error) bool {
+	var refusal *ledger.Refusal
+	return errors.As(err, &refusal) || errors.Is(err, blobs.ErrBusy) || errors.Is(err, client.ErrTerms)
 }
 
 func (s *Server) give(g *access.Grant, u access.Use) {

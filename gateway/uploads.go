@@ -514,8 +514,8 @@ func (u *uploads) storeOnce(ctx context.Context, id string, st uploadResult) (*s
 	if err != nil {
 		return nil, err
 	}
-	r, err := u.s.storeResult(ctx, out, t)
-	return &r, err
+	r := u.s.storeResult(ctx, out, t)
+	return &r, nil
 }
 
 // grantOf is the permission of the key that began an upload: it may be gone by now.

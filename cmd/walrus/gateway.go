@@ -269,6 +269,9 @@ func (a *app) openWriting(g *openedGateway, o *gateway.Options, s *session) erro
 	if o.MaxBody, err = sizeOf("max-body", g.f.body); err != nil {
 		return err
 	}
+	if o.MaxBody == 0 || o.MaxBody > most {
+		o.MaxBody = most // a larger one would wait for room for ever
+	}
 	if o.Spool, err = blobs.NewSpool(filepath.Join(g.f.dir, "spool"), most, o.MaxBody); err != nil {
 		return err
 	}
@@ -287,10 +290,15 @@ func (a *app) openWriting(g *openedGateway, o *gateway.Options, s *session) erro
 	if g.f.s3.address == "" {
 		return nil
 	}
-	d, err := a.s3Door(g.f.s3, g.f.dir, s, s3Network(s, o.Spool, o.Reader, o.Writer), g.log)
+	network := s3Network(s, o.Spool, o.Reader, o.Writer)
+	if o.Access != nil {
+		network.Relied = o.Access.Owned
+	}
+	d, err := a.s3Door(g.f.s3, g.f.dir, s, network, g.log)
 	if err != nil {
 		return err
 	}
+	o.Relied = d.Holds
 	g.closes = append(g.closes, d.Close)
 	g.doors = append(g.doors, door{g.f.s3.address, g.f.cert != "", d, func(u *gatewayUp, url string) { u.S3 = url }})
 	return nil

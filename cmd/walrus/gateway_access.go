@@ -169,6 +169,8 @@ func makeDir(dir string) error {
 const (
 	faucetEach = time.Hour // for an address, and
 	faucetAll  = 100       // gifts in that time
+	// faucetLimit is how long a gift may take.
+	faucetLimit = time.Minute
 )
 
 // faucet gives an amount to addresses that ask, each once in a while. Nil: it gives nothing.
@@ -198,8 +200,11 @@ func (a *app) faucet(text string, s *session) (func(context.Context, token.Addre
 		if again || full {
 			return 0, gateway.TooMany(faucetEach, "the faucet gives to an address once in %s, and %d times in all", faucetEach, faucetAll)
 		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), faucetLimit) // who hangs up is given to all the same
+		defer cancel()
 		_, err := s.Send(ctx, s.key, ledger.Transfer{To: to, Amount: gift})
-		if err != nil {
+		var refusal *ledger.Refusal
+		if errors.As(err, &refusal) { // nothing was given
 			mu.Lock()
 			delete(last, to)
 			mu.Unlock()

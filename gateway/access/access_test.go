@@ -2,11 +2,13 @@ package access
 
 import (
 	"errors"
+	"math"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/token"
 )
@@ -60,14 +62,23 @@ func TestADaysLimits(t *testing.T) {
 	if err := spend(control(), Use{Cost: token.WAL + 1}); !errors.As(err, &over) {
 		t.Errorf("too much WAL: %v", err)
 	}
-	g, _ := control().Admit(bearer(secret))
-	if err := g.Return(Use{Bytes: 600, Cost: token.WAL}); err != nil {
+	g, err := control().Admit(bearer(secret))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := spend(control(), Use{Bytes: 1000, Cost: 2 * token.WAL}); err != nil {
-		t.Error(err)
+	if err := g.Spend(Use{Bytes: 400, Cost: token.WAL}); err != nil {
+		t.Fatal(err)
+	}
+	// Sums that do not fit their types are too much as well.
+	for _, u := range []Use{{Bytes: math.MaxInt64}, {Cost: math.MaxUint64}, {Cost: math.MaxUint64 - token.WAL + 1}} {
+		if err := spend(control(), u); !errors.As(err, &over) {
+			t.Errorf("%+v: %v", u, err)
+		}
 	}
 	now = now.Add(time.Hour)
+	if err := g.Return(Use{Bytes: 400, Cost: token.WAL}); err != nil { // of yesterday
+		t.Fatal(err)
+	}
 	if err := spend(control(), Use{Bytes: 1000}); err != nil {
 		t.Error(err)
 	}
@@ -77,6 +88,49 @@ func TestADaysLimits(t *testing.T) {
 	days := 0
 	if err := db.EachKey([]byte("day/"), func([]byte) error { days++; return nil }); err != nil || days != 1 {
 		t.Errorf("%d days are kept: %v", days, err)
+	}
+}
+
+// A key gives up only what it stored, and the lease only when no other key needs it.
+func TestABlobOfTwoKeys(t *testing.T) {
+	var secrets []string
+	var file string
+	for _, name := range []string{"a", "b", "c"} {
+		secret, lines, err := NewSecret(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		secrets, file = append(secrets, secret), file+lines
+	}
+	keys, err := ParseKeys([]byte(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := NewControl(Options{Keys: keys, DB: open(t, t.TempDir())})
+	grant := func(i int) *Grant {
+		g, err := c.Admit(bearer(secrets[i]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	id := blob.ID{7}
+	for i := range 2 {
+		if err := grant(i).Own(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var denied *DeniedError
+	if _, err := grant(2).GiveUp(id); !errors.As(err, &denied) || denied.Reason != NotOwner {
+		t.Errorf("a key that never stored it: %v", err)
+	}
+	for i, want := range []bool{false, true} {
+		if alone, err := grant(i).GiveUp(id); err != nil || alone != want {
+			t.Errorf("key %d: alone %t, %v", i, alone, err)
+		}
+	}
+	if _, err := grant(0).GiveUp(id); !errors.As(err, &denied) {
+		t.Errorf("a key that gave it up: %v", err)
 	}
 }
 

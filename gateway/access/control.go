@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ const (
 	BadSize       Reason = "INVALID_SIZE"
 	BadOwner      Reason = "INVALID_SEND_OBJECT_TO"
 	Inconsistent  Reason = "INCONSISTENT_TOKEN"
+	NotOwner      Reason = "NOT_OWNER"
 )
 
 // DeniedError is returned where a request may not do what it asks for.
@@ -86,7 +88,8 @@ type Grant struct {
 	c      *Control
 	key    *Key
 	claims *claims
-	spent  bool // the token is used
+	spent  bool  // the token is used
+	day    int64 // on which the use was counted
 }
 
 // Name is the key's, or "token".
@@ -186,7 +189,22 @@ func (g *Grant) Spend(u Use) error {
 		g.spent = true
 		return b.Commit(true)
 	}
-	return g.c.add(*g.key, u, 1)
+	g.day = g.c.day()
+	return g.c.add(*g.key, u, g.day, 1)
+}
+
+// MostBytes is the length of the longest body that the grant is good for; 0: it says none.
+func (g *Grant) MostBytes() int64 {
+	switch {
+	case g == nil:
+	case g.key != nil:
+		return g.key.MaxBytes
+	case g.claims.Size != nil:
+		return *g.claims.Size
+	case g.claims.MaxSize != nil:
+		return *g.claims.MaxSize
+	}
+	return 0
 }
 
 // Return gives a use back that came to nothing. A token stays used.
@@ -196,7 +214,7 @@ func (g *Grant) Return(u Use) error {
 	}
 	g.c.mu.Lock()
 	defer g.c.mu.Unlock()
-	return g.c.add(*g.key, u, -1)
+	return g.c.add(*g.key, u, g.day, -1)
 }
 
 // day is the days since 1970 in UTC.
@@ -214,8 +232,8 @@ type usage struct {
 	paid  token.Amount
 }
 
-func (c *Control) used(k Key) (u usage, err error) {
-	b, ok, err := c.o.DB.Get(usageKey(c.day(), k.Name))
+func (c *Control) used(k Key, day int64) (u usage, err error) {
+	b, ok, err := c.o.DB.Get(usageKey(day, k.Name))
 	if err == nil && ok && len(b) == 16 {
 		u = usage{int64(binary.BigEndian.Uint64(b)), token.Amount(binary.BigEndian.Uint64(b[8:]))}
 	}
@@ -224,37 +242,43 @@ func (c *Control) used(k Key) (u usage, err error) {
 
 // overIfAdded says that a use is more than what a key has left of its day.
 func (c *Control) overIfAdded(k Key, u Use) error {
-	now, err := c.used(k)
+	now, err := c.used(k, c.day())
 	if err != nil {
 		return err
 	}
 	until := time.Unix((c.day()+1)*86400, 0).Sub(c.o.Now())
 	switch l := k.Limits; {
-	case l.BytesPerDay > 0 && now.bytes+max(u.Bytes, 0) > l.BytesPerDay:
+	case l.BytesPerDay > 0 && max(u.Bytes, 0) > l.BytesPerDay-now.bytes:
 		return &OverError{until, fmt.Sprintf("key %s may store %d bytes a day; %d are used and %d more are asked for", k.Name, l.BytesPerDay, now.bytes, max(u.Bytes, 0))}
-	case l.WALPerDay > 0 && now.paid+u.Cost > l.WALPerDay:
+	case l.WALPerDay > 0 && (now.paid > l.WALPerDay || u.Cost > l.WALPerDay-now.paid):
 		return &OverError{until, fmt.Sprintf("key %s may spend %s a day; %s are spent and %s more are asked for", k.Name, l.WALPerDay, now.paid, u.Cost)}
 	}
 	return nil
 }
 
 // add counts a use, and once more what the limits say: others may have come between.
-func (c *Control) add(k Key, u Use, sign int64) error {
+func (c *Control) add(k Key, u Use, day, sign int64) error {
 	if sign > 0 {
 		if err := c.overIfAdded(k, u); err != nil {
 			return err
 		}
 	}
-	now, err := c.used(k)
+	now, err := c.used(k, day)
 	if err != nil {
 		return err
 	}
-	bytes, paid := now.bytes+sign*max(u.Bytes, 0), now.paid+u.Cost
-	if sign < 0 {
-		paid = now.paid - min(u.Cost, now.paid)
+	size := max(u.Bytes, 0)
+	bytes, paid := now.bytes-min(size, now.bytes), now.paid-min(u.Cost, now.paid)
+	if sign > 0 {
+		if bytes = now.bytes + size; bytes < 0 {
+			bytes = math.MaxInt64
+		}
+		if paid, err = now.paid.Add(u.Cost); err != nil {
+			return err
+		}
 	}
 	b := c.o.DB.Batch()
-	b.Set(usageKey(c.day(), k.Name), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(max(bytes, 0))), uint64(paid)))
+	b.Set(usageKey(day, k.Name), binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(bytes)), uint64(paid)))
 	return b.Commit(true)
 }
 
