@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,19 +35,16 @@ type uploads struct {
 	ctx  context.Context // ends with the server
 	jobs sync.WaitGroup
 
-	mu    sync.Mutex       // guards the fields below
-	sizes map[string]int64 // that were said, of the uploads whose bodies are here
-	busy  map[string]bool  // whose state is changing
+	mu   sync.Mutex      // guards the fields below
+	held map[string]held // of the uploads whose bodies are here
+	busy map[string]bool // whose state is changing
 }
 
 const (
 	uploadsPath = "/v1/uploads/"
-	mostUploads = 1000
 	resultName  = ".result"
 	infoName    = ".info"
-	// What of a store's terms is kept with an upload.
-	termsKey, ownerKey = "walrus-terms", "walrus-key"
-	sweepEvery         = time.Minute
+	sweepEvery  = time.Minute
 )
 
 // The states of an upload.
@@ -67,21 +62,12 @@ type uploadResult struct {
 	Result *storeResult   `json:"result,omitempty"`
 	Error  *envelopeError `json:"error,omitempty"`
 
-	Terms string `json:"terms,omitempty"` // the query of the store
-	Key   string `json:"key,omitempty"`   // the key's name that pays
+	// Clients are not told these.
+	Terms string `json:"terms,omitempty"` // the query of the store; empty: a client says it when the body is here
+	Key   string `json:"key,omitempty"`   // the key's name that pays, or tokenOwner
 }
 
 var uploadID = regexp.MustCompile(`^[0-9a-f]{32}$`)
-
-type uploadContext struct{}
-
-// newUpload is what the gateway found out about a request to begin an upload.
-type newUpload struct {
-	grant *access.Grant
-	terms terms
-	query string
-	auto  bool // stored when it is complete
-}
 
 func (s *Server) newUploads(ctx context.Context) (*uploads, error) {
 	dir, err := filepath.Abs(s.o.UploadDir)
@@ -91,7 +77,7 @@ func (s *Server) newUploads(ctx context.Context) (*uploads, error) {
 	if err != nil {
 		return nil, fmt.Errorf("uploads: %w", err)
 	}
-	u := &uploads{s: s, dir: dir, ctx: ctx, sizes: map[string]int64{}, busy: map[string]bool{}}
+	u := &uploads{s: s, dir: dir, ctx: ctx, held: map[string]held{}, busy: map[string]bool{}}
 	store := filestore.New(dir)
 	store.DirModePerm, store.FileModePerm = 0o700, 0o600
 	composer := handler.NewStoreComposer()
@@ -126,23 +112,22 @@ func (u *uploads) load() error {
 		if !isInfo || !uploadID.MatchString(id) {
 			continue
 		}
-		if info, err := u.info(id); err == nil {
-			u.sizes[id] = info.Size
-		}
-		if r, err := u.result(id); err == nil && r.State == storing {
-			u.start(id, nil)
-		}
+		u.takeOver(id)
+		u.resume(id)
 	}
 	return nil
 }
 
-func (u *uploads) wait() { u.jobs.Wait() }
-
-func (u *uploads) count() int {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return len(u.sizes)
+// resume goes on with an upload that is being stored, or starts the store of one that is
+// complete and has its terms: the process may have ended between the two.
+func (u *uploads) resume(id string) {
+	r, err := u.result(id)
+	if err == nil && (r.State == storing || r.State == received && r.Terms != "" && !u.isPartial(id)) {
+		u.start(id, nil)
+	}
 }
+
+func (u *uploads) wait() { u.jobs.Wait() }
 
 // follow starts the stores of finished uploads, and sweeps, until the server ends.
 func (u *uploads) follow(tus *handler.Handler) {
@@ -151,11 +136,9 @@ func (u *uploads) follow(tus *handler.Handler) {
 	for {
 		select {
 		case e := <-tus.CompleteUploads:
-			if info := e.Upload; !info.IsPartial && info.MetaData[termsKey] != "" {
-				u.start(info.ID, nil)
-			}
+			u.resume(e.Upload.ID)
 		case e := <-tus.TerminatedUploads:
-			u.forget(e.Upload.ID)
+			u.remove(e.Upload.ID)
 		case <-tick.C:
 			u.sweep(time.Now())
 		case <-u.ctx.Done():
@@ -175,11 +158,25 @@ func (u *uploads) info(id string) (info handler.FileInfo, err error) {
 	return info, err
 }
 
+// isPartial says that an upload is a part of another, which alone is stored.
+func (u *uploads) isPartial(id string) bool {
+	info, err := u.info(id)
+	return err != nil || info.IsPartial
+}
+
+func (u *uploads) hasBody(id string) bool {
+	_, err := os.Stat(u.path(id, ""))
+	return err == nil
+}
+
 // result is the state of an upload. Where no store has begun it follows from the body.
 func (u *uploads) result(id string) (r uploadResult, err error) {
 	b, err := os.ReadFile(u.path(id, resultName))
 	if err == nil {
-		return r, json.Unmarshal(b, &r)
+		err = json.Unmarshal(b, &r)
+	}
+	if err != nil || r.State != receiving {
+		return r, err
 	}
 	info, err := u.info(id)
 	if err != nil {
@@ -189,7 +186,6 @@ func (u *uploads) result(id string) (r uploadResult, err error) {
 	if err != nil {
 		return r, err
 	}
-	r = uploadResult{State: receiving, Terms: info.MetaData[termsKey], Key: info.MetaData[ownerKey]}
 	if body.Size() == info.Size {
 		r.State = received
 	}
@@ -204,66 +200,6 @@ func (u *uploads) keep(id string, r uploadResult) error {
 	return err
 }
 
-// begin is asked before an upload is made.
-func (u *uploads) begin(e handler.HookEvent) (handler.HTTPResponse, handler.FileInfoChanges, error) {
-	begun, _ := e.Context.Value(uploadContext{}).(newUpload)
-	id := make([]byte, 16)
-	_, _ = rand.Read(id) // it never fails
-	changes := handler.FileInfoChanges{ID: hex.EncodeToString(id), MetaData: handler.MetaData{}}
-	for name, value := range e.Upload.MetaData {
-		if name != termsKey && name != ownerKey {
-			changes.MetaData[name] = value
-		}
-	}
-	if begun.auto {
-		changes.MetaData[termsKey] = begun.query
-	}
-	changes.MetaData[ownerKey] = begun.grant.Name()
-	err := u.admit(changes.ID, e.Upload.Size)
-	if err == nil && !begun.grant.IsKey() && !e.Upload.IsPartial { // a token is used with its upload
-		err = begun.grant.Spend(access.Use{Bytes: e.Upload.Size, Epochs: begun.terms.Epochs, Owner: begun.terms.Owner})
-	}
-	if err != nil {
-		u.forget(changes.ID)
-		return handler.HTTPResponse{}, changes, u.tusError(e.Context, err)
-	}
-	return handler.HTTPResponse{Header: handler.HTTPHeader{"Upload-Expires": time.Now().Add(u.s.o.UploadLife).UTC().Format(http.TimeFormat)}}, changes, nil
-}
-
-// tusError is a problem as the protocol's handler passes it on.
-func (u *uploads) tusError(ctx context.Context, err error) error {
-	p := u.s.problemOf(ctx, err)
-	b, _ := json.Marshal(envelope{envelopeError{p.status, p.code, p.message, []any{errorInfo{"ErrorInfo", p.reason, domainDaemon, map[string]any{}}}}})
-	out := handler.NewError(p.reason, p.message, p.code)
-	out.HTTPResponse.Body = string(b)
-	out.HTTPResponse.Header = handler.HTTPHeader{"Content-Type": "application/json", "Cache-Control": "no-store"}
-	return out
-}
-
-// admit counts a new upload, if there is room for it.
-func (u *uploads) admit(id string, size int64) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if len(u.sizes) >= mostUploads {
-		return fmt.Errorf("%w: %d uploads are under way", blobs.ErrSpoolFull, len(u.sizes))
-	}
-	var sum int64
-	for _, n := range u.sizes {
-		sum += n
-	}
-	if err := u.s.o.Spool.Fits(sum + size); err != nil {
-		return err
-	}
-	u.sizes[id] = size
-	return nil
-}
-
-func (u *uploads) forget(id string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.sizes, id)
-}
-
 // remove removes an upload, with what came of it.
 func (u *uploads) remove(id string) {
 	for _, suffix := range []string{"", infoName, resultName} {
@@ -275,7 +211,8 @@ func (u *uploads) remove(id string) {
 	u.forget(id)
 }
 
-// sweep removes uploads on which nothing has happened for their life.
+// sweep removes uploads on which nothing has happened for their life, and what is left of
+// those that were given up or never made. It starts stores that nothing else has started.
 func (u *uploads) sweep(now time.Time) {
 	entries, err := os.ReadDir(u.dir)
 	if err != nil {
@@ -290,23 +227,26 @@ func (u *uploads) sweep(now time.Time) {
 		}
 	}
 	for id, at := range newest {
-		if r, err := u.result(id); now.Sub(at) > u.s.o.UploadLife && (err != nil || r.State != storing) {
+		u.mu.Lock() // no store begins and ends while the files are looked at
+		r, err := u.result(id)
+		u.mu.Unlock()
+		idle := now.Sub(at)
+		switch {
+		case idle > u.s.o.UploadLife && (err != nil || r.State != storing), errors.Is(err, fs.ErrNotExist) && idle > sweepEvery:
 			u.remove(id)
+		case err == nil:
+			u.resume(id)
 		}
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	for id := range u.sizes {
-		if _, ok := newest[id]; !ok && !u.busy[id] {
-			delete(u.sizes, id) // it was never made
-		}
-	}
+	u.forgetUnmade(newest, now)
 }
 
 func (s *Server) uploadRoutes(w http.ResponseWriter, r *http.Request) error {
 	if s.uploads == nil {
 		return refuse(404, "NO_UPLOADS", "this gateway takes no resumable uploads")
 	}
+	// Only the method that is looked at here counts.
+	r.Header.Del("X-HTTP-Method-Override")
 	if r.URL.Path+"/" == uploadsPath {
 		r.URL.Path = uploadsPath
 	}
@@ -321,11 +261,9 @@ func (s *Server) uploadRoutes(w http.ResponseWriter, r *http.Request) error {
 		if st, err := s.uploads.result(id); err == nil && st.State != receiving && st.State != received && st.State != failed {
 			return refuse(409, "UPLOAD_STORED", "the upload is %s", st.State)
 		}
-		s.uploads.tus.ServeHTTP(w, r)
-		return nil
+		return s.uploads.pass(w, r)
 	case what == "":
-		s.uploads.tus.ServeHTTP(w, r)
-		return nil
+		return s.uploads.pass(w, r)
 	case what == "result" && r.Method == http.MethodGet:
 		return s.uploads.getResult(w, id)
 	case what == "store" && r.Method == http.MethodPost:
@@ -337,10 +275,10 @@ func (s *Server) uploadRoutes(w http.ResponseWriter, r *http.Request) error {
 // root begins an upload, or says what the protocol's handler can do.
 func (u *uploads) root(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
-		u.tus.ServeHTTP(w, r)
-		return nil
+		return u.pass(w, r)
 	}
-	if final, ok := strings.CutPrefix(r.Header.Get("Upload-Concat"), "final;"); ok {
+	final, isFinal := strings.CutPrefix(r.Header.Get("Upload-Concat"), "final;")
+	if isFinal {
 		for _, part := range strings.Fields(final) {
 			if at := strings.LastIndex(part, uploadsPath); at < 0 || !uploadID.MatchString(part[at+len(uploadsPath):]) {
 				return refuse(400, "MALFORMED_REQUEST", "Upload-Concat names something that is no upload of this gateway")
@@ -359,20 +297,13 @@ func (u *uploads) root(w http.ResponseWriter, r *http.Request) error {
 	if begun.terms, err = u.s.parseTerms(begun.query); err != nil {
 		return err
 	}
-	size, known := digits(r.Header.Get("Upload-Length"))
-	if !known {
-		size = -1
+	// The protocol's handler takes other forms of numbers, which are not for this gateway.
+	if size, ok := digits(r.Header.Get("Upload-Length")); !isFinal && !ok {
+		return refuse(400, "MALFORMED_REQUEST", "Upload-Length is not a number of bytes in digits; it cannot be said later")
+	} else if !isFinal && size > u.s.o.Spool.Size() {
+		return fmt.Errorf("%w: an upload of %d bytes, at most %d", blobs.ErrTooLarge, size, u.s.o.Spool.Size())
 	}
-	if err := g.Allows(access.Use{Bytes: size, Epochs: begun.terms.Epochs, Owner: begun.terms.Owner}); err != nil {
-		return err
-	}
-	if known && r.Header.Get("Upload-Concat") == "" {
-		if _, err := u.s.quote(r.Context(), size, begun.terms); err != nil {
-			return err
-		}
-	}
-	u.tus.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), uploadContext{}, begun)))
-	return nil
+	return u.pass(w, r.WithContext(context.WithValue(r.Context(), uploadContext{}, begun)))
 }
 
 // metadataTerms makes a query of the metadata of an upload: epochs, permanent, send_object_to.
@@ -408,15 +339,20 @@ func (u *uploads) postStore(w http.ResponseWriter, r *http.Request, id string) e
 	if err != nil {
 		return noUpload()
 	}
+	// A token was used with its upload, and is not good for a second request.
+	byToken := u.s.o.Access != nil && st.Key == tokenOwner
 	g, err := u.s.admit(r)
-	if err != nil && !(u.s.o.Access != nil && st.Key == "token") { // a token was used with its upload
+	if err != nil && !byToken {
 		return err
 	}
-	if u.s.o.Access != nil && st.Key != "token" && g.Name() != st.Key {
+	if u.s.o.Access != nil && !byToken && ownerOf(g) != st.Key {
 		return refuse(403, "NOT_OWNER", "the upload is another key's")
 	}
+	if u.isPartial(id) {
+		return refuse(409, "UPLOAD_PARTIAL", "the upload is a part: join the parts with Upload-Concat, and store what comes of it")
+	}
 	query := r.URL.RawQuery
-	if query == "" || st.Key == "token" {
+	if query == "" || byToken {
 		query = st.Terms // those that were checked against the token
 	}
 	if _, err := u.s.parseTerms(query); err != nil {
@@ -440,7 +376,7 @@ func (u *uploads) start(id string, query *string) uploadResult {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	st, err := u.result(id)
-	if err != nil || u.busy[id] || st.State == certified || u.ctx.Err() != nil {
+	if err != nil || u.busy[id] || st.State == receiving || st.State == certified || u.ctx.Err() != nil {
 		return st
 	}
 	if query != nil {
@@ -455,9 +391,6 @@ func (u *uploads) start(id string, query *string) uploadResult {
 	u.busy[id] = true
 	u.jobs.Go(func() {
 		u.store(id, st)
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		delete(u.busy, id)
 	})
 	return st
 }
@@ -482,18 +415,21 @@ func (u *uploads) store(id string, st uploadResult) {
 	}
 	st.State, st.Result = certified, out
 	if err != nil {
-		p := u.s.problemOf(ctx, err)
 		u.s.o.Log.Warn("an upload could not be stored", "upload", id, "err", err)
 		st.State = failed
-		st.Error = &envelopeError{p.status, p.code, p.message, []any{errorInfo{"ErrorInfo", p.reason, domainDaemon, map[string]any{}}}}
+		e := envelopeOf(u.s.problemOf(ctx, err))
+		st.Error = &e
 	}
+	u.mu.Lock() // a client that reads of a failure may begin anew at once
+	defer u.mu.Unlock()
+	delete(u.busy, id)
 	if err := u.keep(id, st); err != nil {
 		u.s.o.Log.Warn("what came of an upload cannot be written", "upload", id, "err", err)
 		return
 	}
 	if st.State == certified {
 		_ = os.Remove(u.path(id, "")) // else it goes with the rest
-		u.forget(id)
+		u.free(id)
 	}
 }
 
@@ -520,7 +456,7 @@ func (u *uploads) storeOnce(ctx context.Context, id string, st uploadResult) (*s
 
 // grantOf is the permission of the key that began an upload: it may be gone by now.
 func (u *uploads) grantOf(name string) (*access.Grant, error) {
-	if u.s.o.Access == nil || name == "token" { // a token was spent when the upload began
+	if u.s.o.Access == nil || name == tokenOwner { // a token was spent when the upload began
 		return nil, nil
 	}
 	return u.s.o.Access.Named(name)

@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -332,6 +334,23 @@ func TestASpoolIsBounded(t *testing.T) {
 	if _, err := s.Take(t.Context(), io.MultiReader(bytes.NewReader(make([]byte, 1000)), broken{}), -1); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("a body that breaks off: %v", err)
 	}
+	for n, want := range map[int64]error{math.MaxInt64: ErrTooLarge, -1: ErrTooLarge, 3<<20 + 1: ErrTooLarge, 2<<20 + 1: ErrSpoolFull} {
+		if err := s.Reserve(n); !errors.Is(err, want) {
+			t.Errorf("%d bytes are reserved: %v", n, err)
+		}
+	}
+	if err := s.Reserve(2 << 20); err != nil {
+		t.Error(err)
+	}
+	if _, err := take(1, -1); !errors.Is(err, ErrSpoolFull) {
+		t.Errorf("a body beside what is reserved: %v", err)
+	}
+	s.Free(2 << 20)
+	s.Hold(10 << 20) // of an earlier process, which had more room
+	if err := s.Reserve(1); !errors.Is(err, ErrSpoolFull) {
+		t.Errorf("more than the room is held: %v", err)
+	}
+	s.Free(10 << 20)
 	first.Close()
 	first.Close()
 	if _, err := take(3<<20, 3<<20); err != nil || s.Used() != 3<<20 {
@@ -339,6 +358,27 @@ func TestASpoolIsBounded(t *testing.T) {
 	}
 	if entries, _ := os.ReadDir(dir); len(entries) > 0 {
 		t.Errorf("%d files are left", len(entries))
+	}
+}
+
+// Clients are told nothing of a spool's directory.
+func TestASpoolTellsNoPath(t *testing.T) {
+	dir := t.TempDir()
+	s, err := NewSpool(dir, 5<<20, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Take(t.Context(), broken{}, -1); err != io.ErrUnexpectedEOF {
+		t.Errorf("the reader's error is not given back as it is: %v", err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Take(t.Context(), strings.NewReader("x"), 1); !errors.Is(err, ErrDisk) {
+		t.Errorf("an error of the disk: %v", err)
+	}
+	if _, err := s.Take(t.Context(), strings.NewReader("x"), math.MaxInt64); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a length that no spool has: %v", err)
 	}
 }
 
