@@ -9,9 +9,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -22,6 +26,7 @@ import (
 	"github.com/walrus-network/walrus/internal/world"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
+	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -45,6 +50,77 @@ type rig struct {
 	r *Reader
 	w *Writer
 	c *client.Client
+	l *gated
+}
+
+// gated is the ledger with a gate before each look.
+type gated struct {
+	world.Ledger
+	views, submits atomic.Int64
+
+	mu    sync.Mutex
+	gate  func(context.Context) error
+	after func() // each transaction
+}
+
+func (l *gated) set(gate func(context.Context) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.gate = gate
+}
+
+func (l *gated) View(ctx context.Context) (ledger.View, error) {
+	l.views.Add(1)
+	l.mu.Lock()
+	gate := l.gate
+	l.mu.Unlock()
+	if gate != nil {
+		if err := gate(ctx); err != nil {
+			return ledger.View{}, err
+		}
+	}
+	return l.Ledger.View(ctx)
+}
+
+func (l *gated) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
+	l.submits.Add(1)
+	receipt, err := l.Ledger.Submit(ctx, tx)
+	l.mu.Lock()
+	after := l.after
+	l.mu.Unlock()
+	if after != nil {
+		after()
+	}
+	return receipt, err
+}
+
+// Proves says that a receipt needs no look at the records.
+func (*gated) Proves() bool { return true }
+
+// shut is a gate that opens when the channel is closed.
+func shut(open <-chan struct{}) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-open:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+var errSilent = errors.New("the ledger is silent")
+
+func silent(context.Context) error { return errSilent }
+
+// until waits for what goes on beside the test.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(what)
+		}
+	}
 }
 
 func newRig(t *testing.T, change func(*ReaderOptions)) *rig {
@@ -54,13 +130,14 @@ func newRig(t *testing.T, change func(*ReaderOptions)) *rig {
 	if change != nil {
 		change(&o)
 	}
-	c := n.Client()
+	l := &gated{Ledger: n.Ledger}
+	c := n.ClientOf(l)
 	r, err := NewReader(c, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	return &rig{n, r, NewWriter(c, n.Wallet, WriterOptions{AtOnce: 4, Waiting: 4, Limit: time.Minute}), c}
+	return &rig{n, r, NewWriter(c, n.Wallet, WriterOptions{AtOnce: 4, Waiting: 4, Limit: time.Minute}), c, l}
 }
 
 func (g *rig) store(t *testing.T, b world.Bytes) *Blob {
@@ -255,18 +332,18 @@ func TestADamagedCacheChangesNoByte(t *testing.T) {
 // waiting is a holder in a challenge.
 type waiting struct {
 	p2p.Keeper
-	until func() bool
+	until func(blob.ID) bool
 }
 
 func (w waiting) Fragment(ctx context.Context, at blob.Position) ([]byte, []byte, error) {
-	if w.until() {
+	if w.until(at.Blob) {
 		return nil, nil, &p2p.Refusal{Code: p2p.CodeWait, Text: "a challenge is running", RetryHeight: 77}
 	}
 	return w.Keeper.Fragment(ctx, at)
 }
 
 func (w waiting) Symbols(ctx context.Context, at blob.Position, indices []int, proven bool) (p2p.Symbols, error) {
-	if w.until() {
+	if w.until(at.Blob) {
 		return p2p.Symbols{}, &p2p.Refusal{Code: p2p.CodeWait, Text: "a challenge is running", RetryHeight: 77}
 	}
 	return w.Keeper.Symbols(ctx, at, indices, proven)
@@ -281,7 +358,7 @@ func TestAChallengeIsToldAfterALittle(t *testing.T) {
 	var mu sync.Mutex
 	running := true
 	for i, h := range g.Hosts {
-		h.ServeFragments(waiting{g.Nodes[i].Keeper(), func() bool { mu.Lock(); defer mu.Unlock(); return running }})
+		h.ServeFragments(waiting{g.Nodes[i].Keeper(), func(blob.ID) bool { mu.Lock(); defer mu.Unlock(); return running }})
 	}
 	out, err := NewWriter(g.c, g.Wallet, WriterOptions{AtOnce: 1, Limit: time.Minute, Reader: g.r}).Store(t.Context(), bytesOf(400_000, 9), client.StoreOptions{Epochs: 3})
 	if err != nil {
@@ -304,6 +381,349 @@ func TestAChallengeIsToldAfterALittle(t *testing.T) {
 	running = false
 	mu.Unlock()
 	g.read(t, before, 0, before.Size, data)
+}
+
+// hold makes the nodes hold the bytes of blobs back until it is called with false.
+func (g *rig) hold(ids ...blob.ID) (running *atomic.Bool) {
+	running = new(atomic.Bool)
+	running.Store(true)
+	for i, h := range g.Hosts {
+		h.ServeFragments(waiting{g.Nodes[i].Keeper(), func(id blob.ID) bool { return running.Load() && slices.Contains(ids, id) }})
+	}
+	return running
+}
+
+// Reads that wait for a challenge to end hold no memory that other reads need, and no more
+// than their own part of it: those beyond that end at once.
+func TestFrozenReadsLeaveMemoryToOthers(t *testing.T) {
+	g := newRig(t, func(o *ReaderOptions) { o.Memory, o.Patience, o.Limit = 4<<20, time.Hour, time.Hour })
+	free := bytesOf(1_000_000, 20)
+	other := g.store(t, free)
+	var frozen []*Blob
+	var ids []blob.ID
+	for i := range byte(4) {
+		b := g.store(t, bytesOf(1_000_000, 21+i))
+		frozen, ids = append(frozen, b), append(ids, b.ID)
+	}
+	running := g.hold(ids...)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	ends := make(chan error, len(frozen))
+	for i, b := range frozen {
+		go func() {
+			var got bytes.Buffer
+			err := g.r.ReadRange(ctx, b, 0, b.Size, &got)
+			if err == nil && !bytes.Equal(got.Bytes(), bytesOf(1_000_000, 21+byte(i))) {
+				err = errors.New("other bytes came")
+			}
+			ends <- err
+		}()
+	}
+	for range 2 { // of four, two have room in half of the memory
+		var e *FrozenError
+		if err := <-ends; !errors.As(err, &e) || e.Until != 77 {
+			t.Fatalf("a read beyond those that may wait gets %v", err)
+		}
+	}
+	var got bytes.Buffer
+	if err := g.r.ReadRange(ctx, other, 0, other.Size, &got); err != nil || !bytes.Equal(got.Bytes(), free) {
+		t.Fatalf("a read of bytes that can be had, beside two that wait: %v", err)
+	}
+	running.Store(false)
+	for range 2 {
+		if err := <-ends; err != nil {
+			t.Errorf("a read that waited: %v", err)
+		}
+	}
+	g.r.Close()
+	if !g.r.memory.TryAcquire(4<<20) || !g.r.frozen.TryAcquire(2<<20) {
+		t.Error("memory was not given back")
+	}
+}
+
+// gate lets a writer's first bytes wait.
+type gate struct {
+	bytes.Buffer
+	open <-chan struct{}
+}
+
+func (g *gate) Write(b []byte) (int, error) {
+	<-g.open
+	return g.Buffer.Write(b)
+}
+
+// What was fetched ahead and ended in a challenge is fetched again when it is wanted.
+func TestAChallengeThatIsOverStopsNoSlowReader(t *testing.T) {
+	g := newRig(t, func(o *ReaderOptions) { o.Memory = 600_000 })
+	data := bytesOf(1_300_000, 30)
+	b := g.store(t, data)
+	p, running := b.pieceAt(0), g.hold(b.ID) // before there are lines to the nodes
+	running.Store(false)
+	g.read(t, b, 0, p.length, data)
+	until(t, "the first piece is not in the cache", func() bool { return g.r.cache.has(p) })
+	running.Store(true)
+	open := make(chan struct{})
+	w := &gate{open: open}
+	end := make(chan error)
+	go func() { end <- g.r.ReadRange(t.Context(), b, 0, b.Size, w) }()
+	until(t, "nothing was turned away", func() bool {
+		g.r.mu.Lock()
+		defer g.r.mu.Unlock()
+		return g.r.waits.Load() > 0 && len(g.r.flights) == 0
+	})
+	running.Store(false)
+	close(open)
+	if err := <-end; err != nil || !bytes.Equal(w.Bytes(), data) {
+		t.Errorf("%d bytes: %v", w.Len(), err)
+	}
+}
+
+// A challenge that is reported after patience is over is told then.
+func TestAChallengeIsToldWhenItIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &Reader{o: ReaderOptions{Patience: 5 * time.Second, Limit: 30 * time.Second}}
+		run := &run{r: r, frozen: make(chan struct{})}
+		v := &visit{r: r}
+		began := time.Now()
+		time.AfterFunc(5100*time.Millisecond, func() { run.freeze(77) })
+		var frozen *FrozenError
+		if err := v.wait(t.Context(), &flight{run: run, done: make(chan struct{})}); !errors.As(err, &frozen) || frozen.Until != 77 {
+			t.Error(err)
+		}
+		if took := time.Since(began); took != 5100*time.Millisecond {
+			t.Errorf("told after %s", took)
+		}
+	})
+}
+
+// Readers that name IDs which they made up are bounded, and so are the questions that go on
+// when they hang up; answers that are kept are given all the same.
+func TestAFloodOfIDsIsBounded(t *testing.T) {
+	g := newRig(t, nil)
+	known := g.store(t, bytesOf(1000, 40))
+	open := make(chan struct{})
+	g.l.set(shut(open))
+	ctx, hangUp := context.WithCancel(t.Context())
+	const beyond = 88
+	ends := make(chan error, findsWaiting+beyond)
+	find := func(id blob.ID) { _, err := g.r.Find(ctx, id); ends <- err }
+	before := g.l.views.Load()
+	go find(blob.ID{1})
+	until(t, "no question", func() bool { return g.l.views.Load() > before })
+	for i := range findsWaiting + beyond - 1 {
+		go find(blob.ID{9, byte(i), byte(i >> 8)})
+	}
+	wait := time.After(15 * time.Second) // less than a question may take
+	for range beyond {
+		select {
+		case err := <-ends:
+			if !errors.Is(err, ErrBusy) {
+				t.Fatal(err)
+			}
+		case <-wait:
+			t.Fatal("more readers wait than may")
+		}
+	}
+	if _, err := g.r.Find(t.Context(), known.ID); err != nil {
+		t.Errorf("an answer that is kept: %v", err)
+	}
+	hangUp()
+	for range findsWaiting {
+		if err := <-ends; !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	if _, err := g.r.Find(t.Context(), blob.ID{2}); !errors.Is(err, ErrBusy) {
+		t.Errorf("one more question: %v", err)
+	}
+	ctx, hangUp = context.WithCancel(t.Context())
+	for range findsWaiting + 1 { // of one ID, whose question waits already
+		go find(blob.ID{1})
+	}
+	if err := <-ends; !errors.Is(err, ErrBusy) {
+		t.Errorf("one more reader of an ID: %v", err)
+	}
+	hangUp()
+	for range findsWaiting {
+		if err := <-ends; !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	close(open)
+	until(t, "questions do not end", func() bool { return g.r.finder.questions.Load() == 0 })
+	if _, err := g.r.Find(t.Context(), blob.ID{2}); !errors.Is(err, client.ErrUnknownBlob) {
+		t.Errorf("after the flood: %v", err)
+	}
+}
+
+// That a blob is not there is remembered for a moment, and never beyond a Forget or a store.
+func TestAnAbsenceIsRememberedUntilItIsForgotten(t *testing.T) {
+	g := newRig(t, nil)
+	g.w.o.Reader = g.r
+	ctx := t.Context()
+	asks := func(id blob.ID) bool {
+		t.Helper()
+		before := g.l.views.Load()
+		if _, err := g.r.Find(ctx, id); !client.IsGone(err) {
+			t.Fatal(err)
+		}
+		return g.l.views.Load() > before
+	}
+	id := blob.ID{3}
+	first, second := asks(id), asks(id)
+	g.r.Forget(id)
+	if third := asks(id); !first || second || !third {
+		t.Errorf("asked: %v, %v at once after that, %v when it was forgotten", first, second, third)
+	}
+	g.r.finder.gone.Add(id, absence{client.ErrUnknownBlob, time.Now().Add(-goneFor - time.Millisecond)})
+	if !asks(id) {
+		t.Error("an old absence is believed")
+	}
+
+	b := g.store(t, bytesOf(1000, 41))
+	if _, err := g.w.Delete(ctx, b.ID); err != nil {
+		t.Fatal(err)
+	}
+	if !asks(b.ID) || asks(b.ID) {
+		t.Error("that a blob was deleted is not remembered")
+	}
+	g.store(t, bytesOf(1000, 41)) // and finds it
+
+	// A question that began before a Forget says nothing about what comes after it.
+	id, open := blob.ID{4}, make(chan struct{})
+	g.l.set(shut(open))
+	before := g.l.views.Load()
+	ends := make(chan error, 2)
+	find := func() { _, err := g.r.Find(ctx, id); ends <- err }
+	go find()
+	until(t, "no question", func() bool { return g.l.views.Load() == before+1 })
+	g.r.Forget(id)
+	go find()
+	until(t, "a question from before a Forget is joined", func() bool { return g.l.views.Load() == before+2 })
+	g.r.Forget(id)
+	close(open)
+	for range 2 {
+		if err := <-ends; !client.IsGone(err) {
+			t.Fatal(err)
+		}
+	}
+	if !asks(id) {
+		t.Error("answers from before a Forget are kept")
+	}
+}
+
+// With a silent ledger all that want to know ask once, and go when their time is over; what
+// was read within a minute serves.
+func TestASilentLedgerHoldsNobodyUp(t *testing.T) {
+	g := newRig(t, nil)
+	open := make(chan struct{})
+	g.l.set(shut(open))
+	ends := make(chan error, 10)
+	for range cap(ends) {
+		go func() { _, err := g.w.Now(t.Context()); ends <- err }()
+	}
+	until(t, "nothing is asked", func() bool { return g.l.views.Load() > 0 })
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	gone := make(chan error, 1)
+	go func() { _, err := g.w.Now(ctx); gone <- err }()
+	select {
+	case err := <-gone:
+		if !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+	case <-time.After(15 * time.Second):
+		t.Error("a caller whose time is over waits for the ledger")
+	}
+	close(open)
+	for range cap(ends) {
+		if err := <-ends; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := g.l.views.Load(); n != 1 {
+		t.Errorf("%d questions", n)
+	}
+	g.l.set(silent)
+	g.w.now.At = time.Now().Add(-oldLookFor / 2)
+	if n, err := g.w.Now(t.Context()); err != nil || n.Params.Registry.Price == 0 {
+		t.Errorf("what was read half a minute ago: %v", err)
+	}
+	g.w.now.At = time.Now().Add(-oldLookFor)
+	if _, err := g.w.Now(t.Context()); !errors.Is(err, errSilent) {
+		t.Errorf("what was read a minute ago: %v", err)
+	}
+}
+
+// What was paid for is told, though the caller hangs up or the ledger falls silent; what
+// cannot be is not sent.
+func TestAnExtensionThatWasPaidIsNoError(t *testing.T) {
+	g := newRig(t, nil)
+	b := g.store(t, bytesOf(1000, 50))
+	payer := g.w.Payer()
+	ctx, cancel := context.WithCancel(t.Context())
+	g.l.after = cancel
+	e, paid, err := g.w.Extend(ctx, b.ID, 1)
+	end, _ := e.OwnedBy(payer, 0)
+	if err != nil || end != 4 || paid == 0 || ctx.Err() == nil {
+		t.Fatalf("the caller hung up: until %d for %s: %v", end, paid, err)
+	}
+	g.l.after = func() { g.l.set(silent) }
+	e, again, err := g.w.Extend(t.Context(), b.ID, 1)
+	g.l.set(nil)
+	_, shown, err2 := g.w.live(t.Context(), b.ID)
+	if err != nil || err2 != nil || again != paid || !reflect.DeepEqual(e, shown) {
+		t.Fatalf("the ledger fell silent: %+v for %s, %v; it shows %+v %v", e, again, err, shown, err2)
+	}
+	if end, _ = shown.OwnedBy(payer, 0); end != 5 {
+		t.Fatalf("until %d", end)
+	}
+
+	sent := g.l.submits.Load()
+	n, err := g.w.Now(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	most := n.Params.Registry.MaxEpochs
+	for _, epochs := range []uint64{0, most, most + 1, 1<<64 - 1} {
+		if _, _, err := g.w.Extend(t.Context(), b.ID, epochs); !errors.Is(err, ledger.ErrEpochs) {
+			t.Errorf("%d epochs more: %v", epochs, err)
+		}
+	}
+	if _, _, err := g.w.Extend(t.Context(), blob.ID{5}, 1); !errors.Is(err, client.ErrUnknownBlob) {
+		t.Errorf("a blob that never was: %v", err)
+	}
+	if _, _, err := NewWriter(g.c, token.KeyFromSeed([32]byte{9}), g.w.o).Extend(t.Context(), b.ID, 1); !errors.Is(err, ledger.ErrNotOwner) {
+		t.Errorf("a blob of another: %v", err)
+	}
+	for _, price := range []token.Amount{1_000_000 * token.WAL, 1<<64 - 1} {
+		n.Params.Registry.Price = price
+		if _, err := g.w.mayExtend(n, shown, ledger.Extend{Blob: b.ID, Epochs: 3}); !errors.Is(err, ledger.ErrFunds) {
+			t.Errorf("at %s: %v", price, err)
+		}
+	}
+	if g.l.submits.Load() != sent {
+		t.Error("what cannot be was sent")
+	}
+
+	// A lease at a new price is one of its own, permanent as the one before.
+	old := registry.Lease{Owner: payer, Payer: payer, End: 5, Price: 7, Permanent: true, Renewal: registry.Renewal{Payer: payer, Left: 9}}
+	n.Params.Registry.Price = 1
+	longer := extended(registry.Entry{Leases: []registry.Lease{old}, Units: shown.Units}, payer, 2, n.Params.Registry)
+	if end, _ := longer.OwnedBy(payer, 0); end != 7 || len(longer.Leases) != 2 || !longer.Leases[1].Permanent || longer.Leases[1].Renewal != old.Renewal || longer.Leases[0].Renewal.Left != 0 {
+		t.Errorf("%+v", longer.Leases)
+	}
+
+	ctx, cancel = context.WithCancel(t.Context())
+	cancel()
+	g.l.after = nil
+	if d, err := g.w.Delete(ctx, b.ID); err != nil || d.Refund == 0 {
+		t.Errorf("a Delete of a caller that hung up: %+v %v", d, err)
+	}
+	g.w.changes.Store(int64(g.w.o.AtOnce + g.w.o.Waiting))
+	if _, _, err := g.w.Extend(t.Context(), b.ID, 1); !errors.Is(err, ErrBusy) {
+		t.Errorf("one change too many: %v", err)
+	}
 }
 
 // Bodies are bounded each and together, whether their length is known or not, and leave

@@ -2,7 +2,9 @@ package blobs
 
 import (
 	"context"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -36,6 +38,11 @@ const (
 	findsKept = 4096
 	// findsAtOnce bounds the questions about blobs that readers name.
 	findsAtOnce = 32
+	// findsWaiting bounds the questions that are under way or wait for a place, and, by itself,
+	// the readers that wait for them: IDs cost nothing to make up.
+	findsWaiting = 512
+	// goneFor is how long it is remembered that a blob cannot be read.
+	goneFor = 2 * time.Second
 )
 
 // finder asks the ledger for blobs, once for all that ask at the same time, and keeps the
@@ -46,16 +53,34 @@ type finder struct {
 	group singleflight.Group
 	slots chan struct{}
 
-	mu    sync.Mutex // guards kept
+	readers, questions atomic.Int64 // under way
+
+	mu    sync.Mutex // guards the fields below
 	kept  *simplelru.LRU[blob.ID, *Blob]
-	asked map[blob.ID]bool // anew, beside readers that use the old answer
+	gone  *simplelru.LRU[blob.ID, absence]
+	asked map[blob.ID]bool      // anew, beside readers that use the old answer
+	valid map[blob.ID]*question // whose answer may be kept: the last since the blob was forgotten
 
 	asking sync.WaitGroup // questions under way
 }
 
+// absence is the ledger's word that a blob cannot be read.
+type absence struct {
+	err error
+	at  time.Time
+}
+
+// question is one to the ledger about a blob. It has a field so that no two are at one address.
+type question struct{ id blob.ID }
+
 func newFinder(ctx context.Context, c *client.Client) (*finder, error) {
-	kept, err := simplelru.NewLRU[blob.ID, *Blob](findsKept, nil)
-	return &finder{c: c, ctx: ctx, kept: kept, slots: make(chan struct{}, findsAtOnce), asked: map[blob.ID]bool{}}, err
+	f := &finder{c: c, ctx: ctx, slots: make(chan struct{}, findsAtOnce), asked: map[blob.ID]bool{}, valid: map[blob.ID]*question{}}
+	var err error
+	if f.kept, err = simplelru.NewLRU[blob.ID, *Blob](findsKept, nil); err != nil {
+		return nil, err
+	}
+	f.gone, err = simplelru.NewLRU[blob.ID, absence](findsKept, nil)
+	return f, err
 }
 
 func (f *finder) find(ctx context.Context, id blob.ID) (*Blob, error) {
@@ -65,6 +90,7 @@ func (f *finder) find(ctx context.Context, id blob.ID) (*Blob, error) {
 	if ok {
 		age = time.Since(b.At)
 	}
+	none, absent := f.gone.Get(id)
 	again := ok && age > freshFor && age <= staleFor && !f.asked[id]
 	if again {
 		f.asked[id] = true
@@ -81,14 +107,25 @@ func (f *finder) find(ctx context.Context, id blob.ID) (*Blob, error) {
 	if ok && age <= staleFor {
 		return b, nil
 	}
+	if absent && time.Since(none.at) <= goneFor {
+		return nil, none.err
+	}
 	return f.ask(ctx, id)
 }
 
 // ask asks the ledger. What it says counts at once: a blob that has ended is forgotten.
 func (f *finder) ask(ctx context.Context, id blob.ID) (*Blob, error) {
+	defer f.readers.Add(-1)
+	if f.readers.Add(1) > findsWaiting {
+		return nil, errManyFinds
+	}
 	answer := f.group.DoChan(string(id[:]), func() (any, error) {
 		f.asking.Add(1)
 		defer f.asking.Done()
+		defer f.questions.Add(-1) // it goes on when its readers hang up
+		if f.questions.Add(1) > findsWaiting {
+			return nil, errManyFinds
+		}
 		ctx, cancel := context.WithTimeout(f.ctx, findLimit) // for all that wait
 		defer cancel()
 		select {
@@ -97,16 +134,14 @@ func (f *finder) ask(ctx context.Context, id blob.ID) (*Blob, error) {
 		case <-ctx.Done():
 			return nil, ErrBusy
 		}
+		q := f.begin(id)
 		e, c, d, err := f.c.Find(ctx, id)
-		switch {
-		case err == nil:
-			b := &Blob{ID: id, Size: c.Layout.Size, Entry: e, At: time.Now(), commitment: c, directory: d}
-			f.keep(b)
-			return b, nil
-		case client.IsGone(err):
-			f.forget(id)
+		var b *Blob
+		if err == nil {
+			b = &Blob{ID: id, Size: c.Layout.Size, Entry: e, At: time.Now(), commitment: c, directory: d}
 		}
-		return nil, err
+		f.keep(q, b, err)
+		return b, err
 	})
 	select {
 	case r := <-answer:
@@ -119,14 +154,41 @@ func (f *finder) ask(ctx context.Context, id blob.ID) (*Blob, error) {
 	}
 }
 
-func (f *finder) keep(b *Blob) {
+var errManyFinds = fmt.Errorf("%w: %d questions about blobs wait for the ledger", ErrBusy, findsWaiting)
+
+func (f *finder) begin(id blob.ID) *question {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.kept.Add(b.ID, b)
+	q := &question{id}
+	f.valid[id] = q
+	return q
 }
 
+// keep keeps an answer, unless the blob was forgotten since the question: then it may be older
+// than what was done to the blob.
+func (f *finder) keep(q *question, b *Blob, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.valid[q.id] != q {
+		return
+	}
+	delete(f.valid, q.id)
+	switch {
+	case err == nil:
+		f.kept.Add(q.id, b)
+		f.gone.Remove(q.id)
+	case client.IsGone(err):
+		f.kept.Remove(q.id)
+		f.gone.Add(q.id, absence{err, time.Now()})
+	}
+}
+
+// forget makes the next find ask the ledger, and no question that is under way already.
 func (f *finder) forget(id blob.ID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kept.Remove(id)
+	f.gone.Remove(id)
+	delete(f.valid, id)
+	f.group.Forget(string(id[:]))
 }

@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/unit"
@@ -26,7 +28,8 @@ type flight struct {
 	mu      sync.Mutex // guards the fields below
 	bytes   []byte     // nil: they are in the cache, or gone
 	putting bool       // into the cache: the bytes stay
-	weight  int64      // of the reader's memory, until the bytes are dropped
+	weight  int64      // bytes of pool, until the bytes are dropped
+	pool    *semaphore.Weighted
 }
 
 // run is pieces of a blob that follow each other and are fetched in one go.
@@ -37,9 +40,13 @@ type run struct {
 	users   int // of its flights together; guarded by Reader.mu
 	cancel  context.CancelFunc
 
-	going atomic.Bool  // there was memory for it
-	waits atomic.Bool  // for a challenge to end
-	until atomic.Int64 // height at which it ends
+	going  atomic.Bool   // there was memory for it
+	frozen chan struct{} // closed when it first waits for a challenge to end
+
+	mu     sync.Mutex  // guards the fields below
+	until  unit.Height // at which the challenge ends, by the latest word
+	waits  bool        // frozen is closed
+	turned bool        // away: there was no room for one more run that waits
 }
 
 const (
@@ -70,7 +77,7 @@ func (v *visit) hold(pieces ...piece) {
 			if r.cache.has(p) {
 				continue // it has landed meanwhile
 			}
-			f = &flight{piece: p, done: make(chan struct{})}
+			f = &flight{piece: p, done: make(chan struct{}), pool: r.memory}
 			r.flights[p] = f
 			fresh = append(fresh, f)
 		}
@@ -78,7 +85,7 @@ func (v *visit) hold(pieces ...piece) {
 		v.holds[p] = f
 	}
 	for from := 0; from < len(fresh); {
-		run := &run{r: r, b: v.b}
+		run := &run{r: r, b: v.b, frozen: make(chan struct{})}
 		var length int64
 		to := from
 		for to < len(fresh) && (to == from || length+fresh[to].length <= runBytes && fresh[to-1].followedBy(v.b, fresh[to])) {
@@ -173,7 +180,7 @@ func (r *Reader) free(f *flight) {
 		return // the run gives it back, or who puts the bytes into the cache
 	}
 	f.bytes = nil
-	r.memory.Release(f.weight)
+	f.pool.Release(f.weight)
 	f.weight = 0
 }
 
@@ -191,12 +198,7 @@ func (run *run) fetch(ctx context.Context, length int64) {
 		f.weight = min(f.length, left)
 		left -= f.weight
 	}
-	ctx = fetch.OnFrozen(ctx, func(until unit.Height) {
-		run.until.Store(max(run.until.Load(), int64(until)))
-		if !run.waits.Swap(true) {
-			r.waits.Add(1)
-		}
-	})
+	ctx = fetch.OnFrozen(ctx, run.freeze)
 	w := &cutter{run: run}
 	start, b := run.flights[0].offset, run.b
 	err := r.c.ReadRange(ctx, b.directory, b.commitment, start, length, w)
@@ -208,7 +210,61 @@ func (run *run) fetch(ctx context.Context, length int64) {
 			err = err2
 		}
 	}
+	if run.isTurned() {
+		err = run.frozenError()
+	}
 	run.end(err)
+}
+
+// freeze is told each time the run waits for a challenge to end. The first time the weight of
+// the bytes that it waits for goes from the reader's memory to what waiting runs may hold: a
+// challenge lasts minutes, and reads of bytes that can be had need the memory. Where there is
+// no room for it the run ends.
+func (run *run) freeze(until unit.Height) {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	run.until = max(run.until, until)
+	if run.waits {
+		return
+	}
+	run.waits = true
+	run.r.waits.Add(1)
+	close(run.frozen)
+	for _, f := range run.flights {
+		if !f.freeze() {
+			run.turned = true
+			run.cancel()
+			return
+		}
+	}
+}
+
+// freeze moves the weight of a flight whose bytes are not here; false: there is no room.
+func (f *flight) freeze() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.bytes != nil || f.weight == 0 {
+		return true
+	}
+	frozen := f.run.r.frozen
+	if !frozen.TryAcquire(f.weight) {
+		return false
+	}
+	f.pool.Release(f.weight)
+	f.pool = frozen
+	return true
+}
+
+func (run *run) isTurned() bool {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	return run.turned
+}
+
+func (run *run) frozenError() error {
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	return &FrozenError{Until: run.until}
 }
 
 // end ends the flights that have no bytes yet.

@@ -42,9 +42,13 @@ type ReaderOptions struct {
 	MaxBytes int64         // of the cache; 0: there is none
 	Patience time.Duration // for the first bytes while a challenge runs
 	Limit    time.Duration // for the first bytes in any case
-	Memory   int64         // bytes that are fetched and not passed on yet, of all readers
+	Memory   int64         // bytes that are fetched and not passed on yet, of all readers; and 1/frozenPart more
 	Log      *slog.Logger  // nil: silent
 }
+
+// frozenPart is the part of Memory, as 1/frozenPart, that runs which wait for a challenge to end
+// may hold beside it. Beyond it such a run ends at once.
+const frozenPart = 2
 
 // DefaultReader are the limits of a gateway.
 func DefaultReader(dir string) ReaderOptions {
@@ -58,6 +62,7 @@ type Reader struct {
 	cache  *cache
 	finder *finder
 	memory *semaphore.Weighted
+	frozen *semaphore.Weighted // memory of runs that wait for a challenge to end
 
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -81,7 +86,7 @@ func NewReader(c *client.Client, o ReaderOptions) (*Reader, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Reader{c: c, o: o, memory: semaphore.NewWeighted(o.Memory), flights: map[piece]*flight{}}
+	r := &Reader{c: c, o: o, memory: semaphore.NewWeighted(o.Memory), frozen: semaphore.NewWeighted(o.Memory / frozenPart), flights: map[piece]*flight{}}
 	var err error
 	if r.cache, err = openCache(o.Dir, o.MaxBytes, o.Log); err != nil {
 		return nil, err
@@ -200,8 +205,8 @@ func (r *Reader) partAt(b *Blob, offset, end int64) part {
 // ReadRange writes bytes [offset, offset+length) of a blob to w, in order. On an error the
 // bytes already written are a true prefix of the range.
 //
-// Errors: fetch.ErrRange; a FrozenError or ErrBusy before the first byte; those of fetch.Read;
-// the error of ctx or of w.
+// Errors: fetch.ErrRange; ErrBusy before the first byte; a FrozenError, after it too where too
+// many reads wait for a challenge to end; those of fetch.Read; the error of ctx or of w.
 func (r *Reader) ReadRange(ctx context.Context, b *Blob, offset, length int64, w io.Writer) error {
 	if offset < 0 || length < 0 || offset > b.Size || length > b.Size-offset {
 		return fmt.Errorf("bytes %d to %d of %d: %w", offset, offset+length, b.Size, fetch.ErrRange)
@@ -261,7 +266,14 @@ func (v *visit) pass(ctx context.Context, p part, w io.Writer) (err error) {
 	}
 	for range passTries {
 		if f := v.holds[p.piece]; f != nil {
-			if err = v.wait(ctx, f); err != nil {
+			ended := f.isDone()
+			err = v.wait(ctx, f)
+			if ended && errors.Is(err, fetch.ErrFrozen) {
+				v.drop(p.piece) // it ended before its bytes were wanted: the challenge may be over
+				v.hold(p.piece)
+				continue
+			}
+			if err != nil {
 				return err
 			}
 			n, err := f.writeTo(w, p.from, p.to)
@@ -283,31 +295,34 @@ func (v *visit) pass(ctx context.Context, p part, w io.Writer) (err error) {
 // wait waits for a flight to end. Before the first byte patience is short.
 func (v *visit) wait(ctx context.Context, f *flight) error {
 	var patience, limit <-chan time.Time
+	var frozen <-chan struct{}
 	if !v.begun {
 		short, long := time.NewTimer(v.r.o.Patience), time.NewTimer(v.r.o.Limit)
 		defer short.Stop()
 		defer long.Stop()
-		patience, limit = short.C, long.C
+		patience, limit, frozen = short.C, long.C, f.run.frozen
 	}
-	for {
+	for spent, waits := false, false; ; {
 		select {
 		case <-f.done:
 			return f.err
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-patience:
-			patience = nil
-			if f.run.waits.Load() {
-				return &FrozenError{Until: unit.Height(f.run.until.Load())}
-			}
+			spent = true
+		case <-frozen:
+			waits, frozen = true, nil
 		case <-limit:
-			if f.run.waits.Load() {
-				return &FrozenError{Until: unit.Height(f.run.until.Load())}
-			}
-			if !f.run.going.Load() {
+			switch {
+			case waits:
+				return f.run.frozenError()
+			case !f.run.going.Load():
 				return fmt.Errorf("%w: other reads have waited for %s", ErrBusy, v.r.o.Limit)
 			}
 			return fmt.Errorf("%w within %s", fetch.ErrUnavailable, v.r.o.Limit)
+		}
+		if spent && waits {
+			return f.run.frozenError()
 		}
 	}
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
@@ -40,6 +43,8 @@ type Writer struct {
 
 	slots   chan struct{}
 	waiting atomic.Int64
+	changes atomic.Int64 // of leases, under way
+	looks   singleflight.Group
 
 	mu  sync.Mutex // guards now
 	now report.Now
@@ -103,21 +108,52 @@ func (w *Writer) stored(out client.StoreResult, src client.Source) {
 	}
 }
 
-// lookFor is how long the rules and the balance are used that were read last.
-const lookFor = 3 * time.Second
+const (
+	// lookFor is how long the rules and the balance are used that were read last.
+	lookFor = 3 * time.Second
+	// oldLookFor is how long they are used while the ledger gives none.
+	oldLookFor = time.Minute
+	// lookLimit is how long a question for them may take.
+	lookLimit = 20 * time.Second
+)
 
-// Now is the ledger as it was moments ago.
+// Now is the ledger as it was moments ago, or within a minute where it cannot be read. It is
+// asked once for all that want to know at the same time.
 func (w *Writer) Now(ctx context.Context) (report.Now, error) {
+	old := w.last()
+	if time.Since(old.At) < lookFor {
+		return old, nil
+	}
+	answer := w.looks.DoChan("", func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookLimit) // for all that wait
+		defer cancel()
+		n, err := w.look(ctx)
+		if err == nil {
+			w.mu.Lock()
+			w.now = n
+			w.mu.Unlock()
+		}
+		return n, err
+	})
+	select {
+	case r := <-answer:
+		if r.Err == nil {
+			return r.Val.(report.Now), nil
+		}
+		if old := w.last(); time.Since(old.At) < oldLookFor {
+			return old, nil
+		}
+		return report.Now{}, r.Err
+	case <-ctx.Done():
+		return report.Now{}, ctx.Err()
+	}
+}
+
+// last is what Now read last.
+func (w *Writer) last() report.Now {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if time.Since(w.now.At) < lookFor {
-		return w.now, nil
-	}
-	n, err := w.look(ctx)
-	if err == nil {
-		w.now = n
-	}
-	return n, err
+	return w.now
 }
 
 func (w *Writer) look(ctx context.Context, keys ...[]byte) (report.Now, error) {
@@ -188,23 +224,116 @@ func (w *Writer) Quote(ctx context.Context, size int64, o client.StoreOptions) (
 	return q, nil
 }
 
+// change begins a change of leases. It goes on when ctx ends, as a store does, so that its
+// caller learns what was paid.
+func (w *Writer) change(ctx context.Context) (context.Context, func(), error) {
+	if most := int64(w.o.AtOnce + w.o.Waiting); w.changes.Add(1) > most {
+		w.changes.Add(-1)
+		return nil, nil, fmt.Errorf("%w: %d leases are being changed", ErrBusy, most)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.Limit)
+	return ctx, func() { cancel(); w.changes.Add(-1) }, nil
+}
+
 // Extend adds epochs to the payer's lease on a blob. It gives the entry as the ledger shows it
-// after that, and what was paid. Errors: those of client.Send, among them ledger.ErrNotOwner.
+// after that, and what was paid; where the ledger cannot be read any more, as both follow from
+// what it showed before. An Extend that has begun goes on when ctx ends.
+//
+// Errors: client.ErrUnknownBlob where the blob has ended or never was; ledger.ErrNotOwner,
+// ledger.ErrEpochs and ledger.ErrFunds, before anything is sent where the ledger shows it;
+// ErrBusy; those of client.Send.
 func (w *Writer) Extend(ctx context.Context, id blob.ID, epochs uint64) (e registry.Entry, paid token.Amount, err error) {
-	receipt, err := w.c.Send(ctx, w.key, ledger.Extend{Blob: id, Epochs: epochs})
+	ctx, done, err := w.change(ctx)
 	if err != nil {
 		return e, 0, err
 	}
-	n, err := w.look(ctx, ledger.KeyBlob(id))
+	defer done()
+	n, e, err := w.live(ctx, id)
 	if err != nil {
-		return e, 0, fmt.Errorf("done in block %d; what it comes to could not be read: %w", receipt.Height, err)
-	}
-	if e, _, err = n.View.Blob(id); err != nil {
 		return e, 0, err
 	}
-	cost, err := client.CostOf(n.Params, e.Units, epochs, true, 0, 0)
+	body := ledger.Extend{Blob: id, Epochs: epochs}
+	if paid, err = w.mayExtend(n, e, body); err != nil {
+		return e, 0, err
+	}
+	if _, err = w.c.Send(ctx, w.key, body); err != nil {
+		return e, 0, err
+	}
 	w.forget(id)
-	return e, cost.Lease, err
+	ctx, cancel := context.WithTimeout(ctx, lookLimit)
+	defer cancel()
+	after, shown, err := w.live(ctx, id)
+	if err != nil {
+		return extended(e, w.Payer(), epochs, n.Params.Registry), paid, nil
+	}
+	cost, err := client.CostOf(after.Params, shown.Units, epochs, true, 0, 0)
+	if err == nil {
+		paid = cost.Lease
+	}
+	return shown, paid, nil
+}
+
+// live is a blob's entry in the ledger as it is now.
+func (w *Writer) live(ctx context.Context, id blob.ID) (n report.Now, e registry.Entry, err error) {
+	if n, err = w.look(ctx, ledger.KeyBlob(id)); err != nil {
+		return n, e, err
+	}
+	e, known, err := n.View.Blob(id)
+	if err == nil && (!known || !e.Live(n.Head.Epoch)) {
+		err = fmt.Errorf("%s: %w: %w", id, client.ErrUnknownBlob, ledger.ErrUnknownBlob)
+	}
+	return n, e, err
+}
+
+// mayExtend works out what an extension costs, and refuses one that the ledger would refuse.
+func (w *Writer) mayExtend(n report.Now, e registry.Entry, body ledger.Extend) (token.Amount, error) {
+	end, ok := e.OwnedBy(w.Payer(), n.Head.Epoch)
+	if !ok {
+		return 0, fmt.Errorf("%s: %w", body.Blob, ledger.ErrNotOwner)
+	}
+	most := n.Params.Registry.MaxEpochs
+	if body.Epochs < 1 || body.Epochs > most {
+		return 0, fmt.Errorf("%d epochs, 1 to %d: %w", body.Epochs, most, ledger.ErrEpochs)
+	}
+	if until, last := end.Plus(body.Epochs), n.Head.Epoch.Plus(most); until > last {
+		return 0, fmt.Errorf("until epoch %d, at most %d: %w", until, last, ledger.ErrEpochs)
+	}
+	cost, err := client.CostOf(n.Params, e.Units, body.Epochs, true, 0, 0)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ledger.ErrFunds, err)
+	}
+	total, err := cost.Lease.Add(client.MostFee(w.c.Chain(), n.Params.Fees, body))
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ledger.ErrFunds, err)
+	}
+	account, err := n.View.Account(w.Payer())
+	if err != nil {
+		return 0, err
+	}
+	if account.Balance < total {
+		return 0, fmt.Errorf("it costs %s, and the gateway has %s: %w", total, account.Balance, ledger.ErrFunds)
+	}
+	return cost.Lease, nil
+}
+
+// extended is an entry after its owner added epochs to its claim, as the ledger's rules have
+// it: what has another price than the owner's last lease is a lease of its own.
+func extended(e registry.Entry, owner token.Address, epochs uint64, p registry.Params) registry.Entry {
+	end, _ := e.OwnedBy(owner, 0)
+	price, err := p.PriceOf(e.Units)
+	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end.Plus(epochs), Price: price}
+	e.Leases = slices.Clone(e.Leases)
+	i, own := e.LastOf(owner, owner)
+	if own && err == nil && e.Leases[i].End == end && e.Leases[i].Price == price {
+		e.Leases[i].End = added.End
+		return e
+	}
+	if own {
+		added.Permanent = e.Leases[i].Permanent
+		added.Renewal, e.Leases[i].Renewal = e.Leases[i].Renewal, registry.Renewal{}
+	}
+	e.Leases = append(e.Leases, added)
+	return e
 }
 
 // Deletion is what came of a Delete.
@@ -213,19 +342,18 @@ type Deletion struct {
 	Others int          // leases that keep the blob on the network
 }
 
-// Delete gives up the payer's leases on a blob. Errors: client.ErrUnknownBlob where it has
-// ended or never was; ledger.ErrNotOwner, ledger.ErrPermanent; those of client.Send.
+// Delete gives up the payer's leases on a blob. A Delete that has begun goes on when ctx ends.
+// Errors: client.ErrUnknownBlob where it has ended or never was; ledger.ErrNotOwner,
+// ledger.ErrPermanent; ErrBusy; those of client.Send.
 func (w *Writer) Delete(ctx context.Context, id blob.ID) (d Deletion, err error) {
-	n, err := w.look(ctx, ledger.KeyBlob(id))
+	ctx, done, err := w.change(ctx)
 	if err != nil {
 		return d, err
 	}
-	e, known, err := n.View.Blob(id)
+	defer done()
+	n, e, err := w.live(ctx, id)
 	if err != nil {
 		return d, err
-	}
-	if !known || !e.Live(n.Head.Epoch) {
-		return d, fmt.Errorf("%s: %w", id, client.ErrUnknownBlob)
 	}
 	d.Refund, d.Others = n.RefundOf(e, w.Payer())
 	_, err = w.c.Send(ctx, w.key, ledger.Delete{Blob: id})
