@@ -169,7 +169,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, from io.Reader, de
 		body.Close()
 		err = io.ErrUnexpectedEOF
 	}
-	if err == nil || errors.Is(err, blobs.ErrSpoolFull) || errors.Is(err, blobs.ErrTooLarge) || errors.Is(err, blobs.ErrDisk) {
+	if err == nil || errors.Is(err, blobs.ErrSpoolFull) || errors.Is(err, blobs.ErrTooLarge) {
 		return body, err
 	}
 	var p *problem
