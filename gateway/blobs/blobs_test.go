@@ -533,6 +533,7 @@ func TestAFloodOfIDsIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	until(t, "questions end with their readers", func() bool { return g.r.finder.questions.Load() == findsWaiting })
 	if _, err := g.r.Find(t.Context(), blob.ID{2}); !errors.Is(err, ErrBusy) {
 		t.Errorf("one more question: %v", err)
 	}
