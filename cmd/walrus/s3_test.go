@@ -31,7 +31,6 @@ type s3Gateway struct {
 // startS3 starts a testnet and a gateway on it.
 func startS3(t *testing.T) *s3Gateway {
 	t.Helper()
-	testlevel.Whole(t, "lets programs of others store through a gateway on a network of seven nodes")
 	build := goEnv()
 	g := &s3Gateway{build: build, developer: launch(t, "--nodes", "7", "--shards", "10", "--block-time", "300ms"), state: filepath.Join(t.TempDir(), "gateway")}
 	for _, name := range []string{"AWS_CA_BUNDLE", "AWS_PROFILE", "AWS_CONFIG_FILE"} {
@@ -138,6 +137,7 @@ func (g *s3Gateway) rclone(t *testing.T, args ...string) string {
 }
 
 func TestProgramsForS3UseAGateway(t *testing.T) {
+	testlevel.Whole(t, "lets programs of others store through a gateway on a network of seven nodes")
 	g := startS3(t)
 	root := g.tree()
 	big, err := os.ReadFile(filepath.Join(root, "big"))
@@ -252,6 +252,7 @@ func goEnv() []string {
 // A gateway that is killed goes on with its uploads, and another machine goes on from the
 // network alone.
 func TestAnS3GatewayOutlivesItsMachine(t *testing.T) {
+	testlevel.Whole(t, "lets programs of others store through a gateway on a network of seven nodes")
 	g := startS3(t)
 	program(t, "rclone")
 	root := g.tree()
