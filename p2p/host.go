@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -62,7 +63,7 @@ type Host struct {
 	table     table
 	hello     Hello
 	bootstrap []peer.AddrInfo
-	recalled  []peer.AddrInfo // by Recall
+	recalled  atomic.Pointer[[]peer.AddrInfo] // by Recall
 	log       *slog.Logger
 	greeted   greetings
 	scores    scores
@@ -348,11 +349,15 @@ func (h *Host) Known() int { return h.table.size() }
 // Bootstrap is the addresses the host was told of, those that its seeds stand for, and those
 // that were of use to a process before.
 func (h *Host) Bootstrap() []peer.AddrInfo {
-	return slices.Concat(h.bootstrap, h.seeds.addrs(), h.recalled)
+	out := slices.Concat(h.bootstrap, h.seeds.addrs())
+	if recalled := h.recalled.Load(); recalled != nil {
+		out = append(out, *recalled...)
+	}
+	return out
 }
 
-// Recall adds peers to the bootstrap addresses. It is for a host that nothing uses yet.
-func (h *Host) Recall(peers []peer.AddrInfo) { h.recalled = peers }
+// Recall adds peers to the bootstrap addresses.
+func (h *Host) Recall(peers []peer.AddrInfo) { h.recalled.Store(&peers) }
 
 const dialLimit = 10 * time.Second
 
