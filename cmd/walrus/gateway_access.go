@@ -44,7 +44,7 @@ func (f *accessFlags) check(of gatewayFlags) error {
 	if of.readOnly || of.listen == "" || f.keys != "" || f.secret != "" || isLoopback(of.listen) {
 		return nil
 	}
-	return errUsage{fmt.Errorf("%s can be reached from other machines, and whoever reaches the gateway would spend from its wallet: make a key with walrus gateway key NAME --dir %s, name a secret for tokens with --jwt-secret-file, or say --read-only", of.listen, shellWord(of.dir))}
+	return errUsage{fmt.Errorf("%s can be reached from other machines, and each of them would spend from the gateway's wallet: make a key with walrus gateway key NAME --dir %s, name a secret for tokens with --jwt-secret-file, or say --read-only", of.listen, shellWord(of.dir))}
 }
 
 func keysPath(dir string) string { return filepath.Join(dir, "keys.toml") }

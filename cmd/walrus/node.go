@@ -55,7 +55,7 @@ faults can be punished; --keep-blocks (or keep_blocks in node.toml) sets another
 number, or all for an archive. Some signed headers stay for ever, so that
 clients and receipts still lead back to the genesis.
 
-With --gateway it reads blobs for whoever asks over HTTP, as walrus gateway
+With --gateway it gives blobs out over HTTP to all that ask, as walrus gateway
 --read-only does in a process of its own. It pays for nothing.`
 
 // untilStdin lets a command run, and gives it the flag by which it ends with the process

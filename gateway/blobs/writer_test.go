@@ -1,0 +1,137 @@
+package blobs
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/ledger"
+	"github.com/walrus-network/walrus/token"
+)
+
+// Bodies are bounded each and together, whether their length is known or not, and leave
+// nothing.
+func TestASpoolIsBounded(t *testing.T) {
+	dir := t.TempDir()
+	s, err := NewSpool(dir, 5<<20, 3<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(n, declared int) (*Body, error) {
+		return s.Take(t.Context(), bytes.NewReader(make([]byte, n)), int64(declared))
+	}
+	for _, declared := range []int{4 << 20, -1} {
+		if _, err := take(4<<20, declared); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("a body too large, declared %d: %v", declared, err)
+		}
+	}
+	first, err := take(3<<20, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, declared := range []int{3 << 20, -1} {
+		if _, err := take(3<<20, declared); !errors.Is(err, ErrSpoolFull) {
+			t.Errorf("a body for which there is no room, declared %d: %v", declared, err)
+		}
+	}
+	if _, err := s.Take(t.Context(), io.MultiReader(bytes.NewReader(make([]byte, 1000)), broken{}), -1); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("a body that breaks off: %v", err)
+	}
+	for n, want := range map[int64]error{math.MaxInt64: ErrTooLarge, -1: ErrTooLarge, 3<<20 + 1: ErrTooLarge, 2<<20 + 1: ErrSpoolFull} {
+		if err := s.Reserve(n); !errors.Is(err, want) {
+			t.Errorf("%d bytes are reserved: %v", n, err)
+		}
+	}
+	if err := s.Reserve(2 << 20); err != nil {
+		t.Error(err)
+	}
+	if _, err := take(1, -1); !errors.Is(err, ErrSpoolFull) {
+		t.Errorf("a body beside what is reserved: %v", err)
+	}
+	s.Free(2 << 20)
+	s.Hold(10 << 20) // of an earlier process, which had more room
+	if err := s.Reserve(1); !errors.Is(err, ErrSpoolFull) {
+		t.Errorf("more than the room is held: %v", err)
+	}
+	s.Free(10 << 20)
+	first.Close()
+	first.Close()
+	if _, err := take(3<<20, 3<<20); err != nil || s.Used() != 3<<20 {
+		t.Errorf("%d bytes are used: %v", s.Used(), err)
+	}
+	if entries, _ := os.ReadDir(dir); len(entries) > 0 {
+		t.Errorf("%d files are left", len(entries))
+	}
+}
+
+// Clients are told nothing of a spool's directory.
+func TestASpoolTellsNoPath(t *testing.T) {
+	dir := t.TempDir()
+	s, err := NewSpool(dir, 5<<20, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Take(t.Context(), broken{}, -1); err != io.ErrUnexpectedEOF {
+		t.Errorf("the reader's error is not given back as it is: %v", err)
+	}
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Take(t.Context(), strings.NewReader("x"), 1); !errors.Is(err, ErrDisk) {
+		t.Errorf("an error of the disk: %v", err)
+	}
+	if _, err := s.Take(t.Context(), strings.NewReader("x"), math.MaxInt64); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("a length that no spool has: %v", err)
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// What cannot be stored is refused before it is read; what can is quoted as it is paid.
+func TestAQuoteIsWhatIsPaid(t *testing.T) {
+	g := newRig(t, nil)
+	ctx := t.Context()
+	q, err := g.w.Quote(ctx, 100_000, client.StoreOptions{Epochs: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := g.w.Store(ctx, bytesOf(100_000, 1), client.StoreOptions{Epochs: 3})
+	if err != nil || out.Price != q.Lease || out.Write != q.Write || !out.Registered || out.EndEpoch != q.Until || out.Entry.Units != q.StoredAs {
+		t.Errorf("paid %s and %s for %s and %s: %+v %v", out.Price, out.Write, q.Lease, q.Write, out, err)
+	}
+	again, err := g.w.Store(ctx, bytesOf(100_000, 1), client.StoreOptions{Epochs: 5})
+	if err != nil || again.Registered || again.Extended != 2 || !again.Already {
+		t.Errorf("a longer lease: %+v %v", again, err)
+	}
+	for _, c := range []struct {
+		size int64
+		o    client.StoreOptions
+		err  error
+	}{
+		{1 << 42, client.StoreOptions{Epochs: 1}, ledger.ErrCapacity},
+		{1000, client.StoreOptions{Epochs: 1 << 40}, ledger.ErrEpochs},
+		{1000, client.StoreOptions{Allowance: 2_000_000 * token.WAL}, ledger.ErrFunds},
+	} {
+		if _, err := g.w.Quote(ctx, c.size, c.o); !errors.Is(err, c.err) {
+			t.Errorf("%d bytes, %+v: %v", c.size, c.o, err)
+		}
+	}
+	e, paid, err := g.w.Extend(ctx, out.ID, 1)
+	if end, _ := e.OwnedBy(g.w.Payer(), 0); err != nil || end != 6 || paid == 0 {
+		t.Errorf("until %d for %s: %v", end, paid, err)
+	}
+	gone, err := g.w.Delete(ctx, out.ID)
+	if err != nil || gone.Refund == 0 || gone.Others != 0 {
+		t.Errorf("%+v %v", gone, err)
+	}
+	if _, err := g.r.Find(ctx, out.ID); !client.IsGone(err) {
+		t.Errorf("a deleted blob: %v", err)
+	}
+}
