@@ -138,20 +138,17 @@ func (s *storeRun) open(ctx context.Context) (*upload, error) {
 			err := <-e.opened
 			e.opened = nil
 			e.stop() // of what is left of the opening
-			if err == nil {
-				s.c.turns.took()
-			}
+			s.c.turns.took(err == nil)
 			return e.upload, err
 		}
 		e.drop()
 	}
 	u := s.c.newUpload(s.d, s.p)
 	var err error
-	if u.leave, err = s.c.turns.take(ctx); err != nil {
+	if u.leave, err = s.turn.take(ctx); err != nil {
 		return u, err
 	}
-	if err = u.open(ctx, s.manifest); err == nil {
-		s.c.turns.took()
-	}
+	err = u.open(ctx, s.manifest)
+	s.c.turns.took(err == nil)
 	return u, err
 }

@@ -124,7 +124,7 @@ func (s *storeRun) agree() error {
 func (s *storeRun) pay(ctx context.Context) error {
 	for _, p := range s.paying {
 		s.requests.Add(1)
-		receipt, err := s.c.sendFrom(ctx, s.key, p.body, s.account)
+		receipt, err := s.c.sendFrom(ctx, s.key, p.body, s.account, s.turn.sends)
 		s.account = nil
 		if errors.Is(err, ledger.ErrLeased) {
 			continue // another process of the same owner was quicker; settled says for how long
@@ -143,6 +143,7 @@ func (s *storeRun) pay(ctx context.Context) error {
 		s.out.Allowance += p.cost.Allowance
 		s.c.log.Debug("paid", "blob", s.p.ID, "height", receipt.Height)
 	}
+	s.turn.sends() // where an interrupted process had sent it, or there is nothing to pay
 	return nil
 }
 

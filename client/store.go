@@ -76,8 +76,8 @@ type StoreResult struct {
 // only what is missing and pays nothing twice; run again with more epochs it extends the
 // lease that is there.
 func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOptions) (StoreResult, error) {
-	s := storeRun{c: c, key: key, options: o, began: time.Now()}
-	defer c.turns.store()()
+	s := storeRun{c: c, key: key, options: o, began: time.Now(), turn: c.turns.store()}
+	defer s.turn.end()
 	err := s.run(ctx, src)
 	s.out.Requests = s.requests.Load()
 	s.out.TotalTime = time.Since(s.began)
@@ -100,6 +100,7 @@ type storeRun struct {
 	key      token.Key
 	options  StoreOptions
 	began    time.Time
+	turn     *turn
 	d        committee
 	p        *encodedBlob
 	manifest blob.Manifest
@@ -257,10 +258,7 @@ func (s *storeRun) upload(ctx context.Context) error {
 	opening, stop := context.WithCancel(ctx)
 	opened, paid := make(chan bool, 1), make(chan error, 1)
 	go func() {
-		pays := s.c.turns.crowded() && s.c.turns.awaitTaken(opening) == nil
-		if !pays {
-			pays = <-opened
-		}
+		pays := s.c.turns.awaitPayAhead(opening) == nil || <-opened
 		var err error
 		if pays {
 			if err = s.pay(ctx); err != nil {

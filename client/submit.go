@@ -33,7 +33,7 @@ const (
 // With an Outbox, a transaction that does the same and that an interrupted process has
 // left is sent again, the same bytes, in place of a second one.
 func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (ledger.TxReceipt, error) {
-	return c.sendFrom(ctx, key, body, nil)
+	return c.sendFrom(ctx, key, body, nil, func() {})
 }
 
 // spender is a signer's account and what a transaction of it takes, as one state has them.
@@ -59,11 +59,12 @@ func readSpender(v ledger.View, a token.Address) (*spender, error) {
 	return &spender{account, params, head.Height}, err
 }
 
-// sendFrom is Send with the signer's account where it was read moments ago.
-func (c *Client) sendFrom(ctx context.Context, key token.Key, body ledger.Body, known *spender) (ledger.TxReceipt, error) {
+// sendFrom is Send with the signer's account where it was read moments ago; sending is told
+// that the transaction has a nonce and is about to be sent.
+func (c *Client) sendFrom(ctx context.Context, key token.Key, body ledger.Body, known *spender, sending func()) (ledger.TxReceipt, error) {
 	receipt, found, err := c.again(ctx, key, body)
 	for try := 0; !found; try++ {
-		receipt, err = c.sendOnce(ctx, key, body, try, known)
+		receipt, err = c.sendOnce(ctx, key, body, try, known, sending)
 		known = nil
 		lost := receipt.Code == ledger.ErrNonce.Code || receipt.Code == ledger.ErrExpired.Code
 		found = err != nil || !lost || try == nonceTries
@@ -145,7 +146,7 @@ func (c *Client) submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error
 }
 
 // sendOnce gives the receipt that the records show.
-func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, try int, known *spender) (ledger.TxReceipt, error) {
+func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, try int, known *spender, sending func()) (ledger.TxReceipt, error) {
 	now := known
 	account := func() (ledger.Account, error) {
 		if known != nil {
@@ -167,6 +168,7 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 	}
 	until := (now.height + lastBlocks).Plus(lastMs / max(1, now.params.BlockMs))
 	raw := sign(key, c.chain, nonce, until, now.params.Fees, body)
+	sending()
 	receipt, err := c.keep(ctx, raw)
 	// One that no block holds yet keeps its nonce: the next transaction with it and this
 	// one cannot both be done.
