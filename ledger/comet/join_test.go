@@ -46,13 +46,13 @@ func (c *cluster) joinOptions(dir string, host light.Asker) JoinOptions {
 // cutAfter lets a number of questions about the state through, and then ends all.
 type cutAfter struct {
 	*p2p.Host
-	left int
+	left atomic.Int64
 	cut  func()
 }
 
 func (c *cutAfter) AskLedger(ctx context.Context, p peer.ID, ask p2p.Ask, body []byte) ([]byte, error) {
 	if ask == p2p.AskState {
-		if c.left--; c.left < 0 {
+		if c.left.Add(-1) < 0 {
 			c.cut()
 			return nil, context.Canceled
 		}
@@ -155,7 +155,9 @@ func TestANodeComesBackByASnapshot(t *testing.T) {
 
 	// Cut off in the middle, by the context and by what a kill leaves.
 	cutting, cut := context.WithCancel(ctx)
-	if joined, err := Join(cutting, c.joinOptions(dir, &cutAfter{host, 1, cut})); joined || err == nil {
+	once := &cutAfter{Host: host, cut: cut}
+	once.left.Store(1)
+	if joined, err := Join(cutting, c.joinOptions(dir, once)); joined || err == nil {
 		t.Fatalf("joined %v, %v", joined, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, dbDir)); err == nil {
