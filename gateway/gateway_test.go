@@ -26,6 +26,7 @@ import (
 	"github.com/walrus-network/walrus/gateway/access"
 	"github.com/walrus-network/walrus/gateway/blobs"
 	"github.com/walrus-network/walrus/internal/world"
+	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/quilt"
 	"github.com/walrus-network/walrus/token"
 )
@@ -42,13 +43,14 @@ func TestMain(m *testing.M) {
 
 // rig is a gateway on a network.
 type rig struct {
-	t   *testing.T
-	w   *world.World
-	c   *client.Client
-	s   *Server
-	url string
-	dir string
-	key string // is sent with each request, if not empty
+	t      *testing.T
+	w      *world.World
+	c      *client.Client
+	s      *Server
+	url    string
+	dir    string
+	owners *access.Owners
+	key    string // is sent with each request, if not empty
 }
 
 func newRig(t *testing.T, change func(*Options)) *rig {
@@ -73,6 +75,15 @@ func (g *rig) start(change func(*Options)) {
 	wo.Reader = r
 	o := Defaults()
 	o.Reader, o.Writer, o.Spool, o.MaxBody, o.UploadDir = r, blobs.NewWriter(g.c, g.w.Wallet, wo), spool, 32<<20, g.dir+"/uploads"
+	if g.owners == nil { // else another server of this rig has opened them
+		db, err := kv.Open(kv.Options{Dir: g.t.TempDir()})
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		g.t.Cleanup(func() { db.Close() })
+		g.owners = access.NewOwners(db)
+	}
+	o.Owners = g.owners
 	o.Faults = func(err error) { g.t.Error(err) }
 	if change != nil {
 		change(&o)

@@ -12,6 +12,7 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/gateway/access"
+	"github.com/walrus-network/walrus/gateway/blobs"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
 	"github.com/walrus-network/walrus/token"
@@ -240,19 +241,22 @@ func (s *Server) deleteBlob(w http.ResponseWriter, r *http.Request, id blob.ID) 
 	if err != nil {
 		return err
 	}
-	if s.o.Relied != nil && s.o.Relied(id) {
-		return refuse(409, "RELIED_ON", "an object of S3 lies in this blob: delete the object")
-	}
-	alone, err := g.GiveUp(id)
+	alone, err := s.o.Owners.GiveUp(id, g.Owner())
 	if err != nil {
 		return err
 	}
-	if !alone { // the lease stays for the other keys
+	if !alone { // the lease stays for the other owners
 		return noStore(w, deleted{id.Base64(), 0, false})
 	}
-	d, err := s.o.Writer.Delete(r.Context(), id)
+	d, err := s.o.Writer.Delete(r.Context(), id, func() bool { return s.o.Owners.Any(id) || s.o.Relied != nil && s.o.Relied(id) })
+	if errors.Is(err, blobs.ErrNeeded) {
+		return noStore(w, deleted{id.Base64(), 0, false})
+	}
 	if err != nil {
-		if own := g.Own(id); own != nil && !errors.Is(err, client.ErrUnknownBlob) {
+		if errors.Is(err, client.ErrUnknownBlob) {
+			return err
+		}
+		if own := s.o.Owners.Add(id, g.Owner()); own != nil {
 			s.o.Log.Warn("which key stored a blob is not noted: it cannot delete it", "blob", id, "key", g.Name(), "err", own)
 		}
 		return err

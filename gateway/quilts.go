@@ -83,7 +83,7 @@ func (s *Server) putQuilt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return refuse(400, "MALFORMED_REQUEST", "%v", err)
 	}
-	out, err := s.store(r.Context(), g, q, t)
+	out, err := s.store(r.Context(), g, g.Owner(), q, t)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ type Options struct {
 	Writer   *blobs.Writer   // nil: nothing is stored
 	Spool    *blobs.Spool    // with a Writer
 	Access   *access.Control // nil: the gateway pays for all that reach it
+	Owners   *access.Owners  // of what was stored; with a Writer
 	Receipts Receipts        // nil: there are none
 	// Origins are the sites beside those of this machine whose pages may have the gateway pay
 	// where no key is asked for.
@@ -54,14 +55,16 @@ type Options struct {
 	MaxBody       int64  // bytes of a body; 0: as many as there is room for
 	MaxRead       int64  // bytes of a blob that is given out; 0: any
 	Blocked       func(blob.ID) bool
-	Relied        func(blob.ID) bool // another door needs the gateway's lease on a blob; nil: none does
-	Headers       []string           // tags of quilts that become headers of their files
-	Reads         int                // at once
-	StallLimit    time.Duration      // for a client that takes or sends nothing
-	UploadDir     string             // of resumable uploads; empty: there are none
-	UploadLife    time.Duration      // of one that nobody goes on with
-	Funds         uint64             // days for which the wallet must last at today's spending, to be ready
-	Log           *slog.Logger       // nil: silent
+	// Relied says that another door needs the gateway's lease on a blob. The lease is that
+	// door's to give back then. Nil: none does.
+	Relied     func(blob.ID) bool
+	Headers    []string      // tags of quilts that become headers of their files
+	Reads      int           // at once
+	StallLimit time.Duration // for a client that takes or sends nothing
+	UploadDir  string        // of resumable uploads; empty: there are none
+	UploadLife time.Duration // of one that nobody goes on with
+	Funds      uint64        // days for which the wallet must last at today's spending, to be ready
+	Log        *slog.Logger  // nil: silent
 }
 
 // Defaults are the limits of a gateway.
@@ -92,6 +95,9 @@ type Server struct {
 func New(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Writer != nil && o.Owners == nil {
+		return nil, errors.New("a gateway that stores notes who stored a blob: Owners is nil")
 	}
 	if o.BasePath != "" {
 		o.BasePath = path.Clean("/" + o.BasePath)

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/gateway/access"
 	"github.com/walrus-network/walrus/gateway/blobs"
@@ -150,7 +151,7 @@ func (s *Server) putBlob(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer body.Close()
-	out, err := s.store(r.Context(), g, body, t)
+	out, err := s.store(r.Context(), g, g.Owner(), body, t)
 	if err != nil {
 		return err
 	}
@@ -228,8 +229,10 @@ func (s *Server) quote(ctx context.Context, size int64, t terms) (blobs.Quote, e
 	return q, err
 }
 
-// store stores a body for a grant, which is counted before it is paid.
-func (s *Server) store(ctx context.Context, g *access.Grant, src client.Source, t terms) (client.StoreResult, error) {
+// store stores a body for a grant, which is counted before it is paid. That owner needs the
+// lease is noted before it is paid, too: another user of the wallet may be about to give a
+// lease on equal bytes back.
+func (s *Server) store(ctx context.Context, g *access.Grant, owner string, src client.Source, t terms) (client.StoreResult, error) {
 	q, err := s.quote(ctx, src.Size(), t)
 	if err != nil {
 		return client.StoreResult{}, err
@@ -238,15 +241,15 @@ func (s *Server) store(ctx context.Context, g *access.Grant, src client.Source, 
 	if err := g.Spend(use); err != nil {
 		return client.StoreResult{}, err
 	}
+	if t.Owner == (token.Address{}) || t.Owner == s.o.Writer.Payer() {
+		t.Identified = func(id blob.ID) error { return s.o.Owners.Add(id, owner) }
+	}
 	out, err := s.o.Writer.Store(ctx, src, t.StoreOptions)
 	if err != nil {
 		if nothingPaid(err) {
 			s.give(g, use)
 		}
 		return out, err
-	}
-	if err := g.Own(out.ID); err != nil {
-		s.o.Log.Warn("which key stored a blob is not noted: it cannot delete it", "blob", out.ID, "key", g.Name(), "err", err)
 	}
 	// What was not paid, because it was there, is not counted.
 	paid := out.Price + out.Write + out.Allowance

@@ -23,8 +23,8 @@ const (
 	mostOfKey     = 100             // of one key
 	mostOfTokens  = mostUploads / 2 // of all tokens together
 	quotaRetry    = time.Minute
-	tokenOwner    = ":token" // owns the uploads of tokens: the name of a key begins with a letter or a digit
-	mostErrorText = 1000     // bytes
+	tokenOwner    = access.Token // owns the uploads of tokens: the name of a key begins with a letter or a digit
+	mostErrorText = 1000         // bytes
 )
 
 // held is an upload that takes room in the spool.

@@ -446,7 +446,11 @@ func (u *uploads) storeOnce(ctx context.Context, id string, st uploadResult) (*s
 	if err != nil {
 		return nil, err
 	}
-	out, err := u.s.store(ctx, g, src, t)
+	owner := st.Key
+	if owner == "" {
+		owner = access.Local
+	}
+	out, err := u.s.store(ctx, g, owner, src, t)
 	if err != nil {
 		return nil, err
 	}

@@ -281,7 +281,7 @@ func (a *app) openWriting(g *openedGateway, o *gateway.Options, s *session) erro
 	if !g.f.noUploads {
 		o.UploadDir = filepath.Join(g.f.dir, "uploads")
 	}
-	if o.Access, err = g.openAccess(); err != nil {
+	if o.Access, o.Owners, err = g.openAccess(); err != nil {
 		return err
 	}
 	if o.Faucet, err = a.faucet(g.f.faucet, s); err != nil {
@@ -291,14 +291,12 @@ func (a *app) openWriting(g *openedGateway, o *gateway.Options, s *session) erro
 		return nil
 	}
 	network := s3Network(s, o.Spool, o.Reader, o.Writer)
-	if o.Access != nil {
-		network.Relied = o.Access.Owned
-	}
+	network.Relied = o.Owners.Any
 	d, err := a.s3Door(g.f.s3, g.f.dir, s, network, g.log)
 	if err != nil {
 		return err
 	}
-	o.Relied = d.Holds
+	o.Relied = d.Inherit
 	g.closes = append(g.closes, d.Close)
 	g.doors = append(g.doors, door{g.f.s3.address, g.f.cert != "", d, func(u *gatewayUp, url string) { u.S3 = url }})
 	return nil

@@ -64,38 +64,40 @@ func isLoopback(address string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// openAccess is nil where all that reach the gateway may have it pay.
-func (g *openedGateway) openAccess() (*access.Control, error) {
+// openAccess opens what knows who may have the gateway pay, nil where all that reach it may,
+// and the notes of who stored a blob.
+func (g *openedGateway) openAccess() (*access.Control, *access.Owners, error) {
 	f := g.f.access
 	if err := f.check(g.f); err != nil {
-		return nil, err
-	}
-	if f.keys == "" && f.secret == "" {
-		return nil, nil
+		return nil, nil, err
 	}
 	var o access.Options
 	var err error
 	if f.keys != "" {
 		if o.Keys, err = access.LoadKeys(f.keys); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if f.secret != "" {
 		b, err := os.ReadFile(f.secret)
 		if err != nil {
-			return nil, fmt.Errorf("--jwt-secret-file: %w", err)
+			return nil, nil, fmt.Errorf("--jwt-secret-file: %w", err)
 		}
 		rules, err := access.ParseTokenRules(b, f.algorithm, f.life)
 		if err != nil {
-			return nil, fmt.Errorf("--jwt-secret-file %s: %w", f.secret, err)
+			return nil, nil, fmt.Errorf("--jwt-secret-file %s: %w", f.secret, err)
 		}
 		o.Tokens = &rules
 	}
-	if o.DB, err = kv.Open(kv.Options{Dir: filepath.Join(g.f.dir, "access")}); err != nil {
-		return nil, err
+	if o.DB, err = kv.Open(kv.Options{Dir: filepath.Join(g.f.dir, "access"), Profile: kv.Small}); err != nil {
+		return nil, nil, err
 	}
 	g.closes = append(g.closes, o.DB.Close)
-	return access.NewControl(o), nil
+	owners := access.NewOwners(o.DB)
+	if f.keys == "" && f.secret == "" {
+		return nil, owners, nil
+	}
+	return access.NewControl(o), owners, nil
 }
 
 func (a *app) gatewayKey() *cobra.Command {

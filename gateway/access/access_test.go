@@ -91,46 +91,35 @@ func TestADaysLimits(t *testing.T) {
 	}
 }
 
-// A key gives up only what it stored, and the lease only when no other key needs it.
+// A key gives up only what it stored, and the lease only when no other owner needs it.
 func TestABlobOfTwoKeys(t *testing.T) {
-	var secrets []string
-	var file string
-	for _, name := range []string{"a", "b", "c"} {
-		secret, lines, err := NewSecret(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		secrets, file = append(secrets, secret), file+lines
-	}
-	keys, err := ParseKeys([]byte(file))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := NewControl(Options{Keys: keys, DB: open(t, t.TempDir())})
-	grant := func(i int) *Grant {
-		g, err := c.Admit(bearer(secrets[i]))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return g
-	}
+	o := NewOwners(open(t, t.TempDir()))
 	id := blob.ID{7}
-	for i := range 2 {
-		if err := grant(i).Own(id); err != nil {
+	for _, name := range []string{"a", "b", Local} {
+		if err := o.Add(id, name); err != nil {
 			t.Fatal(err)
 		}
 	}
 	var denied *DeniedError
-	if _, err := grant(2).GiveUp(id); !errors.As(err, &denied) || denied.Reason != NotOwner {
+	if _, err := o.GiveUp(id, "c"); !errors.As(err, &denied) || denied.Reason != NotOwner {
 		t.Errorf("a key that never stored it: %v", err)
 	}
-	for i, want := range []bool{false, true} {
-		if alone, err := grant(i).GiveUp(id); err != nil || alone != want {
-			t.Errorf("key %d: alone %t, %v", i, alone, err)
+	for i, name := range []string{"a", Local, "b"} {
+		if !o.Any(id) {
+			t.Errorf("before %s gives it up none needs it", name)
+		}
+		if alone, err := o.GiveUp(id, name); err != nil || alone != (i == 2) {
+			t.Errorf("%s: alone %t, %v", name, alone, err)
 		}
 	}
-	if _, err := grant(0).GiveUp(id); !errors.As(err, &denied) {
+	if o.Any(id) {
+		t.Error("all have given it up, and one needs it")
+	}
+	if _, err := o.GiveUp(id, "a"); !errors.As(err, &denied) {
 		t.Errorf("a key that gave it up: %v", err)
+	}
+	if alone, err := o.GiveUp(id, Local); err != nil || !alone {
+		t.Errorf("a gateway without keys, of what was stored before it noted that: %t, %v", alone, err)
 	}
 }
 

@@ -2,52 +2,65 @@ package access
 
 import (
 	"bytes"
+	"sync"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/kv"
 )
 
-// All keys of a gateway share the wallet's lease on a blob. Which of them stored it is noted, so
-// that none gives up what another relies on.
+// Names of owners that are no key's: a key's begins with a letter or a digit.
+const (
+	Token = ":token" // all tokens
+	Local = ":local" // all that a gateway without keys pays for
+)
+
+// Owners notes which users of a gateway stored a blob: all share the wallet's lease on it, and
+// none gives up what another relies on. All methods may be called at the same time.
+type Owners struct {
+	db *kv.DB
+	mu sync.Mutex // held while a note is taken away
+}
+
+// NewOwners keeps notes in a database, which stays the caller's.
+func NewOwners(db *kv.DB) *Owners { return &Owners{db: db} }
 
 func ownerKey(id blob.ID, name string) []byte {
 	return append(append([]byte("own/"), id[:]...), name...)
 }
 
-// Own notes that the grant's key stored a blob.
-func (g *Grant) Own(id blob.ID) error {
-	if g == nil {
-		return nil
+// Owner is the name under which it is noted what a grant stored; nil is a gateway's without
+// keys.
+func (g *Grant) Owner() string {
+	switch {
+	case g == nil:
+		return Local
+	case g.key != nil:
+		return g.key.Name
 	}
-	name := g.Name()
-	if g.key == nil {
-		name = tokenOwner
-	}
-	b := g.c.o.DB.Batch()
+	return Token
+}
+
+// Add notes that an owner stored a blob.
+func (o *Owners) Add(id blob.ID, name string) error {
+	b := o.db.Batch()
 	b.Set(ownerKey(id, name), nil)
 	return b.Commit(true)
 }
 
-// Owned says that a key or a token stored a blob and has not given it up. Where that cannot be
-// read it is so.
-func (c *Control) Owned(id blob.ID) (owned bool) {
-	err := c.o.DB.EachKey(ownerKey(id, ""), func([]byte) error { owned = true; return nil })
+// Any says that an owner stored a blob and has not given it up. Where that cannot be read it
+// is so.
+func (o *Owners) Any(id blob.ID) (owned bool) {
+	err := o.db.EachKey(ownerKey(id, ""), func([]byte) error { owned = true; return nil })
 	return owned || err != nil
 }
 
-// tokenOwner stands for all tokens. No key has such a name.
-const tokenOwner = ":token"
-
-// GiveUp notes that the grant's key does not need a blob any more, unless it never stored it
-// (NotOwner). alone says that no other key needs it either.
-func (g *Grant) GiveUp(id blob.ID) (alone bool, err error) {
-	if g == nil {
-		return true, nil
-	}
-	g.c.mu.Lock()
-	defer g.c.mu.Unlock()
-	own, others := ownerKey(id, g.Name()), 0
-	mine := false
-	err = g.c.o.DB.EachKey(ownerKey(id, ""), func(key []byte) error {
+// GiveUp notes that an owner does not need a blob any more. A key gives up what it stored, and
+// nothing else (NotOwner). alone says that no other owner needs it either.
+func (o *Owners) GiveUp(id blob.ID, name string) (alone bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	own, others, mine := ownerKey(id, name), 0, false
+	err = o.db.EachKey(ownerKey(id, ""), func(key []byte) error {
 		if bytes.Equal(key, own) {
 			mine = true
 		} else {
@@ -58,10 +71,10 @@ func (g *Grant) GiveUp(id blob.ID) (alone bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if !mine {
-		return false, deny(NotOwner, "key %s did not store this blob with this gateway", g.Name())
+	if !mine && name != Local { // whose stores were not always noted
+		return false, deny(NotOwner, "key %s did not store this blob with this gateway", name)
 	}
-	b := g.c.o.DB.Batch()
+	b := o.db.Batch()
 	b.Delete(own)
 	return others == 0, b.Commit(true)
 }

@@ -414,7 +414,7 @@ func TestAnAbsenceIsRememberedUntilItIsForgotten(t *testing.T) {
 	}
 
 	b := g.store(t, bytesOf(1000, 41))
-	if _, err := g.w.Delete(ctx, b.ID); err != nil {
+	if _, err := g.w.Delete(ctx, b.ID, unneeded); err != nil {
 		t.Fatal(err)
 	}
 	if !asks(b.ID) || asks(b.ID) {
@@ -550,7 +550,7 @@ func TestAnExtensionThatWasPaidIsNoError(t *testing.T) {
 	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
 	g.l.after = nil
-	if d, err := g.w.Delete(ctx, b.ID); err != nil || d.Refund == 0 {
+	if d, err := g.w.Delete(ctx, b.ID, unneeded); err != nil || d.Refund == 0 {
 		t.Errorf("a Delete of a caller that hung up: %+v %v", d, err)
 	}
 	g.w.changes.Store(int64(g.w.o.AtOnce + g.w.o.Waiting))

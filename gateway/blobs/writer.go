@@ -45,6 +45,7 @@ type Writer struct {
 	waiting atomic.Int64
 	changes atomic.Int64 // of leases, under way
 	looks   singleflight.Group
+	users   *users
 
 	mu  sync.Mutex // guards now
 	now report.Now
@@ -55,15 +56,17 @@ func NewWriter(c *client.Client, key token.Key, o WriterOptions) *Writer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Writer{c: c, key: key, o: o, slots: make(chan struct{}, o.AtOnce)}
+	return &Writer{c: c, key: key, o: o, slots: make(chan struct{}, o.AtOnce), users: newUsers()}
 }
 
 // Payer is the account that pays.
 func (w *Writer) Payer() token.Address { return w.key.Address() }
 
 // Store stores a blob. A store that has begun goes on when ctx ends, for as long as the
-// writer's limit: what was paid for is certified, and who asks again finds it there. Errors:
-// those of client.Store, and ErrBusy.
+// writer's limit: what was paid for is certified, and who asks again finds it there. No
+// deletion of the blob begins between o.Identified and the end of the store: a user that
+// notes in o.Identified that it needs the lease keeps it. Errors: those of client.Store, and
+// ErrBusy.
 func (w *Writer) Store(ctx context.Context, src client.Source, o client.StoreOptions) (client.StoreResult, error) {
 	if err := w.enter(ctx); err != nil {
 		return client.StoreResult{}, err
@@ -71,7 +74,21 @@ func (w *Writer) Store(ctx context.Context, src client.Source, o client.StoreOpt
 	defer func() { <-w.slots }()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.o.Limit)
 	defer cancel()
+	identified, entered := o.Identified, false
+	o.Identified = func(id blob.ID) error {
+		if identified != nil {
+			if err := identified(id); err != nil {
+				return err
+			}
+		}
+		err := w.users.enter(ctx, id)
+		entered = err == nil
+		return err
+	}
 	out, err := w.c.Store(ctx, w.key, src, o)
+	if entered {
+		w.users.leave(out.ID)
+	}
 	if err == nil {
 		w.stored(out, src)
 	}
@@ -342,15 +359,25 @@ type Deletion struct {
 	Others int          // leases that keep the blob on the network
 }
 
-// Delete gives up the payer's leases on a blob. A Delete that has begun goes on when ctx ends.
-// Errors: client.ErrUnknownBlob where it has ended or never was; ledger.ErrNotOwner,
-// ledger.ErrPermanent; ErrBusy; those of client.Send.
-func (w *Writer) Delete(ctx context.Context, id blob.ID) (d Deletion, err error) {
+// Delete gives up the payer's leases on a blob, unless needed says that another user needs
+// them; it is asked when no store of the blob is under way. A Delete that has begun goes on
+// when ctx ends. Errors: ErrNeeded; client.ErrUnknownBlob where it has ended or never was;
+// ledger.ErrNotOwner, ledger.ErrPermanent; ErrBusy, also while the blob is being stored; those
+// of client.Send.
+func (w *Writer) Delete(ctx context.Context, id blob.ID, needed func() bool) (d Deletion, err error) {
 	ctx, done, err := w.change(ctx)
 	if err != nil {
 		return d, err
 	}
 	defer done()
+	ended, err := w.users.end(id)
+	if err != nil {
+		return d, err
+	}
+	defer ended()
+	if needed() {
+		return d, ErrNeeded
+	}
 	n, e, err := w.live(ctx, id)
 	if err != nil {
 		return d, err

@@ -2,13 +2,16 @@ package blobs
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"math"
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
@@ -127,11 +130,74 @@ func TestAQuoteIsWhatIsPaid(t *testing.T) {
 	if end, _ := e.OwnedBy(g.w.Payer(), 0); err != nil || end != 6 || paid == 0 {
 		t.Errorf("until %d for %s: %v", end, paid, err)
 	}
-	gone, err := g.w.Delete(ctx, out.ID)
+	gone, err := g.w.Delete(ctx, out.ID, unneeded)
 	if err != nil || gone.Refund == 0 || gone.Others != 0 {
 		t.Errorf("%+v %v", gone, err)
 	}
 	if _, err := g.r.Find(ctx, out.ID); !client.IsGone(err) {
 		t.Errorf("a deleted blob: %v", err)
+	}
+}
+
+// unneeded says that no other user needs a lease.
+func unneeded() bool { return false }
+
+// A deletion is refused while the blob is being stored, and a store waits for a deletion: it
+// would find a lease that is about to end.
+func TestStoresAndDeletionsOfABlobAreKeptApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, id := newUsers(), blob.ID{1}
+		if err := u.enter(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.end(id); !errors.Is(err, ErrBusy) {
+			t.Errorf("a blob that is being stored is given up: %v", err)
+		}
+		u.leave(id)
+		done, err := u.end(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.end(id); !errors.Is(err, ErrBusy) {
+			t.Errorf("it is given up twice: %v", err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := u.enter(ctx, id); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		entered := false
+		go func() {
+			if err := u.enter(context.Background(), id); err != nil {
+				t.Error(err)
+			}
+			entered = true
+		}()
+		synctest.Wait()
+		if entered {
+			t.Error("a store did not wait for the deletion")
+		}
+		done()
+		synctest.Wait()
+		if !entered {
+			t.Error("a store waits for a deletion that has ended")
+		}
+		if u.leave(id); len(u.stores)+len(u.deleted) > 0 {
+			t.Error("what has ended is kept", u.stores, u.deleted)
+		}
+	})
+}
+
+func TestALeaseThatAnotherUserNeedsStays(t *testing.T) {
+	g := newRig(t, nil)
+	out, err := g.w.Store(t.Context(), bytesOf(1000, 1), client.StoreOptions{Epochs: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.w.Delete(t.Context(), out.ID, func() bool { return true }); !errors.Is(err, ErrNeeded) {
+		t.Error(err)
+	}
+	if d, err := g.w.Delete(t.Context(), out.ID, unneeded); err != nil || d.Refund == 0 {
+		t.Error(d, err)
 	}
 }

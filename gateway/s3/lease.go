@@ -69,7 +69,7 @@ func (s *Server) resume(ctx context.Context) error {
 		if err != nil {
 			break
 		}
-		err = s.index.change(ctx, func(c *change) error { return s.abandon(c, id) })
+		err = s.index.change(ctx, func(c *change) error { return s.abandon(c, id, false) })
 	}
 	return err
 }

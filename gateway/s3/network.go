@@ -117,10 +117,10 @@ func (n Network) look(ctx context.Context, keys ...[]byte) (report.Now, error) {
 
 // Delete gives the lease back to the wallet, unless another door needs it.
 func (n Network) Delete(ctx context.Context, id blob.ID) error {
-	if n.Relied != nil && n.Relied(id) {
-		return nil
+	_, err := n.Writer.Delete(ctx, id, func() bool { return n.Relied != nil && n.Relied(id) })
+	if errors.Is(err, blobs.ErrNeeded) {
+		return nil // that door gives it back
 	}
-	_, err := n.Writer.Delete(ctx, id)
 	return translated(err)
 }
 

@@ -2,12 +2,16 @@ package s3
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/gateway/access"
 	"github.com/walrus-network/walrus/gateway/blobs"
 	"github.com/walrus-network/walrus/internal/testlevel"
 	town "github.com/walrus-network/walrus/internal/world"
@@ -110,5 +114,120 @@ func TestAPoorWalletIsToldBeforeTheBodyIsRead(t *testing.T) {
 	a := w.refused(503, "ServiceUnavailable", "PUT", "/photos/one", bytes.Repeat([]byte("x"), 1<<20))
 	if !strings.Contains(a.body, "fund") {
 		t.Error(a.body)
+	}
+}
+
+// source is bytes to be stored.
+type source []byte
+
+func (s source) Size() int64 { return int64(len(s)) }
+func (s source) Open(offset int64) (io.ReadCloser, error) {
+	return io.NopCloser(bytes.NewReader(s[offset:])), nil
+}
+
+// httpDoor stores and deletes as package gateway does.
+type httpDoor struct {
+	writer *blobs.Writer
+	owners *access.Owners
+	s3     *Server
+}
+
+func (h *httpDoor) store(ctx context.Context, b []byte) (blob.ID, error) {
+	out, err := h.writer.Store(ctx, source(b), client.StoreOptions{Epochs: 3, Identified: func(id blob.ID) error { return h.owners.Add(id, access.Local) }})
+	return out.ID, err
+}
+
+func (h *httpDoor) giveUp(ctx context.Context, id blob.ID) error {
+	alone, err := h.owners.GiveUp(id, access.Local)
+	if err == nil && alone {
+		_, err = h.writer.Delete(ctx, id, func() bool { return h.owners.Any(id) || h.s3.Inherit(id) })
+	}
+	if errors.Is(err, blobs.ErrNeeded) {
+		err = nil
+	}
+	return err
+}
+
+// The lease on equal bytes that two doors stored ends with the last of them, whichever stored
+// first and whichever gives it up first.
+func TestALeaseOfTwoDoorsEndsWithTheLast(t *testing.T) {
+	testlevel.Middle(t, "stores on a network of four nodes")
+	net := town.New(t, 4, 10)
+	storage := onNetwork(t, net, net.Wallet)
+	h := &httpDoor{storage.Writer, access.NewOwners(newDB(t).db), nil}
+	storage.Relied = h.owners.Any
+	w := over(t, storage, func(o *Options) { o.Epochs = 3 })
+	h.s3 = w.door
+	w.must("PUT", "/photos", nil)
+	leases := func(want int, when string) {
+		t.Helper()
+		w.settles()
+		owned, err := storage.Owned(t.Context())
+		if err != nil || len(owned) != want {
+			t.Fatalf("%s: %d leases, want %d: %v", when, len(owned), want, err)
+		}
+	}
+	for i, order := range []string{"http first, s3 ends first", "http first, http ends first", "s3 first, s3 ends first", "s3 first, http ends first"} {
+		b := bytes.Repeat([]byte{byte('a' + i)}, 1000)
+		var id blob.ID
+		var err error
+		if i < 2 {
+			id, err = h.store(t.Context(), b)
+		}
+		w.must("PUT", "/photos/one", b)
+		if i >= 2 {
+			id, err = h.store(t.Context(), b)
+		}
+		if err != nil {
+			t.Fatal(order, err)
+		}
+		leases(1, order+": stored")
+		ends := []func(){
+			func() { w.must("DELETE", "/photos/one", nil) },
+			func() {
+				if err := h.giveUp(t.Context(), id); err != nil {
+					t.Fatal(order, err)
+				}
+			},
+		}
+		first := i % 2
+		ends[first]()
+		leases(1, order+": one needs it")
+		ends[1-first]()
+		leases(0, order+": none needs it")
+	}
+}
+
+// A lease that another door gives up while the same bytes are on their way into the index is
+// the door's, if they arrive and if they do not.
+func TestALeaseIsInheritedWhileTheSameBytesArrive(t *testing.T) {
+	for _, arrive := range []bool{true, false} {
+		w := newWorld(t)
+		w.must("PUT", "/photos", nil)
+		body := source("theirs")
+		theirs, err := w.double.Store(t.Context(), body, Order{Epochs: 5, Identified: func(blob.ID) error { return nil }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.double.epoch += 2
+		w.double.certify = func(id blob.ID) error {
+			if id == theirs.ID && !w.door.Inherit(id) {
+				t.Error("bytes that arrive need no lease")
+			}
+			if !arrive {
+				return errors.New("the network is gone")
+			}
+			return nil
+		}
+		w.do("PUT", "/photos/one", body)
+		if arrive {
+			w.leases(1)
+			w.must("DELETE", "/photos/one", nil)
+		}
+		w.leases(0)
+		if w.door.Inherit(theirs.ID) {
+			t.Error("a lease that is gone is needed")
+		}
+		w.close()
 	}
 }

@@ -11,72 +11,6 @@ import (
 	"github.com/walrus-network/walrus/quilt"
 )
 
-// holds keeps a blob's lease from being given back while a body that is the same bytes is
-// on its way into the index.
-type holds struct {
-	mu        sync.Mutex
-	users     map[blob.ID]int           // guarded by mu
-	returning map[blob.ID]chan struct{} // guarded by mu; closed when the lease was given back
-}
-
-func newHolds() *holds {
-	return &holds{users: map[blob.ID]int{}, returning: map[blob.ID]chan struct{}{}}
-}
-
-// take waits until the blob is not being given back.
-func (h *holds) take(ctx context.Context, id blob.ID) error {
-	for {
-		h.mu.Lock()
-		gone, busy := h.returning[id]
-		if !busy {
-			h.users[id]++
-			h.mu.Unlock()
-			return nil
-		}
-		h.mu.Unlock()
-		select {
-		case <-gone:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// more adds users to a blob that is held.
-func (h *holds) more(id blob.ID, n int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.users[id] += n
-}
-
-// leave says whether the last user has left.
-func (h *holds) leave(id blob.ID) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.users[id]--; h.users[id] > 0 {
-		return false
-	}
-	delete(h.users, id)
-	return true
-}
-
-// begin marks a blob as being given back, if it has no user. The caller calls done.
-func (h *holds) begin(id blob.ID) (done func(), ok bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.users[id] > 0 || h.returning[id] != nil {
-		return nil, false
-	}
-	gone := make(chan struct{})
-	h.returning[id] = gone
-	return func() {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		delete(h.returning, id)
-		close(gone)
-	}, true
-}
-
 // placed is a body on the network that the index does not point to yet. Its blob is held
 // until leave.
 type placed struct {
@@ -97,7 +31,7 @@ func (p *placed) arrive(c *change) error {
 	if err != nil {
 		return err
 	}
-	own = own || ok && p.stored.Start >= returned.Epoch
+	own = own || ok && p.stored.Start >= returned.Epoch || p.s.holds.isInherited(id)
 	l, known, err := read[lease](c, leaseKey(id))
 	if err != nil {
 		return err
@@ -121,18 +55,20 @@ func (p *placed) leave() {
 }
 
 func (s *Server) leave(id blob.ID) {
-	if !s.holds.leave(id) {
+	last, inherited := s.holds.leave(id)
+	if !last {
 		return
 	}
-	err := s.index.change(s.ctx, func(c *change) error { return s.abandon(c, id) })
+	err := s.index.change(s.ctx, func(c *change) error { return s.abandon(c, id, inherited) })
 	if err != nil && s.ctx.Err() == nil {
 		s.log.Error("note a lease to be given back", "blob", id, "err", err)
 	}
 }
 
 // abandon turns the intent to store a blob that did not arrive into a lease to be given back,
-// after a while: a client that comes again with the same bytes finds them paid.
-func (s *Server) abandon(c *change, id blob.ID) error {
+// after a while: a client that comes again with the same bytes finds them paid. A lease that
+// was inherited is the door's however old it is.
+func (s *Server) abandon(c *change, id blob.ID, inherited bool) error {
 	i, there, err := read[intent](c, intentKey(id))
 	if err != nil || !there {
 		return err
@@ -140,6 +76,9 @@ func (s *Server) abandon(c *change, id blob.ID) error {
 	c.drop(intentKey(id))
 	if _, used, err := c.Get(leaseKey(id)); err != nil || used {
 		return err
+	}
+	if inherited {
+		i.Epoch = 0
 	}
 	i.After = s.now().Add(s.o.Grace).UnixMilli()
 	c.put(returnKey(id), i)
