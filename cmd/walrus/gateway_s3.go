@@ -14,8 +14,8 @@ import (
 )
 
 const s3Help = `With --s3 programs for Amazon S3 use the gateway unchanged. Access keys are in
-DIR/s3/keys.json, which is made with one key at the first start. The list of
-buckets and keys is stored on the network, encrypted, and walrus s3 restore brings
+DIR/s3/keys.json, which is made with one key at the first start and read again when
+it changes. The list of buckets and keys is stored on the network, encrypted, and walrus s3 restore brings
 it back on another machine with the wallet and DIR/s3/recovery.key: keep a copy
 of both elsewhere.
 
@@ -79,7 +79,7 @@ func (a *app) s3Door(f s3Flags, dir string, s *session, n s3.Network, log *slog.
 	if made {
 		a.say("made an access key for all buckets: %s", path)
 	}
-	o.Keys = keys
+	o.Keys, o.KeysFile = keys, path
 	recovery, made, err := s3.OpenRecovery(recoveryPath(dir))
 	if err != nil {
 		return nil, err

@@ -176,7 +176,7 @@ func (s *Server) authenticate(r *http.Request, q url.Values) (caller, error) {
 	if q.Get("X-Amz-Security-Token") != "" || r.Header.Get("X-Amz-Security-Token") != "" {
 		return c, errToken // which only temporary credentials have
 	}
-	key := s.keys[sig.access]
+	key := s.keys.find(sig.access)
 	if key == nil {
 		return c, errForeignKey
 	}

@@ -48,8 +48,11 @@ func (s *Server) listBuckets(w http.ResponseWriter, q *request) error {
 			return err
 		}
 		name := string(key[1:])
-		if !q.caller.key.may(name, false) || !strings.HasPrefix(name, out.Prefix) || name <= after {
+		if !strings.HasPrefix(name, out.Prefix) || name <= after {
 			return nil
+		}
+		if mine, err := s.may(q.caller.key, name, false); err != nil || !mine {
+			return err
 		}
 		if len(out.Buckets.Bucket) == most {
 			out.ContinuationToken = out.Buckets.Bucket[most-1].Name
@@ -96,7 +99,12 @@ func (s *Server) createBucket(w http.ResponseWriter, q *request) error {
 		if err != nil {
 			return err
 		}
-		if there {
+		if there { // perhaps since the caller was admitted
+			if o, _, err := read[owned](c, ownerKey(q.bucket)); err != nil {
+				return err
+			} else if k := q.caller.key; !k.names(q.bucket) && o.Owner != k.Owner {
+				return errBucketExists
+			}
 			return errBucketOwned
 		}
 		buckets := 0
@@ -107,6 +115,9 @@ func (s *Server) createBucket(w http.ResponseWriter, q *request) error {
 			return errTooManyBuckets
 		}
 		c.put(bucketKey(q.bucket), bucket{Created: s.now().UnixMilli(), Tags: tags})
+		if owner := q.caller.key.Owner; owner != "" {
+			c.put(ownerKey(q.bucket), owned{Owner: owner})
+		}
 		return nil
 	})
 	if err != nil {
@@ -168,7 +179,13 @@ func dropBucket(c *change, name string) error {
 	if _, there, err := c.Get(bucketKey(name)); err != nil || !there {
 		return errors.Join(err, errNoBucket)
 	}
-	c.drop(bucketKey(name))
+	for _, k := range [][]byte{bucketKey(name), ownerKey(name)} {
+		if _, there, err := c.Get(k); err != nil {
+			return err
+		} else if there {
+			c.drop(k)
+		}
+	}
 	return nil
 }
 

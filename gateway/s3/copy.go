@@ -23,8 +23,11 @@ func (s *Server) copySource(q *request) (bucket, key string, o object, err error
 		return "", "", o, keyOK(key)
 	case versioned && version != "null":
 		return "", "", o, errNoVersion
-	case !q.caller.key.may(bucket, false), !s.owns(q, "X-Amz-Source-Expected-Bucket-Owner"):
+	case !s.owns(q, "X-Amz-Source-Expected-Bucket-Owner"):
 		return "", "", o, errAccessDenied
+	}
+	if ok, err := s.may(q.caller.key, bucket, false); err != nil || !ok {
+		return "", "", o, errors.Join(err, errAccessDenied)
 	}
 	if _, there, err := s.index.db.Get(bucketKey(bucket)); err != nil || !there {
 		return "", "", o, errors.Join(err, errNoBucket)

@@ -29,6 +29,7 @@ var (
 	errQueryMalformed       = &failure{400, "AuthorizationQueryParametersError", "The query parameters of a presigned URL are malformed."}
 	errBadDigest            = &failure{400, "BadDigest", "The Content-MD5 you specified did not match what we received."}
 	errBadRequest           = &failure{400, "InvalidRequest", "The request is not valid."}
+	errBucketExists         = &failure{409, "BucketAlreadyExists", "The requested bucket name is not available. Select a different name."}
 	errBucketOwned          = &failure{409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it."}
 	errBucketNotEmpty       = &failure{409, "BucketNotEmpty", "The bucket you tried to delete is not empty."}
 	errBusy                 = &failure{503, "SlowDown", "The gateway has as many requests as it takes. Try again."}

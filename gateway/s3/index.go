@@ -18,6 +18,7 @@ import (
 // The index's keys. A bucket's name and an object's key have no byte 0.
 //
 //	b BUCKET               bucket
+//	a BUCKET               owner: of a bucket that is not the operator's
 //	o BUCKET 0 KEY         object
 //	u BUCKET 0 KEY 0 ID    upload
 //	p ID NUMBER            part; the number has two bytes
@@ -27,6 +28,7 @@ import (
 //	s                      head: the newest snapshot
 const (
 	prefixBucket = "b"
+	prefixOwner  = "a"
 	prefixObject = "o"
 	prefixUpload = "u"
 	prefixPart   = "p"
@@ -138,6 +140,7 @@ type head struct {
 }
 
 func bucketKey(name string) []byte        { return []byte(prefixBucket + name) }
+func ownerKey(bucket string) []byte       { return []byte(prefixOwner + bucket) }
 func objectsOf(bucket string) []byte      { return []byte(prefixObject + bucket + "\x00") }
 func objectKey(bucket, key string) []byte { return append(objectsOf(bucket), key...) }
 func uploadsOf(bucket string) []byte      { return []byte(prefixUpload + bucket + "\x00") }

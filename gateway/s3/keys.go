@@ -22,19 +22,19 @@ type Key struct {
 	Secret  string   `json:"secret_key"`
 	Buckets []string `json:"buckets"` // names; one that ends with * stands for all that begin so
 	Write   bool     `json:"write"`
+	Owner   string   `json:"owner,omitempty"` // may use the buckets that keys of this owner have created, too
 }
 
-// may says whether the key may read or write a bucket.
-func (k Key) may(bucket string, write bool) bool {
-	if write && !k.Write {
-		return false
+// names says whether the key's line names a bucket.
+func (k *Key) names(bucket string) bool {
+	return slices.ContainsFunc(k.Buckets, func(name string) bool { return matchesName(name, bucket) })
+}
+
+func matchesName(pattern, bucket string) bool {
+	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+		return strings.HasPrefix(bucket, prefix)
 	}
-	return slices.ContainsFunc(k.Buckets, func(name string) bool {
-		if prefix, ok := strings.CutSuffix(name, "*"); ok {
-			return strings.HasPrefix(bucket, prefix)
-		}
-		return bucket == name
-	})
+	return bucket == pattern
 }
 
 // NewKey makes random credentials for buckets.
@@ -89,8 +89,12 @@ func ParseKeys(b []byte) ([]Key, error) {
 			return nil, fmt.Errorf("key %d: access_key must be 1 to 128 characters without blanks, slashes, commas and equals signs", i+1)
 		case len(k.Secret) < 16:
 			return nil, fmt.Errorf("key %s: secret_key must have at least 16 characters", k.Access)
-		case len(k.Buckets) == 0:
-			return nil, fmt.Errorf("key %s: buckets is empty: name buckets, or * for all", k.Access)
+		case len(k.Buckets) == 0 && k.Owner == "":
+			return nil, fmt.Errorf("key %s: buckets is empty: name buckets, or * for all, or an owner of buckets", k.Access)
+		case len(k.Owner) > 64 || strings.Trim(strings.ToLower(k.Owner), "abcdefghijklmnopqrstuvwxyz0123456789._-") != "":
+			return nil, fmt.Errorf("key %s: owner is a name of at most 64 letters, digits, dots, dashes and underscores", k.Access)
+		case slices.ContainsFunc(k.Buckets, func(name string) bool { return strings.Contains(strings.TrimSuffix(name, "*"), "*") }):
+			return nil, fmt.Errorf("key %s: in a name of buckets, * may stand at the end only", k.Access)
 		case seen[k.Access]:
 			return nil, fmt.Errorf("key %s is there twice", k.Access)
 		}

@@ -64,6 +64,8 @@ func checkRecord(k, v []byte) error {
 	switch string(k[:1]) {
 	case prefixBucket:
 		return decode(v, new(bucket))
+	case prefixOwner:
+		return decode(v, new(owned))
 	case prefixLease:
 		if _, err := idOf(k); err != nil {
 			return err

@@ -87,6 +87,7 @@ type operation struct {
 	writes      bool
 	public      bool // everybody may do it with a public bucket
 	needsBucket bool
+	creates     bool // the bucket
 }
 
 // plan is an operation by the subresource that a query names and the method.
@@ -115,7 +116,7 @@ var subresources = []string{
 var ofBucket = plan{
 	"": {
 		"GET": everybody((*Server).listObjects), "HEAD": everybody((*Server).headBucket), "DELETE": writes((*Server).deleteBucket),
-		"PUT": {do: (*Server).createBucket, writes: true}, "POST": writes((*Server).postObject),
+		"PUT": {do: (*Server).createBucket, writes: true, creates: true}, "POST": writes((*Server).postObject),
 	},
 	"uploads":    {"GET": reads((*Server).listUploads)},
 	"delete":     {"POST": writes((*Server).deleteObjects)},

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/http"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -27,10 +26,11 @@ const (
 
 // Options say what a door keeps where, and for whom.
 type Options struct {
-	Dir     string   // of the index
-	Keys    []Key    // at least one
-	Public  []string // buckets that everybody may read
-	Domains []string // a host BUCKET.DOMAIN names a bucket
+	Dir      string   // of the index
+	Keys     []Key    // at least one
+	KeysFile string   // is read again whenever it changes; empty: the keys stay
+	Public   []string // buckets that everybody may read
+	Domains  []string // a host BUCKET.DOMAIN names a bucket
 
 	Epochs  uint64 // for which objects are stored, from the present one on; leases are renewed
 	Renewed uint64 // epochs for which each lease is left an allowance: it is renewed while no gateway runs
@@ -64,7 +64,7 @@ func Default(dir string) Options {
 type Server struct {
 	o       Options
 	storage Storage
-	keys    map[string]*Key
+	keys    *ring
 	log     *slog.Logger
 	now     func() time.Time
 	index   *index
@@ -100,10 +100,7 @@ func New(storage Storage, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, storage: storage, keys: map[string]*Key{}, log: o.Log, now: o.Now, index: newIndex(db), holds: newHolds(), places: make(chan struct{}, o.Requests)}
-	for _, k := range o.Keys {
-		s.keys[k.Access] = &k
-	}
+	s := &Server{o: o, storage: storage, keys: newRing(o.Keys), log: o.Log, now: o.Now, index: newIndex(db), holds: newHolds(), places: make(chan struct{}, o.Requests)}
 	s.group = &group{s: s}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.goes.Go(func() { s.index.run(s.ctx) })
@@ -113,6 +110,9 @@ func New(storage Storage, o Options) (*Server, error) {
 	const calm = 10 // a failure is tried again after as many times the usual wait
 	s.goes.Go(func() { sweep(s.ctx, o.Sweep, calm*o.Sweep, s.GiveBack) })
 	s.goes.Go(func() { sweep(s.ctx, 20*o.Sweep, 20*o.Sweep, s.tend) })
+	if o.KeysFile != "" {
+		s.goes.Go(func() { s.watchKeys(s.ctx, &watchedKeys{path: o.KeysFile}) })
+	}
 	if o.Sealer != nil {
 		s.goes.Go(func() { s.snapshots(s.ctx) })
 	}
@@ -175,43 +175,6 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 		return errAccessDenied.with("Access Denied.")
 	}
 	return op.do(s, w, q)
-}
-
-// allow says whether the caller may do what it asks for.
-func (s *Server) allow(q *request, op operation) error {
-	k := q.caller.key
-	if k == nil {
-		if op.public && slices.Contains(s.o.Public, q.bucket) {
-			return nil
-		}
-		return errAccessDenied.with("Access Denied: the request is not signed.")
-	}
-	if q.bucket == "" {
-		return nil
-	}
-	if !k.may(q.bucket, op.writes) {
-		return errAccessDenied
-	}
-	return nil
-}
-
-// owns says whether the owner that a header expects is this gateway's: its account, or the
-// caller.
-func (s *Server) owns(q *request, header string) bool {
-	expected := q.Header.Get(header)
-	return expected == "" || expected == account.ID || q.caller.key != nil && expected == q.caller.key.Access
-}
-
-// noEncryption refuses requests for encryption by the server: what is stored can be read by
-// everybody who knows its blob ID, and a client must not believe something else.
-func noEncryption(h http.Header) error {
-	for name := range h {
-		const sse, copied = "X-Amz-Server-Side-Encryption", "X-Amz-Copy-Source-Server-Side-Encryption"
-		if len(name) >= len(sse) && name[:len(sse)] == sse || len(name) >= len(copied) && name[:len(copied)] == copied {
-			return errNotImplemented.with("This gateway does not encrypt: encrypt before you upload, for example with rclone crypt or restic.")
-		}
-	}
-	return nil
 }
 
 // reply writes an XML document.

@@ -148,7 +148,7 @@ func dump(db *kv.DB, last blob.ID, w io.Writer) error {
 	skip := string(leaseKey(last))
 	out := bufio.NewWriter(w)
 	err := db.View(func(r kv.Reader) error {
-		for _, prefix := range []string{prefixBucket, prefixLease, prefixObject, prefixPart, prefixUpload} {
+		for _, prefix := range []string{prefixOwner, prefixBucket, prefixLease, prefixObject, prefixPart, prefixUpload} {
 			err := r.Each([]byte(prefix), func(k, v []byte) error {
 				if string(k) != skip {
 					writeRecord(out, k, v)

@@ -86,7 +86,7 @@ func TestWhatPassesOfVersitygwsSuite(t *testing.T) {
 // versityTest runs one test against a door of its own: all tests use the same names of buckets.
 func versityTest(t *testing.T, program, test string) string {
 	w := newWorld(t, func(o *Options) {
-		o.Keys = []Key{{"accesskeyaccess", "secretkeysecretkey", []string{"*"}, true}}
+		o.Keys = []Key{{"accesskeyaccess", "secretkeysecretkey", []string{"*"}, true, ""}}
 	})
 	defer w.close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

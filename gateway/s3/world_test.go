@@ -33,8 +33,8 @@ type world struct {
 }
 
 var (
-	full   = Key{"FULL", "a secret of many characters", []string{"*"}, true}
-	viewer = Key{"VIEWER", "another secret of characters", []string{"photos"}, false}
+	full   = Key{"FULL", "a secret of many characters", []string{"*"}, true, ""}
+	viewer = Key{"VIEWER", "another secret of characters", []string{"photos"}, false, ""}
 )
 
 func newWorld(t *testing.T, change ...func(*Options)) *world {
