@@ -114,6 +114,11 @@ func (s *Server) createBucket(w http.ResponseWriter, q *request) error {
 		if buckets >= s.o.MaxBuckets {
 			return errTooManyBuckets
 		}
+		if owner := q.caller.key.Owner; owner != "" {
+			if err := mayOwnMore(s.index.db, owner); err != nil {
+				return err
+			}
+		}
 		c.put(bucketKey(q.bucket), bucket{Created: s.now().UnixMilli(), Tags: tags})
 		if owner := q.caller.key.Owner; owner != "" {
 			c.put(ownerKey(q.bucket), owned{Owner: owner})
@@ -179,7 +184,7 @@ func dropBucket(c *change, name string) error {
 	if _, there, err := c.Get(bucketKey(name)); err != nil || !there {
 		return errors.Join(err, errNoBucket)
 	}
-	for _, k := range [][]byte{bucketKey(name), ownerKey(name)} {
+	for _, k := range [][]byte{bucketKey(name), ownerKey(name), lifecycleKey(name)} {
 		if _, there, err := c.Get(k); err != nil {
 			return err
 		} else if there {
@@ -242,68 +247,12 @@ func empty(name string) operation {
 	})
 }
 
-// getACL answers that the owner has full control, and that nobody else has any.
-func (s *Server) getACL(w http.ResponseWriter, q *request) error {
-	if q.key != "" {
-		if _, err := s.object(q.bucket, q.key); err != nil {
-			return err
-		}
-	}
-	type grantee struct {
-		Space string `xml:"xmlns:xsi,attr"`
-		Type  string `xml:"xsi:type,attr"`
-		owner
-	}
-	type grant struct {
-		Grantee    grantee
-		Permission string
-	}
-	var out struct {
-		XMLName           xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ AccessControlPolicy"`
-		Owner             owner
-		AccessControlList struct{ Grant []grant }
-	}
-	out.Owner = account
-	out.AccessControlList.Grant = []grant{{grantee{"http://www.w3.org/2001/XMLSchema-instance", "CanonicalUser", account}, "FULL_CONTROL"}}
-	return s.reply(w, q.Request, http.StatusOK, out)
-}
-
-// putACL takes the ACL that there is.
-func (s *Server) putACL(w http.ResponseWriter, q *request) error {
-	if err := aclOK(q.Header); err != nil {
-		return err
-	}
-	if q.Header.Get("X-Amz-Acl") == "" {
-		return errNotImplemented.with("This gateway knows the canned ACL private; buckets that everybody may read are named by its operator.")
-	}
-	if q.key != "" {
-		if _, err := s.object(q.bucket, q.key); err != nil {
-			return err
-		}
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil
-}
-
-// aclOK refuses all ACLs but the one that every object has.
-func aclOK(h http.Header) error {
-	switch acl := h.Get("X-Amz-Acl"); acl {
-	case "", "private", "bucket-owner-full-control", "bucket-owner-read":
-	case "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "log-delivery-write":
-		return errNotImplemented.with("This gateway does not take the ACL %s: buckets that everybody may read are named by its operator.", acl)
-	default:
-		return errInvalidArgument.with("%s is no canned ACL.", acl)
-	}
-	for name := range h {
-		if strings.HasPrefix(name, "X-Amz-Grant-") {
-			return errNotImplemented.with("This gateway does not take grants.")
-		}
-	}
-	return nil
-}
-
-// maxXML bounds documents in bodies: the list of 10,000 parts with checksums has about 2.5 MB.
-const maxXML = 4 << 20
+// Bounds of documents in bodies. In memory a document takes ten times its bytes and more.
+const (
+	maxXML   = 4 << 20  // bytes: the list of 10,000 parts with checksums has about 2.5 MB
+	shortXML = 64 << 10 // bytes of one that is not counted
+	allXML   = 16 << 20 // bytes of those that are read at once
+)
 
 // xmlBody reads a document from the body.
 func (s *Server) xmlBody(w http.ResponseWriter, q *request, into any, optional bool) error {
@@ -313,6 +262,15 @@ func (s *Server) xmlBody(w http.ResponseWriter, q *request, into any, optional b
 	b, err := s.newBody(w, q.Request, q.caller, nil)
 	if err != nil {
 		return err
+	}
+	if b.length > maxXML {
+		return errMalformedXML.with("The body has %d bytes, at most %d are taken.", b.length, maxXML)
+	}
+	if b.length > shortXML {
+		if !s.documents.TryAcquire(b.length) {
+			return errTooManyXML
+		}
+		defer s.documents.Release(b.length)
 	}
 	text, err := b.all(maxXML)
 	if err != nil {

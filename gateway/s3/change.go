@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/kv"
@@ -27,7 +28,38 @@ func read[T any](r reader, key []byte) (v T, ok bool, err error) {
 type change struct {
 	below reader
 	set   map[string][]byte // nil: deleted
+	quiet map[string]bool   // of set, what makes no snapshot necessary
 	bytes int
+
+	uploads map[string]int // by bucket, that the change begins, less those that it ends
+}
+
+func newChange(below reader) *change {
+	return &change{below: below, set: map[string][]byte{}, quiet: map[string]bool{}, uploads: map[string]int{}}
+}
+
+// add makes another change, whose below is c, part of c.
+func (c *change) add(one *change) {
+	for k, v := range one.set {
+		if _, before := c.set[k]; one.quiet[k] && (!before || c.quiet[k]) {
+			c.quiet[k] = true
+		} else {
+			delete(c.quiet, k)
+		}
+		c.set[k] = v
+	}
+	c.bytes += one.bytes
+	for bucket, n := range one.uploads {
+		c.uploads[bucket] += n
+	}
+}
+
+// hush says that no snapshot is needed because of what the change does with a key.
+func (c *change) hush(key []byte) { c.quiet[string(key)] = true }
+
+// marks says whether a snapshot is to have what the change does with a key.
+func (c *change) marks(key string) bool {
+	return !c.quiet[key] && slices.Contains(shown, key[:1])
 }
 
 // Get is the value of a key as the change leaves it.
@@ -40,13 +72,15 @@ func (c *change) Get(key []byte) ([]byte, bool, error) {
 
 func (c *change) put(key []byte, v any) {
 	b := canon.Encode(v)
-	c.bytes += len(key) + len(b) + 64
+	c.bytes += 2*len(key) + len(b) + 128 // with its mark
 	c.set[string(key)] = b
+	delete(c.quiet, string(key))
 }
 
 func (c *change) drop(key []byte) {
-	c.bytes += len(key) + 64
+	c.bytes += 2*len(key) + 128
 	c.set[string(key)] = nil
+	delete(c.quiet, string(key))
 }
 
 // fits refuses a value that the database does not take: it would fail the changes of others

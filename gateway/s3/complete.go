@@ -56,6 +56,7 @@ func (s *Server) completeUpload(w http.ResponseWriter, q *request) error {
 		}
 		id := q.query.Get("uploadId")
 		c.drop(uploadKey(q.bucket, q.key, id))
+		c.uploads[q.bucket]--
 		return c.eachPart(id, func(number int, p uploaded) error {
 			c.drop(partKey(id, number))
 			if used[number] {
@@ -72,7 +73,7 @@ func (s *Server) completeUpload(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
-	s.setExpiration(q.Context(), w.Header(), made)
+	s.setExpiration(q.Context(), w.Header(), q, made)
 	return s.replyCompleted(w, q, made)
 }
 

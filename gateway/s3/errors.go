@@ -47,6 +47,7 @@ var (
 	errInvalidRange         = &failure{416, "InvalidRange", "The requested range is not satisfiable"}
 	errKeyTooLong           = &failure{400, "KeyTooLongError", "Your key is too long."}
 	errLength               = &failure{411, "MissingContentLength", "You must provide the Content-Length HTTP header."}
+	errLost                 = &failure{410, "ObjectLost", "The object's lease ended before it was renewed: its bytes are gone. Upload it again, or delete the key."}
 	errMalformedXML         = &failure{400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema."}
 	errMetadataTooLarge     = &failure{400, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"}
 	errMethod               = &failure{405, "MethodNotAllowed", "The specified method is not allowed against this resource."}
@@ -64,6 +65,8 @@ var (
 	errSkewed               = &failure{403, "RequestTimeTooSkewed", "The difference between the request time and the current time is too large."}
 	errSpoolFull            = &failure{503, "SlowDown", "The gateway's spool is full. Try again."}
 	errTimeout              = &failure{400, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period."}
+	errTooManyUploads       = &failure{503, "SlowDown", "The bucket has as many uploads in parts as it takes: complete or abort some."}
+	errTooManyXML           = &failure{503, "SlowDown", "The gateway reads as many long documents as it takes. Try again."}
 	errTooManyBuckets       = &failure{400, "TooManyBuckets", "The gateway has as many buckets as it takes."}
 	errUnavailable          = &failure{503, "ServiceUnavailable", "The network did not give the object's bytes. Try again."}
 	errTagCount             = &failure{400, "BadRequest", "Object tags cannot be greater than 10"}

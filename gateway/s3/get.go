@@ -59,7 +59,7 @@ func (s *Server) getObject(w http.ResponseWriter, q *request) error {
 	}
 	h.Set("Accept-Ranges", "bytes")
 	h.Set("Content-Length", strconv.FormatInt(span.length, 10))
-	s.setExpiration(q.Context(), h, o)
+	s.setExpiration(q.Context(), h, q, o)
 	status := http.StatusOK
 	if !span.whole {
 		status = http.StatusPartialContent
@@ -160,6 +160,9 @@ func (s *Server) send(w http.ResponseWriter, q *request, status int, extents []e
 		case q.Context().Err() != nil:
 			return err
 		default:
+			if s.isLost(e.Blob) {
+				return errLost
+			}
 			s.log.Warn("read for S3", "blob", e.Blob, "err", err)
 			return errUnavailable
 		}

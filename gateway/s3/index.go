@@ -4,39 +4,47 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"math"
 	"strings"
+	"sync/atomic"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/kv"
-	"github.com/walrus-network/walrus/unit"
 )
 
 // The index's keys. A bucket's name and an object's key have no byte 0.
 //
 //	b BUCKET               bucket
 //	a BUCKET               owner: of a bucket that is not the operator's
+//	c BUCKET               lifecycle
 //	o BUCKET 0 KEY         object
 //	u BUCKET 0 KEY 0 ID    upload
 //	p ID NUMBER            part; the number has two bytes
 //	l BLOB                 lease: a blob that extents point to
 //	w BLOB                 intent: a blob that is being stored, and may be paid
 //	d BLOB                 return: a lease that is to be given back
-//	s                      head: the newest snapshot
+//	m KEY                  mark: a record that snapshots show has changed
+//	h                      head: the newest snapshot
+//	s                      the same, as programs before wrote it: a snapshot that is whole
 const (
-	prefixBucket = "b"
-	prefixOwner  = "a"
-	prefixObject = "o"
-	prefixUpload = "u"
-	prefixPart   = "p"
-	prefixLease  = "l"
-	prefixIntent = "w"
-	prefixReturn = "d"
-	keyHead      = "s"
+	prefixBucket    = "b"
+	prefixOwner     = "a"
+	prefixObject    = "o"
+	prefixUpload    = "u"
+	prefixPart      = "p"
+	prefixLifecycle = "c"
+	prefixLease     = "l"
+	prefixIntent    = "w"
+	prefixReturn    = "d"
+	prefixMark      = "m"
+	keyHead         = "h"
+	keyOldHead      = "s"
 )
+
+// shown are the prefixes of the records that snapshots have, in the order in which they have
+// them.
+var shown = []string{prefixOwner, prefixBucket, prefixLifecycle, prefixLease, prefixObject, prefixPart, prefixUpload}
 
 const (
 	maxKey     = 1024    // bytes of an object's key
@@ -45,102 +53,9 @@ const (
 	maxSums    = 1 << 17 // bytes of the checksums of an object's parts that are kept
 )
 
-// extent is a range of a blob.
-type extent struct {
-	_      struct{} `cbor:",toarray"`
-	Blob   blob.ID
-	Offset int64
-	Length int64 // at least 1
-}
-
-// pair is a name and a value.
-type pair struct {
-	_           struct{} `cbor:",toarray"`
-	Name, Value string
-}
-
-// bucket is what the index knows of one.
-type bucket struct {
-	_       struct{} `cbor:",toarray"`
-	Created int64    // unix ms
-	Tags    []pair
-}
-
-// content is where the bytes of an object or a part are.
-type content struct {
-	_       struct{} `cbor:",toarray"`
-	Size    int64
-	ETag    string // without quotation marks
-	Sum     checksum
-	Extents []extent // in order; their lengths add up to Size
-}
-
-// object is the value of a key.
-type object struct {
-	_        struct{} `cbor:",toarray"`
-	Content  content
-	Modified int64  // unix ms
-	Headers  []pair // Content-Type and its like
-	Meta     []pair // x-amz-meta-, names in lower case without it
-	Tags     []pair
-	Parts    []part // of a multipart upload: sizes and checksums
-	Upload   string // ID of that upload; a client that did not get its answer completes it again
-}
-
-// part is one of an object that was uploaded in several.
-type part struct {
-	_      struct{} `cbor:",toarray"`
-	Number int
-	Size   int64
-	Sum    checksum
-}
-
-// upload is a multipart upload that is neither complete nor aborted.
-type upload struct {
-	_         struct{} `cbor:",toarray"`
-	Initiated int64    // unix ms
-	Headers   []pair
-	Meta      []pair
-	Tags      []pair
-	Sum       string // algorithm of the checksums; empty: none
-	SumType   string
-}
-
-// uploaded is a part of an upload.
-type uploaded struct {
-	_        struct{} `cbor:",toarray"`
-	Content  content
-	Modified int64 // unix ms
-}
-
-// lease is a blob that the index points to.
-type lease struct {
-	_     struct{}   `cbor:",toarray"`
-	Users uint64     // extents that point to it
-	Own   bool       // the gateway made the lease, and so may give it back
-	End   unit.Epoch // at whose start it ends, as the gateway saw last
-	Size  int64      // of the blob
-}
-
-// intent is a blob that may be paid and is not in the index yet, or a lease that is to be
-// given back.
-type intent struct {
-	_     struct{}   `cbor:",toarray"`
-	Epoch unit.Epoch // in which the store began; an older lease is not the door's
-	After int64      // unix ms before which nothing is given back: the client may come again
-}
-
-// head is a snapshot of the index on the network.
-type head struct {
-	_        struct{} `cbor:",toarray"`
-	Blob     blob.ID
-	Sequence uint64   // 1 for the first
-	At       int64    // unix ms
-	Digest   [32]byte // of the records
-}
-
 func bucketKey(name string) []byte        { return []byte(prefixBucket + name) }
 func ownerKey(bucket string) []byte       { return []byte(prefixOwner + bucket) }
+func lifecycleKey(bucket string) []byte   { return []byte(prefixLifecycle + bucket) }
 func objectsOf(bucket string) []byte      { return []byte(prefixObject + bucket + "\x00") }
 func objectKey(bucket, key string) []byte { return append(objectsOf(bucket), key...) }
 func uploadsOf(bucket string) []byte      { return []byte(prefixUpload + bucket + "\x00") }
@@ -164,55 +79,14 @@ func idOf(key []byte) (id blob.ID, err error) {
 	return id, nil
 }
 
-// errRecord is returned for a value of the index that is none.
-var errRecord = errors.New("a record is not what it must be")
-
-func decode(b []byte, v any) error {
-	if err := canon.Decode(b, v); err != nil {
-		return fmt.Errorf("index: %w: %w", errRecord, err)
-	}
-	return nil
-}
-
-func (c content) valid() error {
-	sum := int64(0)
-	if len(c.Extents) > maxExtents {
-		return errRecord
-	}
-	for _, e := range c.Extents {
-		if e.Length < 1 || e.Offset < 0 || e.Length > math.MaxInt64-sum {
-			return errRecord
-		}
-		sum += e.Length
-	}
-	if sum != c.Size {
-		return errRecord
-	}
-	return nil
-}
-
-// cut is the extents of a range of the content.
-func (c content) cut(offset, length int64) (out []extent) {
-	for _, e := range c.Extents {
-		if offset >= e.Length {
-			offset -= e.Length
-			continue
-		}
-		n := min(length, e.Length-offset)
-		if n <= 0 {
-			break
-		}
-		out = append(out, extent{Blob: e.Blob, Offset: e.Offset + offset, Length: n})
-		offset, length = 0, length-n
-	}
-	return out
-}
-
 // index is the database, changed by one goroutine.
 type index struct {
-	db   *kv.DB
-	ops  chan op
-	gone chan struct{} // closed when no change is made any more
+	db         *kv.DB
+	ops        chan op
+	gone       chan struct{}  // closed when no change is made any more
+	generation uint64         // of changes; that goroutine's
+	uploads    map[string]int // by bucket; that goroutine's
+	marked     atomic.Bool    // there may be changes that no snapshot has
 }
 
 type op struct {
@@ -224,7 +98,9 @@ type op struct {
 const maxChange = 1 << 20
 
 func newIndex(db *kv.DB) *index {
-	return &index{db: db, ops: make(chan op, 256), gone: make(chan struct{})}
+	x := &index{db: db, ops: make(chan op, 256), gone: make(chan struct{}), generation: 1, uploads: map[string]int{}}
+	x.marked.Store(true)
+	return x
 }
 
 // run makes changes until ctx ends. Those that wait together share a write to the disk.
@@ -240,12 +116,35 @@ func (x *index) run(ctx context.Context) {
 	}
 }
 
+// maxUploads is how many uploads a bucket may have that are neither complete nor aborted: to
+// begin one costs nothing.
+const maxUploads = 10000
+
+// countUploads counts the uploads that there are.
+func (x *index) countUploads() error {
+	return x.db.EachKey([]byte(prefixUpload), func(k []byte) error {
+		if bucket, _, _, ok := splitUpload(k); ok {
+			x.uploads[bucket]++
+		}
+		return nil
+	})
+}
+
+// count takes the uploads that a change has begun and ended.
+func (x *index) count(changed map[string]int) {
+	for bucket, n := range changed {
+		if x.uploads[bucket] += n; x.uploads[bucket] == 0 {
+			delete(x.uploads, bucket)
+		}
+	}
+}
+
 func (x *index) batch(first op) {
-	all := &change{below: x.db, set: map[string][]byte{}}
+	all := newChange(x.db)
 	var made []op
 	next, ok := first, true
 	for ok {
-		one := &change{below: all, set: map[string][]byte{}}
+		one := newChange(all)
 		err := next.fn(one)
 		if err == nil {
 			err = one.fits()
@@ -253,10 +152,7 @@ func (x *index) batch(first op) {
 		if err != nil {
 			next.done <- err
 		} else {
-			for k, v := range one.set {
-				all.set[k] = v
-			}
-			all.bytes += one.bytes
+			all.add(one)
 			made = append(made, next)
 		}
 		if all.bytes > maxChange {
@@ -275,8 +171,15 @@ func (x *index) batch(first op) {
 		} else {
 			b.Set([]byte(k), v)
 		}
+		if all.marks(k) {
+			b.Set(markKey(k), canon.Encode(mark{Generation: x.generation, Bytes: recordBytes(len(k), len(v))}))
+			x.marked.Store(true)
+		}
 	}
 	err := b.Commit(true)
+	if err == nil {
+		x.count(all.uploads)
+	}
 	for _, o := range made {
 		o.done <- err
 	}

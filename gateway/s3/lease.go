@@ -3,11 +3,15 @@ package s3
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/unit"
 )
 
 // sweepers is how many leases are changed at once.
@@ -139,6 +143,10 @@ func (s *Server) giveBack(ctx context.Context, id blob.ID, i intent) error {
 	})
 }
 
+// gone is the end of a lease that ended before it was renewed: the blob's bytes are lost,
+// until they are stored once more.
+const gone unit.Epoch = 0
+
 // Renew extends the leases that end soon: within a third of the epochs that objects are
 // stored for, and at least in the next epoch.
 func (s *Server) Renew(ctx context.Context) error {
@@ -157,7 +165,7 @@ func (s *Server) Renew(ctx context.Context) error {
 		if err := decode(value, &l); err != nil {
 			return err
 		}
-		if l.End < soon {
+		if l.End < soon && l.End != gone {
 			ids = append(ids, id)
 		}
 		return nil
@@ -167,16 +175,67 @@ func (s *Server) Renew(ctx context.Context) error {
 	}
 	var g errgroup.Group
 	g.SetLimit(sweepers)
+	var lost atomic.Int64
 	for _, id := range ids {
 		g.Go(func() error {
 			err := s.renew(ctx, id, clock)
+			if errors.Is(err, ErrNoLease) {
+				lost.Add(1)
+				return s.lose(ctx, id)
+			}
 			if err != nil {
 				s.log.Error("a lease could not be renewed: objects are lost when it ends", "blob", id, "err", err)
 			}
 			return err
 		})
 	}
-	return g.Wait()
+	err = g.Wait()
+	if lost.Load() > 0 {
+		err = errors.Join(err, s.tellLost())
+	}
+	return err
+}
+
+// lose notes that a lease has ended.
+func (s *Server) lose(ctx context.Context, id blob.ID) error {
+	return s.index.change(ctx, func(c *change) error {
+		l, there, err := read[lease](c, leaseKey(id))
+		if err != nil || !there {
+			return err
+		}
+		l.End = gone
+		c.put(leaseKey(id), l)
+		c.hush(leaseKey(id)) // a restored index has it from the ledger
+		return nil
+	})
+}
+
+// isLost says whether a blob's lease has ended before it was renewed.
+func (s *Server) isLost(id blob.ID) bool {
+	l, there, err := read[lease](s.index.db, leaseKey(id))
+	return err == nil && there && l.End == gone
+}
+
+// tellLost says which objects were lost with leases that have ended.
+func (s *Server) tellLost() error {
+	const named = 20
+	var names []string
+	objects := 0
+	err := s.index.db.Each([]byte(prefixObject), func(k, v []byte) error {
+		var o object
+		if err := decode(v, &o); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(o.Content.Extents, func(e extent) bool { return s.isLost(e.Blob) }) {
+			return nil
+		}
+		if objects++; objects <= named {
+			names = append(names, strings.Replace(string(k[1:]), "\x00", "/", 1))
+		}
+		return nil
+	})
+	s.log.Error("OBJECTS ARE LOST: leases ended before they were renewed, as while no gateway ran for longer than their epochs and allowances. Upload them again, or delete their keys", "objects", objects, "first", names)
+	return err
 }
 
 func (s *Server) renew(ctx context.Context, id blob.ID, clock Clock) error {
@@ -201,32 +260,9 @@ func (s *Server) renew(ctx context.Context, id blob.ID, clock Clock) error {
 		}
 		l.End = max(l.End, end)
 		c.put(leaseKey(id), l)
+		c.hush(leaseKey(id)) // a restored index has it from the ledger
 		return nil
 	})
-}
-
-// AbortUploads aborts uploads that were begun long ago.
-func (s *Server) AbortUploads(ctx context.Context) error {
-	var old [][]byte
-	err := s.index.db.Each([]byte(prefixUpload), func(key, value []byte) error {
-		var u upload
-		if err := decode(value, &u); err != nil {
-			return err
-		}
-		if s.now().Sub(time.UnixMilli(u.Initiated)) > s.o.Unfinished {
-			old = append(old, append([]byte(nil), key...))
-		}
-		return nil
-	})
-	for _, k := range old {
-		if bucket, key, id, ok := splitUpload(k); ok && err == nil {
-			s.log.Info("abort an upload that was never completed", "bucket", bucket, "key", key)
-			if err = s.dropUpload(ctx, bucket, key, id); errors.Is(err, errNoUpload) {
-				err = nil
-			}
-		}
-	}
-	return err
 }
 
 // sweep calls do again and again until ctx ends, and waits longer after a failure. What failed
@@ -246,8 +282,9 @@ func sweep(ctx context.Context, every, after time.Duration, do func(context.Cont
 	}
 }
 
-// tend renews leases and aborts uploads.
+// tend renews leases, and ends uploads and objects whose time is over.
 func (s *Server) tend(ctx context.Context) error {
+	_ = s.Expire(ctx) // which has logged its failure, and is called again
 	if err := s.AbortUploads(ctx); err != nil && ctx.Err() == nil {
 		s.log.Warn("abort old uploads", "err", err)
 	}

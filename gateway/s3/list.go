@@ -56,9 +56,9 @@ type found[T any] struct {
 	common bool
 }
 
-// list walks over the keys of a bucket of the index that follow space. more says that
+// walk goes over the keys of a bucket of the index that follow space. more says that
 // others follow. keep takes what a list needs from a value, which may have a MiB.
-func list[T any](l listing, db *kv.DB, space []byte, keep func(value []byte) (T, error)) (out []found[T], more bool, err error) {
+func walk[T any](l listing, db *kv.DB, space []byte, keep func(value []byte) (T, error)) (out []found[T], more bool, err error) {
 	if l.most == 0 {
 		return nil, false, nil
 	}
@@ -150,16 +150,40 @@ func contentsOf(value []byte) (c contents, err error) {
 	}, nil
 }
 
-func entries(list []found[contents], encode func(string) string, who *owner) (keys []contents, prefixes []commonPrefix) {
+// page is an answer of a list of objects.
+type page struct {
+	listing
+	encode   func(string) string
+	coding   string // as the request named it
+	keys     []contents
+	prefixes []commonPrefix
+	more     bool
+	last     string // key or common prefix; empty: the page is
+}
+
+// page lists the objects of a bucket behind after. who is named as their owner; nil: none.
+func (s *Server) page(q *request, after string, who *owner) (p page, err error) {
+	if p.listing, err = listingOf(q); err != nil {
+		return p, err
+	}
+	if p.most, err = q.count("max-keys", maxList); err != nil {
+		return p, err
+	}
+	p.after, p.encode, p.coding = after, coder(q), q.query.Get("encoding-type")
+	var list []found[contents]
+	if list, p.more, err = walk(p.listing, s.index.db, objectsOf(q.bucket), contentsOf); err != nil {
+		return p, err
+	}
 	for _, f := range list {
+		p.last = f.name
 		if f.common {
-			prefixes = append(prefixes, commonPrefix{encode(f.name)})
+			p.prefixes = append(p.prefixes, commonPrefix{p.encode(f.name)})
 			continue
 		}
-		f.value.Key, f.value.Owner = encode(f.name), who
-		keys = append(keys, f.value)
+		f.value.Key, f.value.Owner = p.encode(f.name), who
+		p.keys = append(p.keys, f.value)
 	}
-	return keys, prefixes
+	return p, nil
 }
 
 func (s *Server) listObjects(w http.ResponseWriter, q *request) error {
@@ -173,19 +197,10 @@ func (s *Server) listObjects(w http.ResponseWriter, q *request) error {
 }
 
 func (s *Server) listObjects1(w http.ResponseWriter, q *request) error {
-	l, err := listingOf(q)
+	p, err := s.page(q, q.query.Get("marker"), &account)
 	if err != nil {
 		return err
 	}
-	if l.most, err = q.count("max-keys", maxList); err != nil {
-		return err
-	}
-	l.after = q.query.Get("marker")
-	found, more, err := list(l, s.index.db, objectsOf(q.bucket), contentsOf)
-	if err != nil {
-		return err
-	}
-	encode := coder(q)
 	var out struct {
 		XMLName        xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListBucketResult"`
 		Name           string
@@ -199,37 +214,31 @@ func (s *Server) listObjects1(w http.ResponseWriter, q *request) error {
 		Contents       []contents
 		CommonPrefixes []commonPrefix
 	}
-	out.Name, out.Prefix, out.Marker, out.MaxKeys, out.Delimiter = q.bucket, encode(l.prefix), encode(l.after), l.most, encode(l.delimiter)
-	out.EncodingType, out.IsTruncated = q.query.Get("encoding-type"), more
-	if more {
-		out.NextMarker = encode(found[len(found)-1].name)
+	out.Name, out.Prefix, out.Marker, out.MaxKeys, out.Delimiter = q.bucket, p.encode(p.prefix), p.encode(p.after), p.most, p.encode(p.delimiter)
+	out.EncodingType, out.IsTruncated, out.Contents, out.CommonPrefixes = p.coding, p.more, p.keys, p.prefixes
+	if p.more {
+		out.NextMarker = p.encode(p.last)
 	}
-	out.Contents, out.CommonPrefixes = entries(found, encode, &account)
 	return s.reply(w, q.Request, http.StatusOK, out)
 }
 
 func (s *Server) listObjects2(w http.ResponseWriter, q *request) error {
-	l, err := listingOf(q)
-	if err != nil {
-		return err
-	}
-	if l.most, err = q.count("max-keys", maxList); err != nil {
-		return err
-	}
-	l.after = q.query.Get("start-after")
-	token := q.query.Get("continuation-token")
+	after, token := q.query.Get("start-after"), q.query.Get("continuation-token")
 	if q.query.Has("continuation-token") {
 		b, err := base64.RawURLEncoding.DecodeString(token)
 		if err != nil || len(b) == 0 || len(b) > maxKey+8 || !utf8.Valid(b) {
 			return errInvalidArgument.with("The continuation token provided is incorrect")
 		}
-		l.after = string(b)
+		after = string(b)
 	}
-	found, more, err := list(l, s.index.db, objectsOf(q.bucket), contentsOf)
+	var who *owner
+	if strings.EqualFold(q.query.Get("fetch-owner"), "true") {
+		who = &account
+	}
+	p, err := s.page(q, after, who)
 	if err != nil {
 		return err
 	}
-	encode := coder(q)
 	var out struct {
 		XMLName               xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ListBucketResult"`
 		Name                  string
@@ -245,35 +254,21 @@ func (s *Server) listObjects2(w http.ResponseWriter, q *request) error {
 		Contents              []contents
 		CommonPrefixes        []commonPrefix
 	}
-	out.Name, out.Prefix, out.Delimiter, out.MaxKeys, out.KeyCount = q.bucket, encode(l.prefix), encode(l.delimiter), l.most, len(found)
-	out.StartAfter, out.ContinuationToken = encode(q.query.Get("start-after")), token
-	out.EncodingType, out.IsTruncated = q.query.Get("encoding-type"), more
-	if more {
-		out.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(found[len(found)-1].name))
+	out.Name, out.Prefix, out.Delimiter, out.MaxKeys, out.KeyCount = q.bucket, p.encode(p.prefix), p.encode(p.delimiter), p.most, len(p.keys)+len(p.prefixes)
+	out.StartAfter, out.ContinuationToken = p.encode(q.query.Get("start-after")), token
+	out.EncodingType, out.IsTruncated, out.Contents, out.CommonPrefixes = p.coding, p.more, p.keys, p.prefixes
+	if p.more {
+		out.NextContinuationToken = base64.RawURLEncoding.EncodeToString([]byte(p.last))
 	}
-	var who *owner
-	if strings.EqualFold(q.query.Get("fetch-owner"), "true") {
-		who = &account
-	}
-	out.Contents, out.CommonPrefixes = entries(found, encode, who)
 	return s.reply(w, q.Request, http.StatusOK, out)
 }
 
 // listVersions lists the one version, null, that each key has.
 func (s *Server) listVersions(w http.ResponseWriter, q *request) error {
-	l, err := listingOf(q)
+	p, err := s.page(q, q.query.Get("key-marker"), &account)
 	if err != nil {
 		return err
 	}
-	if l.most, err = q.count("max-keys", maxList); err != nil {
-		return err
-	}
-	l.after = q.query.Get("key-marker")
-	found, more, err := list(l, s.index.db, objectsOf(q.bucket), contentsOf)
-	if err != nil {
-		return err
-	}
-	encode := coder(q)
 	type version struct {
 		contents
 		VersionID string `xml:"VersionId"`
@@ -294,15 +289,13 @@ func (s *Server) listVersions(w http.ResponseWriter, q *request) error {
 		Version         []version
 		CommonPrefixes  []commonPrefix
 	}
-	out.Name, out.Prefix, out.KeyMarker, out.MaxKeys, out.Delimiter = q.bucket, encode(l.prefix), encode(l.after), l.most, encode(l.delimiter)
-	out.EncodingType, out.IsTruncated = q.query.Get("encoding-type"), more
-	if more {
-		out.NextKeyMarker, out.NextVersionID = encode(found[len(found)-1].name), "null"
+	out.Name, out.Prefix, out.KeyMarker, out.MaxKeys, out.Delimiter = q.bucket, p.encode(p.prefix), p.encode(p.after), p.most, p.encode(p.delimiter)
+	out.EncodingType, out.IsTruncated, out.CommonPrefixes = p.coding, p.more, p.prefixes
+	if p.more {
+		out.NextKeyMarker, out.NextVersionID = p.encode(p.last), "null"
 	}
-	keys, prefixes := entries(found, encode, &account)
-	for _, k := range keys {
+	for _, k := range p.keys {
 		out.Version = append(out.Version, version{k, "null", true})
 	}
-	out.CommonPrefixes = prefixes
 	return s.reply(w, q.Request, http.StatusOK, out)
 }

@@ -146,7 +146,7 @@ func FuzzList(f *testing.F) {
 		l.after, l.most = after, 1
 		n := 0
 		for last := ""; ; n++ {
-			out, more, err := list(l, w.db, objectsOf("photos"), contentsOf)
+			out, more, err := walk(l, w.db, objectsOf("photos"), contentsOf)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -38,11 +38,20 @@ func (s *Server) createUpload(w http.ResponseWriter, q *request) error {
 		if err := ensureBucket(c, q.bucket); err != nil {
 			return err
 		}
+		if begun := s.index.uploads[q.bucket]; begun >= maxUploads {
+			return errTooManyUploads
+		}
 		c.put(uploadKey(q.bucket, q.key, id), u)
+		c.uploads[q.bucket]++
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	rules, _, err := read[lifecycle](s.index.db, lifecycleKey(q.bucket))
+	if at, rule := rules.aborts(q.key, u.Initiated); err == nil && !at.IsZero() {
+		w.Header().Set("X-Amz-Abort-Date", at.Format(http.TimeFormat))
+		w.Header().Set("X-Amz-Abort-Rule-Id", escape(rule, false))
 	}
 	if u.Sum != "" {
 		w.Header().Set("X-Amz-Checksum-Algorithm", u.Sum)
@@ -120,6 +129,7 @@ func (s *Server) dropUpload(ctx context.Context, bucket, key, id string) error {
 			return errors.Join(err, errNoUpload)
 		}
 		c.drop(uploadKey(bucket, key, id))
+		c.uploads[bucket]--
 		return c.eachPart(id, func(number int, p uploaded) error {
 			c.drop(partKey(id, number))
 			return c.release(p.Content.Extents)

@@ -104,7 +104,7 @@ func (s *Server) putObject(w http.ResponseWriter, q *request) error {
 	h.Set("ETag", quote+content.ETag+quote)
 	h.Set("X-Amz-Object-Size", strconv.FormatInt(content.Size, 10))
 	setChecksum(h, content.Sum)
-	s.setExpiration(q.Context(), h, o)
+	s.setExpiration(q.Context(), h, q, o)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
@@ -131,8 +131,17 @@ func (c *change) setObject(bucket, key string, o object, conditions conditions) 
 
 func httpTime(ms int64) string { return time.UnixMilli(ms).UTC().Format(http.TimeFormat) }
 
-// setExpiration tells when the first lease of an object ends. It is renewed before.
-func (s *Server) setExpiration(ctx context.Context, h http.Header, o object) {
+// setExpiration tells when an object ends by its bucket's lifecycle, else when its first lease
+// ends, which is renewed before.
+func (s *Server) setExpiration(ctx context.Context, h http.Header, q *request, o object) {
+	rules, _, err := read[lifecycle](s.index.db, lifecycleKey(q.bucket))
+	if err != nil {
+		return
+	}
+	if at, id := rules.ends(q.key, o); !at.IsZero() {
+		h.Set("X-Amz-Expiration", `expiry-date="`+at.Format(http.TimeFormat)+`", rule-id="`+escape(id, false)+`"`)
+		return
+	}
 	const most = 64 // extents that are looked at: those of one object are renewed together
 	var first lease
 	for i, e := range o.Content.Extents[:min(most, len(o.Content.Extents))] {

@@ -3,12 +3,36 @@ package s3
 import (
 	"net/http"
 	"slices"
+
+	"github.com/walrus-network/walrus/kv"
 )
 
 // owned is the owner of a bucket. Buckets of the operator have none.
 type owned struct {
 	_     struct{} `cbor:",toarray"`
 	Owner string
+}
+
+// maxOwned is how many buckets an owner may have: others need names, too.
+const maxOwned = 100
+
+// mayOwnMore refuses an owner that has as many buckets as it may have.
+func mayOwnMore(db *kv.DB, owner string) error {
+	n := 0
+	err := db.Each([]byte(prefixOwner), func(_, v []byte) error {
+		var o owned
+		if err := decode(v, &o); err != nil {
+			return err
+		}
+		if o.Owner == owner {
+			n++
+		}
+		return nil
+	})
+	if err == nil && n >= maxOwned {
+		err = errTooManyBuckets.with("An owner has at most %d buckets.", maxOwned)
+	}
+	return err
 }
 
 // may says whether a key may read or write a bucket: its line in the file names it, or its

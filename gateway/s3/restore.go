@@ -1,101 +1,23 @@
 package s3
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"filippo.io/age"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/kv"
+	"github.com/walrus-network/walrus/seal"
 )
-
-// loadSnapshot reads an opened snapshot, and calls fn with each record once.
-func loadSnapshot(r io.Reader, fn func(key, value []byte) error) (head, error) {
-	unpacked, err := gzip.NewReader(r)
-	if err != nil {
-		return head{}, err
-	}
-	in := bufio.NewReader(unpacked)
-	begin := make([]byte, len(snapshotMagic)+16)
-	if _, err := io.ReadFull(in, begin); err != nil {
-		return head{}, err
-	}
-	if string(begin[:len(snapshotMagic)]) != snapshotMagic {
-		return head{}, errors.New("not a snapshot of an S3 index, or one of a newer program")
-	}
-	h := head{Sequence: binary.BigEndian.Uint64(begin[len(snapshotMagic):]), At: int64(binary.BigEndian.Uint64(begin[len(snapshotMagic)+8:]))}
-	for {
-		var sizes [8]byte
-		if _, err := io.ReadFull(in, sizes[:]); err == io.EOF {
-			return h, nil
-		} else if err != nil {
-			return h, err
-		}
-		n, m := binary.BigEndian.Uint32(sizes[:4]), binary.BigEndian.Uint32(sizes[4:])
-		if n == 0 || n > 4096 || m > maxValue {
-			return h, errRecord
-		}
-		b := make([]byte, int(n)+int(m))
-		if _, err := io.ReadFull(in, b); err != nil {
-			return h, err
-		}
-		k, v := b[:n:n], b[n:]
-		if err := checkRecord(k, v); err != nil {
-			return h, err
-		}
-		if err := fn(k, v); err != nil {
-			return h, err
-		}
-	}
-}
-
-// checkRecord refuses what the index would not write.
-func checkRecord(k, v []byte) error {
-	switch string(k[:1]) {
-	case prefixBucket:
-		return decode(v, new(bucket))
-	case prefixOwner:
-		return decode(v, new(owned))
-	case prefixLease:
-		if _, err := idOf(k); err != nil {
-			return err
-		}
-		return decode(v, new(lease))
-	case prefixReturn:
-		if _, err := idOf(k); err != nil {
-			return err
-		}
-		return decode(v, new(intent))
-	case prefixObject:
-		var o object
-		if err := decode(v, &o); err != nil {
-			return err
-		}
-		return o.Content.valid()
-	case prefixUpload:
-		if _, _, _, ok := splitUpload(k); !ok {
-			return errRecord
-		}
-		return decode(v, new(upload))
-	case prefixPart:
-		var p uploaded
-		if err := decode(v, &p); err != nil {
-			return err
-		}
-		return p.Content.valid()
-	}
-	return errRecord
-}
 
 // Restored says what Restore found.
 type Restored struct {
@@ -158,7 +80,7 @@ func findSnapshot(ctx context.Context, storage Storage, key age.Identity, owned 
 		if begin.String() != ageMagic {
 			continue
 		}
-		r, closed := stream(ctx, storage, o)
+		r, closed := streamBlob(ctx, storage, o)
 		_, err := age.Decrypt(r, key)
 		closed()
 		if err == nil {
@@ -171,14 +93,14 @@ func findSnapshot(ctx context.Context, storage Storage, key age.Identity, owned 
 	return Owned{}, ErrNoSnapshot
 }
 
-// stream reads a blob. The caller calls closed.
-func stream(ctx context.Context, storage Storage, o Owned) (r io.Reader, closed func()) {
+// stream is what write writes. The caller calls closed.
+func stream(ctx context.Context, write func(context.Context, io.Writer) error) (r io.Reader, closed func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	in, out := io.Pipe()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		out.CloseWithError(storage.ReadRange(ctx, o.ID, 0, o.Size, out))
+		out.CloseWithError(write(ctx, out))
 	}()
 	return in, func() {
 		cancel()
@@ -187,57 +109,169 @@ func stream(ctx context.Context, storage Storage, o Owned) (r io.Reader, closed 
 	}
 }
 
+// streamBlob reads a blob. The caller calls closed.
+func streamBlob(ctx context.Context, storage Storage, o Owned) (r io.Reader, closed func()) {
+	return stream(ctx, func(ctx context.Context, w io.Writer) error {
+		return storage.ReadRange(ctx, o.ID, 0, o.Size, w)
+	})
+}
+
+// openSnapshot decrypts a snapshot, and reads what it says before its records. The caller
+// calls closed.
+func openSnapshot(ctx context.Context, storage Storage, key age.Identity, o Owned) (s *snapshotReader, closed func(), err error) {
+	read := func(ctx context.Context) seal.Read {
+		return func(offset, length int64, w io.Writer) error {
+			return storage.ReadRange(ctx, o.ID, offset, length, w)
+		}
+	}
+	var r io.Reader
+	opened, err := seal.Open(o.Size, read(ctx), []seal.Identity{key})
+	switch {
+	case err == nil:
+		r, closed = stream(ctx, func(ctx context.Context, w io.Writer) error { return opened.Write(0, opened.Size(), read(ctx), w) })
+	case errors.Is(err, seal.ErrPadding): // a program before made it
+		r, closed = streamBlob(ctx, storage, o)
+		r, err = age.Decrypt(r, key)
+	default:
+		return nil, nil, fmt.Errorf("%s: %w", o.ID, err)
+	}
+	if err == nil {
+		s, err = readSnapshot(r)
+	}
+	if err != nil {
+		closed()
+		return nil, nil, fmt.Errorf("%s: %w", o.ID, err)
+	}
+	return s, closed, nil
+}
+
+// rebuild makes a database of a snapshot and those before it in its chain.
 func rebuild(ctx context.Context, storage Storage, dir string, key age.Identity, from Owned, owned []Owned) (out Restored, err error) {
 	db, err := kv.Open(kv.Options{Dir: dir, Profile: kv.Small})
 	if err != nil {
 		return out, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	r, closed := stream(ctx, storage, from)
-	defer closed()
-	opened, err := age.Decrypt(r, key)
+	newest, closed, err := openSnapshot(ctx, storage, key, from)
 	if err != nil {
-		return out, fmt.Errorf("%s: %w", from.ID, err)
+		return out, err
 	}
-	has := map[blob.ID]bool{}
+	defer closed()
+	has := map[blob.ID]Owned{}
 	for _, o := range owned {
-		has[o.ID] = true
+		has[o.ID] = o
 	}
+	b := &builder{b: db.Batch(), h: head{Sequence: newest.sequence, At: newest.at}}
+	for i, id := range newest.chain {
+		o, there := has[id]
+		if !there {
+			return out, fmt.Errorf("snapshot %s needs snapshot %s, on which the wallet has no lease any more: name an older one with --snapshot", from.ID, id)
+		}
+		if err := b.link(ctx, storage, key, o, newest.chain[:i]); err != nil {
+			return out, err
+		}
+	}
+	if err := b.load(newest, from, true); err != nil {
+		return out, err
+	}
+	b.h.Generation = uint64(len(b.h.Chain))
+	b.put([]byte(keyHead), b.h)
+	if err := b.b.CommitParts(true); err != nil {
+		return out, err
+	}
+	out, err = survey(db, has)
+	out.Snapshot, out.At = from.ID, time.UnixMilli(newest.at).UTC()
+	return out, err
+}
+
+// builder makes a database of the links of a chain.
+type builder struct {
+	b *kv.Batch
+	h head
+}
+
+func (b *builder) put(k []byte, v any) { b.b.Set(k, canon.Encode(v)) }
+
+// link loads a snapshot on which others rest.
+func (b *builder) link(ctx context.Context, storage Storage, key age.Identity, o Owned, before []blob.ID) error {
+	s, closed, err := openSnapshot(ctx, storage, key, o)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	if !slices.Equal(s.chain, before) {
+		return fmt.Errorf("%s: %w: it does not belong to the chain in which it is named", o.ID, errSnapshot)
+	}
+	return b.load(s, o, false)
+}
+
+// load takes the records of a snapshot. Those that its chain has changed are marked as they
+// were in the index from which it comes. Returns are the newest's.
+func (b *builder) load(s *snapshotReader, o Owned, newest bool) error {
+	generation := uint64(len(b.h.Chain))
+	raw := int64(1)
+	err := s.each(func(k, v []byte) error {
+		if k[0] == prefixReturn[0] && !newest {
+			return nil
+		}
+		if v == nil {
+			b.b.Delete(k)
+		} else {
+			b.b.Set(k, v)
+		}
+		if k[0] != prefixReturn[0] {
+			raw += recordBytes(len(k), len(v))
+			if generation > 0 {
+				b.put(markKey(string(k)), mark{Generation: generation, Bytes: recordBytes(len(k), len(v))})
+			}
+		}
+		if b.b.Bytes() < maxChange {
+			return nil
+		}
+		return b.b.CommitParts(false)
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.ID, err)
+	}
+	b.put(leaseKey(o.ID), lease{Users: 1, Own: true, End: o.End, Size: o.Size})
+	b.h.Chain = append(b.h.Chain, link{Blob: o.ID, Raw: raw, Generation: generation})
+	return nil
+}
+
+// survey counts what a restored index has, and gives its leases the ends that the ledger
+// shows.
+func survey(db *kv.DB, has map[blob.ID]Owned) (out Restored, err error) {
 	b := db.Batch()
-	h, err := loadSnapshot(opened, func(k, v []byte) error {
-		switch string(k[:1]) {
-		case prefixBucket:
-			out.Buckets++
-		case prefixObject:
+	err = db.View(func(r kv.Reader) error {
+		buckets := r.Each([]byte(prefixBucket), func(_, _ []byte) error { out.Buckets++; return nil })
+		objects := r.Each([]byte(prefixObject), func(_, v []byte) error {
 			var o object
 			if err := decode(v, &o); err != nil {
 				return err
 			}
 			out.Objects++
 			out.Bytes += o.Content.Size
-		case prefixLease:
-			if id, err := idOf(k); err != nil {
-				return err
-			} else if !has[id] {
-				out.Missing++
-			}
-		}
-		b.Set(k, v)
-		if b.Bytes() < maxChange {
 			return nil
-		}
-		return b.CommitParts(false)
+		})
+		leases := r.Each([]byte(prefixLease), func(k, v []byte) error {
+			id, err := idOf(k)
+			if err != nil {
+				return err
+			}
+			var l lease
+			if err := decode(v, &l); err != nil {
+				return err
+			}
+			o, there := has[id]
+			if !there {
+				out.Missing++
+			} else if o.End != l.End {
+				l.End = o.End
+				b.Set(append([]byte(nil), k...), canon.Encode(l))
+			}
+			return nil
+		})
+		return errors.Join(buckets, objects, leases)
 	})
-	if err != nil {
-		return out, fmt.Errorf("%s: %w", from.ID, err)
-	}
-	h.Blob = from.ID
-	c := &change{below: db, set: map[string][]byte{}}
-	c.put(leaseKey(from.ID), lease{Users: 1, Own: true, End: from.End, Size: from.Size})
-	c.put([]byte(keyHead), h)
-	for k, v := range c.set {
-		b.Set([]byte(k), v)
-	}
-	out.Snapshot, out.At = from.ID, time.UnixMilli(h.At).UTC()
-	return out, b.CommitParts(true)
+	return out, errors.Join(err, b.CommitParts(true))
 }

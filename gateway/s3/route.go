@@ -129,7 +129,7 @@ var ofBucket = plan{
 	"policy":            {"GET": absent("NoSuchBucketPolicy", "The bucket policy does not exist")},
 	"policyStatus":      {"GET": absent("NoSuchBucketPolicy", "The bucket policy does not exist")},
 	"cors":              {"GET": absent("NoSuchCORSConfiguration", "The CORS configuration does not exist")},
-	"lifecycle":         {"GET": absent("NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist")},
+	"lifecycle":         {"GET": reads((*Server).getLifecycle), "PUT": writes((*Server).putLifecycle), "DELETE": writes((*Server).deleteLifecycle)},
 	"encryption":        {"GET": absent("ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found")},
 	"object-lock":       {"GET": absent("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")},
 	"website":           {"GET": absent("NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration")},

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"filippo.io/age"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/walrus-network/walrus/kv"
 )
@@ -62,17 +63,19 @@ func Default(dir string) Options {
 
 // Server is the S3 door.
 type Server struct {
-	o       Options
-	storage Storage
-	keys    *ring
-	log     *slog.Logger
-	now     func() time.Time
-	index   *index
-	holds   *holds
-	group   *group
-	places  chan struct{} // a request holds one
+	o         Options
+	storage   Storage
+	keys      *ring
+	log       *slog.Logger
+	now       func() time.Time
+	index     *index
+	holds     *holds
+	group     *group
+	places    chan struct{}       // a request holds one
+	documents *semaphore.Weighted // bytes of long documents that are read
 
-	snapping sync.Mutex // held while a snapshot is made
+	snapping sync.Mutex         // held while a snapshot is made
+	expired  map[string]expired // by bucket; of the goroutine that ends objects
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -100,9 +103,17 @@ func New(storage Storage, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{o: o, storage: storage, keys: newRing(o.Keys), log: o.Log, now: o.Now, index: newIndex(db), holds: newHolds(), places: make(chan struct{}, o.Requests)}
+	s := &Server{o: o, storage: storage, keys: newRing(o.Keys), log: o.Log, now: o.Now, index: newIndex(db), holds: newHolds(), places: make(chan struct{}, o.Requests), documents: semaphore.NewWeighted(allXML)}
 	s.group = &group{s: s}
 	s.ctx, s.stop = context.WithCancel(context.Background())
+	h, err := readHead(db)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.index.generation = h.Generation
+	if err := s.index.countUploads(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	s.goes.Go(func() { s.index.run(s.ctx) })
 	if err := s.resume(s.ctx); err != nil {
 		return nil, errors.Join(err, s.Close())

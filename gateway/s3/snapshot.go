@@ -1,29 +1,24 @@
 package s3
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"io"
 	"time"
 
-	"filippo.io/age"
-
 	"github.com/walrus-network/walrus/blob"
-	"github.com/walrus-network/walrus/canon"
 	"github.com/walrus-network/walrus/kv"
+	"github.com/walrus-network/walrus/seal"
 )
 
-// A snapshot is an age file of gzip of: the magic, the sequence number and the time in ms (8
-// bytes each, big-endian), and the index's records, each as the lengths of key and value (4
-// bytes each), key, value.
+// The index is on the network as a chain: a whole snapshot, and links that each have what
+// changed after the one before. A link has at most a quarter of the bytes of the one before
+// it, else what it would have is joined to that one; a chain is at most a third larger than
+// the index so, and a byte that changes is stored a few times and not again and again.
 const (
-	snapshotMagic = "walrus s3 index 1\n"
-	ageMagic      = "age-encryption.org/v1\n"
-	maxValue      = kv.MaxSmallValue
+	maxChain  = 6         // links, the whole snapshot included
+	linkShare = 4         // a link has at most the bytes of the one before, divided by it
+	minLink   = 256 << 10 // bytes of records up to which a snapshot is made anew rather than followed by another
 )
 
 // snapshots makes them until ctx ends.
@@ -42,25 +37,70 @@ func (s *Server) snapshots(ctx context.Context) {
 	}
 }
 
-// TakeSnapshot stores the index on the network if it has changed since the last snapshot, and
-// returns the newest. The one before is given back.
+// position is where in a chain the next snapshot stands: the links from there on are replaced
+// by it. sums is the bytes of the records that changed after each link.
+func position(chain []link, sums []int64) int {
+	for at := len(chain); at > 0; at-- {
+		before := chain[at-1]
+		if at < maxChain && before.Raw >= minLink && sums[at-1] <= before.Raw/linkShare {
+			return at
+		}
+	}
+	return 0
+}
+
+// TakeSnapshot stores on the network what of the index has changed since the last snapshot,
+// and returns the newest. What it replaces is given back. The zero ID stands for an index that
+// has never had anything in it.
 func (s *Server) TakeSnapshot(ctx context.Context) (blob.ID, error) {
 	s.snapping.Lock()
 	defer s.snapping.Unlock()
-	last, _, err := read[head](s.index.db, []byte(keyHead))
+	h, err := readHead(s.index.db)
 	if err != nil {
 		return blob.ID{}, err
 	}
-	now := s.now()
-	digest := sha256.New()
-	if err := dump(s.index.db, last.Blob, digest); err != nil {
+	n := len(h.Chain)
+	whole := n > 0 && h.Chain[0].Raw == 0 // it is of a program before
+	if n > 0 && !whole && !s.index.marked.Swap(false) {
+		return h.Chain[n-1].Blob, nil
+	}
+	next, err := s.takeSnapshot(ctx, h, whole)
+	if err != nil {
+		s.index.marked.Store(true)
+	}
+	return next, err
+}
+
+func (s *Server) takeSnapshot(ctx context.Context, h head, whole bool) (blob.ID, error) {
+	sums, err := changed(s.index.db, h.Chain)
+	if err != nil {
 		return blob.ID{}, err
 	}
-	next := head{Sequence: last.Sequence + 1, At: now.UnixMilli(), Digest: [32]byte(digest.Sum(nil))}
-	if last.Sequence > 0 && last.Digest == next.Digest {
-		return last.Blob, nil
+	at := 0
+	switch n := len(h.Chain); {
+	case n == 0:
+		empty, err := isEmpty(s.index.db)
+		if err != nil || empty {
+			return blob.ID{}, err
+		}
+	case !whole && sums[n-1] == 0:
+		return h.Chain[n-1].Blob, nil
+	case !whole:
+		at = position(h.Chain, sums)
 	}
-	body, err := s.spoolSnapshot(ctx, last.Blob, next)
+	// What changes from now on is the next snapshot's, even if this one has it too.
+	ended := h.Generation
+	err = s.index.change(ctx, func(c *change) error {
+		h.Generation++
+		c.put([]byte(keyHead), h)
+		s.index.generation = h.Generation
+		return nil
+	})
+	if err != nil {
+		return blob.ID{}, err
+	}
+	d := draft{sequence: h.Sequence + 1, at: s.now().UnixMilli(), chain: h.Chain[:at], replaced: h.Chain[at:]}
+	body, err := s.spoolSnapshot(ctx, &d)
 	if err != nil {
 		return blob.ID{}, err
 	}
@@ -71,95 +111,77 @@ func (s *Server) TakeSnapshot(ctx context.Context) (blob.ID, error) {
 	}
 	p := &placed{s, stored, body.Size(), []extent{{Blob: stored.ID, Length: body.Size()}}}
 	defer p.leave()
-	next.Blob = stored.ID
+	h.Sequence, h.At = d.sequence, d.at
+	h.Chain = append(append([]link{}, d.chain...), link{Blob: stored.ID, Raw: max(d.raw, 1), Generation: ended})
 	err = s.index.change(s.ctx, func(c *change) error {
 		if err := p.arrive(c); err != nil {
 			return err
 		}
-		c.put([]byte(keyHead), next)
-		if last.Sequence == 0 {
-			return nil
+		c.hush(leaseKey(stored.ID))
+		for _, l := range d.replaced {
+			if err := c.release([]extent{{Blob: l.Blob, Length: 1}}); err != nil {
+				return err
+			}
+			c.hush(leaseKey(l.Blob))
 		}
-		return c.release([]extent{{Blob: last.Blob, Length: 1}})
+		c.put([]byte(keyHead), h)
+		if _, old, err := c.Get([]byte(keyOldHead)); err != nil || !old {
+			return err
+		}
+		c.drop([]byte(keyOldHead))
+		return nil
 	})
 	if err != nil {
 		return blob.ID{}, err
 	}
-	s.log.Info("the index is on the network", "snapshot", next.Blob, "sequence", next.Sequence, "bytes", body.Size())
-	return next.Blob, nil
+	s.log.Info("the index is on the network", "snapshot", stored.ID, "sequence", h.Sequence, "bytes", body.Size(), "links", len(h.Chain))
+	if at == 0 {
+		err = s.index.unmark(ctx, ended)
+	}
+	return stored.ID, err
 }
 
-func (s *Server) spoolSnapshot(ctx context.Context, last blob.ID, h head) (Body, error) {
-	r, w := io.Pipe()
-	defer r.Close()
-	go func() { w.CloseWithError(writeSnapshot(s.index.db, s.o.Sealer, last, h, w)) }() // ends when r is closed
-	return s.storage.Spool(ctx, r, -1)
-}
-
-func writeSnapshot(db *kv.DB, to age.Recipient, last blob.ID, h head, w io.Writer) error {
-	sealed, err := age.Encrypt(w, to)
+// spoolSnapshot writes a snapshot into the spool: packed first, because its length must be
+// known to pad it, then sealed.
+func (s *Server) spoolSnapshot(ctx context.Context, d *draft) (Body, error) {
+	packed, err := s.spooled(ctx, func(w io.Writer) error { return d.write(s.index.db, w) })
 	if err != nil {
-		return err
+		return nil, err
 	}
-	packed := gzip.NewWriter(sealed)
-	begin := binary.BigEndian.AppendUint64([]byte(snapshotMagic), h.Sequence)
-	if _, err := packed.Write(binary.BigEndian.AppendUint64(begin, uint64(h.At))); err != nil {
-		return err
-	}
-	if err := errors.Join(dump(db, last, packed), dumpReturns(db, last, packed)); err != nil {
-		return err
-	}
-	return errors.Join(packed.Close(), sealed.Close())
-}
-
-// dumpReturns writes which leases a restored index gives back: those that are due, those
-// whose stores are under way and have no key then, and that of the snapshot before.
-func dumpReturns(db *kv.DB, last blob.ID, w io.Writer) error {
-	out := bufio.NewWriter(w)
-	if last != (blob.ID{}) {
-		writeRecord(out, returnKey(last), canon.Encode(intent{}))
-	}
-	err := db.View(func(r kv.Reader) error {
-		for _, prefix := range []string{prefixReturn, prefixIntent} {
-			err := r.Each([]byte(prefix), func(k, v []byte) error {
-				writeRecord(out, append([]byte(prefixReturn), k[1:]...), v)
-				return nil
-			})
-			if err != nil {
-				return err
-			}
+	defer packed.Close()
+	return s.spooled(ctx, func(w io.Writer) error {
+		r, err := packed.Open(0)
+		if err != nil {
+			return err
 		}
-		return nil
+		return errors.Join(seal.Seal(w, r, packed.Size(), []seal.Recipient{s.o.Sealer}), r.Close())
 	})
-	return errors.Join(err, out.Flush())
 }
 
-// writeRecord leaves a failure to Flush.
-func writeRecord(out *bufio.Writer, k, v []byte) {
-	sizes := binary.BigEndian.AppendUint32(nil, uint32(len(k)))
-	out.Write(binary.BigEndian.AppendUint32(sizes, uint32(len(v))))
-	out.Write(k)
-	out.Write(v)
+// spooled is what write writes.
+func (s *Server) spooled(ctx context.Context, write func(io.Writer) error) (Body, error) {
+	r, w := io.Pipe()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		w.CloseWithError(write(w))
+	}()
+	b, err := s.storage.Spool(ctx, r, -1)
+	r.Close()
+	<-done
+	return b, err
 }
 
-// dump writes the records of the index that a restored one has. Of the snapshot before, and
-// of what is under way, it has none: they do not make a new snapshot.
-func dump(db *kv.DB, last blob.ID, w io.Writer) error {
-	skip := string(leaseKey(last))
-	out := bufio.NewWriter(w)
-	err := db.View(func(r kv.Reader) error {
-		for _, prefix := range []string{prefixOwner, prefixBucket, prefixLease, prefixObject, prefixPart, prefixUpload} {
-			err := r.Each([]byte(prefix), func(k, v []byte) error {
-				if string(k) != skip {
-					writeRecord(out, k, v)
-				}
-				return nil
-			})
-			if err != nil {
-				return err
-			}
+// isEmpty says whether the index has no record that a snapshot would show.
+func isEmpty(db *kv.DB) (empty bool, err error) {
+	for _, prefix := range shown {
+		err := db.EachKey([]byte(prefix), func([]byte) error { return errStop })
+		if errors.Is(err, errStop) {
+			return false, nil
 		}
-		return nil
-	})
-	return errors.Join(err, out.Flush())
+		if err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }

@@ -63,7 +63,7 @@ func (s *Server) listParts(w http.ResponseWriter, q *request) error {
 	out.Bucket, out.Key, out.UploadID, out.Initiator, out.Owner = q.bucket, q.key, id, account, account
 	out.StorageClass, out.PartNumberMarker, out.MaxParts = "STANDARD", after, most
 	out.ChecksumAlgorithm, out.ChecksumType = u.Sum, u.SumType
-	c := &change{below: s.index.db}
+	c := newChange(s.index.db)
 	numbers, err := c.partNumbers(id)
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (s *Server) listUploads(w http.ResponseWriter, q *request) error {
 	}
 	out.Bucket, out.KeyMarker, out.UploadIDMarker, out.Prefix, out.Delimiter = q.bucket, encode(marker), idMarker, encode(l.prefix), encode(l.delimiter)
 	out.EncodingType, out.MaxUploads = q.query.Get("encoding-type"), l.most
-	found, more, err := list(l, s.index.db, uploadsOf(q.bucket), func(value []byte) (u upload, err error) { return u, decode(value, &u) })
+	found, more, err := walk(l, s.index.db, uploadsOf(q.bucket), func(value []byte) (u upload, err error) { return u, decode(value, &u) })
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -30,6 +31,7 @@ type world struct {
 	door    *Server
 	http    *httptest.Server
 	key     Key
+	at      func() time.Time // of signatures; nil: time.Now
 }
 
 var (
@@ -113,7 +115,11 @@ func (w *world) request(method, target string, body []byte, h ...string) *http.R
 		sum := sha256.Sum256(body)
 		r.Header.Set(headerSha256, hex.EncodeToString(sum[:]))
 	}
-	sign(r, w.key, time.Now(), r.Header.Get(headerSha256))
+	now := time.Now()
+	if w.at != nil {
+		now = w.at()
+	}
+	sign(r, w.key, now, r.Header.Get(headerSha256))
 	return r
 }
 
@@ -165,17 +171,26 @@ func presign(r *http.Request, k Key, at time.Time, expires time.Duration) {
 
 func (w *world) send(r *http.Request) answer {
 	w.Helper()
-	resp, err := http.DefaultClient.Do(r)
+	a, err := w.tries(r)
 	if err != nil {
 		w.Fatal(err)
+	}
+	return a
+}
+
+// tries is send of a request that may get no answer.
+func (w *world) tries(r *http.Request) (answer, error) {
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return answer{}, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return answer{resp.StatusCode, resp.Header, string(b)}
+	return answer{resp.StatusCode, resp.Header, string(b)}, err
 }
+
+// textLog is a log that writes to w.
+func textLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 func (w *world) do(method, target string, body []byte, h ...string) answer {
 	w.Helper()
@@ -236,10 +251,10 @@ func query(pairs ...string) string {
 	return q.Encode()
 }
 
-// packed is records as a snapshot has them.
+// packed is records as a snapshot of version 1 has them.
 func packed(records []byte) (io.Reader, error) {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
-	_, err := w.Write(append(append([]byte(snapshotMagic), make([]byte, 16)...), records...))
+	_, err := w.Write(append(append([]byte(snapshotMagic1), make([]byte, 16)...), records...))
 	return &b, errors.Join(err, w.Close())
 }
