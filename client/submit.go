@@ -36,6 +36,22 @@ func (c *Client) Send(ctx context.Context, key token.Key, body ledger.Body) (led
 	return c.sendFrom(ctx, key, body, nil, func() {})
 }
 
+// unsent is an error before anything was handed to the ledger.
+type unsent struct{ error }
+
+func (u unsent) Unwrap() error { return u.error }
+
+// IsUnpaid says that an error of Send is certain to have cost nothing: the ledger has refused
+// the transaction, or none was handed to it. Of others it is not known: what was sent may still
+// be done, and a refusal that the records do not show is a word.
+func IsUnpaid(err error) bool {
+	var nothing unsent
+	var refusal *ledger.Refusal
+	var word light.Unproven
+	var pending light.Pending
+	return errors.As(err, &nothing) || errors.As(err, &refusal) && !errors.As(err, &word) && !errors.As(err, &pending)
+}
+
 // spender is a signer's account and what a transaction of it takes, as one state has them.
 type spender struct {
 	account ledger.Account
@@ -164,7 +180,7 @@ func (c *Client) sendOnce(ctx context.Context, key token.Key, body ledger.Body, 
 	}
 	nonce, err := c.nonces.take(ctx, key.Address(), account, try)
 	if err != nil {
-		return ledger.TxReceipt{}, err
+		return ledger.TxReceipt{}, unsent{err} // what was sent before can never be done
 	}
 	until := (now.height + lastBlocks).Plus(lastMs / max(1, now.params.BlockMs))
 	raw := sign(key, c.chain, nonce, until, now.params.Fees, body)
@@ -186,7 +202,7 @@ func (c *Client) keep(ctx context.Context, raw []byte) (ledger.TxReceipt, error)
 	}
 	k, err := c.Outbox.put(raw)
 	if err != nil {
-		return ledger.TxReceipt{}, err
+		return ledger.TxReceipt{}, unsent{err}
 	}
 	return c.finish(ctx, k)
 }

@@ -531,7 +531,7 @@ func TestAnExtensionThatWasPaidIsNoError(t *testing.T) {
 	}
 	for _, price := range []token.Amount{1_000_000 * token.WAL, 1<<64 - 1} {
 		n.Params.Registry.Price = price
-		if _, err := g.w.mayExtend(n, shown, ledger.Extend{Blob: b.ID, Epochs: 3}); !errors.Is(err, ledger.ErrFunds) {
+		if _, err := g.w.mayExtend(n, shown, 3, ledger.Extend{Blob: b.ID, Epochs: 3}); !errors.Is(err, ledger.ErrFunds) {
 			t.Errorf("at %s: %v", price, err)
 		}
 	}
@@ -553,7 +553,7 @@ func TestAnExtensionThatWasPaidIsNoError(t *testing.T) {
 	if d, err := g.w.Delete(ctx, b.ID, unneeded); err != nil || d.Refund == 0 {
 		t.Errorf("a Delete of a caller that hung up: %+v %v", d, err)
 	}
-	g.w.changes.Store(int64(g.w.o.AtOnce + g.w.o.Waiting))
+	g.w.leasing.Store(int64(g.w.o.AtOnce + g.w.o.Waiting))
 	if _, _, err := g.w.Extend(t.Context(), b.ID, 1); !errors.Is(err, ErrBusy) {
 		t.Errorf("one change too many: %v", err)
 	}

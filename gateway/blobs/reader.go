@@ -57,12 +57,13 @@ func DefaultReader(dir string) ReaderOptions {
 
 // Reader reads blobs through a cache.
 type Reader struct {
-	c      *client.Client
-	o      ReaderOptions
-	cache  *cache
-	finder *finder
-	memory *semaphore.Weighted
-	frozen *semaphore.Weighted // memory of runs that wait for a challenge to end
+	c       *client.Client
+	o       ReaderOptions
+	cache   *cache
+	finder  *finder
+	backlog *backlog // of what was fetched and is not in the cache yet
+	memory  *semaphore.Weighted
+	frozen  *semaphore.Weighted // memory of runs that wait for a challenge to end
 
 	ctx     context.Context
 	stop    context.CancelFunc
@@ -87,6 +88,7 @@ func NewReader(c *client.Client, o ReaderOptions) (*Reader, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Reader{c: c, o: o, memory: semaphore.NewWeighted(o.Memory), frozen: semaphore.NewWeighted(o.Memory / frozenPart), flights: map[piece]*flight{}}
+	r.backlog = newBacklog(r.put)
 	var err error
 	if r.cache, err = openCache(o.Dir, o.MaxBytes, o.Log); err != nil {
 		return nil, err
@@ -129,35 +131,6 @@ func (r *Reader) Stats() ReaderStats {
 	defer r.cache.mu.Unlock()
 	return ReaderStats{r.hits.Load(), r.misses.Load(), r.waits.Load(), r.cache.bytes}
 }
-
-// Warm puts the bytes of a blob that was just stored into the cache, from its source.
-func (r *Reader) Warm(c blob.Commitment, src client.Source) error {
-	b := &Blob{ID: c.ID, Size: c.Layout.Size, commitment: c}
-	if r.o.MaxBytes <= 0 || b.Size > r.o.MaxBytes/warmPart {
-		return nil // it would drive out all else
-	}
-	in, err := src.Open(0)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	var buf []byte
-	for offset := int64(0); offset < b.Size; {
-		p := b.pieceAt(offset)
-		if int64(cap(buf)) < p.length {
-			buf = make([]byte, p.length)
-		}
-		if _, err := io.ReadFull(in, buf[:p.length]); err != nil {
-			return err
-		}
-		r.cache.put(p, buf[:p.length])
-		offset += p.length
-	}
-	return nil
-}
-
-// warmPart is the part of the cache, as 1/warmPart, that one blob may fill when it is stored.
-const warmPart = 8
 
 // Of a long stripe.
 const (
@@ -222,107 +195,4 @@ func (r *Reader) ReadRange(ctx context.Context, b *Blob, offset, length int64, w
 		offset += p.to - p.from
 	}
 	return nil
-}
-
-// visit is one read through a Reader.
-type visit struct {
-	r          *Reader
-	b          *Blob
-	window     int64 // bytes that are fetched ahead
-	ahead, end int64 // up to where it was begun to fetch; where the range ends
-	begun      bool  // a byte was written
-	holds      map[piece]*flight
-}
-
-// lookAhead begins to fetch what follows, once half of what was fetched ahead is used up. It
-// looks further each time: a reader that takes nothing holds little.
-func (v *visit) lookAhead(offset int64) {
-	if v.ahead >= v.end || v.ahead-offset > v.window/2 {
-		return
-	}
-	defer func() { v.window = min(2*v.window, aheadBytes) }()
-	var missing []piece
-	for v.ahead = max(v.ahead, offset); v.ahead < min(v.end, offset+v.window); {
-		p := v.r.partAt(v.b, v.ahead, v.end)
-		if !v.r.cache.has(p.piece) && v.holds[p.piece] == nil {
-			missing = append(missing, p.piece)
-		}
-		v.ahead += p.to - p.from
-	}
-	if len(missing) > 0 {
-		v.hold(missing...)
-	}
-}
-
-// passTries bounds how often a piece is fetched again that left the cache before it was read.
-const passTries = 4
-
-// pass writes a part, as it is fetched or from the cache.
-func (v *visit) pass(ctx context.Context, p part, w io.Writer) (err error) {
-	step := func(n int64, err error) bool {
-		v.begun = v.begun || n > 0
-		p.from += n
-		return p.from == p.to || err != nil && !isMissing(err)
-	}
-	for range passTries {
-		if f := v.holds[p.piece]; f != nil {
-			ended := f.isDone()
-			err = v.wait(ctx, f)
-			if ended && errors.Is(err, fetch.ErrFrozen) {
-				v.drop(p.piece) // it ended before its bytes were wanted: the challenge may be over
-				v.hold(p.piece)
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			n, err := f.writeTo(w, p.from, p.to)
-			v.drop(p.piece)
-			if step(n, err) {
-				return err
-			}
-		}
-		n, err := v.r.cache.writeTo(w, p.piece, p.from, p.to)
-		if step(n, err) {
-			v.r.hits.Add(1)
-			return err
-		}
-		v.hold(p.piece)
-	}
-	return fmt.Errorf("%w: what it fetches leaves its cache before it is read", ErrBusy)
-}
-
-// wait waits for a flight to end. Before the first byte patience is short.
-func (v *visit) wait(ctx context.Context, f *flight) error {
-	var patience, limit <-chan time.Time
-	var frozen <-chan struct{}
-	if !v.begun {
-		short, long := time.NewTimer(v.r.o.Patience), time.NewTimer(v.r.o.Limit)
-		defer short.Stop()
-		defer long.Stop()
-		patience, limit, frozen = short.C, long.C, f.run.frozen
-	}
-	for spent, waits := false, false; ; {
-		select {
-		case <-f.done:
-			return f.err
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-patience:
-			spent = true
-		case <-frozen:
-			waits, frozen = true, nil
-		case <-limit:
-			switch {
-			case waits:
-				return f.run.frozenError()
-			case !f.run.going.Load():
-				return fmt.Errorf("%w: other reads have waited for %s", ErrBusy, v.r.o.Limit)
-			}
-			return fmt.Errorf("%w within %s", fetch.ErrUnavailable, v.r.o.Limit)
-		}
-		if spent && waits {
-			return f.run.frozenError()
-		}
-	}
 }
