@@ -75,6 +75,7 @@ func (g *rig) start(change func(*Options)) {
 	wo.Reader = r
 	o := Defaults()
 	o.Reader, o.Writer, o.Spool, o.MaxBody, o.UploadDir = r, blobs.NewWriter(g.c, g.w.Wallet, wo), spool, 32<<20, g.dir+"/uploads"
+	o.RepeatDir = g.dir + "/requests"
 	if g.owners == nil { // else another server of this rig has opened them
 		db, err := kv.Open(kv.Options{Dir: g.t.TempDir()})
 		if err != nil {
@@ -274,7 +275,7 @@ func (g *rig) putParts(query string, parts ...part) answer {
 func TestQuilts(t *testing.T) {
 	g := newRig(t, nil)
 	files := map[string]string{"walrus.jpg": "\x89PNG\r\n\x1a\nimage", "a/b/../c.txt": "deep", "..": "dots", "naïve ü": "text", "%2F": "percent", "page.html": "<script>alert(1)</script>", "empty": ""}
-	parts := []part{{"_metadata", "application/json", `[{"identifier":"walrus.jpg","tags":{"kind":"photo","n":7,"Content-Disposition":"attachment"}},{"identifier":"nobody","tags":{}}]`}}
+	parts := []part{{"_metadata", "application/json", `[{"identifier":"walrus.jpg","tags":{"kind":"photo","n":7,"Content-Disposition":"attachment"}},{"identifier":"absent","tags":{}}]`}}
 	for name, body := range files {
 		kind := ""
 		if name == "page.html" {

@@ -69,6 +69,10 @@ func (m *metrics) count(route, method string, r *recorder, took time.Duration) {
 func (m *metrics) stored(size int64, paid token.Amount) {
 	m.blobs.Inc()
 	m.bytes.Add(float64(size))
+	m.paid(paid)
+}
+
+func (m *metrics) paid(paid token.Amount) {
 	m.spent.Add(float64(paid) / float64(token.WAL))
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
-	"github.com/walrus-network/walrus/gateway/access"
 	"github.com/walrus-network/walrus/gateway/blobs"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/report"
@@ -175,59 +174,6 @@ func (s *Server) getReceipt(w http.ResponseWriter, r *http.Request, id blob.ID) 
 		_, _ = w.Write(b) // a client that is gone is told nothing
 	}
 	return nil
-}
-
-type extended struct {
-	BlobID   string       `json:"blobId"`
-	EndEpoch unit.Epoch   `json:"endEpoch"`
-	EndTime  time.Time    `json:"endTime"`
-	Cost     token.Amount `json:"cost"`
-}
-
-func (s *Server) postExtend(w http.ResponseWriter, r *http.Request, id blob.ID) error {
-	g, err := s.keyed(r)
-	if err != nil {
-		return err
-	}
-	var body struct {
-		Epochs uint64 `json:"epochs"`
-	}
-	if err := s.readJSON(w, r, &body); err != nil {
-		return err
-	}
-	if body.Epochs == 0 || body.Epochs > 1<<32 {
-		return refuse(400, "INVALID_EPOCHS", `the body is {"epochs": N} with the epochs to add, 1 or more`)
-	}
-	b, err := s.o.Reader.Find(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	n, err := s.now(r.Context())
-	if err != nil {
-		return err
-	}
-	cost, err := client.CostOf(n.Params, b.Entry.Units, body.Epochs, true, 0, 0)
-	if err != nil {
-		return refuse(400, "INVALID_EPOCHS", "%v", err)
-	}
-	end, _ := b.Entry.OwnedBy(s.o.Writer.Payer(), n.Head.Epoch)
-	ahead := body.Epochs // of the whole lease from now on: that is what a key's limit is for
-	if end > n.Head.Epoch {
-		ahead += end.Since(n.Head.Epoch)
-	}
-	use := access.Use{Bytes: 0, Epochs: ahead, Cost: cost.Lease}
-	if err := g.Spend(use); err != nil {
-		return err
-	}
-	e, paid, err := s.o.Writer.Extend(r.Context(), id, body.Epochs)
-	if err != nil {
-		if nothingPaid(err) {
-			s.give(g, use)
-		}
-		return err
-	}
-	end, _ = e.OwnedBy(s.o.Writer.Payer(), n.Head.Epoch)
-	return noStore(w, extended{id.Base64(), end, n.Begins(end).UTC().Truncate(time.Second), paid})
 }
 
 type deleted struct {

@@ -22,7 +22,6 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
-	"github.com/walrus-network/walrus/gateway/access"
 	"github.com/walrus-network/walrus/gateway/blobs"
 	"github.com/walrus-network/walrus/quilt"
 )
@@ -63,9 +62,11 @@ func (s *Server) putQuilt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := g.Allows(access.Use{Bytes: -1, Epochs: t.Epochs, Owner: t.Owner}); err != nil {
+	a, err := s.allow(r.Context(), g, t, -1)
+	if err != nil {
 		return err
 	}
+	defer a.end()
 	_, params, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	end := &tail{ReadCloser: r.Body, boundary: params["boundary"]}
 	r.Body = end
@@ -74,7 +75,7 @@ func (s *Server) putQuilt(w http.ResponseWriter, r *http.Request) error {
 		return refuse(400, "MALFORMED_REQUEST", "a quilt is stored from a multipart/form-data body, a part for each file: %v", err)
 	}
 	parts := &formFiles{form: form, end: end}
-	body, err := s.take(w, r, parts, -1, g)
+	body, err := s.take(w, r, parts, a)
 	if err != nil {
 		return err
 	}
@@ -87,6 +88,7 @@ func (s *Server) putQuilt(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.kept = true
 	answer := quiltResult{Blob: s.storeResult(r.Context(), out, t), Files: []storedPatch{}}
 	index := q.Index()
 	for i, e := range index.Entries {

@@ -82,9 +82,9 @@ const shortLease = 24 * time.Hour
 // storeResult is the answer to a store that is done. A ledger that is silent now changes
 // nothing of that: then times are worked out from what it said last.
 func (s *Server) storeResult(ctx context.Context, out client.StoreResult, t terms) storeResult {
-	n, err := s.now(context.WithoutCancel(ctx))
+	n, err := s.o.Writer.Now(context.WithoutCancel(ctx)) // which a store has asked moments ago
 	if err != nil {
-		n = s.last()
+		n = s.o.Writer.Last()
 	}
 	return s.storeResultAt(n, out, t)
 }
@@ -100,8 +100,8 @@ func (s *Server) storeResultAt(n report.Now, out client.StoreResult, t terms) st
 	if left := end.Sub(n.At); left < shortLease {
 		r.Walrus.Warning = fmt.Sprintf("the lease ends in about %s: an epoch of this network is short; ask for more epochs", left.Round(time.Second))
 	}
-	// Who asks to have it stored anew, and it is there for long enough, is answered as if it
-	// had been: nothing more can be done for it.
+	// A client that asks to have it stored anew, where it is there for long enough, is answered
+	// as if it had been: nothing more can be done for it.
 	if out.Already && !out.Registered && out.Extended == 0 && !t.force {
 		r.Already = &alreadyResult{BlobID: out.ID.Base64(), Event: event{eventID(s.o.Reader.Chain(), out.Entry), "0"}, EndEpoch: out.EndEpoch}
 		return r

@@ -48,7 +48,7 @@ type Options struct {
 	Origins []string
 	// Faucet, if not nil, gives an address a few WAL of a testnet.
 	Faucet func(ctx context.Context, to token.Address) (token.Amount, error)
-	Faults func(error) // nil: nobody is told of a handler that panics
+	Faults func(error) // is told of a handler that panics; nil: the log alone is
 
 	BasePath      string // before all routes: empty, or like /walrus
 	DefaultEpochs uint64 // of a PUT that names none
@@ -62,7 +62,8 @@ type Options struct {
 	Reads      int           // at once
 	StallLimit time.Duration // for a client that takes or sends nothing
 	UploadDir  string        // of resumable uploads; empty: there are none
-	UploadLife time.Duration // of one that nobody goes on with
+	UploadLife time.Duration // of one that no client goes on with
+	RepeatDir  string        // of requests with an Idempotency-Key; empty: it is refused
 	Funds      uint64        // days for which the wallet must last at today's spending, to be ready
 	Log        *slog.Logger  // nil: silent
 }
@@ -81,6 +82,8 @@ type Server struct {
 	indexes *indexCache
 	reads   chan struct{}
 	metrics *metrics
+	unpaid  *unpaid
+	repeats *repeats // nil: none are remembered
 	uploads *uploads // nil: there are none
 
 	asking singleflight.Group
@@ -107,6 +110,15 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{o: o, types: newTypeCache(), indexes: newIndexCache(), reads: make(chan struct{}, o.Reads)}
 	s.metrics = newMetrics(s)
+	if o.Spool != nil {
+		s.unpaid = newUnpaid(o.Spool.Size())
+	}
+	if o.Writer != nil && o.RepeatDir != "" {
+		var err error
+		if s.repeats, err = newRepeats(o.RepeatDir, o.Log.Warn); err != nil {
+			return nil, err
+		}
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	if o.Writer != nil && o.UploadDir != "" {

@@ -16,7 +16,6 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/gateway/access"
 	"github.com/walrus-network/walrus/gateway/blobs"
-	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -137,16 +136,12 @@ func (s *Server) putBlob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	size := r.ContentLength // -1 where it is not said
-	if err := g.Allows(access.Use{Bytes: size, Epochs: t.Epochs, Owner: t.Owner}); err != nil {
+	a, err := s.allow(r.Context(), g, t, r.ContentLength)
+	if err != nil {
 		return err
 	}
-	if size >= 0 {
-		if _, err := s.quote(r.Context(), size, t); err != nil {
-			return err
-		}
-	}
-	body, err := s.take(w, r, r.Body, size, g)
+	defer a.end()
+	body, err := s.take(w, r, r.Body, a)
 	if err != nil {
 		return err
 	}
@@ -155,18 +150,19 @@ func (s *Server) putBlob(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	a.kept = true
 	writeJSON(w, http.StatusOK, s.storeResult(r.Context(), out, t))
 	return nil
 }
 
 // take reads a body into the spool. A client that sends nothing for a while is left.
-func (s *Server) take(w http.ResponseWriter, r *http.Request, from io.Reader, declared int64, g *access.Grant) (*blobs.Body, error) {
-	in := &patient{r: from, c: http.NewResponseController(w), limit: s.o.StallLimit, most: g.MostBytes()}
-	body, err := s.o.Spool.Take(r.Context(), in, declared)
+func (s *Server) take(w http.ResponseWriter, r *http.Request, from io.Reader, a *allowance) (*blobs.Body, error) {
+	in := &patient{r: from, c: http.NewResponseController(w), limit: s.o.StallLimit, allows: a}
+	body, err := s.o.Spool.Take(r.Context(), in, a.declared)
 	if err == nil {
 		in.end()
 	}
-	if err == nil && declared >= 0 && body.Size() != declared {
+	if err == nil && a.declared >= 0 && body.Size() != a.declared {
 		body.Close()
 		err = io.ErrUnexpectedEOF
 	}
@@ -177,27 +173,24 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request, from io.Reader, de
 	switch {
 	case errors.As(err, &p):
 		return nil, err
-	case in.long:
-		return nil, g.Allows(access.Use{Bytes: in.read})
+	case in.refusal != nil:
+		return nil, in.refusal
 	case in.err != nil || errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, refuse(400, "MALFORMED_REQUEST", "the body ended before all of it was here")
 	}
 	return nil, err // of the disk
 }
 
-// errLong ends a body that is longer than its grant is good for.
-var errLong = errors.New("the body is longer than the key or token is good for")
-
 // patient gives each read its time.
 type patient struct {
-	r     io.Reader
-	c     *http.ResponseController
-	limit time.Duration
-	most  int64 // bytes; 0: any number
+	r      io.Reader
+	c      *http.ResponseController
+	limit  time.Duration
+	allows *allowance
 
-	read int64
-	long bool  // it has more than most
-	err  error // of the client, but io.EOF
+	read    int64
+	refusal error // of what is beyond the allowance
+	err     error // of the client, but io.EOF
 }
 
 // end is called where a body was read to its end. The server goes on reading, to see whether
@@ -210,9 +203,8 @@ func (p *patient) Read(b []byte) (int, error) {
 	}
 	n, err := p.r.Read(b)
 	p.read += int64(n)
-	if p.most > 0 && p.read > p.most {
-		p.long = true
-		return 0, errLong
+	if p.refusal = p.allows.check(p.read); p.refusal != nil {
+		return 0, p.refusal
 	}
 	if err != nil && err != io.EOF {
 		p.err = err
@@ -229,49 +221,39 @@ func (s *Server) quote(ctx context.Context, size int64, t terms) (blobs.Quote, e
 	return q, err
 }
 
-// store stores a body for a grant, which is counted before it is paid. That owner needs the
-// lease is noted before it is paid, too: another user of the wallet may be about to give a
-// lease on equal bytes back.
+// store stores a body for a grant, whose key is charged for what is paid: for bytes that are
+// there already nothing is, even where it may not pay. A token is used by it in any case. That
+// owner needs the lease is noted before it is paid: another user of the wallet may be about to
+// give a lease on equal bytes back.
 func (s *Server) store(ctx context.Context, g *access.Grant, owner string, src client.Source, t terms) (client.StoreResult, error) {
-	q, err := s.quote(ctx, src.Size(), t)
-	if err != nil {
+	c := &charge{s: s, g: g, use: access.Use{Bytes: src.Size(), Epochs: t.Epochs, Owner: t.Owner}}
+	err := g.Allows(c.use)
+	if err == nil {
+		_, err = s.quote(ctx, src.Size(), t)
+	}
+	if c.refusal = err; err != nil && !isOfMoney(err) {
 		return client.StoreResult{}, err
 	}
-	use := access.Use{Bytes: src.Size(), Epochs: t.Epochs, Owner: t.Owner, Cost: q.Total}
-	if err := g.Spend(use); err != nil {
-		return client.StoreResult{}, err
-	}
-	if t.Owner == (token.Address{}) || t.Owner == s.o.Writer.Payer() {
-		t.Identified = func(id blob.ID) error { return s.o.Owners.Add(id, owner) }
-	}
-	out, err := s.o.Writer.Store(ctx, src, t.StoreOptions)
-	if err != nil {
-		if nothingPaid(err) {
-			s.give(g, use)
+	if c.refusal == nil && !g.IsKey() {
+		if err := g.Spend(c.use); err != nil {
+			return client.StoreResult{}, err
 		}
+	}
+	o := t.StoreOptions
+	o.Paying = c.agree
+	if t.Owner == (token.Address{}) || t.Owner == s.o.Writer.Payer() {
+		o.Identified = func(id blob.ID) error { return s.o.Owners.Add(id, owner) }
+	}
+	out, err := s.o.Writer.Store(ctx, src, o)
+	paid := c.settle(out.Price+out.Write+out.Allowance, err)
+	if err != nil {
 		return out, err
 	}
-	// What was not paid, because it was there, is not counted.
-	paid := out.Price + out.Write + out.Allowance
-	if paid > 0 {
-		paid += q.Fee
-	}
-	if paid < use.Cost {
-		s.give(g, access.Use{Cost: use.Cost - paid})
+	if c.refusal != nil && !g.IsKey() {
+		if err := g.Spend(c.use); err != nil {
+			return client.StoreResult{}, err
+		}
 	}
 	s.metrics.stored(out.Size, paid)
 	return out, nil
-}
-
-// nothingPaid says that an error is certain to have cost nothing: the ledger refused what would
-// have paid, or nothing was sent. Of others it is not known.
-func nothingPaid(err error) bool {
-	var refusal *ledger.Refusal
-	return errors.As(err, &refusal) || errors.Is(err, blobs.ErrBusy) || errors.Is(err, client.ErrTerms)
-}
-
-func (s *Server) give(g *access.Grant, u access.Use) {
-	if err := g.Return(u); err != nil {
-		s.o.Log.Warn("what a key has used is counted too high", "key", g.Name(), "err", err)
-	}
 }

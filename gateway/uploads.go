@@ -318,7 +318,7 @@ func metadataTerms(header string) string {
 	return strings.Join(out, "&")
 }
 
-// getResult tells the state of an upload to whoever knows its name, which cannot be guessed.
+// getResult tells the state of an upload to a client that knows its name, which cannot be guessed.
 func (u *uploads) getResult(w http.ResponseWriter, id string) error {
 	r, err := u.result(id)
 	if err != nil {

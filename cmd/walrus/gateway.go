@@ -281,6 +281,7 @@ func (a *app) openWriting(g *openedGateway, o *gateway.Options, s *session) erro
 	if !g.f.noUploads {
 		o.UploadDir = filepath.Join(g.f.dir, "uploads")
 	}
+	o.RepeatDir = filepath.Join(g.f.dir, "requests")
 	if o.Access, o.Owners, err = g.openAccess(); err != nil {
 		return err
 	}

@@ -165,7 +165,7 @@ func FuzzToken(f *testing.F) {
 	f.Add("a.b.c")
 	f.Fuzz(func(t *testing.T, text string) {
 		if _, err := r.read(text, time.Unix(0, 0)); err == nil {
-			t.Error("a token that nobody signed is taken")
+			t.Error("a token without a signature is taken")
 		}
 	})
 }

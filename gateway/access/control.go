@@ -217,6 +217,15 @@ func (g *Grant) Return(u Use) error {
 	return g.c.add(*g.key, u, g.day, -1)
 }
 
+// Used is what the grant's key has used today; nothing where it is no key's.
+func (g *Grant) Used() (Use, error) {
+	if g == nil || g.key == nil {
+		return Use{}, nil
+	}
+	now, err := g.c.used(*g.key, g.c.day())
+	return Use{Bytes: now.bytes, Cost: now.paid}, err
+}
+
 // day is the days since 1970 in UTC.
 func (c *Control) day() int64 { return c.o.Now().Unix() / 86400 }
 

@@ -91,7 +91,7 @@ func (r *Reader) free(f *flight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.isDone() || f.putting {
-		return // the run gives it back, or who puts the bytes into the cache
+		return // the run gives it back, or what puts the bytes into the cache
 	}
 	f.bytes = nil
 	f.pool.Release(f.weight)

@@ -170,7 +170,7 @@ func (v *visit) drop(p piece) {
 	}
 }
 
-// leave ends all holds of a visit. What nobody waits for is not fetched on.
+// leave ends all holds of a visit. What no visit waits for is not fetched on.
 func (v *visit) leave() {
 	for _, f := range v.holds {
 		v.r.release(f)
