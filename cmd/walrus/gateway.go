@@ -331,10 +331,10 @@ func (g *openedGateway) serve(ctx context.Context, told func(gatewayUp) error) e
 		closeAll()
 		return err
 	}
-	ended := make(chan error, len(g.doors))
+	ended, all := make(chan error, len(g.doors)), newCrowd(mostConnections, connectionsOfAddress)
 	for i, d := range g.doors {
 		go func() {
-			ended <- serveHTTP(ctx, listeners[i], d.handler, g.f)
+			ended <- serveHTTP(ctx, crowded{listeners[i], all}, d.handler, g.f)
 			cancel()
 		}()
 	}

@@ -45,7 +45,7 @@ func (a *app) besideNode(ctx context.Context, dir, address string, run func(cont
 	served := make(chan error, 1)
 	go func() {
 		served <- g.serve(ctx, func(up gatewayUp) error { log.Info("gateway", "http", up.HTTP); return nil })
-		cancel() // an address that cannot be used ends the node too: somebody asked for it
+		cancel() // an address that cannot be used ends the node too: the operator asked for it
 	}()
 	err = run(ctx)
 	cancel()
