@@ -178,7 +178,7 @@ func (s *Server) authenticate(r *http.Request, q url.Values) (caller, error) {
 	}
 	key := s.keys.find(sig.access)
 	if key == nil {
-		return c, errForeignKey
+		return c, errForeignKey.telling("AWSAccessKeyId", sig.access)
 	}
 	if err := sig.current(s.now(), c.presigned); err != nil {
 		return c, err
@@ -223,7 +223,7 @@ func (s signature) current(now time.Time, presigned bool) error {
 	}
 	if !presigned {
 		if skew := now.Sub(s.at); skew > maxSkew || skew < -maxSkew {
-			return errSkewed
+			return errSkewed.telling("RequestTime", s.at.UTC().Format(timeFormat), "ServerTime", now.UTC().Format(time.RFC3339), "MaxAllowedSkewMilliseconds", strconv.FormatInt(maxSkew.Milliseconds(), 10))
 		}
 		return nil
 	}
@@ -231,7 +231,7 @@ func (s signature) current(now time.Time, presigned bool) error {
 		return errAccessDenied.with("Request is not valid yet")
 	}
 	if now.After(s.at.Add(s.expires)) {
-		return errExpired
+		return errExpired.telling("X-Amz-Expires", strconv.Itoa(int(s.expires/time.Second)), "Expires", s.at.Add(s.expires).UTC().Format(time.RFC3339), "ServerTime", now.UTC().Format(time.RFC3339))
 	}
 	return nil
 }
@@ -239,13 +239,18 @@ func (s signature) current(now time.Time, presigned bool) error {
 // coversAmz refuses headers of the protocol that were not signed: whoever relays the
 // request could have put them there.
 func (s signature) coversAmz(h http.Header) error {
+	var left []string
 	for name := range h {
 		name = strings.ToLower(name)
 		if strings.HasPrefix(name, "x-amz-") && name != "x-amz-content-sha256" && !slices.Contains(s.headers, name) {
-			return errAccessDenied.with("There were headers present in the request which were not signed")
+			left = append(left, name)
 		}
 	}
-	return nil
+	if len(left) == 0 {
+		return nil
+	}
+	slices.Sort(left)
+	return errAccessDenied.with("There were headers present in the request which were not signed").telling("HeadersNotSigned", strings.Join(left, ", "))
 }
 
 // canonicalRequest is the text whose hash is signed.

@@ -29,6 +29,7 @@ type body struct {
 	raw      io.Reader // in, before chunks were decoded
 	chunks   *chunkReader
 	length   int64 // bytes of the object
+	upTo     bool  // it may have fewer
 	read     int64
 	md5      hash.Hash
 	sha      hash.Hash // nil: not compared
@@ -56,7 +57,7 @@ func (s *Server) newBody(w http.ResponseWriter, r *http.Request, c caller, algor
 		return nil, errLength
 	}
 	if values, there := r.Header["Content-Md5"]; there {
-		digest, err := base64.StdEncoding.Strict().DecodeString(values[0])
+		digest, err := base64.StdEncoding.DecodeString(values[0])
 		if err != nil || len(digest) != md5.Size {
 			return nil, errInvalidDigest
 		}
@@ -75,6 +76,12 @@ func (s *Server) newBody(w http.ResponseWriter, r *http.Request, c caller, algor
 		b.sha, b.claims = sha256.New(), c.payload
 	}
 	return b, nil
+}
+
+// newFileBody is the body of a file in a form, whose length is not said. raw is what the form
+// is read from.
+func newFileBody(file, raw io.Reader) *body {
+	return &body{in: file, raw: raw, length: maxBody, upTo: true, md5: md5.New()}
 }
 
 func (b *body) checksums(h http.Header, payload string, algorithm *kind) (err error) {
@@ -115,6 +122,8 @@ func (b *body) Read(p []byte) (int, error) {
 		b.sum.Write(p[:n])
 	}
 	switch {
+	case b.read > b.length && b.upTo:
+		return n, errEntityTooLarge
 	case b.read > b.length:
 		return n, errIncomplete
 	case errors.Is(err, io.ErrUnexpectedEOF):
@@ -131,7 +140,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 // verify compares what was read with what the request says, at the body's end.
 func (b *body) verify() error {
-	if b.read != b.length {
+	if b.read != b.length && !b.upTo {
 		return errIncomplete
 	}
 	if b.chunks != nil {

@@ -184,7 +184,7 @@ func dropBucket(c *change, name string) error {
 	if _, there, err := c.Get(bucketKey(name)); err != nil || !there {
 		return errors.Join(err, errNoBucket)
 	}
-	for _, k := range [][]byte{bucketKey(name), ownerKey(name), lifecycleKey(name)} {
+	for _, k := range [][]byte{bucketKey(name), ownerKey(name), lifecycleKey(name), corsKey(name)} {
 		if _, there, err := c.Get(k); err != nil {
 			return err
 		} else if there {

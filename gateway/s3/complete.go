@@ -120,6 +120,9 @@ func assemble(c *change, q *request, u upload, doc completion) (object, error) {
 	var sums []checksum
 	var sizes []int64
 	for i, listed := range doc.Part {
+		if listed.PartNumber == 0 {
+			return o, errMalformedXML // it is missing
+		}
 		if listed.PartNumber < 1 || listed.PartNumber > maxParts {
 			return o, errInvalidArgument.with("PartNumber must be >= 1")
 		}

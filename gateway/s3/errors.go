@@ -22,6 +22,29 @@ func (f *failure) with(format string, args ...any) *failure {
 	return &failure{f.status, f.code, fmt.Sprintf(format, args...)}
 }
 
+// detailed is a failure with fields beside its code and its message.
+type detailed struct {
+	*failure
+	fields []xmlField
+}
+
+// xmlField is an element of an error.
+type xmlField struct {
+	XMLName xml.Name
+	Value   string `xml:",chardata"`
+}
+
+func (d *detailed) Unwrap() error { return d.failure }
+
+// telling is the failure with fields, a name and a value each.
+func (f *failure) telling(fields ...string) error {
+	d := &detailed{failure: f}
+	for i := 0; i < len(fields); i += 2 {
+		d.fields = append(d.fields, xmlField{xml.Name{Local: fields[i]}, fields[i+1]})
+	}
+	return d
+}
+
 // Failures by the codes of the S3 API.
 var (
 	errAccessDenied         = &failure{403, "AccessDenied", "The access key may not do this with this bucket."}
@@ -80,6 +103,7 @@ type errorBody struct {
 	XMLName   xml.Name `xml:"Error"`
 	Code      string
 	Message   string
+	Fields    []xmlField
 	Resource  string
 	RequestID string `xml:"RequestId"`
 }
@@ -107,5 +131,10 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 		return
 	}
 	h.Set("Cache-Control", "no-store")
-	s.reply(w, r, f.status, errorBody{Code: f.code, Message: f.message, Resource: r.URL.Path, RequestID: h.Get(headerRequestID)})
+	var d *detailed
+	var fields []xmlField
+	if errors.As(err, &d) {
+		fields = d.fields
+	}
+	s.reply(w, r, f.status, errorBody{Code: f.code, Message: f.message, Fields: fields, Resource: r.URL.Path, RequestID: h.Get(headerRequestID)})
 }

@@ -41,6 +41,8 @@ func TestTheRecordsOfASnapshot(t *testing.T) {
 		c.put(ownerKey("photos"), owned{Owner: "alice"})
 		c.put(bucketKey("photos"), bucket{Created: 1764288000000, Tags: []pair{{Name: "a", Value: "b"}}})
 		c.put(lifecycleKey("photos"), lifecycle{Rules: []rule{{ID: "logs", Enabled: true, Prefix: "logs/", Days: 30}}})
+		age := int64(60)
+		c.put(corsKey("photos"), cors{Rules: []corsRule{{Origins: []string{"https://*.example"}, Methods: []string{"GET"}, MaxAge: &age}}})
 		c.put(leaseKey(blob.ID{1, 2, 3}), lease{Users: 2, Own: true, End: 12, Size: 100})
 		c.put(objectKey("photos", "a/b.txt"), object{Content: goldenBody, Modified: 1764288001000, Headers: []pair{{Name: "Content-Type", Value: "text/plain"}}, Meta: []pair{{Name: "mtime", Value: "1"}}})
 		c.put(partKey("000000000000000000000000000000ff", 7), uploaded{Content: goldenBody, Modified: 1764288002000})

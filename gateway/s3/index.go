@@ -18,6 +18,7 @@ import (
 //	b BUCKET               bucket
 //	a BUCKET               owner: of a bucket that is not the operator's
 //	c BUCKET               lifecycle
+//	k BUCKET               CORS
 //	o BUCKET 0 KEY         object
 //	u BUCKET 0 KEY 0 ID    upload
 //	p ID NUMBER            part; the number has two bytes
@@ -34,6 +35,7 @@ const (
 	prefixUpload    = "u"
 	prefixPart      = "p"
 	prefixLifecycle = "c"
+	prefixCORS      = "k"
 	prefixLease     = "l"
 	prefixIntent    = "w"
 	prefixReturn    = "d"
@@ -44,7 +46,7 @@ const (
 
 // shown are the prefixes of the records that snapshots have, in the order in which they have
 // them.
-var shown = []string{prefixOwner, prefixBucket, prefixLifecycle, prefixLease, prefixObject, prefixPart, prefixUpload}
+var shown = []string{prefixOwner, prefixBucket, prefixLifecycle, prefixCORS, prefixLease, prefixObject, prefixPart, prefixUpload}
 
 const (
 	maxKey     = 1024    // bytes of an object's key
@@ -55,6 +57,7 @@ const (
 
 func bucketKey(name string) []byte        { return []byte(prefixBucket + name) }
 func ownerKey(bucket string) []byte       { return []byte(prefixOwner + bucket) }
+func corsKey(bucket string) []byte        { return []byte(prefixCORS + bucket) }
 func lifecycleKey(bucket string) []byte   { return []byte(prefixLifecycle + bucket) }
 func objectsOf(bucket string) []byte      { return []byte(prefixObject + bucket + "\x00") }
 func objectKey(bucket, key string) []byte { return append(objectsOf(bucket), key...) }

@@ -273,15 +273,5 @@ func (r rule) xml() xmlRule {
 }
 
 func (s *Server) deleteLifecycle(w http.ResponseWriter, q *request) error {
-	err := s.index.change(q.Context(), func(c *change) error {
-		_, there, err := c.Get(lifecycleKey(q.bucket))
-		if there {
-			c.drop(lifecycleKey(q.bucket))
-		}
-		return err
-	})
-	if err == nil {
-		w.WriteHeader(http.StatusNoContent)
-	}
-	return err
+	return s.dropSetting(w, q, lifecycleKey(q.bucket))
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 )
 
 const (
@@ -112,8 +113,18 @@ func (q *request) upload(r reader) (upload, error) {
 func uploadIDOK(id string) bool { return len(id) == 32 && strings.Trim(id, "0123456789abcdef") == "" }
 
 func (s *Server) abortUpload(w http.ResponseWriter, q *request) error {
-	if _, err := q.upload(s.index.db); err != nil {
+	u, err := q.upload(s.index.db)
+	if err != nil {
 		return err
+	}
+	if text := q.Header.Get("X-Amz-If-Match-Initiated-Time"); text != "" {
+		at, err := http.ParseTime(text)
+		if err != nil {
+			return errInvalidArgument.with("Value for x-amz-if-match-initiated-time header is invalid.")
+		}
+		if at.Unix() != time.UnixMilli(u.Initiated).Unix() {
+			return errPrecondition
+		}
 	}
 	if err := s.dropUpload(q.Context(), q.bucket, q.key, q.query.Get("uploadId")); err != nil {
 		return err

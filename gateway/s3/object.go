@@ -33,11 +33,20 @@ func (s *Server) receive(w http.ResponseWriter, q *request, algorithm *kind) (co
 	if b.length > maxBody {
 		return content{}, nil, errEntityTooLarge
 	}
-	spooled, err := s.storage.Spool(q.Context(), b, b.length)
+	return s.keepBody(q, b, b.length, func(int64) error { return nil })
+}
+
+// keepBody is receive of a body whose length may not be known: -1. sized says whether its
+// length is right.
+func (s *Server) keepBody(q *request, b *body, declared int64, sized func(int64) error) (content, *placed, error) {
+	spooled, err := s.storage.Spool(q.Context(), b, declared)
 	if err != nil {
 		return content{}, nil, storageFailure(err)
 	}
 	defer spooled.Close()
+	if err := sized(spooled.Size()); err != nil {
+		return content{}, nil, err
+	}
 	p, err := s.place(q.Context(), spooled)
 	if err != nil {
 		return content{}, nil, storageFailure(err)
@@ -158,9 +167,4 @@ func (s *Server) setExpiration(ctx context.Context, h http.Header, q *request, o
 		return // it is news, and no part of the answer
 	}
 	h.Set("X-Amz-Expiration", `expiry-date="`+clock.Begins(first.End).UTC().Format(http.TimeFormat)+`", rule-id="lease"`)
-}
-
-// postObject is the upload of a form of a browser.
-func (s *Server) postObject(http.ResponseWriter, *request) error {
-	return errNotImplemented.with("This gateway takes no forms: use a presigned PUT.")
 }

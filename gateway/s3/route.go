@@ -88,6 +88,7 @@ type operation struct {
 	public      bool // everybody may do it with a public bucket
 	needsBucket bool
 	creates     bool // the bucket
+	form        bool // its body says which key has signed it
 }
 
 // plan is an operation by the subresource that a query names and the method.
@@ -116,7 +117,7 @@ var subresources = []string{
 var ofBucket = plan{
 	"": {
 		"GET": everybody((*Server).listObjects), "HEAD": everybody((*Server).headBucket), "DELETE": writes((*Server).deleteBucket),
-		"PUT": {do: (*Server).createBucket, writes: true, creates: true}, "POST": writes((*Server).postObject),
+		"PUT": {do: (*Server).createBucket, writes: true, creates: true}, "POST": {do: (*Server).postObject, writes: true, form: true},
 	},
 	"uploads":    {"GET": reads((*Server).listUploads)},
 	"delete":     {"POST": writes((*Server).deleteObjects)},
@@ -128,7 +129,7 @@ var ofBucket = plan{
 
 	"policy":            {"GET": absent("NoSuchBucketPolicy", "The bucket policy does not exist")},
 	"policyStatus":      {"GET": absent("NoSuchBucketPolicy", "The bucket policy does not exist")},
-	"cors":              {"GET": absent("NoSuchCORSConfiguration", "The CORS configuration does not exist")},
+	"cors":              {"GET": reads((*Server).getCORS), "PUT": writes((*Server).putCORS), "DELETE": writes((*Server).deleteCORS)},
 	"lifecycle":         {"GET": reads((*Server).getLifecycle), "PUT": writes((*Server).putLifecycle), "DELETE": writes((*Server).deleteLifecycle)},
 	"encryption":        {"GET": absent("ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found")},
 	"object-lock":       {"GET": absent("ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket")},

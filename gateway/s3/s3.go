@@ -162,6 +162,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if r.Method == http.MethodOptions {
+		return s.preflight(w, q)
+	}
+	if err := s.tellCORS(w.Header(), q); err != nil {
+		return err
+	}
 	if q.caller, err = s.authenticate(r, q.query); err != nil {
 		return err
 	}
@@ -169,8 +175,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.allow(q, op); err != nil {
-		return err
+	if !op.form {
+		if err := s.allow(q, op); err != nil {
+			return err
+		}
 	}
 	if q.bucket != "" && op.needsBucket {
 		if _, ok, err := read[bucket](s.index.db, bucketKey(q.bucket)); err != nil {

@@ -221,6 +221,8 @@ func checkRecord(k, v []byte) error {
 		return decode(v, new(owned))
 	case prefixLifecycle:
 		return decode(v, new(lifecycle))
+	case prefixCORS:
+		return decode(v, new(cors))
 	case prefixLease:
 		if _, err := idOf(k); err != nil {
 			return err
