@@ -60,6 +60,7 @@ type Client struct {
 	turns  turns
 	known  *token.BLSKeys // of members
 	seated seated
+	kept   keeping
 
 	aheads    sync.WaitGroup // of readAhead
 	closing   context.Context
@@ -84,9 +85,15 @@ func New(host *p2p.Host, l Ledger, chain token.ChainID, log *slog.Logger) *Clien
 		log = slog.New(slog.DiscardHandler)
 	}
 	c := &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log, known: token.NewBLSKeys()}
+	c.kept.give(keepBytes)
 	c.closing, c.stopAhead = context.WithCancel(context.Background())
 	return c
 }
+
+// KeepAtMost bounds the encoded stripes, in bytes, that all stores together keep in memory
+// between the pass that computes the ID and the one that sends. It is called before the first
+// store.
+func (c *Client) KeepAtMost(bytes int64) { c.kept.left.Store(bytes) }
 
 // Chain is the network's.
 func (c *Client) Chain() token.ChainID { return c.chain }

@@ -115,6 +115,7 @@ func (a *StoreAhead) ID() blob.ID { return a.p.ID }
 func (a *StoreAhead) Drop() {
 	if a != nil {
 		a.early.drop()
+		a.p.drop()
 	}
 }
 

@@ -79,6 +79,9 @@ func (c *Client) Store(ctx context.Context, key token.Key, src Source, o StoreOp
 	s := storeRun{c: c, key: key, options: o, began: time.Now(), turn: c.turns.store()}
 	defer s.turn.end()
 	err := s.run(ctx, src)
+	if s.p != nil {
+		s.p.drop()
+	}
 	s.out.Requests = s.requests.Load()
 	s.out.TotalTime = time.Since(s.began)
 	if err != nil && s.p != nil {
@@ -233,7 +236,7 @@ func (s *storeRun) encode(ctx context.Context, shape blob.Shape, src Source) (er
 		took = func() time.Duration { return a.took }
 	}
 	if s.p == nil {
-		if s.p, err = prepare(ctx, shape, src, s.options.Progress); err != nil {
+		if s.p, err = prepare(ctx, shape, src, &s.c.kept, s.options.Progress); err != nil {
 			return err
 		}
 		if s.options.Identified != nil {

@@ -13,9 +13,23 @@ import (
 // ErrChanged is returned when a source read differently the second time.
 var ErrChanged = errors.New("the input changed while it was being stored")
 
-// keepBytes is how much of the encoded stripes is kept in memory between the pass
-// that computes the ID and the one that sends; the rest is encoded again.
-var keepBytes = 128 << 20 // a test makes it small
+// keepBytes is how much of the encoded stripes all stores of a client keep in memory between
+// the pass that computes the ID and the one that sends, if nothing else was said; the rest is
+// encoded again.
+const keepBytes = 128 << 20
+
+// keeping is the bytes of encoded stripes that stores may keep yet.
+type keeping struct{ left atomic.Int64 }
+
+func (k *keeping) take(n int) bool {
+	if k.left.Add(-int64(n)) >= 0 {
+		return true
+	}
+	k.give(n)
+	return false
+}
+
+func (k *keeping) give(n int) { k.left.Add(int64(n)) }
 
 // encodedBlob is a blob that was encoded once: its commitment is known.
 type encodedBlob struct {
@@ -24,12 +38,13 @@ type encodedBlob struct {
 	code   *redstuff.Code
 	tree   *blob.Tree
 	kept   []*redstuff.Stripe // the first stripes of the blob
+	keep   *keeping           // of which they take
 
 	progress func(encoded, handed int64) // never nil
 }
 
-// prepare is pass 1.
-func prepare(ctx context.Context, shape blob.Shape, src Source, progress func(encoded, handed int64)) (*encodedBlob, error) {
+// prepare is pass 1. What it keeps goes with drop, if not with pass 2.
+func prepare(ctx context.Context, shape blob.Shape, src Source, keep *keeping, progress func(encoded, handed int64)) (*encodedBlob, error) {
 	l, err := shape.Layout(src.Size())
 	if err != nil {
 		return nil, err
@@ -42,22 +57,31 @@ func prepare(ctx context.Context, shape blob.Shape, src Source, progress func(en
 	if progress == nil {
 		progress = func(int64, int64) {}
 	}
-	p := &encodedBlob{source: src, code: redstuff.For(shape), progress: progress}
-	budget := keepBytes
+	p := &encodedBlob{source: src, code: redstuff.For(shape), progress: progress, keep: keep}
+	full := false
 	p.Commitment, p.tree, err = p.code.Commit(ctx, l, r, 0, func(s *redstuff.Stripe) error {
 		progress(l.StripeOffset(s.Index())+l.StripeBytes(s.Index()), 0)
-		if budget -= s.Bytes(); budget >= 0 {
-			p.kept = append(p.kept, s)
-		} else {
-			budget = 0 // only a prefix is kept
+		if full = full || !keep.take(s.Bytes()); full { // only a prefix is kept
 			s.Release()
+		} else {
+			p.kept = append(p.kept, s)
 		}
 		return nil
 	})
 	if err != nil {
+		p.drop()
 		return nil, fmt.Errorf("encode: %w", err)
 	}
 	return p, nil
+}
+
+// drop gives back what was kept and not sent.
+func (p *encodedBlob) drop() {
+	for _, s := range p.kept {
+		p.keep.give(s.Bytes())
+		s.Release()
+	}
+	p.kept = nil
 }
 
 // sharedStripe is a stripe on its way to several members; the last one releases it.
@@ -76,19 +100,21 @@ func (s *sharedStripe) done() {
 // stripes is pass 2: it gives every stripe that is wanted to each, in order. It may
 // be called again; what was kept in memory is encoded again then.
 func (p *encodedBlob) stripes(ctx context.Context, wanted func(stripe uint32) bool, each func(*sharedStripe) error) error {
-	kept := p.kept
-	p.kept = nil
-	for i, s := range kept {
-		kept[i] = nil
+	first := len(p.kept)
+	for i := 0; len(p.kept) > 0; i++ {
+		s := p.kept[0]
+		p.kept[0] = nil
+		p.kept = p.kept[1:]
+		p.keep.give(s.Bytes())
 		if !wanted(uint32(i)) {
 			s.Release()
 			continue
 		}
 		if err := each(&sharedStripe{Stripe: s, number: uint32(i)}); err != nil {
+			p.drop()
 			return err
 		}
 	}
-	first := len(kept)
 	for first < p.Layout.Stripes && !wanted(uint32(first)) {
 		first++ // already there: neither read nor encoded again
 	}

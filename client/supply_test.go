@@ -33,14 +33,13 @@ func (c changing) Open(offset int64) (io.ReadCloser, error) {
 
 func prepared4(t *testing.T, budget int, src Source) *encodedBlob {
 	t.Helper()
-	old := keepBytes
-	keepBytes = budget
-	t.Cleanup(func() { keepBytes = old })
+	keep := new(keeping)
+	keep.give(budget)
 	shape, err := blob.NewShape(4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := prepare(context.Background(), shape, src, nil)
+	p, err := prepare(context.Background(), shape, src, keep, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +75,33 @@ func TestWhatIsNotKeptIsEncodedAgainAlike(t *testing.T) {
 				t.Fatalf("budget %d: %d stripes, %v", budget, next, err)
 			}
 		}
+	}
+}
+
+// All stores of a client share what they may keep, and give it back however they end.
+func TestWhatIsKeptIsGivenBack(t *testing.T) {
+	data := bytes.Repeat([]byte("walrus"), 100_000)
+	n, n2 := 0, 0
+	all := func(uint32) bool { return true }
+	release := func(s *sharedStripe) error { s.users.Store(1); s.done(); return nil }
+	a := prepared4(t, 1<<30, changing{data, data, &n})
+	b, err := prepare(context.Background(), a.Layout.Shape, changing{data, data, &n2}, a.keep, nil)
+	if err != nil || len(a.kept) != 7 || len(b.kept) != 7 {
+		t.Fatalf("%d and %d stripes are kept, %v", len(a.kept), len(b.kept), err)
+	}
+	if err := a.stripes(context.Background(), all, func(s *sharedStripe) error { release(s); return errors.New("given") }); err == nil {
+		t.Error("an error is lost")
+	}
+	if err := b.stripes(context.Background(), all, release); err != nil {
+		t.Error(err)
+	}
+	if left := a.keep.left.Load(); left != 1<<30 || len(a.kept)+len(b.kept) != 0 {
+		t.Errorf("%d bytes are not given back", 1<<30-left)
+	}
+	a.keep.left.Store(0)
+	c, err := prepare(context.Background(), a.Layout.Shape, changing{data, data, &n2}, a.keep, nil)
+	if err != nil || len(c.kept) != 0 {
+		t.Errorf("%d stripes are kept for which there is no room, %v", len(c.kept), err)
 	}
 }
 
