@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"time"
 
@@ -46,23 +45,14 @@ type FilesResult struct {
 
 // Files starts a testnet, and stores small files in a quilt and as blobs of their own.
 func Files(ctx context.Context, o FilesOptions) (r FilesResult, err error) {
-	dir, err := os.MkdirTemp("", "walrus-bench-")
-	if err != nil {
-		return r, err
-	}
-	defer os.RemoveAll(dir)
-	c, t, stop, err := startNetwork(ctx, dir, NetworkOptions{Program: o.Program})
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	b := filesBench{ctx: ctx, o: o, c: c, wallet: t.Wallet, random: rand.NewChaCha8([32]byte{6}), r: &r}
-	for _, step := range []func() error{b.quilts, b.separate} {
-		if err := step(); err != nil {
-			return r, err
+	err = onTestnet(ctx, NetworkOptions{Program: o.Program}, func(_ string, c *client.Connection, t *testnet.Testnet) error {
+		b := filesBench{ctx: ctx, o: o, c: c, wallet: t.Wallet, random: rand.NewChaCha8([32]byte{6}), r: &r}
+		if err := b.quilts(); err != nil {
+			return err
 		}
-	}
-	return r, nil
+		return b.separate()
+	})
+	return r, err
 }
 
 type filesBench struct {

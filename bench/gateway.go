@@ -64,11 +64,14 @@ type GatewayResult struct {
 		UncachedP99  float64 `json:"uncached_p99_s"`
 		BesidesSlow  float64 `json:"get_per_s_beside_slow"` // connections that stand still
 	} `json:"small"`
-	Frozen struct {
-		P99       float64 `json:"get_p99_s"` // of all answers while rounds run, whatever they are
-		CachedP99 float64 `json:"cached_get_p99_s"`
+	Frozen struct { // answers to GETs that were sent while nodes hold answers back
+		Rounds    int     `json:"rounds"`
+		Of        int     `json:"answers"`     // of what is not in the cache
+		Waited    int     `json:"waited"`      // of these, for a tenth of a second or more
 		Told      int     `json:"answers_503"` // within the gateway's patience
-		Of        int     `json:"answers"`
+		P50       float64 `json:"get_p50_s"`   // whatever they are
+		P99       float64 `json:"get_p99_s"`   // the same
+		CachedP99 float64 `json:"cached_get_p99_s"`
 	} `json:"frozen"`
 	S3 struct {
 		PutMBs float64 `json:"put_mb_per_s"`
@@ -92,37 +95,37 @@ type gatewayBench struct {
 	r   *GatewayResult
 	web *http.Client
 	n   byte // of bodies so far
+
+	mu   sync.Mutex       // guards read
+	read map[blob.ID]bool // that the gateway may have whole
 }
 
 // Gateway starts a testnet with a gateway, and measures that.
 func Gateway(ctx context.Context, o GatewayOptions) (r GatewayResult, err error) {
-	dir, err := os.MkdirTemp("", "walrus-bench-")
-	if err != nil {
-		return r, err
-	}
-	defer os.RemoveAll(dir)
-	c, t, stop, err := startNetwork(ctx, dir, NetworkOptions{Program: o.Program})
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	b := &gatewayBench{ctx: ctx, o: o, c: c, t: t, dir: dir, r: &r, web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: o.Lanes}}}
-	defer b.web.CloseIdleConnections()
-	if b.g, err = t.StartGateway(); err != nil {
-		return r, err
+	err = onTestnet(ctx, NetworkOptions{Program: o.Program}, func(dir string, c *client.Connection, t *testnet.Testnet) error {
+		b := &gatewayBench{ctx: ctx, o: o, c: c, t: t, dir: dir, r: &r, read: map[blob.ID]bool{}, web: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: o.Lanes}}}
+		defer b.web.CloseIdleConnections()
+		return b.run()
+	})
+	return r, err
+}
+
+func (b *gatewayBench) run() (err error) {
+	if b.g, err = b.t.StartGateway(); err != nil {
+		return err
 	}
 	for _, step := range []struct {
 		what string
 		run  func() error
 	}{{"wait for the gateway", b.ready}, {"large blobs", b.large}, {"small blobs", b.small}, {"slow connections", b.slow}, {"S3", b.s3}, {"a stream", b.stream}, {"rounds", b.frozen}, {"memory", b.memory}} {
-		if o.Log != nil {
-			fmt.Fprintln(o.Log, step.what)
+		if b.o.Log != nil {
+			fmt.Fprintln(b.o.Log, step.what)
 		}
 		if err := step.run(); err != nil {
-			return r, fmt.Errorf("%s: %w", step.what, err)
+			return fmt.Errorf("%s: %w", step.what, err)
 		}
 	}
-	return r, nil
+	return nil
 }
 
 func (b *gatewayBench) ready() error {
@@ -194,11 +197,13 @@ func (b *gatewayBench) put(url string, src client.FileSource) (id string, took t
 		NewlyCreated struct{ BlobObject struct{ BlobID string } }
 	}
 	_ = json.Unmarshal(raw, &out) // an answer of S3 is none
+	b.noteRead(b.url(out.NewlyCreated.BlobObject.BlobID))
 	return out.NewlyCreated.BlobObject.BlobID, took, nil
 }
 
 // get reads a URL: the time to its first byte and to its last, and its status.
 func (b *gatewayBench) get(url string, into []byte) (first, took time.Duration, code int, err error) {
+	b.noteRead(url)
 	began := time.Now()
 	r, err := http.NewRequestWithContext(b.ctx, http.MethodGet, url, nil)
 	if err != nil {
@@ -218,6 +223,15 @@ func (b *gatewayBench) get(url string, into []byte) (first, took time.Duration, 
 		err = nil
 	}
 	return first, time.Since(began), resp.StatusCode, err
+}
+
+// noteRead notes a whole blob that is read.
+func (b *gatewayBench) noteRead(url string) {
+	if id, err := blob.ParseID(strings.TrimPrefix(url, b.url(""))); err == nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.read[id] = true
+	}
 }
 
 func (b *gatewayBench) url(id string) string { return b.g.HTTP + "/v1/blobs/" + id }
@@ -472,49 +486,6 @@ func (b *gatewayBench) stream() error {
 	}
 	b.r.Stream = float64(b.o.Stream)
 	return err
-}
-
-// frozen reads while rounds run: a blob that is in the cache, and places of a large one that
-// are not.
-func (b *gatewayBench) frozen() error {
-	id, _, err := b.stored(b.o.Size)
-	if err != nil {
-		return err
-	}
-	small, _, err := b.stored(smallBytes)
-	if err != nil {
-		return err
-	}
-	into := make([]byte, smallBytes)
-	var took, cached []time.Duration
-	for began, i := time.Now(), int64(0); time.Since(began) < b.o.Frozen; i++ {
-		_, d, _, err := b.get(b.url(small), into)
-		if err != nil {
-			return err
-		}
-		cached = append(cached, d)
-		place := i * 7919 * smallBytes % (b.o.Size - smallBytes)
-		_, d, code, err := b.get(fmt.Sprintf("%s/byte-range?start=%d&length=%d", b.url(id), place, smallBytes), into)
-		if err != nil {
-			return err
-		}
-		took = append(took, d)
-		switch code {
-		case http.StatusServiceUnavailable:
-			b.r.Frozen.Told++
-		case http.StatusOK:
-		default:
-			return fmt.Errorf("GET: %d", code)
-		}
-		select {
-		case <-b.ctx.Done():
-			return b.ctx.Err()
-		case <-time.After(100 * time.Millisecond): // rounds take their time
-		}
-	}
-	b.r.Frozen.Of = len(took)
-	b.r.Frozen.P99, b.r.Frozen.CachedP99 = at(took, 99), at(cached, 99)
-	return nil
 }
 
 func (b *gatewayBench) memory() error {

@@ -80,26 +80,38 @@ type NetworkLimits struct {
 
 // Network starts a testnet and measures it.
 func Network(ctx context.Context, o NetworkOptions) (r NetworkResult, err error) {
-	dir, err := os.MkdirTemp("", "walrus-bench-")
-	if err != nil {
-		return r, err
-	}
-	defer os.RemoveAll(dir)
-	c, t, stop, err := startNetwork(ctx, dir, o)
-	if err != nil {
-		return r, err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	n := &networkBench{ctx: ctx, o: o, c: c, t: t, dir: dir, r: &r}
-	for _, step := range []func() error{n.copies, n.encode, n.storeAndRead, n.small, n.blocks} {
-		if err := step(); err != nil {
-			return r, err
+	err = onTestnet(ctx, o, func(dir string, c *client.Connection, t *testnet.Testnet) error {
+		n := &networkBench{ctx: ctx, o: o, c: c, t: t, dir: dir, r: &r}
+		for _, step := range []func() error{n.copies, n.encode, n.storeAndRead, n.small, n.blocks} {
+			if err := step(); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return r, err
 	}
 	r.Transport = "TCP, TLS 1.3, yamux"
 	r.Store.RatioEncode, r.Store.RatioCopy = r.Store.UploadMBs/r.Limit.EncodeMBs, r.Store.UploadMBs/r.Limit.CopyMBs
 	r.Read.RatioCopy = r.Read.MBs / r.Limit.CopyOutMBs
 	return r, nil
+}
+
+// onTestnet runs a measurement on a testnet of seven processes, in a directory of its own. Both
+// end with it.
+func onTestnet(ctx context.Context, o NetworkOptions, run func(dir string, c *client.Connection, t *testnet.Testnet) error) (err error) {
+	dir, err := os.MkdirTemp("", "walrus-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	c, t, stop, err := startNetwork(ctx, dir, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	return run(dir, c, t)
 }
 
 type networkBench struct {

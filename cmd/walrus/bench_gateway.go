@@ -41,7 +41,7 @@ its process after a large body went in and out.`,
 				t.row("get", fmt.Sprintf("%.0f MB/s", r.Get.MBs), fmt.Sprintf("%.2f of the client alone; %.0f MB/s from the cache", r.Get.Ratio, r.Get.CachedMBs))
 				t.row("first byte", fmt.Sprintf("%.1f ms", 1000*r.Get.FirstP50), fmt.Sprintf("p99 %.1f ms; %.1f ms from the cache", 1000*r.Get.FirstP99, 1000*r.Get.CachedP50))
 				t.row("10 KiB", fmt.Sprintf("%.0f a second", r.Small.PerS), fmt.Sprintf("p99 %.1f ms; %.0f a second not in the cache, %.0f beside %d slow connections", 1000*r.Small.P99, r.Small.UncachedPerS, r.Small.BesidesSlow, o.Slow))
-				t.row("in rounds", fmt.Sprintf("p99 %.2f s", r.Frozen.P99), fmt.Sprintf("%d of %d were told to come back; %.1f ms from the cache", r.Frozen.Told, r.Frozen.Of, 1000*r.Frozen.CachedP99))
+				t.row("frozen", fmt.Sprintf("p50 %.2f s", r.Frozen.P50), fmt.Sprintf("p99 %.2f s; %d of %d waited, %d were told to come back, in %d rounds; p99 %.1f ms from the cache", r.Frozen.P99, r.Frozen.Waited, r.Frozen.Of, r.Frozen.Told, r.Frozen.Rounds, 1000*r.Frozen.CachedP99))
 				t.row("S3", fmt.Sprintf("%.0f MB/s", r.S3.PutMBs), fmt.Sprintf("in, %.0f MB/s out", r.S3.GetMBs))
 				t.row("memory", bytesText(r.RSS), "at most")
 				return t.flush()
