@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -76,7 +77,11 @@ func (u *uploads) admit(e handler.HookEvent, id string) error {
 	if err := u.checkParts(e.Upload, owner); err != nil {
 		return err
 	}
-	use := access.Use{Bytes: e.Upload.Size, Epochs: begun.terms.Epochs, Owner: begun.terms.Owner}
+	size := e.Upload.Size
+	if e.Upload.SizeIsDeferred {
+		size = -1
+	}
+	use := access.Use{Bytes: size, Epochs: begun.terms.Epochs, Owner: begun.terms.Owner}
 	if err := begun.grant.Allows(use); err != nil {
 		return err
 	}
@@ -162,6 +167,9 @@ func (u *uploads) takeOver(id string) {
 	}
 	r, _ := u.result(id) // without it the upload has no owner, and goes at its time
 	n := min(max(info.Size, 0), u.s.o.Spool.Size())
+	if body, err := os.Stat(u.path(id, "")); err == nil && info.SizeIsDeferred {
+		n = body.Size()
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.s.o.Spool.Hold(n)
@@ -227,6 +235,9 @@ type refusedKey struct{}
 // is for the log alone.
 func (u *uploads) pass(w http.ResponseWriter, r *http.Request) error {
 	var why refused
+	if in, ok := r.Body.(*growing); ok {
+		in.why = &why
+	}
 	d := &discreet{ResponseWriter: w}
 	u.tus.ServeHTTP(d, r.WithContext(context.WithValue(r.Context(), refusedKey{}, &why)))
 	switch text := string(d.text); {

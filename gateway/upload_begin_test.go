@@ -69,7 +69,7 @@ func TestTheLengthOfAnUpload(t *testing.T) {
 	for _, length := range []string{"+5001", "+10", "-1", "", "0x10", "1e3", "9223372036854775808"} {
 		g.want(g.tus("POST", "/v1/uploads/?epochs=1", nil, "Upload-Length", length), 400, "MALFORMED_REQUEST")
 	}
-	g.want(g.tus("POST", "/v1/uploads/?epochs=1", nil, "Upload-Defer-Length", "1"), 400, "MALFORMED_REQUEST")
+	g.want(g.tus("POST", "/v1/uploads/?epochs=1", nil, "Upload-Defer-Length", "2"), 400, "MALFORMED_REQUEST")
 	for _, concat := range []string{"", "partial"} {
 		g.want(g.tus("POST", "/v1/uploads/", nil, "Upload-Length", "9223372036854775807", "Upload-Concat", concat), 413, "BLOB_TOO_LARGE")
 	}

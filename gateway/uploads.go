@@ -84,6 +84,7 @@ func (s *Server) newUploads(ctx context.Context) (*uploads, error) {
 	composer.UseCore(store)
 	composer.UseTerminater(store)
 	composer.UseConcater(store)
+	composer.UseLengthDeferrer(store)
 	memorylocker.New().UseIn(composer)
 	tus, err := handler.NewHandler(handler.Config{
 		StoreComposer: composer, MaxSize: s.o.MaxBody, BasePath: s.o.BasePath + uploadsPath, DisableDownload: true,
@@ -186,7 +187,7 @@ func (u *uploads) result(id string) (r uploadResult, err error) {
 	if err != nil {
 		return r, err
 	}
-	if body.Size() == info.Size {
+	if !info.SizeIsDeferred && body.Size() == info.Size {
 		r.State = received
 	}
 	return r, nil
@@ -261,7 +262,7 @@ func (s *Server) uploadRoutes(w http.ResponseWriter, r *http.Request) error {
 		if st, err := s.uploads.result(id); err == nil && st.State != receiving && st.State != received && st.State != failed {
 			return refuse(409, "UPLOAD_STORED", "the upload is %s", st.State)
 		}
-		return s.uploads.pass(w, r)
+		return s.uploads.patch(w, r, id)
 	case what == "":
 		return s.uploads.pass(w, r)
 	case what == "result" && r.Method == http.MethodGet:
@@ -298,8 +299,12 @@ func (u *uploads) root(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// The protocol's handler takes other forms of numbers, which are not for this gateway.
-	if size, ok := digits(r.Header.Get("Upload-Length")); !isFinal && !ok {
-		return refuse(400, "MALFORMED_REQUEST", "Upload-Length is not a number of bytes in digits; it cannot be said later")
+	if r.Header.Get("Upload-Defer-Length") != "" {
+		if err := u.mayDefer(r, g); err != nil {
+			return err
+		}
+	} else if size, ok := digits(r.Header.Get("Upload-Length")); !isFinal && !ok {
+		return refuse(400, "MALFORMED_REQUEST", "Upload-Length is not a number of bytes in digits, and Upload-Defer-Length: 1 does not say that it comes later")
 	} else if !isFinal && size > u.s.o.Spool.Size() {
 		return fmt.Errorf("%w: an upload of %d bytes, at most %d", blobs.ErrTooLarge, size, u.s.o.Spool.Size())
 	}

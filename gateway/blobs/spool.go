@@ -111,6 +111,11 @@ func (s *Spool) Free(n int64) {
 	s.used -= n
 }
 
+// Fits refuses a body for which there never is room.
+//
+// Errors: ErrTooLarge.
+func (s *Spool) Fits(n int64) error { return s.tooLarge(n) }
+
 // tooLarge refuses a body that an empty spool would not take.
 func (s *Spool) tooLarge(n int64) error {
 	most := s.most
