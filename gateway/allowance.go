@@ -110,7 +110,7 @@ func (a *allowance) check(bytes int64) error {
 		return a.refusal
 	}
 	if a.ends == nil {
-		if a.ends = a.s.unpaid.enter(a.g.Name(), time.Now()); a.ends == nil {
+		if a.ends = a.s.unpaid.enter(a.g.Owner(), time.Now()); a.ends == nil {
 			return a.refusal
 		}
 	}

@@ -1,0 +1,96 @@
+package blobs
+
+import (
+	"io"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/walrus-network/walrus/client"
+)
+
+// Pieces go into the cache when no run fetches, when one needs the memory that they have, and
+// after their time in any case; in order.
+func TestPiecesWaitForFetches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var written []int64
+		b := newBacklog(func(f *flight, _ []byte) { written = append(written, f.offset) })
+		add := func(offset int64) {
+			b.add(&flight{piece: piece{offset: offset}}, nil, func(write func()) { go write() })
+		}
+		want := func(what string, n int) {
+			t.Helper()
+			synctest.Wait()
+			if len(written) != n {
+				t.Errorf("%s: %d pieces are written, want %d", what, len(written), n)
+			}
+		}
+		add(0)
+		want("nothing fetches", 1)
+		b.change(1, 0)
+		add(1)
+		add(2)
+		want("a run fetches", 1)
+		b.change(1, 0)
+		b.change(-1, 0)
+		want("one of two has ended", 1)
+		b.change(0, 1)
+		want("memory is short", 3)
+		b.change(0, -1)
+		add(3)
+		time.Sleep(putDelay / 2)
+		add(4)
+		want("half of its time", 3)
+		time.Sleep(putDelay/2 + time.Millisecond)
+		want("its time", 4)
+		b.change(-1, 0)
+		want("nothing fetches any more", 5)
+		for i, offset := range written {
+			if int64(i) != offset {
+				t.Errorf("%v", written)
+			}
+		}
+	})
+}
+
+// opened counts how often a source is opened.
+type opened struct {
+	client.Source
+	times *atomic.Int64
+}
+
+func (o opened) Open(offset int64) (io.ReadCloser, error) {
+	o.times.Add(1)
+	return o.Source.Open(offset)
+}
+
+// The bytes of a store are in the cache when it is answered, whole, and are read for that only
+// where they are not there.
+func TestAStoreWarmsTheCacheOnce(t *testing.T) {
+	g := newRig(t, nil)
+	g.w.o.Reader = g.r
+	var times atomic.Int64
+	src := opened{bytesOf(3<<20, 60), &times}
+	for i, most := range []int64{4, 1} { // the ID, the upload, the cache, and what is looked at once more
+		times.Store(0)
+		out, err := g.w.Store(t.Context(), src, client.StoreOptions{Epochs: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := g.r.Find(t.Context(), out.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for offset := int64(0); offset < b.Size; {
+			p := b.pieceAt(offset)
+			if !g.r.cache.has(p) {
+				t.Errorf("store %d: the piece at %d is not in the cache", i, offset)
+			}
+			offset += p.length
+		}
+		if n := times.Load(); n > most {
+			t.Errorf("store %d opened its source %d times", i, n)
+		}
+	}
+}
