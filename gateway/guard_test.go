@@ -231,7 +231,7 @@ func TestPagesOfOtherSitesDoNotSpend(t *testing.T) {
 	}
 }
 
-// The lease on a blob that another door needs stays, whoever gives it up over HTTP.
+// The lease on a blob that another door needs stays when it is given up over HTTP.
 func TestADeleteThatAnotherDoorNeeds(t *testing.T) {
 	relied := true
 	g := newRig(t, func(o *Options) { o.Relied = func(blob.ID) bool { return relied } })

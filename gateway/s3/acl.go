@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// getACL answers that the owner has full control, and that nobody else has any.
+// getACL answers that the owner has full control, and that no other has any.
 func (s *Server) getACL(w http.ResponseWriter, q *request) error {
 	if q.key != "" {
 		if _, err := s.object(q.bucket, q.key); err != nil {

@@ -25,7 +25,7 @@ const (
 	unsignedPayload = "UNSIGNED-PAYLOAD"
 )
 
-// caller is the sender of a request: a key, or nobody known.
+// caller is the sender of a request: a key, or no known one.
 type caller struct {
 	key       *Key
 	presigned bool
@@ -236,7 +236,7 @@ func (s signature) current(now time.Time, presigned bool) error {
 	return nil
 }
 
-// coversAmz refuses headers of the protocol that were not signed: whoever relays the
+// coversAmz refuses headers of the protocol that were not signed: a relay of the
 // request could have put them there.
 func (s signature) coversAmz(h http.Header) error {
 	var left []string

@@ -36,8 +36,12 @@ func (s *Server) listBuckets(w http.ResponseWriter, q *request) error {
 		ContinuationToken string `xml:",omitempty"`
 		Prefix            string `xml:",omitempty"`
 	}
-	most, err := q.count("max-buckets", 10000)
-	if err != nil || most == 0 {
+	const page = 10000
+	most, err := q.count("max-buckets", page+1)
+	if !q.query.Has("max-buckets") {
+		most = page
+	}
+	if err != nil || most == 0 || most > page {
 		return errInvalidArgument.with("Argument max-buckets must be an integer between 1 and 10000.")
 	}
 	out.Owner, out.Prefix = account, q.query.Get("prefix")

@@ -30,6 +30,9 @@ func (s *Server) completeUpload(w http.ResponseWriter, q *request) error {
 		}
 		return err
 	}
+	if n := countChecksums(q.Header); n > 1 {
+		return errBadRequest.with("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+	}
 	if err := s.xmlBody(w, &request{Request: q.withoutChecksum(), query: q.query, caller: q.caller}, &doc, false); err != nil {
 		return err
 	}
@@ -75,6 +78,16 @@ func (s *Server) completeUpload(w http.ResponseWriter, q *request) error {
 	}
 	s.setExpiration(q.Context(), w.Header(), q, made)
 	return s.replyCompleted(w, q, made)
+}
+
+// countChecksums counts the headers that have a checksum.
+func countChecksums(h http.Header) (n int) {
+	for _, k := range kinds {
+		if h.Get(headerChecksum+k.name) != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // withoutChecksum is the request with the headers of its body alone: its checksums are the

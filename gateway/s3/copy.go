@@ -15,7 +15,9 @@ func (s *Server) copySource(q *request) (bucket, key string, o object, err error
 	path, version, versioned := strings.Cut(text, "?versionId=")
 	bucket, key, ok := strings.Cut(path, "/")
 	switch {
-	case err != nil || !ok || key == "":
+	case err != nil:
+		return "", "", o, errInvalidArgument.with("Invalid copy source encoding")
+	case !ok || key == "":
 		return "", "", o, errInvalidArgument.with("Copy Source must mention the source bucket and key: sourcebucket/sourcekey")
 	case !bucketNameOK(bucket):
 		return "", "", o, errInvalidBucketName
@@ -24,7 +26,7 @@ func (s *Server) copySource(q *request) (bucket, key string, o object, err error
 	case versioned && version != "null":
 		return "", "", o, errNoVersion
 	case !s.owns(q, "X-Amz-Source-Expected-Bucket-Owner"):
-		return "", "", o, errAccessDenied
+		return "", "", o, errAccessDenied.with("Access Denied.")
 	}
 	if ok, err := s.may(q.caller.key, bucket, false); err != nil || !ok {
 		return "", "", o, errors.Join(err, errAccessDenied)

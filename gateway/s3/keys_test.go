@@ -2,6 +2,7 @@ package s3
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,4 +131,19 @@ func TestTheFileOfKeysIsReadAgain(t *testing.T) {
 		}
 		told(false, "the file is good again")
 	}
+}
+
+// An owner has a bounded number of buckets, and leaves names to others.
+func TestBucketsOfAnOwnerAreBounded(t *testing.T) {
+	w := newWorld(t, func(o *Options) { o.Keys = []Key{full, alice, bob} })
+	w.key = alice
+	for i := range maxOwned {
+		w.must("PUT", fmt.Sprintf("/diary-%d", i), nil)
+	}
+	w.refused(400, "TooManyBuckets", "PUT", "/diary-more", nil)
+	w.key = bob
+	w.must("PUT", "/music", nil)
+	w.key = alice
+	w.must("DELETE", "/diary-7", nil)
+	w.must("PUT", "/diary-more", nil)
 }

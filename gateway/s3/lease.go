@@ -155,7 +155,7 @@ func (s *Server) Renew(ctx context.Context) error {
 		return err
 	}
 	soon := clock.Epoch.Plus(max(2, s.o.Epochs/3+1))
-	var ids []blob.ID
+	ids := map[blob.ID]unit.Epoch{} // the ends that the index knows
 	err = s.index.db.Each([]byte(prefixLease), func(key, value []byte) error {
 		id, err := idOf(key)
 		if err != nil {
@@ -166,7 +166,7 @@ func (s *Server) Renew(ctx context.Context) error {
 			return err
 		}
 		if l.End < soon && l.End != gone {
-			ids = append(ids, id)
+			ids[id] = l.End
 		}
 		return nil
 	})
@@ -176,10 +176,10 @@ func (s *Server) Renew(ctx context.Context) error {
 	var g errgroup.Group
 	g.SetLimit(sweepers)
 	var lost atomic.Int64
-	for _, id := range ids {
+	for id, end := range ids {
 		g.Go(func() error {
 			err := s.renew(ctx, id, clock)
-			if errors.Is(err, ErrNoLease) {
+			if errors.Is(err, ErrNoLease) && end <= clock.Epoch { // else another program gave it up
 				lost.Add(1)
 				return s.lose(ctx, id)
 			}

@@ -52,6 +52,8 @@ func unknown(elements []other) error {
 		case "Transition", "NoncurrentVersionTransition", "NoncurrentVersionExpiration":
 			return errNotImplemented.with("This gateway ends objects and uploads by a lifecycle; it has no storage classes and no versions, and so no %s.", e.XMLName.Local)
 		}
+	}
+	if len(elements) > 0 {
 		return errMalformedXML
 	}
 	return nil

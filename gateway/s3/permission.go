@@ -106,7 +106,7 @@ const (
 )
 
 // noEncryption refuses requests for encryption by the server: what is stored can be read by
-// everybody who knows its blob ID, and a client must not believe something else.
+// every reader who knows its blob ID, and a client must not believe something else.
 func noEncryption(h http.Header) error {
 	for name := range h {
 		if len(name) >= len(headerSSE) && name[:len(headerSSE)] == headerSSE || len(name) >= len(headerSSECopied) && name[:len(headerSSECopied)] == headerSSECopied {

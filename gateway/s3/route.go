@@ -85,7 +85,7 @@ func bucketNameOK(name string) bool {
 type operation struct {
 	do          func(*Server, http.ResponseWriter, *request) error
 	writes      bool
-	public      bool // everybody may do it with a public bucket
+	public      bool // a request without a signature may do it with a public bucket
 	needsBucket bool
 	creates     bool // the bucket
 	form        bool // its body says which key has signed it

@@ -30,7 +30,7 @@ type Options struct {
 	Dir      string   // of the index
 	Keys     []Key    // at least one
 	KeysFile string   // is read again whenever it changes; empty: the keys stay
-	Public   []string // buckets that everybody may read
+	Public   []string // that are read without a signature
 	Domains  []string // a host BUCKET.DOMAIN names a bucket
 
 	Epochs  uint64 // for which objects are stored, from the present one on; leases are renewed

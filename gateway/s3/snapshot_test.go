@@ -39,7 +39,7 @@ func TestAnotherMachineGoesOnFromTheSnapshot(t *testing.T) {
 	if err != nil || second == first {
 		t.Fatal(second, err)
 	}
-	// The lease of "two" and that of the first snapshot are due, and nobody gives them back here.
+	// The lease of "two" and that of the first snapshot are due, and are not given back here.
 	w.must("PUT", "/photos/late", piece('c', 2<<20))
 	w.close()
 

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Whoever has a presigned URL may send that request, and no other.
+// A presigned URL is good for its request, and for no other.
 func TestAPresignedURLIsGoodForItsRequestAlone(t *testing.T) {
 	w := newWorld(t)
 	w.must("PUT", "/photos", nil)
