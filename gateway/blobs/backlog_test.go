@@ -2,6 +2,7 @@ package blobs
 
 import (
 	"io"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -14,14 +15,21 @@ import (
 // after their time in any case; in order.
 func TestPiecesWaitForFetches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards written
 		var written []int64
-		b := newBacklog(func(f *flight, _ []byte) { written = append(written, f.offset) })
+		b := newBacklog(func(f *flight, _ []byte) {
+			mu.Lock()
+			defer mu.Unlock()
+			written = append(written, f.offset)
+		})
 		add := func(offset int64) {
 			b.add(&flight{piece: piece{offset: offset}}, nil, func(write func()) { go write() })
 		}
 		want := func(what string, n int) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if len(written) != n {
 				t.Errorf("%s: %d pieces are written, want %d", what, len(written), n)
 			}

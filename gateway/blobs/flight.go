@@ -93,6 +93,7 @@ func (r *Reader) free(f *flight) {
 	if !f.isDone() || f.putting {
 		return // the run gives it back, or what puts the bytes into the cache
 	}
+	r.unused.give(f.bytes)
 	f.bytes = nil
 	f.pool.Release(f.weight)
 	f.weight = 0

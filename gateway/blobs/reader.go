@@ -63,6 +63,7 @@ type Reader struct {
 	finder  *finder
 	backlog *backlog // of what was fetched and is not in the cache yet
 	memory  *semaphore.Weighted
+	unused  freeList
 	frozen  *semaphore.Weighted // memory of runs that wait for a challenge to end
 
 	ctx     context.Context

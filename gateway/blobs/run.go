@@ -133,7 +133,7 @@ func (c *cutter) Write(b []byte) (n int, err error) {
 	for n < len(b) {
 		f := c.run.flights[c.next]
 		if c.buf == nil {
-			c.buf = make([]byte, 0, f.length)
+			c.buf = c.run.r.unused.take(int(f.length))
 		}
 		take := min(len(b)-n, int(f.length)-len(c.buf))
 		c.buf = append(c.buf, b[n:n+take]...)
