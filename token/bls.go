@@ -68,7 +68,7 @@ func (k BLSKey) ProvePossession(message []byte) BLSSignature {
 }
 
 func (k BLSKey) sign(message []byte, suite string) BLSSignature {
-	h, err := bls.HashToG2(message, []byte(suite))
+	h, err := hashes.point(message, suite)
 	if err != nil {
 		panic(err) // only for a suite longer than 255 bytes
 	}
@@ -115,7 +115,7 @@ func verifyBLS(kept *BLSKeys, keys []BLSPublicKey, message []byte, sig BLSSignat
 	if key.IsInfinity() || s.IsInfinity() {
 		return ErrSignature
 	}
-	h, err := bls.HashToG2(message, []byte(suite))
+	h, err := hashes.point(message, suite)
 	if err != nil {
 		return err
 	}
