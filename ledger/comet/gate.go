@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cometbft/cometbft/blocksync"
@@ -121,9 +122,9 @@ type agreementGate struct {
 	g *gate
 }
 
-// InitPeer keeps CometBFT's words on single votes and steps from a peer.
+// InitPeer keeps CometBFT's words on single votes from a peer.
 func (r agreementGate) InitPeer(p p2p.Peer) p2p.Peer {
-	return newQuietPeer(r.Reactor.InitPeer(p))
+	return quietPeer{r.Reactor.InitPeer(p), new(atomic.Int64)}
 }
 
 // AddPeer starts the gossip with a peer.

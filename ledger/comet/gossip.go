@@ -22,8 +22,8 @@ const (
 	// gossipPause is the least time between two looks at what a peer lacks. The first
 	// look after a change is at once; CometBFT's connections gather for as long.
 	gossipPause = 10 * time.Millisecond
-	// relayPause is the time for which votes are gathered that have become due together, and
-	// in which a step of the agreement may make votes useful to peers.
+	// relayPause is the time by which another validator's vote is handed on later than an
+	// own one: meanwhile peers say that they have it, and most copies are never sent.
 	relayPause = 25 * time.Millisecond
 	// gossipNet is the time after which a peer is looked at without a change: nothing
 	// should hang on it.
@@ -54,10 +54,7 @@ type gossip struct {
 	now    atomic.Pointer[cstypes.RoundState] // as of the last change
 	coming atomic.Bool                        // soon has been called, and has yet to act
 	relays atomic.Bool                        // so has relay
-	holds  atomic.Pointer[heldBlock]          // the newest proposal that was held back; nil: none
 	tells  atomic.Bool                        // so has tell
-
-	arrivals arrivals
 
 	mu    sync.Mutex // guards the fields below
 	lanes map[p2p.ID]*lane
@@ -67,18 +64,12 @@ type gossip struct {
 
 func newGossip(agreement *consensus.State, fail func(broke any), blocks sm.BlockStore, events *types.EventBus, extended bool, self types.Address) *gossip {
 	g := &gossip{agreement: agreement, fail: fail, blocks: blocks, events: events, extended: extended, self: self, lanes: map[p2p.ID]*lane{}}
-	g.arrivals.wake = func() { g.each((*lane).wakeVotes) }
 	g.refresh()
 	return g
 }
 
 // refresh reads where the agreement stands; it waits while a block is being applied.
-func (g *gossip) refresh() {
-	now := g.agreement.GetRoundState()
-	g.now.Store(now)
-	g.holdBack(now)
-	g.arrivals.forget(now)
-}
+func (g *gossip) refresh() { g.now.Store(g.agreement.GetRoundState()) }
 
 // run wakes the lanes at each change of the agreement until ctx ends.
 func (g *gossip) run(ctx context.Context) {
@@ -108,8 +99,6 @@ func (g *gossip) follow(ctx context.Context) {
 	g.refresh() // what came before is not told any more
 	g.each((*lane).wakeData)
 	g.each((*lane).wakeVotes)
-	var height int64
-	var round int32
 	for {
 		select {
 		case <-ctx.Done():
@@ -127,21 +116,16 @@ func (g *gossip) follow(ctx context.Context) {
 			// will do, and reading it may have to wait for a block.
 			if v, ok := m.Data().(types.EventDataVote); ok && bytes.Equal(v.Vote.ValidatorAddress, g.self) {
 				g.each((*lane).wakeVotes)
-			} // arrivals wakes for those of others
+			} else {
+				g.relay()
+			}
 			g.tell()
 			continue
 		case <-steps.Out():
-			g.refresh()
-			now := g.now.Load()
-			if now.Height == height && now.Round == round {
-				continue // a step within a round brings nothing that a peer lacks
-			}
-			height, round = now.Height, now.Round
 		case <-whole.Out():
-			g.refresh()
 		case <-valid.Out():
-			g.refresh()
 		}
+		g.refresh()
 		g.each((*lane).wakeData)
 		g.relay()
 	}
@@ -159,7 +143,7 @@ func (g *gossip) soon() {
 	})
 }
 
-// relay looks in a moment at which votes peers lack.
+// relay hands on the votes of others in a moment, all that have come by then.
 func (g *gossip) relay() {
 	if g.relays.Swap(true) {
 		return
@@ -292,9 +276,6 @@ func (l *lane) run(woken <-chan struct{}, send func()) {
 func (l *lane) sendData() {
 	for l.peer.IsRunning() {
 		ours, theirs := l.now.Load(), l.state.GetRoundState()
-		if l.heldFrom(theirs.Height) {
-			return
-		}
 		if part := l.part(ours, theirs); part != nil {
 			if !l.state.SendPartSetHasPart(part, theirs) {
 				return
@@ -359,7 +340,7 @@ func (l *lane) sendVote(v *types.Vote) bool {
 // vote is a vote that the peer lacks; nil: there is none.
 func (l *lane) vote(ours *cstypes.RoundState, theirs *cstypes.PeerRoundState) *types.Vote {
 	for _, set := range useful(ours, theirs) {
-		if v := l.state.PickVoteToSend(ripe{set, &l.arrivals}); v != nil {
+		if v := l.state.PickVoteToSend(set); v != nil {
 			return v
 		}
 	}

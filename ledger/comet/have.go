@@ -2,7 +2,6 @@ package comet
 
 import (
 	"bytes"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,52 +14,16 @@ import (
 	"github.com/cometbft/cometbft/types"
 )
 
-const (
-	// tellPause is the time for which votes are gathered until peers are told that this node
-	// has them: what a peer was told of in time is not sent.
-	tellPause = 8 * time.Millisecond
-	// tellLate is the same where all validators are connected to each other. It is shorter
-	// than relayLate, and mostly the block is decided by then, so that there is little to tell.
-	tellLate = 60 * time.Millisecond
-)
+// tellPause is the time for which votes are gathered until peers are told that this node
+// has them. It is shorter than relayPause: what a peer was told of in time is not sent.
+const tellPause = 8 * time.Millisecond
 
-// quietPeer is a peer that is told less than CometBFT says.
-//
-// It is told of votes by lane.tell, many at once. CometBFT tells each peer of each vote:
-// with n validators and d peers of each, 2 n^2 d messages a block, ten times as many as it
-// takes to bring the votes.
-//
-// It is told of a height and a round once, not of the steps in it: what a peer is sent does
-// not hang on them.
+// quietPeer is a peer that is told of votes by lane.tell, many at once. CometBFT tells each
+// peer of each vote: with n validators and d peers of each, 2 n^2 d messages a block, ten
+// times as many as it takes to bring the votes.
 type quietPeer struct {
 	p2p.Peer
 	spoken *atomic.Int64 // when the agreement last said something to it, Unix ns; 0: not yet
-	stands *standsAt
-}
-
-func newQuietPeer(p p2p.Peer) quietPeer {
-	return quietPeer{Peer: p, spoken: new(atomic.Int64), stands: new(standsAt)}
-}
-
-// standsAt is the height and round that a peer was told last.
-type standsAt struct {
-	mu     sync.Mutex // held while the peer is told, so that steps come in their order
-	height int64
-	round  int32
-}
-
-// tell calls send if a step is of a later round or height than was told.
-func (s *standsAt) tell(m *cmtcons.NewRoundStep, send func() bool) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m.Height < s.height || m.Height == s.height && m.Round <= s.round {
-		return true
-	}
-	sent := send()
-	if sent {
-		s.height, s.round = m.Height, m.Round
-	}
-	return sent
 }
 
 // TrySend drops CometBFT's words on single votes.
@@ -71,13 +34,8 @@ func (p quietPeer) TrySend(e p2p.Envelope) bool {
 	return p.noted(e, p.Peer.TrySend(e))
 }
 
-// Send drops steps within a round, and takes note of what the agreement says.
-func (p quietPeer) Send(e p2p.Envelope) bool {
-	if m, ok := e.Message.(*cmtcons.NewRoundStep); ok {
-		return p.stands.tell(m, func() bool { return p.noted(e, p.Peer.Send(e)) })
-	}
-	return p.noted(e, p.Peer.Send(e))
-}
+// Send takes note of what the agreement says.
+func (p quietPeer) Send(e p2p.Envelope) bool { return p.noted(e, p.Peer.Send(e)) }
 
 func (p quietPeer) noted(e p2p.Envelope, sent bool) bool {
 	switch e.ChannelID {
@@ -104,11 +62,7 @@ func (g *gossip) tell() {
 	if g.tells.Swap(true) {
 		return
 	}
-	pause := tellPause
-	if g.meshed(g.now.Load()) {
-		pause = tellLate
-	}
-	time.AfterFunc(pause, func() {
+	time.AfterFunc(tellPause, func() {
 		g.tells.Store(false)
 		g.each((*lane).tell)
 	})
@@ -198,31 +152,16 @@ func (g *gossip) takesBits(id p2p.ID, state *consensus.PeerState, m *cmtcons.Vot
 	size := ours.Validators.Size()
 	state.EnsureVoteBitArrays(ours.Height, size)
 	state.EnsureVoteBitArrays(ours.Height-1, ours.LastCommit.Size())
-	known := knownVotes(state.GetRoundState(), said)
 	for i := range min(said.Votes.Size(), size) {
-		if said.Votes.GetIndex(i) && !known.GetIndex(i) {
+		if said.Votes.GetIndex(i) {
 			state.SetHasVote(&types.Vote{Height: said.Height, Round: said.Round, Type: said.Type, ValidatorIndex: int32(i)})
 		}
 	}
 	return true
 }
 
-// knownVotes is the votes that a peer is known to have, of those that it speaks of; nil: it
-// is not known.
-func knownVotes(theirs *cstypes.PeerRoundState, said *consensus.VoteSetBitsMessage) *bits.BitArray {
-	switch {
-	case theirs.Height == said.Height && theirs.Round == said.Round && said.Type == cmtproto.PrevoteType:
-		return theirs.Prevotes
-	case theirs.Height == said.Height && theirs.Round == said.Round && said.Type == cmtproto.PrecommitType:
-		return theirs.Precommits
-	case theirs.Height == said.Height+1 && theirs.LastCommitRound == said.Round && said.Type == cmtproto.PrecommitType:
-		return theirs.LastCommit
-	}
-	return nil
-}
-
-// takesVote takes note that a peer has a vote which this node has as well, or has just been
-// brought: the copy is spared the consensus log, and its signatures are not checked again.
+// takesVote takes note that a peer has a vote which this node has as well: it is spared
+// the consensus log.
 func (g *gossip) takesVote(state *consensus.PeerState, v *cmtproto.Vote) bool {
 	if v == nil {
 		return false
@@ -241,15 +180,7 @@ func (g *gossip) takesVote(state *consensus.PeerState, v *cmtproto.Vote) bool {
 		return false
 	}
 	known := set.GetByIndex(v.ValidatorIndex)
-	switch {
-	case known == nil:
-		// Of a round to come a peer may bring too much, and its copy is refused where that of
-		// another peer is not.
-		if !g.arrivals.note(v, set.Size(), g.meshed(ours)) || v.Height == ours.Height && v.Round > ours.Round {
-			return false
-		}
-		known = &types.Vote{Type: v.Type, Height: v.Height, Round: v.Round, ValidatorIndex: v.ValidatorIndex}
-	case !bytes.Equal(known.Signature, v.Signature) || !bytes.Equal(known.ExtensionSignature, v.ExtensionSignature):
+	if known == nil || !bytes.Equal(known.Signature, v.Signature) || !bytes.Equal(known.ExtensionSignature, v.ExtensionSignature) {
 		return false
 	}
 	state.SetHasVoteFromPeer(known, ours.Height, ours.Validators.Size(), ours.LastCommit.Size())

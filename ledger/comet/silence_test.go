@@ -1,6 +1,7 @@
 package comet
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,7 +60,7 @@ func (talker) TrySend(p2p.Envelope) bool { return true }
 // A peer need not answer transactions: where a chain stands still and some come in, they are
 // all that is said, and the line is not dead.
 func TestATransactionWantsNoAnswer(t *testing.T) {
-	p := newQuietPeer(talker{})
+	p := quietPeer{talker{}, new(atomic.Int64)}
 	for _, send := range []func(p2p.Envelope) bool{p.Send, p.TrySend} {
 		send(p2p.Envelope{ChannelID: mempool.MempoolChannel, Message: &protomem.Txs{}})
 	}
