@@ -1,7 +1,7 @@
 package token
 
 import (
-	"sync"
+	"sync/atomic"
 
 	bls "github.com/consensys/gnark-crypto/ecc/bls12-381"
 )
@@ -16,44 +16,32 @@ const (
 // blsHashes keeps the points of G2 that messages were hashed to. That costs 0.4 ms, a third
 // of a check and half of a signature, and the same message comes again: a node signs what it
 // later finds in a certificate, and a client checks as many signatures over one message as
-// there are nodes. It only saves work: what is forgotten is hashed again.
+// there are nodes.
 type blsHashes struct {
-	mu       sync.Mutex // guards the fields below
-	now, old map[blsHashed]bls.G2Affine
-	hashed   int // messages that were hashed, for tests
+	kept   recent[blsHashed, bls.G2Affine]
+	hashed atomic.Int64 // messages that were hashed, for tests
 }
 
 // blsHashed is what a point follows from.
 type blsHashed struct{ suite, message string }
 
 // hashes is of the whole process: a point follows from the message alone, whose ever it is.
-var hashes blsHashes
+var hashes = newBLSHashes()
+
+func newBLSHashes() *blsHashes {
+	return &blsHashes{kept: recent[blsHashed, bls.G2Affine]{each: blsHashesKept}}
+}
 
 // point is the point of a message.
 func (c *blsHashes) point(message []byte, suite string) (bls.G2Affine, error) {
 	k := blsHashed{suite, string(message)}
-	c.mu.Lock()
-	p, ok := c.now[k]
-	if !ok {
-		p, ok = c.old[k]
-	}
-	c.mu.Unlock()
-	if ok {
+	if p, ok := c.kept.get(k); ok {
 		return p, nil
 	}
+	c.hashed.Add(1)
 	p, err := bls.HashToG2(message, []byte(suite))
-	if err != nil {
-		return p, err
+	if err == nil && len(message) <= blsHashedBytes {
+		c.kept.put(k, p)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.hashed++
-	if len(message) > blsHashedBytes {
-		return p, nil
-	}
-	if c.now == nil || len(c.now) >= blsHashesKept {
-		c.old, c.now = c.now, make(map[blsHashed]bls.G2Affine, blsHashesKept)
-	}
-	c.now[k] = p
-	return p, nil
+	return p, err
 }

@@ -17,7 +17,7 @@ func TestAMessageIsHashedOnce(t *testing.T) {
 	for i := range byte(7) {
 		keys = append(keys, Secret{i, 1}.BLSKey())
 	}
-	before := hashes.hashed
+	before := hashes.hashed.Load()
 	var public []BLSPublicKey
 	var sigs []BLSSignature
 	for _, k := range keys {
@@ -33,7 +33,7 @@ func TestAMessageIsHashedOnce(t *testing.T) {
 	if err := VerifyAggregate(public, message, sum); err != nil {
 		t.Fatal(err)
 	}
-	if n := hashes.hashed - before; n != 1 {
+	if n := hashes.hashed.Load() - before; n != 1 {
 		t.Errorf("one message was hashed %d times", n)
 	}
 	// The proof of possession is over another point.
@@ -47,7 +47,7 @@ func TestAMessageIsHashedOnce(t *testing.T) {
 
 // What is kept is what the library says, whatever was asked before, and bounded.
 func TestHashedMessagesAreRightAndBounded(t *testing.T) {
-	var c blsHashes
+	c := newBLSHashes()
 	messages := [][]byte{nil, {0}, []byte("x"), bytes.Repeat([]byte{7}, blsHashedBytes), bytes.Repeat([]byte{7}, blsHashedBytes+1)}
 	for round := range 2 {
 		for _, m := range messages {
@@ -62,12 +62,12 @@ func TestHashedMessagesAreRightAndBounded(t *testing.T) {
 			}
 		}
 	}
-	if kept := 2 * (len(messages) - 1); len(c.now) != kept || c.hashed != kept+4 {
-		t.Errorf("%d points are kept and %d messages were hashed, want %d and %d", len(c.now), c.hashed, kept, kept+4)
+	if kept := 2 * (len(messages) - 1); len(c.kept.now) != kept || c.hashed.Load() != int64(kept+4) {
+		t.Errorf("%d points are kept and %d messages were hashed, want %d and %d", len(c.kept.now), c.hashed.Load(), kept, kept+4)
 	}
 	// As if the generations were full: the last ones are known, the others are hashed again.
-	for i := len(c.now); i < blsHashesKept; i++ {
-		c.now[blsHashed{"", fmt.Sprint(i)}] = bls.G2Affine{}
+	for i := len(c.kept.now); i < blsHashesKept; i++ {
+		c.kept.now[blsHashed{"", fmt.Sprint(i)}] = bls.G2Affine{}
 	}
 	var wg sync.WaitGroup
 	for i := range 4 {
@@ -78,7 +78,7 @@ func TestHashedMessagesAreRightAndBounded(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if len(c.now) != 4 || len(c.old) != blsHashesKept {
-		t.Errorf("generations of %d and %d points, want 4 and %d", len(c.now), len(c.old), blsHashesKept)
+	if len(c.kept.now) != 4 || len(c.kept.old) != blsHashesKept {
+		t.Errorf("generations of %d and %d points, want 4 and %d", len(c.kept.now), len(c.kept.old), blsHashesKept)
 	}
 }
