@@ -47,10 +47,10 @@ func TestPiecesWaitForFetches(t *testing.T) {
 		want("memory is short", 3)
 		b.change(0, -1)
 		add(3)
-		time.Sleep(putDelay / 2)
+		time.Sleep(putDelay / 2) // in virtual time
 		add(4)
 		want("half of its time", 3)
-		time.Sleep(putDelay/2 + time.Millisecond)
+		time.Sleep(putDelay/2 + time.Millisecond) // in virtual time
 		want("its time", 4)
 		b.change(-1, 0)
 		want("nothing fetches any more", 5)

@@ -111,7 +111,7 @@ func silent(context.Context) error { return errSilent }
 // until waits for what goes on beside the test.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) { // no channel tells of the disk
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}
@@ -273,9 +273,8 @@ func TestADamagedCacheChangesNoByte(t *testing.T) {
 	data := bytesOf(1_000_000, 7)
 	b := g.store(t, data)
 	g.read(t, b, 0, b.Size, data)
-	for want := (piece{length: b.Size}).fileBytes(); g.r.Stats().CacheBytes < want; {
-		time.Sleep(5 * time.Millisecond) // for the bytes to be written that are here already
-	}
+	want := (piece{length: b.Size}).fileBytes()
+	until(t, "the bytes that were read are not written into the cache", func() bool { return g.r.Stats().CacheBytes >= want })
 	var files []string
 	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
