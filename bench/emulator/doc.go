@@ -8,5 +8,8 @@
 // the threads and processes in them. Packets are never changed, and between two hosts they
 // keep their order. The trace of a host's packets tells how often it waited for the line.
 //
+// Where a machine gives no such right, a Relay carries what processes on the loopback
+// interface send to each other over the same links: it says what it imitates.
+//
 // Left to others: what the packets mean, and the processes.
 package emulator

@@ -57,23 +57,20 @@ func udp(to, size int, mark byte) []byte {
 }
 
 func startRouter(t *testing.T, o Options) (*router, []*pipe) {
+	e := &Emulator{closed: make(chan struct{})}
+	e.close = sync.OnceFunc(func() { close(e.closed) })
 	var pipes []*pipe
-	var devices []device
 	for range o.Bits {
 		p := newPipe()
-		pipes, devices = append(pipes, p), append(devices, p)
+		pipes, e.hosts = append(pipes, p), append(e.hosts, &place{device: p})
 	}
-	r := newRouter(o, devices)
-	var ended sync.WaitGroup
-	r.run(&ended)
+	e.start(o)
 	t.Cleanup(func() {
-		for _, p := range pipes {
-			p.close()
+		if err := e.Close(); err != nil {
+			t.Error(err)
 		}
-		r.close()
-		ended.Wait()
 	})
-	return r, pipes
+	return e.router, pipes
 }
 
 func TestAPacketTakesHalfARoundTripAndItsTimeOnBothLinks(t *testing.T) {
