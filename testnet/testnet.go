@@ -61,6 +61,14 @@ type Options struct {
 	// Host is the IPv4 address of a node, where nodes have hosts of their own; nil: all are on
 	// this machine's loopback interface. Such nodes listen on QUIC too.
 	Host func(node int) string
+	// Fronts is where others reach a node, where that is not where it listens; nil: there.
+	Fronts func(node int, listens Places) (Places, error)
+}
+
+// Places are where a node listens, or where others reach it: host:port each.
+type Places struct {
+	TCP, QUIC string // QUIC is empty where it does not listen for it
+	Ledger    string
 }
 
 // Default is seven nodes with 28 shards, half a second a block, ten minutes an epoch.
@@ -202,24 +210,46 @@ func (t *Testnet) layNode(o Options, i int, chain string, port, ledgerPort int) 
 	if o.Host != nil {
 		host = o.Host(i)
 	}
-	listen := []string{"/ip4/" + host + "/tcp/" + strconv.Itoa(port)}
+	at := net.JoinHostPort(host, strconv.Itoa(port))
+	listens := Places{TCP: at, Ledger: net.JoinHostPort(host, strconv.Itoa(ledgerPort))}
 	if o.Host != nil {
-		listen = append(listen, "/ip4/"+host+"/udp/"+strconv.Itoa(port)+"/quic-v1")
+		listens.QUIC = at
+	}
+	reached := listens
+	if o.Fronts != nil {
+		if reached, err = o.Fronts(i, listens); err != nil {
+			return ledger.GenesisNode{}, err
+		}
 	}
 	var addresses []string
-	for _, a := range listen {
+	for _, a := range reached.multiaddrs() {
 		addresses = append(addresses, a+"/p2p/"+id.String())
 	}
-	file := node.File{Network: filepath.Join("..", "..", networkName), Listen: listen, LedgerListen: net.JoinHostPort(host, strconv.Itoa(ledgerPort)), LogLevel: "info"}
+	file := node.File{Network: filepath.Join("..", "..", networkName), Listen: listens.multiaddrs(), LedgerListen: listens.Ledger, LogLevel: "info"}
+	if reached.Ledger != listens.Ledger {
+		file.LedgerAddress = reached.Ledger
+	}
 	if err := file.Save(dir); err != nil {
 		return ledger.GenesisNode{}, err
 	}
 	return ledger.GenesisNode{
 		ID: id, Operator: t.Wallet.Address(), BLS: bls.Public(),
 		BLSProof:  bls.ProvePossession(ledger.BLSProofMessage(chain, id, bls.Public())),
-		Addresses: addresses, Comet: file.LedgerListen,
+		Addresses: addresses, Comet: reached.Ledger,
 		Name: "node-" + strconv.Itoa(i), CapacityKiB: nodeKiB, Bond: nodeBond,
 	}, nil
+}
+
+// multiaddrs is the addresses that libp2p listens on, or is dialed at.
+func (p Places) multiaddrs() (out []string) {
+	multiaddr := func(at, transport, ending string) {
+		if host, port, err := net.SplitHostPort(at); err == nil {
+			out = append(out, "/ip4/"+host+"/"+transport+"/"+port+ending)
+		}
+	}
+	multiaddr(p.TCP, "tcp", "")
+	multiaddr(p.QUIC, "udp", "/quic-v1")
+	return out
 }
 
 // Open finds the testnet in dir.
