@@ -28,6 +28,7 @@ type WanOptions struct {
 	Size    int64           // bytes of the large blob; 0: none is stored or read
 	Runs    int             // how often each small operation is measured
 	Rounds  int             // of challenges that are waited for, and nothing else measured; 0: challenges are off
+	Relays  bool            // distance is made by relays, also where this machine has namespaces
 	Trace   string          // file that tells the packets of each measured command; empty: none
 	Program testnet.Command // nodes and clients are started with it
 	Log     io.Writer       // told what is measured; nil: silent
@@ -96,7 +97,8 @@ type WanEmulator struct {
 	SizeBytes         int64   `json:"size_bytes"`
 }
 
-// Wan measures a network of seven processes and a client far from each other.
+// Wan measures a network of seven processes and a client far from each other: in network
+// namespaces, or behind relays where there are none.
 //
 // A round trip is counted in the emulator's trace of the client's packets: see
 // emulator.Trips. What the client or a node works, and the time until a block comes, is in
@@ -121,7 +123,10 @@ func Wan(ctx context.Context, o WanOptions) (r WanResult, err error) {
 		}
 	}
 	r.RTT = o.RTT.Seconds()
-	r.Emulator = WanEmulator{Kind: "tun devices in network namespaces", MbitPerSecond: float64(o.Bits) / 1e6, Loss: o.Loss, SizeBytes: o.Size, CongestionControl: congestionControl()}
+	r.Emulator = WanEmulator{Kind: b.e.Kind(), MbitPerSecond: float64(o.Bits) / 1e6, Loss: o.Loss, SizeBytes: o.Size, CongestionControl: "imitated"}
+	if !b.isRelayed() {
+		r.Emulator.CongestionControl = congestionControl()
+	}
 	if o.Slow >= 0 {
 		r.Emulator.Slow = &o.Slow
 	}

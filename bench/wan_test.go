@@ -25,6 +25,16 @@ func TestDistanceIsMeasuredInRoundTrips(t *testing.T) {
 	} else {
 		e.Close()
 	}
+	measureDistance(t, false)
+}
+
+// The same where a machine allows no namespaces: the same figures, in the same JSON.
+func TestDistanceIsMeasuredWithoutNamespaces(t *testing.T) {
+	testlevel.Whole(t, "runs seven processes behind relays for a minute")
+	measureDistance(t, true)
+}
+
+func measureDistance(t *testing.T, relays bool) {
 	program := filepath.Join(t.TempDir(), "walrus")
 	if out, err := exec.Command("go", "build", "-o", program, "../cmd/walrus").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
@@ -33,7 +43,7 @@ func TestDistanceIsMeasuredInRoundTrips(t *testing.T) {
 	defer cancel()
 	before := left(t)
 	var log bytes.Buffer
-	r, err := Wan(ctx, WanOptions{RTT: 100 * time.Millisecond, Bits: 100_000_000, Slow: -1, Stopped: -1, Size: 4 << 20, Runs: 1,
+	r, err := Wan(ctx, WanOptions{RTT: 100 * time.Millisecond, Bits: 100_000_000, Slow: -1, Stopped: -1, Size: 4 << 20, Runs: 1, Relays: relays,
 		Program: testnet.Command{Program: program}, Log: &log})
 	t.Logf("%s", &log)
 	if err != nil {

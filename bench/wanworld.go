@@ -33,7 +33,7 @@ const (
 type wanWorld struct {
 	ctx    context.Context
 	o      WanOptions
-	e      *emulator.Emulator
+	e      distance
 	t      *testnet.Testnet
 	dir    string
 	homes  int
@@ -42,6 +42,68 @@ type wanWorld struct {
 	client  *exec.Cmd
 	answers *bufio.Reader
 	asks    io.WriteCloser
+}
+
+// distance carries what hosts send to each other.
+type distance interface {
+	Kind() string
+	Address(host int) string                                          // where its programs listen
+	Front(host int, use emulator.Use, address string) (string, error) // where others reach what listens there
+	In(host int, do func() error) error                               // do starts a program of the host
+	Watch(host int) (stop func() []emulator.Flight)
+	Close() error
+}
+
+// newDistance makes hosts, or where this machine does not let it, relays in place of them.
+func (o WanOptions) newDistance() (distance, error) {
+	links := emulator.Options{RTT: o.RTT, Loss: o.Loss}
+	for i := range wanHosts {
+		bits := o.Bits
+		if i == o.Slow {
+			bits = min(bits, SlowBits)
+		}
+		links.Bits = append(links.Bits, bits)
+	}
+	relays := func() (distance, error) {
+		if o.Rounds > 0 {
+			return nil, errors.New("relays carry what a client says to nodes, and not all that nodes say to each other: rounds of challenges take network namespaces")
+		}
+		return emulator.NewRelay(links, wanNodes)
+	}
+	if o.Relays {
+		return relays()
+	}
+	e, err := emulator.New(links)
+	if err == nil {
+		return e, nil
+	}
+	r, without := relays()
+	if without != nil {
+		return nil, fmt.Errorf("%w; without namespaces: %w", err, without)
+	}
+	if o.Log != nil {
+		fmt.Fprintf(o.Log, "%v: relays carry what is sent\n", err)
+	}
+	return r, nil
+}
+
+// isRelayed says that relays are in place of hosts.
+func (w *wanWorld) isRelayed() bool {
+	_, ok := w.e.(*emulator.Relay)
+	return ok
+}
+
+// fronts is where others reach what a node listens on.
+func (w *wanWorld) fronts(i int, listens testnet.Places) (reached testnet.Places, err error) {
+	for _, p := range []struct {
+		use      emulator.Use
+		from, to *string
+	}{{emulator.TCP, &listens.TCP, &reached.TCP}, {emulator.QUIC, &listens.QUIC, &reached.QUIC}, {emulator.Ledger, &listens.Ledger, &reached.Ledger}} {
+		if *p.to, err = w.e.Front(i, p.use, *p.from); err != nil {
+			return reached, err
+		}
+	}
+	return reached, nil
 }
 
 func newWanWorld(ctx context.Context, o WanOptions) (w *wanWorld, err error) {
@@ -59,20 +121,12 @@ func newWanWorld(ctx context.Context, o WanOptions) (w *wanWorld, err error) {
 			return w, err
 		}
 	}
-	links := emulator.Options{RTT: o.RTT, Loss: o.Loss}
-	for i := range wanHosts {
-		bits := o.Bits
-		if i == o.Slow {
-			bits = min(bits, SlowBits)
-		}
-		links.Bits = append(links.Bits, bits)
-	}
-	if w.e, err = emulator.New(links); err != nil {
+	if w.e, err = o.newDistance(); err != nil {
 		return w, err
 	}
 	options := testnet.Default()
 	options.Dir, options.Nodes = filepath.Join(w.dir, "net"), wanNodes
-	options.Host = func(i int) string { return emulator.IP(i).String() }
+	options.Host, options.Fronts = w.e.Address, w.fronts
 	// While a challenge runs, nodes hold back what was drawn: that is no distance.
 	options.Difference = func(p *ledger.Params) { p.Challenged = false }
 	if o.Rounds > 0 {
@@ -251,7 +305,7 @@ func (w *wanWorld) standing(q wanQuestion) (o operation, err error) {
 
 // startSink starts a process on a node's host that takes and gives plain bytes.
 func (w *wanWorld) startSink(host int) (addr string, stop func(), err error) {
-	c := w.walrus(w.fresh(), wanSinkWords(emulator.IP(host).String())...)
+	c := w.walrus(w.fresh(), wanSinkWords(w.e.Address(host))...)
 	in, err := c.StdinPipe()
 	if err != nil {
 		return "", nil, err
@@ -269,5 +323,8 @@ func (w *wanWorld) startSink(host int) (addr string, stop func(), err error) {
 		stop()
 		return "", nil, fmt.Errorf("start a sink: %w", err)
 	}
-	return strings.TrimSpace(line), stop, nil
+	if addr, err = w.e.Front(host, emulator.TCP, strings.TrimSpace(line)); err != nil {
+		stop()
+	}
+	return addr, stop, err
 }

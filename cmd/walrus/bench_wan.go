@@ -29,8 +29,10 @@ func (a *app) benchWan() *cobra.Command {
 		Long: `Starts a testnet of seven processes and a client, each in a network namespace of
 its own, and carries their packets with a delay, a bandwidth and losses. Round trips
 are counted: the time in which packets of the client were on their way, which leaves
-out computing and waiting for blocks. It takes Linux, /dev/net/tun, and root or user
-namespaces. All that is made is removed at the end.`,
+out computing and waiting for blocks. Namespaces take Linux, /dev/net/tun, and root or
+user namespaces. Where there are none, or with --relays, relays on the loopback
+interface carry QUIC packet by packet, and imitate TCP, without losses. All that is
+made is removed at the end.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if o.Size, err = parseSize("--size", size); err != nil {
@@ -43,8 +45,10 @@ namespaces. All that is made is removed at the end.`,
 			if err := checkWan(o); err != nil {
 				return errUsage{err}
 			}
-			if os.Geteuid() != 0 && os.Getenv(inNamespace) == "" {
-				return a.again()
+			if !o.Relays && os.Geteuid() != 0 && os.Getenv(inNamespace) == "" {
+				if again, err := a.startAgain(); err == nil {
+					return again.Wait()
+				}
 			}
 			if o.Program, err = testnet.Self(); err != nil {
 				return err
@@ -69,6 +73,7 @@ namespaces. All that is made is removed at the end.`,
 	f.BoolVar(&small, "small", false, "measure no large blob")
 	f.IntVar(&o.Runs, "runs", o.Runs, "how often each small operation is measured")
 	f.IntVar(&o.Rounds, "rounds", 0, "measure so many rounds of challenges instead")
+	f.BoolVar(&o.Relays, "relays", false, "make the distance without namespaces")
 	f.StringVar(&o.Trace, "trace", "", "write the client's packets to this file")
 	return c
 }
@@ -84,6 +89,10 @@ func checkWan(o bench.WanOptions) error {
 		return fmt.Errorf("--loss %g: from 0 to 0.5", o.Loss)
 	case o.Slow < -1 || o.Slow >= nodes || o.Stopped < -1 || o.Stopped >= nodes:
 		return fmt.Errorf("--slow %d, --stopped %d: nodes are numbered from 0 to %d", o.Slow, o.Stopped, nodes-1)
+	case o.Relays && o.Loss > 0:
+		return errors.New("--relays: they imitate TCP, and lose none of its packets: leave out --loss, or --relays")
+	case o.Relays && o.Rounds > 0:
+		return errors.New("--relays: not all that nodes say to each other goes through them: leave out --rounds, or --relays")
 	case o.Rounds < 0 || o.Rounds > 1000:
 		return fmt.Errorf("--rounds %d: up to 1000", o.Rounds)
 	case o.Runs < 1 || o.Runs > 1000:
@@ -92,20 +101,17 @@ func checkWan(o bench.WanOptions) error {
 	return nil
 }
 
-// again runs the same command in a user namespace, in which it may make others.
-func (a *app) again() error {
+// startAgain starts the same command in a user namespace, in which it may make others.
+func (a *app) startAgain() (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	c := exec.Command(self, os.Args[1:]...)
 	c.Stdin, c.Stdout, c.Stderr = a.in, a.out, a.err
 	c.Env = append(os.Environ(), inNamespace+"=1")
 	emulator.Enter(c)
-	if err := c.Start(); err != nil {
-		return fmt.Errorf("make a user namespace: %w: run it as root", err)
-	}
-	return c.Wait()
+	return c, c.Start()
 }
 
 func printWan(w io.Writer, r bench.WanResult) error {
