@@ -207,29 +207,14 @@ func (b Extend) plan(x *exec, tx Tx) (plan, error) {
 	if err != nil {
 		return plan{}, fmt.Errorf("%w: %w", ErrFunds, err)
 	}
-	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end.Plus(b.Epochs), Price: must(x.p.Registry.PriceOf(e.Units))}
-	i, own := e.LastOf(owner, owner)
-	if own {
-		added.Permanent = e.Leases[i].Permanent
-	}
-	joins := own && e.Leases[i].End == end && e.Leases[i].Price == added.Price
-	if !joins && uint64(len(e.Leases)) >= x.p.Registry.MaxLeases && e.Segments(owner) >= ownSegments {
+	longer, added := e.Extended(owner, b.Epochs, x.p.Registry)
+	if grows := len(longer.Leases) > len(e.Leases); grows && uint64(len(e.Leases)) >= x.p.Registry.MaxLeases && e.Segments(owner) >= ownSegments {
 		return plan{}, fmt.Errorf("%s: %w", b.Blob, ErrFullEntry)
 	}
 	return plan{cost: cost.Lease, apply: func() {
 		x.settle(b.Blob)
 		x.fund(e, added)
-		e.Leases = slices.Clone(e.Leases)
-		switch {
-		case joins:
-			e.Leases[i].End = added.End
-		case own:
-			added.Renewal, e.Leases[i].Renewal = e.Leases[i].Renewal, registry.Renewal{}
-			fallthrough
-		default:
-			e.Leases = append(e.Leases, added)
-		}
-		x.putEntry(b.Blob, e)
+		x.putEntry(b.Blob, longer)
 	}}, nil
 }
 

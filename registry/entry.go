@@ -148,6 +148,30 @@ func (e Entry) last(of func(Lease) bool) (i int, ok bool) {
 	return i, i >= 0
 }
 
+// Extended is the entry with epochs added to the end of an owner's claim, which the owner
+// pays at the present price, and the lease that this buys. The last lease that the owner
+// pays grows where it ends there and has the same price. Else the added epochs are a lease of
+// its own, permanent as that one is, to which the owner's renewal moves. A price beyond any
+// supply must have been refused before (Params.CostOf).
+func (e Entry) Extended(owner token.Address, epochs uint64, p Params) (longer Entry, added Lease) {
+	end, _ := e.OwnedBy(owner, 0)
+	added = Lease{Owner: owner, Payer: owner, Start: end, End: end.Plus(epochs), Price: must(p.PriceOf(e.Units))}
+	e.Leases = slices.Clone(e.Leases)
+	var moved Renewal
+	if i, own := e.LastOf(owner, owner); own {
+		last := &e.Leases[i]
+		added.Permanent = last.Permanent
+		if last.End == end && last.Price == added.Price {
+			last.End = added.End
+			return e, added
+		}
+		moved, last.Renewal = last.Renewal, Renewal{}
+	}
+	e.Leases = append(e.Leases, added)
+	e.Leases[len(e.Leases)-1].Renewal = moved
+	return e, added
+}
+
 // Refund is what a lease gives back to its payer when it ends before its time and the
 // bytes may go in epoch from: what it paid for the epochs from then on, and for writing
 // what was never certified. The epochs in which the room is still held stay paid.

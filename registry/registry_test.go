@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
@@ -83,6 +84,40 @@ func TestAnEntryIsDueWhenSomethingEnds(t *testing.T) {
 	e.Invalid = true
 	if e.Live(5) {
 		t.Error("an invalid blob is live")
+	}
+}
+
+func TestAnExtensionAtANewPriceIsALeaseOfItsOwn(t *testing.T) {
+	owner, other := token.Address{1}, token.Address{2}
+	p := Params{Price: 3}
+	price, err := p.PriceOf(100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := Lease{Owner: owner, Payer: owner, Start: 1, End: 5, Price: price, Permanent: true, Renewal: Renewal{Payer: owner, Left: 9}}
+	gift := Lease{Owner: owner, Payer: other, Start: 1, End: 8, Price: price}
+	dear := own
+	dear.Price++
+	for name, c := range map[string]struct {
+		leases []Lease
+		want   []Lease
+	}{
+		"the same price":      {[]Lease{own}, []Lease{{Owner: owner, Payer: owner, Start: 1, End: 7, Price: price, Permanent: true, Renewal: own.Renewal}}},
+		"another price":       {[]Lease{dear}, []Lease{{Owner: owner, Payer: owner, Start: 1, End: 5, Price: price + 1, Permanent: true}, {Owner: owner, Payer: owner, Start: 5, End: 7, Price: price, Permanent: true, Renewal: own.Renewal}}},
+		"another has paid":    {[]Lease{gift}, []Lease{gift, {Owner: owner, Payer: owner, Start: 8, End: 10, Price: price}}},
+		"another pays longer": {[]Lease{own, gift}, []Lease{{Owner: owner, Payer: owner, Start: 1, End: 5, Price: price, Permanent: true}, gift, {Owner: owner, Payer: owner, Start: 8, End: 10, Price: price, Permanent: true, Renewal: own.Renewal}}},
+	} {
+		before := slices.Clone(c.leases)
+		longer, added := Entry{Leases: c.leases, Units: 100}.Extended(owner, 2, p)
+		if !slices.Equal(longer.Leases, c.want) {
+			t.Errorf("%s: %+v, want %+v", name, longer.Leases, c.want)
+		}
+		if added.End.Since(added.Start) != 2 || added.Price != price || added.Payer != owner {
+			t.Errorf("%s: bought %+v", name, added)
+		}
+		if !slices.Equal(c.leases, before) {
+			t.Errorf("%s: the entry itself was changed", name)
+		}
 	}
 }
 

@@ -21,7 +21,6 @@ import (
 	"github.com/walrus-network/walrus/fetch"
 	"github.com/walrus-network/walrus/internal/world"
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/registry"
 	"github.com/walrus-network/walrus/token"
 )
 
@@ -536,14 +535,6 @@ func TestAnExtensionThatWasPaidIsNoError(t *testing.T) {
 	}
 	if g.l.submits.Load() != sent {
 		t.Error("what cannot be was sent")
-	}
-
-	// A lease at a new price is one of its own, permanent as the one before.
-	old := registry.Lease{Owner: payer, Payer: payer, End: 5, Price: 7, Permanent: true, Renewal: registry.Renewal{Payer: payer, Left: 9}}
-	n.Params.Registry.Price = 1
-	longer := extended(registry.Entry{Leases: []registry.Lease{old}, Units: shown.Units}, payer, 2, n.Params.Registry)
-	if end, _ := longer.OwnedBy(payer, 0); end != 7 || len(longer.Leases) != 2 || !longer.Leases[1].Permanent || longer.Leases[1].Renewal != old.Renewal || longer.Leases[0].Renewal.Left != 0 {
-		t.Errorf("%+v", longer.Leases)
 	}
 
 	ctx, cancel = context.WithCancel(t.Context())

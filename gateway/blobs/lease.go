@@ -3,7 +3,6 @@ package blobs
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
@@ -90,7 +89,8 @@ func (w *Writer) ExtendAs(ctx context.Context, id blob.ID, x Extension) (e regis
 	defer cancel()
 	after, shown, err := w.live(ctx, id)
 	if err != nil {
-		return extended(e, w.Payer(), epochs, n.Params.Registry), cost.Lease, nil
+		e, _ = e.Extended(w.Payer(), epochs, n.Params.Registry)
+		return e, cost.Lease, nil
 	}
 	if now, err := client.CostOf(after.Params, shown.Units, epochs, true, 0, 0); err == nil {
 		cost = now
@@ -133,26 +133,6 @@ func (w *Writer) mayExtend(n report.Now, e registry.Entry, end unit.Epoch, body 
 		return cost, err
 	}
 	return cost, enough(account.Balance, total)
-}
-
-// extended is an entry after its owner added epochs to its claim, as the ledger's rules have
-// it: what has another price than the owner's last lease is a lease of its own.
-func extended(e registry.Entry, owner token.Address, epochs uint64, p registry.Params) registry.Entry {
-	end, _ := e.OwnedBy(owner, 0)
-	price, err := p.PriceOf(e.Units)
-	added := registry.Lease{Owner: owner, Payer: owner, Start: end, End: end.Plus(epochs), Price: price}
-	e.Leases = slices.Clone(e.Leases)
-	i, own := e.LastOf(owner, owner)
-	if own && err == nil && e.Leases[i].End == end && e.Leases[i].Price == price {
-		e.Leases[i].End = added.End
-		return e
-	}
-	if own {
-		added.Permanent = e.Leases[i].Permanent
-		added.Renewal, e.Leases[i].Renewal = e.Leases[i].Renewal, registry.Renewal{}
-	}
-	e.Leases = append(e.Leases, added)
-	return e
 }
 
 // Deletion is what came of a Delete.
