@@ -26,6 +26,7 @@ type room struct {
 var house = map[string]room{
 	"canon":               {0, []string{"github.com/fxamacker/cbor"}, "one value, one string of bytes: knows no value of ours"},
 	"internal/golden":     {0, nil, "files that tests compare with: knows no format"},
+	"internal/livefile":   {0, nil, "files that change: knows no format"},
 	"internal/secretfile": {0, nil, "modes of files: knows no secret"},
 	"internal/testlevel":  {0, nil, "levels of tests: knows no test"},
 	"internal/wholelevel": {0, nil, "finds the tests of a level: runs none"},

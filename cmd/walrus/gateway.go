@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/walrus-network/walrus/gateway"
 	"github.com/walrus-network/walrus/gateway/blobs"
+	"github.com/walrus-network/walrus/gateway/s3"
 	"github.com/walrus-network/walrus/internal/number"
 	"github.com/walrus-network/walrus/node"
 	"github.com/walrus-network/walrus/testnet"
@@ -57,7 +59,7 @@ func (f *gatewayFlags) addReading(flags *pflag.FlagSet) {
 	flags.StringVar(&f.cache, "cache", "4GiB", "size of the cache on the disk; 0 keeps none")
 	flags.StringVar(&f.reads, "max-read", "", "largest blob that is given out (default: any)")
 	flags.StringVar(&f.basePath, "base-path", "", "path before all routes, as /walrus behind a proxy")
-	flags.StringVar(&f.blocklist, "blocklist", "", "file of blob IDs that are not given out, one a line")
+	flags.StringVar(&f.blocklist, "blocklist", "", "file of blob IDs that are not given out over HTTP, one a line")
 	flags.DurationVar(&f.patience, "patience", 5*time.Second, "wait for a first byte while a storage challenge runs")
 }
 
@@ -195,6 +197,7 @@ func holdGateway(dir string) (*node.Lock, error) {
 type openedGateway struct {
 	f      gatewayFlags
 	log    *slog.Logger
+	secure *tls.Config // nil: there is no certificate
 	doors  []door
 	closes []func() error
 }
@@ -233,7 +236,10 @@ func (a *app) openGateway(f gatewayFlags, s *session, log *slog.Logger) (g *open
 	if o.BasePath = f.basePath; s.verified {
 		o.Receipts = s.Remote
 	}
-	if o.Blocked, err = readBlocklist(f.blocklist); err != nil {
+	if o.Blocked, err = g.blocklist(f.blocklist); err != nil {
+		return g, err
+	}
+	if g.secure, err = g.certificate(f.cert, f.key); err != nil {
 		return g, err
 	}
 	if !f.readOnly {
@@ -304,6 +310,9 @@ func (a *app) openWriting(g *openedGateway, o *gateway.Options, s *session) erro
 	}
 	o.Relied = d.Inherit
 	g.closes = append(g.closes, d.Close)
+	if err := watch(g, s3.KeysFile(g.f.s3.keysPath(g.f.dir)), d.SetKeys); err != nil {
+		return err
+	}
 	g.doors = append(g.doors, door{g.f.s3.address, g.f.cert != "", d, func(u *gatewayUp, url string) { u.S3 = url }})
 	return nil
 }
@@ -339,7 +348,7 @@ func (g *openedGateway) serve(ctx context.Context, told func(gatewayUp) error) e
 	ended, all := make(chan error, len(g.doors)), newCrowd(mostConnections, connectionsOfAddress)
 	for i, d := range g.doors {
 		go func() {
-			ended <- serveHTTP(ctx, crowded{listeners[i], all}, d.handler, g.f)
+			ended <- serveHTTP(ctx, crowded{listeners[i], all}, d.handler, g.secure)
 			cancel()
 		}()
 	}

@@ -73,11 +73,6 @@ func (g *openedGateway) openAccess() (*access.Control, *access.Owners, error) {
 	}
 	var o access.Options
 	var err error
-	if f.keys != "" {
-		if o.Keys, err = access.LoadKeys(f.keys); err != nil {
-			return nil, nil, err
-		}
-	}
 	if f.secret != "" {
 		b, err := os.ReadFile(f.secret)
 		if err != nil {
@@ -97,7 +92,11 @@ func (g *openedGateway) openAccess() (*access.Control, *access.Owners, error) {
 	if f.keys == "" && f.secret == "" {
 		return nil, owners, nil
 	}
-	return access.NewControl(o), owners, nil
+	c := access.NewControl(o)
+	if f.keys != "" {
+		err = watch(g, accessKeys(f.keys), c.SetKeys)
+	}
+	return c, owners, err
 }
 
 func (a *app) gatewayKey() *cobra.Command {
@@ -107,7 +106,8 @@ func (a *app) gatewayKey() *cobra.Command {
 		Short: "Make a key with which a program may have the gateway pay",
 		Long: `Makes a key and prints it once. The file of the keys gets its name and its hash, with
 the limits that it may have: edit them there (bytes of a blob, epochs, bytes and WAL
-a day). A gateway reads the file when it starts.
+a day). A gateway reads the file when it starts, and again when it changes.
+One that began without the file must be started again.
 
   curl -T FILE -H "Authorization: Bearer KEY" http://127.0.0.1:31415/v1/blobs`,
 		Args: cobra.ExactArgs(1),
@@ -130,7 +130,7 @@ a day). A gateway reads the file when it starts.
 				Key  string `json:"key"`
 				File string `json:"file"`
 			}{args[0], secret, file}
-			a.say("key %s is in %s, with its limits; the gateway reads that when it starts", args[0], file)
+			a.say("key %s is in %s, with its limits; a gateway that started with this file knows the key in a moment, others when they start", args[0], file)
 			return a.print(out, func(w io.Writer) error { _, err := fmt.Fprintln(w, secret); return err })
 		},
 	}

@@ -1,18 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"strings"
 	"time"
-
-	"github.com/walrus-network/walrus/blob"
 )
 
 type handler = http.Handler
@@ -26,18 +21,22 @@ const (
 	mostHeader     = 64 << 10 // bytes
 )
 
-// serveHTTP serves until ctx ends, and then until requests have ended.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, f gatewayFlags) error {
+// serveHTTP serves until ctx ends, and then until requests have ended. secure is nil where
+// there is no certificate.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, secure *tls.Config) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // for proxies
-	server := &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: headerPatience, IdleTimeout: idlePatience, MaxHeaderBytes: mostHeader,
+	server := &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: headerPatience, IdleTimeout: idlePatience, MaxHeaderBytes: mostHeader, TLSConfig: secure,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	if d, ok := h.(interface{ Drain() }); ok { // of answers that never end
+		server.RegisterOnShutdown(d.Drain)
+	}
 	done := make(chan error, 1)
 	go func() {
-		if f.cert != "" {
-			done <- server.ServeTLS(l, f.cert, f.key)
+		if secure != nil {
+			done <- server.ServeTLS(l, "", "")
 		} else {
 			done <- server.Serve(l)
 		}
@@ -56,30 +55,4 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, f gatewayFla
 		return err
 	}
 	return nil
-}
-
-// readBlocklist reads a file of blob IDs. Empty lines and those that begin with # are notes.
-func readBlocklist(path string) (func(blob.ID) bool, error) {
-	if path == "" {
-		return nil, nil
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("blocklist: %w", err)
-	}
-	defer f.Close()
-	blocked := map[blob.ID]bool{}
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		id, err := blob.ParseID(line)
-		if err != nil {
-			return nil, fmt.Errorf("blocklist %s, line %d: %w", path, n, err)
-		}
-		blocked[id] = true
-	}
-	return func(id blob.ID) bool { return blocked[id] }, lines.Err()
 }

@@ -11,10 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-
-	"github.com/walrus-network/walrus/blob"
 )
 
 // A gateway speaks HTTP/1.1 and HTTP/2, with TLS and without, and ends when it is asked to.
@@ -29,32 +26,37 @@ func TestAGatewaySpeaksHTTP2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := gatewayFlags{cert: filepath.Join(dir, "cert"), key: filepath.Join(dir, "key")}
-	for path, block := range map[string]*pem.Block{files.cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, files.key: {Type: "PRIVATE KEY", Bytes: key}} {
+	cert, certKey := filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, certKey: {Type: "PRIVATE KEY", Bytes: key}} {
 		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
+	g := newFiles(t)
+	secure, err := g.certificate(cert, certKey)
+	if err != nil {
+		t.Fatal(err)
+	}
 	echo := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Proto) })
-	for _, f := range []gatewayFlags{{}, files} {
+	for _, secure := range []*tls.Config{nil, secure} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- serveHTTP(ctx, l, echo, f) }()
+		go func() { ended <- serveHTTP(ctx, l, echo, secure) }()
 		for _, two := range []bool{false, true} {
 			protocols, want := new(http.Protocols), "HTTP/1.1"
 			protocols.SetHTTP1(!two)
 			scheme := "http://"
-			if f.cert != "" {
+			if secure != nil {
 				scheme = "https://"
 			}
 			if two {
 				want = "HTTP/2.0"
-				protocols.SetHTTP2(f.cert != "")
-				protocols.SetUnencryptedHTTP2(f.cert == "")
+				protocols.SetHTTP2(secure != nil)
+				protocols.SetUnencryptedHTTP2(secure == nil)
 			}
 			transport := &http.Transport{Protocols: protocols, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // the certificate is ours
 			resp, err := (&http.Client{Transport: transport}).Get(scheme + l.Addr().String())
@@ -71,23 +73,5 @@ func TestAGatewaySpeaksHTTP2(t *testing.T) {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-	}
-}
-
-func TestABlocklistNamesTheLineThatIsWrong(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "blocked")
-	id := blob.ID{7}
-	if err := os.WriteFile(path, []byte("# notes\n\n"+id.Base64()+"\n"+blob.ID{8}.String()+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	blocked, err := readBlocklist(path)
-	if err != nil || !blocked(id) || !blocked(blob.ID{8}) || blocked(blob.ID{9}) {
-		t.Errorf("%v", err)
-	}
-	if err := os.WriteFile(path, []byte("# notes\nbafy\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := readBlocklist(path); err == nil || !strings.Contains(err.Error(), "line 2") {
-		t.Errorf("%v", err)
 	}
 }

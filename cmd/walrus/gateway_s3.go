@@ -42,6 +42,14 @@ func (f *s3Flags) add(flags *pflag.FlagSet) {
 	flags.DurationVar(&f.snapshot, "s3-snapshot", o.Snapshot, "time between copies of the index to the network, while it changes")
 }
 
+// keysPath is the file of the access keys of the gateway in dir.
+func (f s3Flags) keysPath(dir string) string {
+	if f.keys != "" {
+		return f.keys
+	}
+	return filepath.Join(s3Dir(dir), "keys.json")
+}
+
 // s3Dir is where a gateway in dir keeps what its S3 door needs.
 func s3Dir(dir string) string { return filepath.Join(dir, "s3") }
 
@@ -68,10 +76,7 @@ func (a *app) s3Door(f s3Flags, dir string, s *session, n s3.Network, log *slog.
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	path := f.keys
-	if path == "" {
-		path = filepath.Join(o.Dir, "keys.json")
-	}
+	path := f.keysPath(dir)
 	keys, made, err := s3.OpenKeys(path)
 	if err != nil {
 		return nil, err
@@ -79,7 +84,7 @@ func (a *app) s3Door(f s3Flags, dir string, s *session, n s3.Network, log *slog.
 	if made {
 		a.say("made an access key for all buckets: %s", path)
 	}
-	o.Keys, o.KeysFile = keys, path
+	o.Keys = keys
 	recovery, made, err := s3.OpenRecovery(recoveryPath(dir))
 	if err != nil {
 		return nil, err

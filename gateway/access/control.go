@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/walrus-network/walrus/kv"
@@ -55,7 +56,7 @@ func (e *OverError) Error() string { return e.text }
 
 // Options say who may have the gateway pay.
 type Options struct {
-	Keys   []Key
+	Keys   []Key       // until SetKeys
 	Tokens *TokenRules // nil: tokens are not taken
 	DB     *kv.DB      // what was used; the caller's
 	Now    func() time.Time
@@ -63,8 +64,9 @@ type Options struct {
 
 // Control knows who may have the gateway pay. All methods may be called at the same time.
 type Control struct {
-	o  Options
-	mu sync.Mutex // guards the counts in the database
+	o    Options
+	keys atomic.Pointer[[]Key]
+	mu   sync.Mutex // guards the counts in the database
 }
 
 // NewControl makes a Control.
@@ -72,8 +74,14 @@ func NewControl(o Options) *Control {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Control{o: o}
+	c := &Control{o: o}
+	c.SetKeys(o.Keys)
+	return c
 }
+
+// SetKeys replaces the keys. A request that was admitted goes on with the limits of its key as
+// it was then; what a key has used stays counted by its name.
+func (c *Control) SetKeys(keys []Key) { c.keys.Store(&keys) }
 
 // Use is what a request asks for.
 type Use struct {
@@ -117,7 +125,7 @@ func (c *Control) Admit(r *http.Request) (*Grant, error) {
 	if text = strings.TrimSpace(text); !strings.EqualFold(scheme, "Bearer") || text == "" {
 		return nil, deny(NoSuch, "Authorization is not of the form Bearer KEY-OR-TOKEN")
 	}
-	if k, ok := keyOf(c.o.Keys, text); ok {
+	if k, ok := keyOf(*c.keys.Load(), text); ok {
 		return &Grant{c: c, key: &k}, nil
 	}
 	if c.o.Tokens == nil || strings.Count(text, ".") != 2 {
@@ -135,7 +143,7 @@ func (c *Control) Admit(r *http.Request) (*Grant, error) {
 
 // Named is the grant of a key by its name, for what began with that key.
 func (c *Control) Named(name string) (*Grant, error) {
-	for _, k := range c.o.Keys {
+	for _, k := range *c.keys.Load() {
 		if k.Name == name {
 			return &Grant{c: c, key: &k}, nil
 		}

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 
@@ -64,20 +63,7 @@ func NewSecret(name string) (secret, lines string, err error) {
 	return secret, fmt.Sprintf("[[key]]\nname = %q\nsha256 = %q\n# max_bytes = 104857600\n# max_epochs = 10\n# bytes_per_day = 10737418240\n# wal_per_day = \"50WAL\"\n", name, hex.EncodeToString(hash[:])), nil
 }
 
-// LoadKeys reads a keys file. An error names the key and what is wrong with it.
-func LoadKeys(path string) ([]Key, error) {
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("keys file: %w", err)
-	}
-	keys, err := ParseKeys(b)
-	if err != nil {
-		return nil, fmt.Errorf("keys file %s: %w", path, err)
-	}
-	return keys, nil
-}
-
-// ParseKeys reads the bytes of a keys file.
+// ParseKeys reads the bytes of a keys file. An error names the key and what is wrong with it.
 func ParseKeys(b []byte) (out []Key, err error) {
 	var f keysFile
 	if err := toml.NewDecoder(bytes.NewReader(b)).DisallowUnknownFields().Decode(&f); err != nil {

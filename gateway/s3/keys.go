@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/walrus-network/walrus/internal/livefile"
 	"github.com/walrus-network/walrus/internal/secretfile"
 )
 
@@ -55,6 +56,11 @@ const maxKeysFile = 1 << 20
 
 type keysFile struct {
 	Keys []Key `json:"keys"`
+}
+
+// KeysFile is a file of keys, which only its owner may read.
+func KeysFile(path string) *livefile.File[[]Key] {
+	return &livefile.File[[]Key]{Path: path, Read: func() ([]byte, error) { return secretfile.Read(path, maxKeysFile, false) }, Parse: ParseKeys}
 }
 
 // ReadKeys reads a file of keys, which only its owner may read.

@@ -80,56 +80,51 @@ func write(t *testing.T, path string, keys ...Key) {
 	}
 }
 
-// A change of the file of keys counts at once; a mistake in it leaves the keys as they were,
-// and is told.
+// A change of the file of keys counts at once; one with a mistake is no change.
 func TestTheFileOfKeysIsReadAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	write(t, path, full, viewer)
 	w := newWorld(t)
-	f := &watchedKeys{path: path}
-	now := time.Unix(0, 0)
-	w.door.readKeys(f, now)
+	f := KeysFile(path)
+	look := func() (mistake error) {
+		keys, changed, mistake := f.Look(time.Now())
+		if changed {
+			w.door.SetKeys(keys)
+		}
+		return mistake
+	}
+	if err := look(); err != nil {
+		t.Fatal(err)
+	}
 	w.must("PUT", "/photos", nil)
 	write(t, path, viewer, bob)
-	w.door.readKeys(f, now)
+	if err := look(); err != nil {
+		t.Fatal(err)
+	}
 	w.refused(403, "InvalidAccessKeyId", "GET", "/photos", nil)
 	w.key = bob
 	w.must("PUT", "/music", nil)
-
-	told := func(want bool, when string) {
-		t.Helper()
-		_, changed, err := f.look(now)
-		if changed || (err != nil) != want {
-			t.Errorf("%s: changed %t, %v", when, changed, err)
-		}
-	}
-	told(false, "nothing has changed")
 	good, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, breaks := range []func() error{
-		func() error { return os.WriteFile(path, good[:len(good)/2], 0o600) },
-		func() error { return os.WriteFile(path, []byte(`{"keys":[]}`), 0o600) },
-		func() error { return os.Chmod(path, 0o644) },
-		func() error { return os.Remove(path) },
+	for name, breaks := range map[string]func() error{
+		"cut off":         func() error { return os.WriteFile(path, good[:len(good)/2], 0o600) },
+		"without keys":    func() error { return os.WriteFile(path, []byte(`{"keys":[]}`), 0o600) },
+		"read by others":  func() error { return os.Chmod(path, 0o644) },
+		"no file anymore": func() error { return os.Remove(path) },
 	} {
+		write(t, path, viewer, bob)
+		if err := look(); err != nil {
+			t.Fatal(err)
+		}
 		if err := breaks(); err != nil {
 			t.Fatal(err)
 		}
-		told(true, "a mistake")
-		told(false, "the same mistake a moment later")
-		now = now.Add(tellKeys)
-		told(true, "the same mistake after a while")
-		w.door.readKeys(f, now)
+		if err := look(); err == nil {
+			t.Errorf("%s: no mistake is told", name)
+		}
 		w.must("GET", "/music", nil)
-		if err := os.WriteFile(path, good, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(path, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		told(false, "the file is good again")
 	}
 }
 

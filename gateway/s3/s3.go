@@ -27,11 +27,10 @@ const (
 
 // Options say what a door keeps where, and for whom.
 type Options struct {
-	Dir      string   // of the index
-	Keys     []Key    // at least one
-	KeysFile string   // is read again whenever it changes; empty: the keys stay
-	Public   []string // that are read without a signature
-	Domains  []string // a host BUCKET.DOMAIN names a bucket
+	Dir     string   // of the index
+	Keys    []Key    // at least one
+	Public  []string // that are read without a signature
+	Domains []string // a host BUCKET.DOMAIN names a bucket
 
 	Epochs  uint64 // for which objects are stored, from the present one on; leases are renewed
 	Renewed uint64 // epochs for which each lease is left an allowance: it is renewed while no gateway runs
@@ -121,9 +120,6 @@ func New(storage Storage, o Options) (*Server, error) {
 	const calm = 10 // a failure is tried again after as many times the usual wait
 	s.goes.Go(func() { sweep(s.ctx, o.Sweep, calm*o.Sweep, s.GiveBack) })
 	s.goes.Go(func() { sweep(s.ctx, 20*o.Sweep, 20*o.Sweep, s.tend) })
-	if o.KeysFile != "" {
-		s.goes.Go(func() { s.watchKeys(s.ctx, &watchedKeys{path: o.KeysFile}) })
-	}
 	if o.Sealer != nil {
 		s.goes.Go(func() { s.snapshots(s.ctx) })
 	}
