@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/cors"
@@ -91,6 +92,10 @@ type Server struct {
 	tip    report.Now
 	stop   context.CancelFunc
 
+	streams  atomic.Int64  // of events, that are open
+	draining chan struct{} // closed: streams of events end
+	drain    func()
+
 	running sync.WaitGroup
 }
 
@@ -109,6 +114,8 @@ func New(o Options) (*Server, error) {
 		}
 	}
 	s := &Server{o: o, types: newTypeCache(), indexes: newIndexCache(), reads: make(chan struct{}, o.Reads)}
+	s.draining = make(chan struct{})
+	s.drain = sync.OnceFunc(func() { close(s.draining) })
 	s.metrics = newMetrics(s)
 	if o.Spool != nil {
 		s.unpaid = newUnpaid(o.Spool.Size())
@@ -153,6 +160,7 @@ func (s *Server) sweepAccess(ctx context.Context) {
 
 // Close ends what goes on beside requests.
 func (s *Server) Close() error {
+	s.drain()
 	s.stop()
 	s.running.Wait()
 	if s.uploads != nil {
@@ -187,6 +195,7 @@ func (s *Server) routes() http.Handler {
 		{"/v1alpha/blobs/concat", "concat", map[string]handle{"GET": s.getConcat, "POST": s.postConcat}},
 		{"/v1alpha/blobs/{id}/stream", "stream", get(s.getStream)},
 		{"/v1/price", "price", get(s.getPrice)},
+		{"/v1/events", "events", get(s.getEvents)},
 		{"/v1/uploads", "uploads", any(s.uploadRoutes)},
 		{"/v1/uploads/{rest...}", "uploads", any(s.uploadRoutes)},
 		{"/v1/faucet", "faucet", map[string]handle{"POST": s.postFaucet}},

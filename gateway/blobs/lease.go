@@ -87,15 +87,17 @@ func (w *Writer) ExtendAs(ctx context.Context, id blob.ID, x Extension) (e regis
 	w.forget(id)
 	ctx, cancel := context.WithTimeout(ctx, lookLimit)
 	defer cancel()
-	after, shown, err := w.live(ctx, id)
-	if err != nil {
+	if after, shown, err := w.live(ctx, id); err != nil {
 		e, _ = e.Extended(w.Payer(), epochs, n.Params.Registry)
-		return e, cost.Lease, nil
+	} else {
+		e = shown
+		if now, err := client.CostOf(after.Params, shown.Units, epochs, true, 0, 0); err == nil {
+			cost = now
+		}
 	}
-	if now, err := client.CostOf(after.Params, shown.Units, epochs, true, 0, 0); err == nil {
-		cost = now
-	}
-	return shown, cost.Lease, nil
+	end, _ = e.OwnedBy(w.Payer(), n.Head.Epoch)
+	w.feed.add(Change{What: Extended, Blob: id, Size: int64(e.Manifest.Size), End: end, Cost: cost.Lease})
+	return e, cost.Lease, nil
 }
 
 // live is a blob's entry in the ledger as it is now.
@@ -167,5 +169,8 @@ func (w *Writer) Delete(ctx context.Context, id blob.ID, needed func() bool) (d 
 	d.Refund, d.Others = n.RefundOf(e, w.Payer())
 	_, err = w.c.Send(ctx, w.key, ledger.Delete{Blob: id})
 	w.forget(id)
+	if err == nil {
+		w.feed.add(Change{What: Deleted, Blob: id, Size: int64(e.Manifest.Size), Refund: d.Refund})
+	}
 	return d, err
 }

@@ -43,6 +43,7 @@ type Writer struct {
 	changes changes
 	looks   singleflight.Group
 	users   *users
+	feed    *Feed
 
 	mu  sync.Mutex // guards now
 	now report.Now
@@ -53,8 +54,11 @@ func NewWriter(c *client.Client, key token.Key, o WriterOptions) *Writer {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Writer{c: c, key: key, o: o, slots: make(chan struct{}, o.AtOnce), users: newUsers()}
+	return &Writer{c: c, key: key, o: o, slots: make(chan struct{}, o.AtOnce), users: newUsers(), feed: newFeed(time.Now())}
 }
+
+// Feed is what the Writer has changed.
+func (w *Writer) Feed() *Feed { return w.feed }
 
 // Payer is the account that pays.
 func (w *Writer) Payer() token.Address { return w.key.Address() }
@@ -115,6 +119,13 @@ func (w *Writer) Store(ctx context.Context, src client.Source, o client.StoreOpt
 		return nil
 	}
 	out, err := w.c.Store(ctx, w.key, src, o)
+	if err == nil && (out.Registered || out.Extended > 0) {
+		c := Change{What: Certified, Blob: out.ID, Size: out.Size, End: out.EndEpoch, Cost: out.Price + out.Write + out.Allowance}
+		if !out.Registered {
+			c.What = Extended
+		}
+		w.feed.add(c)
+	}
 	if err == nil && w.o.Reader != nil {
 		w.o.Reader.Forget(out.ID)
 		if c, err := out.Entry.Manifest.Commitment(); err == nil {
