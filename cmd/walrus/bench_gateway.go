@@ -1,8 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +27,14 @@ its process after a large body went in and out.`,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if o.Stream, err = sizeOf("stream", stream); err != nil {
 				return err
+			}
+			for _, name := range o.Only {
+				if known := bench.GatewaySteps(); !slices.Contains(known, name) {
+					return errUsage{fmt.Errorf("--only %s: it is one of %s", name, strings.Join(known, ", "))}
+				}
+			}
+			if o.Turns < 1 {
+				return errUsage{errors.New("--turns is 1 or more")}
 			}
 			if o.Program, err = testnet.Self(); err != nil {
 				return err
@@ -49,6 +60,8 @@ its process after a large body went in and out.`,
 		},
 	}
 	c.Flags().StringVar(&stream, "stream", "2GiB", "size of the large body; 0: none")
+	c.Flags().StringSliceVar(&o.Only, "only", nil, "measure these alone: "+strings.Join(bench.GatewaySteps(), ", "))
+	c.Flags().IntVar(&o.Turns, "turns", o.Turns, "how often large blobs are stored and read")
 	c.Flags().DurationVar(&o.Frozen, "rounds", o.Frozen, "how long reads are measured while rounds run")
 	return c
 }
