@@ -62,6 +62,8 @@ type Client struct {
 	seated seated
 	kept   keeping
 
+	encoding chan struct{} // of one: the place of all first passes over sources that grow
+
 	aheads    sync.WaitGroup // of readAhead
 	closing   context.Context
 	stopAhead context.CancelFunc
@@ -84,7 +86,7 @@ func New(host *p2p.Host, l Ledger, chain token.ChainID, log *slog.Logger) *Clien
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c := &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log, known: token.NewBLSKeys()}
+	c := &Client{Fetcher: fetch.New(host), host: host, ledger: l, chain: chain, log: log, known: token.NewBLSKeys(), encoding: make(chan struct{}, 1)}
 	c.kept.give(keepBytes)
 	c.closing, c.stopAhead = context.WithCancel(context.Background())
 	return c

@@ -6,8 +6,9 @@
 // says.
 //
 // Any number of goroutines may call Store on one Client: the stores take turns at the nodes,
-// share nonces and pay ahead, so that hundreds of small blobs take a few blocks. Each keeps
-// its encoded blob in memory meanwhile, up to 128 MiB: the caller bounds how many run.
+// share nonces and pay ahead, so that hundreds of small blobs take a few blocks. Together they
+// keep encoded stripes in memory meanwhile, up to KeepAtMost, and each a few that are on their
+// way: the caller bounds how many run.
 //
 // Examples that run stand in package testnet, which brings the network that they need.
 //

@@ -87,7 +87,8 @@ func (s *storeRun) offerEarly(ctx context.Context) {
 const maxAhead = 1 << 20
 
 // StoreAhead is a store that began before the ledger was looked at: the blob's ID is known, and
-// where a committee is, its members are offered a small blob. Nothing is paid for it.
+// where a committee is, its members are offered a small blob. Nothing is paid for it. It keeps
+// no encoded stripes of a blob that is longer.
 type StoreAhead struct {
 	p     *encodedBlob
 	early *earlyOffer // nil: nothing was offered, or a store has taken it up

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -128,45 +129,97 @@ const (
 	spoolReserve = 256 << 20 // least bytes that it leaves free on its disk, and
 	spoolPart    = 20        // least part of the disk: 1/20
 	spoolStep    = 8 << 20   // bytes between two looks at the disk
+	spoolTold    = 1 << 20   // bytes between two words on how long the file is
 )
 
 // Spool copies what cannot be read twice (a pipe) to a temporary file in dir, which has
 // no name where the system allows that: then nothing is left of it, however the process
 // ends. It stops before the disk is full. The caller removes it with the returned function.
 func Spool(r io.Reader, dir string) (FileSource, func() error, error) {
-	return spool(r, dir, diskRoom)
+	s, err := newSpool(dir)
+	if err == nil {
+		err = s.take(r, diskRoom, nil)
+	}
+	if err != nil {
+		return FileSource{}, nil, err
+	}
+	return s.source(), s.remove, nil
 }
 
-func spool(r io.Reader, dir string, room func(string) (free, total int64, err error)) (FileSource, func() error, error) {
+// SpoolAhead is Spool of size bytes, and begins their store meanwhile: their ID is known a moment
+// after the last byte. The store is nil where nothing could be begun, and where r gives another
+// number of bytes; else Drop or Store must follow.
+func (c *Client) SpoolAhead(ctx context.Context, r io.Reader, dir string, size int64) (FileSource, *StoreAhead, func() error, error) {
+	s, err := newSpool(dir)
+	if err != nil {
+		return FileSource{}, nil, nil, err
+	}
+	p := c.beginPass(ctx, FileSource{size: size, spool: s.file})
+	if err := s.take(r, diskRoom, p.grow); err != nil {
+		p.drop()
+		return FileSource{}, nil, nil, err
+	}
+	if s.size != size {
+		p.drop()
+		return s.source(), nil, s.remove, nil
+	}
+	return s.source(), p.end(), s.remove, nil
+}
+
+// spool is a file that takes an input.
+type spool struct {
+	dir    string
+	file   *os.File
+	remove func() error
+	size   int64
+}
+
+func newSpool(dir string) (*spool, error) {
 	f, err := os.CreateTemp(dir, "walrus-spool-*")
 	if err != nil {
-		return FileSource{}, nil, fmt.Errorf("spool: %w", err)
+		return nil, fmt.Errorf("spool: %w", err)
 	}
 	remove := f.Close
 	if runtime.GOOS == "windows" || os.Remove(f.Name()) != nil {
 		remove = func() error { return errors.Join(f.Close(), os.Remove(f.Name())) }
 	}
-	fail := func(err error) (FileSource, func() error, error) {
-		remove()
-		return FileSource{}, nil, fmt.Errorf("keep the input in %s: %w", dir, err)
+	return &spool{dir: dir, file: f, remove: remove}, nil
+}
+
+func (s *spool) source() FileSource { return FileSource{size: s.size, spool: s.file} }
+
+// take copies r to its end. grown, if not nil, is told the file's length as it grows. After an
+// error the file is removed; what reads it may go on until it is done.
+func (s *spool) take(r io.Reader, room func(string) (free, total int64, err error), grown func(size int64)) error {
+	err := s.copy(r, room, grown)
+	if err == nil {
+		return nil
 	}
-	var size int64
+	s.remove()
+	return fmt.Errorf("keep the input in %s: %w", s.dir, err)
+}
+
+func (s *spool) copy(r io.Reader, room func(string) (free, total int64, err error), grown func(size int64)) error {
 	for {
-		free, total, err := room(dir)
+		free, total, err := room(s.dir)
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-			return fail(err)
+			return err
 		}
 		if reserve := max(spoolReserve, total/spoolPart); err == nil && free < reserve+spoolStep {
-			return fail(fmt.Errorf("%w: %d MiB of it are there, %d MiB are free, and %d MiB must stay free: make room",
-				ErrRoom, size>>20, free>>20, reserve>>20))
+			return fmt.Errorf("%w: %d MiB of it are there, %d MiB are free, and %d MiB must stay free: make room",
+				ErrRoom, s.size>>20, free>>20, reserve>>20)
 		}
-		n, err := io.CopyN(f, r, spoolStep)
-		size += n
-		if errors.Is(err, io.EOF) {
-			return FileSource{size: size, spool: f}, remove, nil
-		}
-		if err != nil {
-			return fail(err)
+		for range spoolStep / spoolTold {
+			n, err := io.CopyN(s.file, r, spoolTold)
+			if s.size += n; grown != nil {
+				grown(s.size)
+			}
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 }

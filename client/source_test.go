@@ -88,7 +88,11 @@ func (z *zeros) Read(p []byte) (int, error) { clear(p); z.read += int64(len(p));
 func TestASpoolStopsBeforeTheDiskIsFull(t *testing.T) {
 	dir, z := t.TempDir(), &zeros{}
 	const disk = 300 << 20
-	_, _, err := spool(z, dir, func(string) (free, total int64, err error) { return disk - z.read, disk, nil })
+	s, err := newSpool(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.take(z, func(string) (free, total int64, err error) { return disk - z.read, disk, nil }, nil)
 	if !errors.Is(err, ErrRoom) || !strings.Contains(err.Error(), "MiB are free") {
 		t.Error(err)
 	}

@@ -39,7 +39,7 @@ type StoreOptions struct {
 	// View, if not nil, is the ledger as it was moments ago, for the first attempt: it is read
 	// by nothing else meanwhile.
 	View *ledger.View
-	// Ahead, if not nil, is the same store begun by BeginStore with the same source.
+	// Ahead, if not nil, is the same store begun by BeginStore or SpoolAhead with the same source.
 	Ahead *StoreAhead
 }
 
@@ -239,10 +239,10 @@ func (s *storeRun) encode(ctx context.Context, shape blob.Shape, src Source) (er
 		if s.p, err = prepare(ctx, shape, src, &s.c.kept, s.options.Progress); err != nil {
 			return err
 		}
-		if s.options.Identified != nil {
-			if err := s.options.Identified(s.p.ID); err != nil {
-				return err
-			}
+	}
+	if s.options.Identified != nil {
+		if err := s.options.Identified(s.p.ID); err != nil {
+			return err
 		}
 	}
 	s.manifest = s.p.Manifest()

@@ -71,6 +71,10 @@ func (g *rig) start(change func(*Options)) {
 	if err != nil {
 		g.t.Fatal(err)
 	}
+	if g.c.Shape, err = g.w.Genesis.Params.Shape(); err != nil {
+		g.t.Fatal(err)
+	}
+	spool.Client = g.c
 	wo := blobs.DefaultWriter()
 	wo.Reader = r
 	o := Defaults()

@@ -71,6 +71,28 @@ func (c *Code) Commit(ctx context.Context, l blob.Layout, r io.Reader, workers i
 	return blob.NewCommitment(l, tree.Root()), tree, nil
 }
 
+// EncodeStripe encodes stripe i alone with up to workers goroutines (GOMAXPROCS if workers <= 0).
+// r gives its bytes of the blob (io.ErrUnexpectedEOF for fewer) and is not read further. The
+// caller owns the stripe, as in Encode.
+func (c *Code) EncodeStripe(l blob.Layout, i int, r io.Reader, workers int) (*Stripe, error) {
+	if l.Shape != c.shape || i < 0 || i >= l.Stripes {
+		return nil, fmt.Errorf("encode: stripe %d of a layout of %d stripes and %d shards given to the code of %d", i, l.Stripes, l.N, c.shape.N)
+	}
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	s := c.newStripe(l, i)
+	err := s.fill(l, r)
+	if err == nil {
+		err = s.encode(workers)
+	}
+	if err != nil {
+		s.Release()
+		return nil, fmt.Errorf("encode: %w", err)
+	}
+	return s, nil
+}
+
 // encoding is one call of Encode: a reader, some lanes that encode a stripe each, and the
 // caller, which takes them in order.
 type encoding struct {
@@ -102,7 +124,10 @@ func (e *encoding) read(ctx context.Context) {
 			return
 		}
 		j := &job{stripe: e.code.newStripe(e.layout, i), done: make(chan struct{})}
-		if j.err = e.fill(j.stripe); j.err != nil {
+		if j.err = j.stripe.fill(e.layout, e.input); j.err == nil && i == e.layout.Stripes-1 {
+			j.err = e.ends()
+		}
+		if j.err != nil {
 			close(j.done)
 			e.queue <- j
 			return
@@ -118,19 +143,22 @@ func (e *encoding) read(ctx context.Context) {
 	}
 }
 
-func (e *encoding) fill(s *Stripe) error {
+// fill reads the stripe's bytes of the blob.
+func (s *Stripe) fill(l blob.Layout, r io.Reader) error {
 	source := s.source()
-	want := int(e.layout.StripeBytes(s.index))
-	if _, err := io.ReadFull(e.input, source[:want]); err != nil {
+	want := int(l.StripeBytes(s.index))
+	if _, err := io.ReadFull(r, source[:want]); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
-		return fmt.Errorf("read stripe %d of %d: %w", s.index, e.layout.Stripes, err)
+		return fmt.Errorf("read stripe %d of %d: %w", s.index, l.Stripes, err)
 	}
 	clear(source[want:])
-	if s.index < e.layout.Stripes-1 {
-		return nil
-	}
+	return nil
+}
+
+// ends checks that the input has no more bytes.
+func (e *encoding) ends() error {
 	var extra [1]byte
 	switch _, err := io.ReadFull(e.input, extra[:]); {
 	case err == nil:

@@ -103,6 +103,40 @@ func TestStripesComeInOrderAndMayBeKept(t *testing.T) {
 	}
 }
 
+// A stripe that is encoded alone is the one that Encode makes, the last and short one too.
+func TestAStripeAloneIsThatOfItsBlob(t *testing.T) {
+	for _, n := range []int{4, 10, 300} {
+		maxSymbol := 64
+		if n > 256 {
+			maxSymbol = 2
+		}
+		c, l := layoutOf(t, n, 200_003, maxSymbol)
+		content := contents(200_003, 7)
+		_, tree, err := c.Commit(context.Background(), l, bytes.NewReader(content), 2, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range []int{l.Stripes - 1, 0, l.Stripes / 2} {
+			s, err := c.EncodeStripe(l, i, bytes.NewReader(content[l.StripeOffset(i):]), i%3)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Tree().Root() != tree.Leaf(i) || s.Index() != i || s.Seg() != l.StripeSeg(i) {
+				t.Errorf("N=%d: stripe %d of %d is another", n, i, l.Stripes)
+			}
+			s.Release()
+		}
+		if _, err := c.EncodeStripe(l, 0, bytes.NewReader(content[:10]), 1); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Error(err)
+		}
+		for _, i := range []int{-1, l.Stripes} {
+			if _, err := c.EncodeStripe(l, i, bytes.NewReader(content), 1); err == nil {
+				t.Errorf("stripe %d of %d was encoded", i, l.Stripes)
+			}
+		}
+	}
+}
+
 func TestEncodeStopsWhereItIsTold(t *testing.T) {
 	c, l := layoutOf(t, 10, 100_003, 16)
 	enough := errors.New("enough")

@@ -31,6 +31,10 @@ type Spool struct {
 	most int64 // bytes of all bodies
 	each int64 // bytes of one; 0: as many as there is room for
 
+	// Client, if not nil, works out the IDs of large bodies while they come: of those whose
+	// length is said.
+	Client *client.Client
+
 	mu   sync.Mutex // guards used
 	used int64      // bytes of bodies, and reserved
 }
@@ -56,6 +60,7 @@ func (s *Spool) Used() int64 {
 // Body is a body that was spooled: a client.Source.
 type Body struct {
 	client.FileSource
+	ahead *client.StoreAhead // nil: the store begins with its first pass
 	close func() error
 }
 
@@ -72,7 +77,7 @@ func (s *Spool) Take(ctx context.Context, r io.Reader, declared int64) (*Body, e
 		return nil, err
 	}
 	c := &counted{ctx: ctx, s: s, r: r}
-	src, remove, err := client.Spool(c, s.dir)
+	src, ahead, remove, err := s.copy(ctx, c, declared)
 	if err != nil {
 		c.free()
 		switch {
@@ -83,8 +88,16 @@ func (s *Spool) Take(ctx context.Context, r io.Reader, declared int64) (*Body, e
 		}
 		return nil, fmt.Errorf("%w: %w", ErrDisk, err)
 	}
-	once := sync.OnceValue(func() error { c.free(); return remove() })
-	return &Body{src, once}, nil
+	once := sync.OnceValue(func() error { ahead.Drop(); c.free(); return remove() })
+	return &Body{src, ahead, once}, nil
+}
+
+func (s *Spool) copy(ctx context.Context, r io.Reader, declared int64) (client.FileSource, *client.StoreAhead, func() error, error) {
+	if s.Client != nil && declared >= 0 {
+		return s.Client.SpoolAhead(ctx, r, s.dir, declared)
+	}
+	src, remove, err := client.Spool(r, s.dir)
+	return src, nil, remove, err
 }
 
 // Reserve takes n bytes of the room for a body that lies elsewhere, until Free.

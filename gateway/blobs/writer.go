@@ -118,6 +118,9 @@ func (w *Writer) Store(ctx context.Context, src client.Source, o client.StoreOpt
 		}
 		return nil
 	}
+	if b, ok := src.(*Body); ok {
+		o.Ahead = b.ahead
+	}
 	out, err := w.c.Store(ctx, w.key, src, o)
 	if err == nil && (out.Registered || out.Extended > 0) {
 		c := Change{What: Certified, Blob: out.ID, Size: out.Size, End: out.EndEpoch, Cost: out.Price + out.Write + out.Allowance}

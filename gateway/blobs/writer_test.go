@@ -201,3 +201,44 @@ func TestALeaseThatAnotherUserNeedsStays(t *testing.T) {
 		t.Error(d, err)
 	}
 }
+
+// The ID of a large body is known when its last byte is here: the store reads the spool once, to
+// send it. A body whose length is not known gets its ID from its store, the same one.
+func TestABodyIsEncodedWhileItComes(t *testing.T) {
+	g := newRig(t, nil)
+	g.c.Shape, _ = blob.NewShape(10)
+	s, err := NewSpool(t.TempDir(), 8<<20, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Client = g.c
+	b := bytesOf(3<<20, 50)
+	var ids []blob.ID
+	for _, declared := range []int64{b.Size(), -1} {
+		body, err := s.Take(t.Context(), bytes.NewReader(b), declared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer body.Close()
+		if (body.ahead != nil) != (declared > 0) {
+			t.Fatalf("%d bytes were declared: %v", declared, body.ahead)
+		}
+		var told blob.ID
+		out, err := g.w.Store(t.Context(), body, client.StoreOptions{Epochs: 3, Identified: func(id blob.ID) error { told = id; return nil }})
+		if err != nil || out.Size != b.Size() || told != out.ID || declared > 0 && body.ahead.ID() != out.ID {
+			t.Fatalf("%+v, %v; told of %s", out, err, told)
+		}
+		ids = append(ids, out.ID)
+	}
+	if ids[0] != ids[1] {
+		t.Error("the same bytes have two IDs")
+	}
+	var got bytes.Buffer
+	found, err := g.r.Find(t.Context(), ids[0])
+	if err == nil {
+		err = g.r.ReadRange(t.Context(), found, 0, found.Size, &got)
+	}
+	if err != nil || !bytes.Equal(got.Bytes(), b) {
+		t.Errorf("%d bytes, %v", got.Len(), err)
+	}
+}
