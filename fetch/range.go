@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,15 @@ var ErrRange = errors.New("range outside the blob")
 //
 // Errors: ErrRange; otherwise those of Read.
 func (f *Fetcher) ReadRange(ctx context.Context, d *Directory, c blob.Commitment, offset, length int64, w io.Writer) error {
+	return f.ReadParts(ctx, d, c, offset, length, func(b []byte) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// ReadParts is ReadRange that hands the bytes on in parts as they were fetched. each may keep
+// them, and never writes to them.
+func (f *Fetcher) ReadParts(ctx context.Context, d *Directory, c blob.Commitment, offset, length int64, each func(b []byte) error) error {
 	l := c.Layout
 	if offset < 0 || length < 0 || offset > l.Size || length > l.Size-offset {
 		return fmt.Errorf("bytes %d to %d of %d: %w", offset, offset+length, l.Size, ErrRange)
@@ -33,14 +43,17 @@ func (f *Fetcher) ReadRange(ctx context.Context, d *Directory, c blob.Commitment
 		if lo >= hi {
 			return nil
 		}
-		_, err := w.Write(b[lo:hi])
-		return err
+		part := b[lo:hi]
+		if hi-lo < int64(len(b))/2 {
+			part = bytes.Clone(part) // all of b would stay with it
+		}
+		return each(part)
 	}
 	first, last := uint32(offset/full), uint32((offset+length-1)/full)
 	if first == last && length <= full/2 {
 		part, err := f.readPart(ctx, d, c, first, offset-l.StripeOffset(int(first)), length)
 		if err == nil {
-			_, err = w.Write(part)
+			err = each(part)
 		}
 		if !errors.Is(err, ErrUnavailable) {
 			return err

@@ -7,34 +7,34 @@ import (
 
 // backlog is pieces that wait to be written into the cache. Writing costs as much of a
 // processor as fetching does, and a read waits for neither the disk nor its page cache: pieces
-// wait while others are fetched, in the memory that fetched bytes have anyway, until a fetch
-// needs that memory or they have waited for putDelay.
+// wait while others are fetched and passed on, in the memory that fetched bytes have anyway,
+// until a fetch needs that memory or they have waited for putDelay.
 type backlog struct {
-	put func(*flight, []byte)
+	put func(*flight, parts)
 
 	mu       sync.Mutex // guards the fields below
 	pieces   []waitingPiece
 	writing  bool          // a goroutine takes pieces
-	fetching int           // runs that fetch
-	short    int           // of these, such as wait for memory
+	fetching int           // runs that fetch, and visits for which something was fetched
+	short    int           // runs that wait for memory
 	wake     chan struct{} // of one: something of the above has changed
 }
 
 type waitingPiece struct {
 	f     *flight
-	bytes []byte
+	bytes parts
 	since time.Time
 }
 
 // putDelay is how long a piece waits at most.
 const putDelay = time.Second
 
-func newBacklog(put func(*flight, []byte)) *backlog {
+func newBacklog(put func(*flight, parts)) *backlog {
 	return &backlog{put: put, wake: make(chan struct{}, 1)}
 }
 
 // add adds a piece. begin is called with what writes it, where nothing writes yet.
-func (b *backlog) add(f *flight, bytes []byte, begin func(func())) {
+func (b *backlog) add(f *flight, bytes parts, begin func(func())) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pieces = append(b.pieces, waitingPiece{f, bytes, time.Now()})
@@ -44,7 +44,7 @@ func (b *backlog) add(f *flight, bytes []byte, begin func(func())) {
 	}
 }
 
-// change changes the runs that fetch, and those of them that wait for memory.
+// change changes the runs and visits that fetch, and the runs that wait for memory.
 func (b *backlog) change(fetching, short int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"github.com/walrus-network/walrus/client"
 )
 
@@ -17,7 +19,7 @@ func TestPiecesWaitForFetches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex // guards written
 		var written []int64
-		b := newBacklog(func(f *flight, _ []byte) {
+		b := newBacklog(func(f *flight, _ parts) {
 			mu.Lock()
 			defer mu.Unlock()
 			written = append(written, f.offset)
@@ -101,4 +103,41 @@ func TestAStoreWarmsTheCacheOnce(t *testing.T) {
 			t.Errorf("store %d opened its source %d times", i, n)
 		}
 	}
+}
+
+// What a read fetched stays out of the cache until the read has passed it on: its end counts, and
+// not only that of the fetch.
+func TestTheCacheWaitsForReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := openCache("", 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &Reader{o: ReaderOptions{Memory: 1}, cache: c, memory: semaphore.NewWeighted(1), flights: map[piece]*flight{}, ctx: t.Context()}
+		r.backlog = newBacklog(r.put)
+		if !r.memory.TryAcquire(1) { // so that no fetch begins
+			t.Fatal("no memory")
+		}
+		want := func(what string, n int) {
+			t.Helper()
+			synctest.Wait()
+			r.backlog.mu.Lock()
+			defer r.backlog.mu.Unlock()
+			if r.backlog.fetching != n {
+				t.Errorf("%s: %d, want %d", what, r.backlog.fetching, n)
+			}
+		}
+		v := &visit{r: r, b: &Blob{}, holds: map[piece]*flight{}}
+		want("nothing is read", 0)
+		v.hold(piece{length: 10})
+		want("a run and its visit", 2)
+		v.hold(piece{offset: 10, length: 10})
+		want("two runs of one visit", 3)
+		for _, f := range v.holds {
+			f.run.cancel()
+		}
+		want("the runs have ended", 1)
+		v.leave()
+		want("the visit has left", 0)
+	})
 }

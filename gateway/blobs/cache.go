@@ -1,7 +1,6 @@
 package blobs
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -168,7 +167,7 @@ func (c *cache) has(p piece) bool {
 }
 
 // put writes a piece. A disk that fails costs the piece, and nothing else.
-func (c *cache) put(p piece, b []byte) (kept bool) {
+func (c *cache) put(p piece, b parts) (kept bool) {
 	if c.max <= 0 || p.fileBytes()+fileCost > c.max {
 		return false
 	}
@@ -189,7 +188,7 @@ func (c *cache) put(p piece, b []byte) (kept bool) {
 	return false
 }
 
-func (c *cache) write(p piece, b []byte) (err error) {
+func (c *cache) write(p piece, b parts) (err error) {
 	path := c.path(p)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
@@ -203,12 +202,18 @@ func (c *cache) write(p piece, b []byte) (err error) {
 			os.Remove(f.Name())
 		}
 	}()
-	w := bufio.NewWriterSize(f, blockBytes)
-	_, err = w.Write(b)
-	for at := 0; err == nil && at < len(b); at += blockBytes {
-		_, err = w.Write(binary.LittleEndian.AppendUint32(nil, crc32.Checksum(b[at:min(at+blockBytes, len(b))], castagnoli)))
+	buf := buffers.Get().(*[blockBytes]byte)
+	defer buffers.Put(buf)
+	var sums []byte
+	for at := int64(0); err == nil && at < p.length; at += blockBytes {
+		block := buf[:b.copyAt(buf[:min(blockBytes, p.length-at)], at)]
+		sums = binary.LittleEndian.AppendUint32(sums, crc32.Checksum(block, castagnoli))
+		_, err = f.Write(block)
 	}
-	if err = errors.Join(err, w.Flush(), f.Close()); err != nil {
+	if err == nil {
+		_, err = f.Write(sums)
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

@@ -20,7 +20,7 @@ type flight struct {
 	err  error
 
 	mu      sync.Mutex // guards the fields below
-	bytes   []byte     // nil: they are in the cache, or gone
+	bytes   parts      // nil: they are in the cache, or gone
 	putting bool       // into the cache: the bytes stay
 	weight  int64      // bytes of pool, until the bytes are dropped
 	pool    *semaphore.Weighted
@@ -93,7 +93,6 @@ func (r *Reader) free(f *flight) {
 	if !f.isDone() || f.putting {
 		return // the run gives it back, or what puts the bytes into the cache
 	}
-	r.unused.give(f.bytes)
 	f.bytes = nil
 	f.pool.Release(f.weight)
 	f.weight = 0
@@ -116,24 +115,53 @@ func (f *flight) freeze() bool {
 }
 
 // writeTo writes bytes [from, to) of a piece that has arrived to w, a block at a time, so that
-// a slow reader holds no more than that. fs.ErrNotExist means that they are in the cache, or
-// have to be fetched again.
+// a slow reader holds no more than that. While one of the few places for it is free the blocks
+// are the parts themselves, and are not copied. fs.ErrNotExist means that they are in the cache,
+// or have to be fetched again.
 func (f *flight) writeTo(w io.Writer, from, to int64) (n int64, err error) {
-	buf := buffers.Get().(*[blockBytes]byte)
-	defer buffers.Put(buf)
+	direct := f.run.r.direct
 	for from < to {
-		f.mu.Lock()
-		if f.bytes == nil {
-			f.mu.Unlock()
-			return n, fs.ErrNotExist
+		var m int
+		select {
+		case direct <- struct{}{}:
+			m, err = f.writePart(w, from, to)
+			<-direct
+		default:
+			m, err = f.writeCopy(w, from, to)
 		}
-		block := buf[:copy(buf[:], f.bytes[from:to])]
-		f.mu.Unlock()
-		m, err := w.Write(block)
 		n, from = n+int64(m), from+int64(m)
 		if err != nil {
 			return n, err
 		}
 	}
 	return n, nil
+}
+
+// directWrites is how many readers are written parts to at a time: a part that is being written
+// stays in memory, with the row that it belongs to, beyond what all reads may hold together.
+const directWrites = 16
+
+// writePart writes a block that lies in one part, or what the part has of it.
+func (f *flight) writePart(w io.Writer, from, to int64) (int, error) {
+	f.mu.Lock()
+	part := f.bytes.at(from)
+	f.mu.Unlock()
+	if part == nil {
+		return 0, fs.ErrNotExist
+	}
+	return w.Write(part[:min(int64(len(part)), to-from, blockBytes)])
+}
+
+// writeCopy writes a block.
+func (f *flight) writeCopy(w io.Writer, from, to int64) (int, error) {
+	buf := buffers.Get().(*[blockBytes]byte)
+	defer buffers.Put(buf)
+	f.mu.Lock()
+	if f.bytes == nil {
+		f.mu.Unlock()
+		return 0, fs.ErrNotExist
+	}
+	block := buf[:f.bytes.copyAt(buf[:min(blockBytes, to-from)], from)]
+	f.mu.Unlock()
+	return w.Write(block)
 }

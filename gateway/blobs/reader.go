@@ -63,7 +63,7 @@ type Reader struct {
 	finder  *finder
 	backlog *backlog // of what was fetched and is not in the cache yet
 	memory  *semaphore.Weighted
-	unused  freeList
+	direct  chan struct{}       // places of those that are written parts without a copy
 	frozen  *semaphore.Weighted // memory of runs that wait for a challenge to end
 
 	ctx     context.Context
@@ -88,7 +88,7 @@ func NewReader(c *client.Client, o ReaderOptions) (*Reader, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	r := &Reader{c: c, o: o, memory: semaphore.NewWeighted(o.Memory), frozen: semaphore.NewWeighted(o.Memory / frozenPart), flights: map[piece]*flight{}}
+	r := &Reader{c: c, o: o, memory: semaphore.NewWeighted(o.Memory), frozen: semaphore.NewWeighted(o.Memory / frozenPart), direct: make(chan struct{}, directWrites), flights: map[piece]*flight{}}
 	r.backlog = newBacklog(r.put)
 	var err error
 	if r.cache, err = openCache(o.Dir, o.MaxBytes, o.Log); err != nil {

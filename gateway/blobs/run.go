@@ -1,6 +1,7 @@
 package blobs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync"
@@ -51,11 +52,11 @@ func (run *run) fetch(ctx context.Context, length int64) {
 	ctx = fetch.OnFrozen(ctx, run.freeze)
 	w := &cutter{run: run}
 	start, b := run.flights[0].offset, run.b
-	err := r.c.ReadRange(ctx, b.directory, b.commitment, start, length, w)
+	err := r.c.ReadParts(ctx, b.directory, b.commitment, start, length, w.take)
 	if errors.Is(err, fetch.ErrUnavailable) && !errors.Is(err, fetch.ErrFrozen) && ctx.Err() == nil && time.Since(b.At) > time.Second {
 		// The committee may be another by now.
 		if b, err2 := r.finder.ask(ctx, b.ID); err2 == nil {
-			err = r.c.ReadRange(ctx, b.directory, b.commitment, start+w.passed, length-w.passed, w)
+			err = r.c.ReadParts(ctx, b.directory, b.commitment, start+w.passed, length-w.passed, w.take)
 		} else if client.IsGone(err2) {
 			err = err2
 		}
@@ -121,30 +122,32 @@ func (run *run) end(err error) {
 	}
 }
 
-// cutter cuts the bytes of a run into its pieces.
+// cutter cuts the bytes of a run into its pieces. It keeps them as they come: a copy of them
+// would cost as much as to send them on, and twice the memory.
 type cutter struct {
 	run    *run
-	next   int    // flight
-	buf    []byte // of it
-	passed int64  // bytes of the run
+	next   int   // flight
+	bytes  parts // of it
+	length int64 // of these
+	passed int64 // bytes of the run
 }
 
-func (c *cutter) Write(b []byte) (n int, err error) {
-	for n < len(b) {
+func (c *cutter) take(b []byte) error {
+	for whole := true; len(b) > 0; {
 		f := c.run.flights[c.next]
-		if c.buf == nil {
-			c.buf = c.run.r.unused.take(int(f.length))
+		n := min(int64(len(b)), f.length-c.length)
+		part := b[:n:n]
+		if whole = whole && n == int64(len(b)); !whole {
+			part = bytes.Clone(part) // all of b would stay with each of its pieces
 		}
-		take := min(len(b)-n, int(f.length)-len(c.buf))
-		c.buf = append(c.buf, b[n:n+take]...)
-		n += take
-		c.passed += int64(take)
-		if int64(len(c.buf)) == f.length {
+		c.bytes = append(c.bytes, part)
+		b, c.length, c.passed = b[n:], c.length+n, c.passed+n
+		if c.length == f.length {
 			c.arrive(f)
-			c.next, c.buf = c.next+1, nil
+			c.next, c.bytes, c.length = c.next+1, nil, 0
 		}
 	}
-	return n, nil
+	return nil
 }
 
 // arrive ends a flight whose bytes are here. They are put into the cache when there is time for
@@ -152,14 +155,14 @@ func (c *cutter) Write(b []byte) (n int, err error) {
 func (c *cutter) arrive(f *flight) {
 	r := c.run.r
 	f.mu.Lock()
-	f.bytes, f.putting = c.buf, true
+	f.bytes, f.putting = c.bytes, true
 	f.mu.Unlock()
 	close(f.done)
 	if r.cache.max <= 0 {
-		r.put(f, c.buf)
+		r.put(f, c.bytes)
 		return
 	}
-	r.backlog.add(f, c.buf, func(write func()) { r.running.Go(write) })
+	r.backlog.add(f, c.bytes, func(write func()) { r.running.Go(write) })
 }
 
 // acquire takes memory for a run. One that has to wait makes pieces go into the cache.
@@ -173,7 +176,7 @@ func (r *Reader) acquire(ctx context.Context, n int64) error {
 }
 
 // put puts the bytes of a flight into the cache. Reads that follow find them there.
-func (r *Reader) put(f *flight, b []byte) {
+func (r *Reader) put(f *flight, b parts) {
 	kept, stay := r.cache.put(f.piece, b), spareAlone
 	if kept {
 		stay = spare

@@ -14,7 +14,7 @@ const (
 	// aheadBytes is how much of a read is fetched beyond what was written, and firstBytes at
 	// its beginning.
 	aheadBytes = 24 << 20
-	firstBytes = 4 << 20
+	firstBytes = 8 << 20
 )
 
 // visit is one read through a Reader.
@@ -24,6 +24,7 @@ type visit struct {
 	window     int64 // bytes that are fetched ahead
 	ahead, end int64 // up to where it was begun to fetch; where the range ends
 	begun      bool  // a byte was written
+	fetches    bool  // or has: what it fetched waits with the cache for it
 	holds      map[piece]*flight
 }
 
@@ -139,6 +140,10 @@ func (v *visit) hold(pieces ...piece) {
 		f.users++
 		v.holds[p] = f
 	}
+	if len(fresh) > 0 && !v.fetches {
+		v.fetches = true
+		r.backlog.change(1, 0)
+	}
 	for from := 0; from < len(fresh); {
 		run := &run{r: r, b: v.b, frozen: make(chan struct{})}
 		var length int64
@@ -172,6 +177,9 @@ func (v *visit) drop(p piece) {
 
 // leave ends all holds of a visit. What no visit waits for is not fetched on.
 func (v *visit) leave() {
+	if v.fetches {
+		v.r.backlog.change(-1, 0)
+	}
 	for _, f := range v.holds {
 		v.r.release(f)
 	}

@@ -42,7 +42,7 @@ func (r *Reader) Warm(id blob.ID, l blob.Layout, src client.Source) error {
 		if _, err := io.ReadFull(in, buf[:p.length]); err != nil {
 			return err
 		}
-		r.cache.put(p, buf[:p.length])
+		r.cache.put(p, parts{buf[:p.length]})
 		at = offset
 	}
 	return nil
