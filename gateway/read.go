@@ -176,25 +176,35 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, of readable) error
 		return fmt.Errorf("%w: %d reads are under way", blobs.ErrBusy, s.o.Reads)
 	}
 	defer s.leave()
-	kind, err := s.kindOf(r.Context(), of)
-	if err != nil {
-		return err
+	toBody := r.Method != http.MethodHead && want.length > 0
+	kind, known := s.kindKnown(of)
+	shown := !known && toBody && s.shows(of, want)
+	if !known && !shown {
+		var err error
+		if kind, err = s.kindOf(r.Context(), of); err != nil {
+			return err
+		}
 	}
 	for name, value := range of.header {
 		if h.Get(name) == "" {
 			h.Set(name, value)
 		}
 	}
-	h.Set("Content-Type", kind)
+	if !shown {
+		h.Set("Content-Type", kind)
+	}
 	h.Set("Content-Length", strconv.FormatInt(want.length, 10))
 	if code == http.StatusPartialContent {
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", want.start, want.start+want.length-1, of.length))
 	}
-	if r.Method == http.MethodHead || want.length == 0 {
+	if !toBody {
 		w.WriteHeader(code)
 		return nil
 	}
 	out := s.streamTo(w, code)
+	if shown {
+		out.sniffs(min(sniffed, of.length), func(head []byte) { h.Set("Content-Type", s.kindFrom(of, head)) })
+	}
 	if err := s.o.Reader.ReadRange(r.Context(), of.blob, of.start+want.start, want.length, out); err != nil {
 		for _, name := range []string{"Content-Length", "Content-Security-Policy"} {
 			if !out.begun {
@@ -206,28 +216,46 @@ func (s *Server) send(w http.ResponseWriter, r *http.Request, of readable) error
 	return nil
 }
 
-// kindOf is the content type of bytes: the one that goes with them, or what they begin like.
-// It is the same for each range of them.
-func (s *Server) kindOf(ctx context.Context, of readable) (string, error) {
+// kindKnown is the content type of bytes, where they need not be looked at.
+func (s *Server) kindKnown(of readable) (string, bool) {
 	if of.kind != "" {
-		return inert(of.kind), nil
+		return inert(of.kind), true
 	}
+	if of.isOfWhole() {
+		return s.types.get(of.blob.ID)
+	}
+	return "", false
+}
+
+// isOfWhole says that the content type is that of the whole blob.
+func (of readable) isOfWhole() bool { return of.part || of.start == 0 && of.length == of.blob.Size }
+
+// shows says whether an answer begins with the bytes that tell the content type: then they are
+// not read before it.
+func (s *Server) shows(of readable, want span) bool {
+	return want.start == 0 && want.length >= min(sniffed, of.length) && (!of.part || of.start == 0 && want.length >= min(sniffed, of.blob.Size))
+}
+
+// kindFrom is the content type of what begins with head.
+func (s *Server) kindFrom(of readable, head []byte) string {
+	kind := sniff(head)
+	if of.isOfWhole() {
+		s.types.put(of.blob.ID, kind)
+	}
+	return kind
+}
+
+// kindOf reads what the content type of bytes is told from. It is the same for each range of
+// them.
+func (s *Server) kindOf(ctx context.Context, of readable) (string, error) {
 	if of.part {
 		of.start, of.length = 0, of.blob.Size
-	}
-	whole := of.start == 0 && of.length == of.blob.Size
-	if kind, ok := s.types.get(of.blob.ID); ok && whole {
-		return kind, nil
 	}
 	var head bytes.Buffer
 	if err := s.o.Reader.ReadRange(ctx, of.blob, of.start, min(sniffed, of.length), &head); err != nil {
 		return "", err
 	}
-	kind := sniff(head.Bytes())
-	if whole {
-		s.types.put(of.blob.ID, kind)
-	}
-	return kind, nil
+	return s.kindFrom(of, head.Bytes()), nil
 }
 
 // enter takes a place among the reads.
@@ -250,13 +278,39 @@ type stream struct {
 	code  int
 	limit time.Duration
 	begun bool
+
+	head  []byte            // held back until there are need bytes
+	need  int64             // bytes that tell the content type; 0: it is known
+	tells func(head []byte) // is told them
 }
 
 func (s *Server) streamTo(w http.ResponseWriter, code int) *stream {
 	return &stream{w: w, c: http.NewResponseController(w), code: code, limit: s.o.StallLimit}
 }
 
+// sniffs has the first need bytes told before the status goes out. The answer has as many.
+func (s *stream) sniffs(need int64, tells func(head []byte)) { s.need, s.tells = need, tells }
+
 func (s *stream) Write(b []byte) (int, error) {
+	if s.need == 0 {
+		return s.write(b)
+	}
+	at := min(int(s.need), len(b))
+	if s.head = append(s.head, b[:at]...); int64(len(b)) < s.need {
+		s.need -= int64(len(b))
+		return len(b), nil
+	}
+	head := s.head
+	s.tells(head)
+	s.need, s.head = 0, nil
+	if _, err := s.write(head); err != nil {
+		return 0, err
+	}
+	n, err := s.write(b[at:])
+	return at + n, err
+}
+
+func (s *stream) write(b []byte) (int, error) {
 	if !s.begun {
 		s.begun = true
 		s.w.WriteHeader(s.code)

@@ -6,11 +6,74 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/client"
+	"github.com/walrus-network/walrus/internal/world"
 )
+
+// A read of a whole blob fetches its bytes once: the content type is told from the first of them,
+// before the status goes out.
+func TestTheTypeIsToldFromTheAnswersOwnBytes(t *testing.T) {
+	g := newRig(t, nil)
+	for _, c := range []struct {
+		body         []byte
+		path, header string
+		misses       int64
+		kind         string
+	}{
+		{append([]byte("\x89PNG\r\n\x1a\n"), random(300_000, 60)...), "", "", 1, "image/png"},
+		{append([]byte("\x89PNG\r\n\x1a\n"), random(300_000, 61)...), "", "bytes=0-299999", 1, "image/png"},
+		{append([]byte("\x89PNG\r\n\x1a\n"), random(300_000, 62)...), "/byte-range?start=0&length=290000", "", 1, "image/png"},
+		{append([]byte("\x89PNG\r\n\x1a\n"), random(300_000, 63)...), "/byte-range?start=1&length=290000", "", 2, "image/png"},
+		{append([]byte("\x89PNG\r\n\x1a\n"), random(300_000, 64)...), "", "bytes=10-299999", 2, "image/png"},
+		{[]byte("a"), "", "", 1, "text/plain; charset=utf-8"},
+	} {
+		out, err := g.c.Store(t.Context(), g.w.Wallet, world.Bytes(c.body), client.StoreOptions{Epochs: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := g.s.o.Reader.Stats().Misses
+		var header []string
+		if c.header != "" {
+			header = []string{"Range", c.header}
+		}
+		a := g.get("/v1/blobs/"+out.ID.Base64()+c.path, header...)
+		if a.StatusCode/100 != 2 || a.Header.Get("Content-Type") != c.kind || len(a.body) == 0 {
+			t.Errorf("%q %q: %d %v, %d bytes", c.path, c.header, a.StatusCode, a.Header, len(a.body))
+		}
+		if n := g.s.o.Reader.Stats().Misses - before; n != c.misses {
+			t.Errorf("%q %q: %d pieces were fetched, want %d", c.path, c.header, n, c.misses)
+		}
+	}
+}
+
+// However the first bytes come, the type is told once, of all of them, and nothing is lost.
+func TestAStreamHoldsBackWhatTellsItsType(t *testing.T) {
+	body := random(5_000, 65)
+	for _, size := range []int{1, 100, sniffed - 1, sniffed, sniffed + 1, 5_000} {
+		r, told := httptest.NewRecorder(), 0
+		s := &stream{w: r, c: http.NewResponseController(r), code: 206}
+		s.sniffs(sniffed, func(head []byte) {
+			told++
+			if s.begun || !bytes.Equal(head, body[:sniffed]) {
+				t.Errorf("%d at a time: told of %d bytes, begun: %t", size, len(head), s.begun)
+			}
+			r.Header().Set("Content-Type", "x/y")
+		})
+		for chunk := range slices.Chunk(body, size) {
+			if n, err := s.Write(chunk); n != len(chunk) || err != nil {
+				t.Fatal(n, err)
+			}
+		}
+		if told != 1 || r.Code != 206 || r.Result().Header.Get("Content-Type") != "x/y" || !bytes.Equal(r.Body.Bytes(), body) {
+			t.Errorf("%d at a time: told %d times; %d, %d bytes", size, told, r.Code, r.Body.Len())
+		}
+	}
+}
 
 // Reads of all forms give the same bytes, with headers that caches and browsers need.
 func TestReads(t *testing.T) {
