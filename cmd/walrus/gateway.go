@@ -166,12 +166,13 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
 }
 
 // gatewayKept is the bytes of encoded stripes that all stores of a gateway keep in memory.
-const gatewayKept = 48 << 20
+// Small blobs gain by them; for large ones they would have garbage be collected all the time.
+const gatewayKept = 16 << 20
 
 // gatewayMemory is the bytes of memory beyond which a gateway's process collects garbage more
 // often. It is no limit: what is in use stays. 83 MiB of it are the tables in memory of its two
 // databases, of which few pages are ever touched.
-const gatewayMemory = 180 << 20
+const gatewayMemory = 200 << 20
 
 // serviceLog is the log of a command that runs on.
 func (a *app) serviceLog() *slog.Logger {
@@ -285,6 +286,7 @@ func (a *app) openWriting(g *openedGateway, o *gateway.Options, s *session) erro
 	if o.Spool, err = blobs.NewSpool(filepath.Join(g.f.dir, "spool"), most, o.MaxBody); err != nil {
 		return err
 	}
+	o.Spool.Client = s.Client
 	s.KeepAtMost(gatewayKept)
 	wo := blobs.DefaultWriter()
 	wo.Reader, wo.Log = o.Reader, g.log
