@@ -82,10 +82,26 @@ func (k BLSPublicKey) Verify(message []byte, sig BLSSignature) error {
 	return verifyBLS(nil, []BLSPublicKey{k}, message, sig, blsSignatureSuite)
 }
 
-// VerifyPossession checks a proof of possession.
+// VerifyPossession checks a proof of possession. A genesis has one for each node, and a process
+// checks it several times: proofs that held are remembered.
 func (k BLSPublicKey) VerifyPossession(message []byte, sig BLSSignature) error {
-	return verifyBLS(nil, []BLSPublicKey{k}, message, sig, blsPossessionSuite)
+	h := sha256.New()
+	h.Write(k[:])
+	h.Write(sig[:])
+	h.Write(message)
+	proof := [sha256.Size]byte(h.Sum(nil))
+	if _, held := possessions.get(proof); held {
+		return nil
+	}
+	err := verifyBLS(nil, []BLSPublicKey{k}, message, sig, blsPossessionSuite)
+	if err == nil {
+		possessions.put(proof, struct{}{})
+	}
+	return err
 }
+
+// possessions is the proofs of possession that held, by the hash of key, proof and message.
+var possessions = &recent[[sha256.Size]byte, struct{}]{each: blsKeysKept}
 
 // VerifyAggregate checks that every one of keys signed the same message. The keys
 // must have proven possession before. It says nothing of the parts: several wrong

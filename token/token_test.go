@@ -189,6 +189,14 @@ func TestAggregateNeedsEverySigner(t *testing.T) {
 	if err := keys[0].VerifyPossession(message, pop); err != nil {
 		t.Error(err)
 	}
+	// What held once is remembered for its key, message and proof together.
+	other := Message(PurposeConfirm, "t-00000000", uint64(4))
+	if keys[1].VerifyPossession(message, pop) == nil || keys[0].VerifyPossession(other, pop) == nil || keys[0].VerifyPossession(message, sigs[0]) == nil {
+		t.Error("a proof of possession that held passed for another one")
+	}
+	if err := keys[0].VerifyPossession(message, pop); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestBadPointsAreRefused(t *testing.T) {
