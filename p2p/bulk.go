@@ -74,7 +74,11 @@ func (h *Host) startBulk(p peer.ID, addrs []string) *bulkConn {
 		return nil
 	}
 	var dialed []ma.Multiaddr
-	for _, a := range h.named(p, addrs) {
+	named := h.named(p, addrs)
+	if !slices.ContainsFunc(named, func(a ma.Multiaddr) bool { return !isTCP(a) && !relayed(a) }) {
+		return nil // the connection will be over TCP, unless the peer has moved
+	}
+	for _, a := range named {
 		if isTCP(a) && s.TransportForDialing(a) != nil && !slices.ContainsFunc(dialed, a.Equal) {
 			dialed = append(dialed, a)
 		}

@@ -22,7 +22,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
@@ -111,7 +110,8 @@ func New(c Config) (*Host, error) {
 		libp2p.UserAgent("walrus/" + c.Hello.Version),
 		libp2p.Security(tls.ID, tls.New), // before Noise: 1.4 times the speed in bulk
 		libp2p.Security(noise.ID, noise.New),
-		libp2p.SwarmOpts(swarm.WithDialRanker(rankerOf(c))),
+		// A private address is no promise of a quick answer: its host may be busy.
+		libp2p.SwarmOpts(swarm.WithDialRanker(rankerOf(c)), swarm.WithDialTimeout(patientLimit/2), swarm.WithDialTimeoutLocal(patientLimit/2)),
 		libp2p.ResourceManager(limits),
 		libp2p.ConnectionManager(connmgr.NullConnMgr{}), // conns decides which stay
 		libp2p.ConnectionGater(proven),
@@ -359,8 +359,6 @@ func (h *Host) Bootstrap() []peer.AddrInfo {
 // Recall adds peers to the bootstrap addresses.
 func (h *Host) Recall(peers []peer.AddrInfo) { h.recalled.Store(&peers) }
 
-const dialLimit = 10 * time.Second
-
 // Connect makes sure there is a connection to p and that it belongs to our
 // network. addrs are hints (from the ledger); without a live one the DHT is asked.
 func (h *Host) Connect(ctx context.Context, p peer.ID, addrs []string) error {
@@ -371,71 +369,6 @@ func (h *Host) Connect(ctx context.Context, p peer.ID, addrs []string) error {
 	}
 	_, err := h.greet(ctx, p)
 	return err
-}
-
-// dial tries the addresses that the caller names first, and them alone; then all that
-// are known or that the DHT knows.
-func (h *Host) dial(ctx context.Context, p peer.ID, addrs []string) error {
-	ctx, cancel := context.WithTimeout(ctx, dialLimit)
-	defer cancel()
-	named := h.named(p, addrs)
-	h.libp2p.Peerstore().AddAddrs(p, named, peerstore.TempAddrTTL)
-	// Whether to wait before a peer is tried again is decided by the caller: it knows
-	// whether others will do.
-	if s, ok := h.libp2p.Network().(*swarm.Swarm); ok {
-		s.Backoff().Clear(p)
-	}
-	first := errors.New("no known address")
-	if len(named) > 0 {
-		if first = h.dialNamed(ctx, p, named); first == nil {
-			return nil
-		}
-	}
-	if len(h.libp2p.Peerstore().Addrs(p)) > len(named) {
-		err := h.connect(ctx, p, nil)
-		if err == nil {
-			return nil
-		}
-		if len(named) == 0 {
-			first = err
-		}
-	}
-	// It may have moved: the DHT knows where it was last seen.
-	table, err := h.table.get()
-	if err == nil {
-		var found peer.AddrInfo
-		if found, err = table.FindPeer(ctx, p); err == nil {
-			err = h.connect(ctx, p, found.Addrs)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("connect to %s: %w", p, first)
-	}
-	return nil
-}
-
-// named is the addresses of a peer that the caller names, and those of the bootstrap list.
-func (h *Host) named(p peer.ID, addrs []string) (named []ma.Multiaddr) {
-	for _, a := range addrs {
-		if m, err := ma.NewMultiaddr(a); err == nil {
-			transport, _ := peer.SplitAddr(m)
-			named = append(named, transport)
-		}
-	}
-	for _, b := range h.Bootstrap() {
-		if b.ID == p {
-			named = append(named, b.Addrs...)
-		}
-	}
-	return named
-}
-
-// dialNamed takes at most half of the time that there is.
-func (h *Host) dialNamed(ctx context.Context, p peer.ID, addrs []ma.Multiaddr) error {
-	ctx, cancel := context.WithTimeout(ctx, dialLimit/2)
-	defer cancel()
-	defer h.only.hold(p, addrs)()
-	return h.connect(ctx, p, nil)
 }
 
 // open starts a stream of a protocol with a peer of our network. The hello goes out beside
