@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sort"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,8 +90,21 @@ func (c *Client) newUpload(d committee, p *encodedBlob) *upload {
 	return u
 }
 
-// open offers the blob to every member. It fails at once where too few members can be
-// reached, and waits only a short time for silent members once the others suffice.
+const (
+	// stillness is for how long an upload waits for members while not one more of them is
+	// reached or takes its offer. A busy machine, or a large committee far away, takes long for
+	// all; then one after the other is.
+	stillness = 15 * time.Second
+	// openGrace bounds the wait for the other members once those that took the offer suffice: a
+	// member to which nothing comes gives the upload up after half a minute.
+	openGrace = 10 * time.Second
+)
+
+var errStill = fmt.Errorf("no answer, and no other node was reached for %s: see whether the nodes run and are reached from here, and try again: what a node has is not sent again", stillness)
+
+// open offers the blob to every member, once members with enough shards are reached. It fails
+// at once where too many members refuse, and where those that are too few are not reached and
+// no other is. Once they suffice it waits only a short time for the others.
 func (u *upload) open(ctx context.Context, m blob.Manifest) error {
 	if err := u.prepareWhole(ctx); err != nil {
 		u.close()
@@ -104,23 +115,42 @@ func (u *upload) open(ctx context.Context, m blob.Manifest) error {
 	began := time.Now()
 	offers, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	offered := make(chan *lane)
+	reached, offered := make(chan *lane), make(chan *lane)
+	suffice := make(chan struct{}) // closed once those that are reached do
 	for _, l := range u.lanes {
 		go func() {
-			if l.err = u.offer(offers, d.Members[l.member], l, m); l.err != nil && offers.Err() != nil {
+			at := d.Members[l.member]
+			if l.err = u.host.Reach(offers, at.Peer, at.Addrs, u.isHeavy()); l.err == nil {
+				reached <- l
+				select {
+				case <-suffice:
+				case <-offers.Done():
+				}
+				l.err = u.offer(offers, at, l, m)
+			}
+			if l.err != nil && offers.Err() != nil {
 				l.err = context.Cause(offers)
 			}
 			offered <- l
 		}()
 	}
-	taken, lost := 0, 0
+	near, taken, lost := 0, 0, 0
 	var enough <-chan time.Time
+	still := time.NewTimer(stillness)
+	defer still.Stop()
 	for left := len(u.lanes); left > 0; {
 		select {
+		case l := <-reached:
+			still.Reset(stillness)
+			if near < d.Shape.Quorum() && near+len(l.places) >= d.Shape.Quorum() {
+				close(suffice)
+			}
+			near += len(l.places)
 		case l := <-offered:
 			left--
 			if l.err == nil {
 				taken += len(l.places)
+				still.Reset(stillness)
 			} else {
 				lost += len(l.places)
 				close(l.gone)
@@ -129,10 +159,12 @@ func (u *upload) open(ctx context.Context, m blob.Manifest) error {
 				cancel(errors.New("not waited for: too many others cannot be reached"))
 			}
 			if taken >= d.Shape.Quorum() && enough == nil {
-				enough = time.After(max(minGrace, 2*time.Since(began)))
+				enough = time.After(max(minGrace, min(2*time.Since(began), openGrace)))
 			}
 		case <-enough:
 			cancel(errors.New("did not answer the offer while the others did"))
+		case <-still.C:
+			cancel(errStill)
 		}
 	}
 	err := ctx.Err()
@@ -144,6 +176,9 @@ func (u *upload) open(ctx context.Context, m blob.Manifest) error {
 	}
 	return err
 }
+
+// isHeavy says whether the lanes are for bulk.
+func (u *upload) isHeavy() bool { return u.p.Layout.EncodedBytes() >= heavyBytes }
 
 // prepareWhole makes the stripes that go along with the offers, if the blob is so small.
 func (u *upload) prepareWhole(ctx context.Context) error {
@@ -215,7 +250,7 @@ func (u *upload) offerOnce(ctx context.Context, m fetch.Member, l *lane, of blob
 func (u *upload) offerBy(ctx context.Context, m fetch.Member, l *lane, of blob.Manifest, whole []*sharedStripe) (err error) {
 	u.streams.Add(1)
 	open := u.host.Fragments
-	if u.p.Layout.EncodedBytes() >= heavyBytes {
+	if u.isHeavy() {
 		open = u.host.BulkFragments
 	}
 	if l.link, err = open(ctx, m.Peer, m.Addrs); err != nil {
@@ -289,44 +324,6 @@ func (u *upload) weight(without *lane) int {
 	}
 	return sum
 }
-
-// possible says why the blob cannot be certified any more, or nil.
-func (u *upload) possible() error {
-	if u.weight(nil) >= u.d.Shape.Quorum() {
-		return nil
-	}
-	return u.shortfall(u.weight(nil))
-}
-
-func (u *upload) shortfall(weight int) error {
-	var why []string
-	for _, l := range u.lanes {
-		if l.failed() {
-			why = append(why, fmt.Sprintf("%s (%d shards): %v", u.d.Members[l.member].Peer, len(l.places), l.why()))
-		}
-	}
-	sort.Strings(why)
-	err := fmt.Errorf("%d of %d shards, %d are needed: %w: %s", weight, u.d.Shape.N, u.d.Shape.Quorum(), ErrQuorum, strings.Join(why, "; "))
-	for _, l := range u.lanes {
-		if l.failed() && p2p.IsRefusal(l.err, p2p.CodeNotDuty) {
-			return shortfall{err, l.err} // another look at the committee may help
-		}
-	}
-	for _, l := range u.lanes {
-		if l.failed() && p2p.IsRefusal(l.err, p2p.CodeBusy) {
-			return shortfall{err, errBusy} // another try may
-		}
-	}
-	return err
-}
-
-// shortfall reads as one error and is two: too few, and why.
-type shortfall struct {
-	error
-	because error
-}
-
-func (s shortfall) Unwrap() []error { return []error{s.error, s.because} }
 
 // run sends all stripes and returns a certificate that was checked.
 func (u *upload) run(ctx context.Context) (registry.Certificate, error) {

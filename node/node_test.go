@@ -10,6 +10,7 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -317,15 +318,43 @@ func TestStragglerOfAStoreIsServedByRepair(t *testing.T) {
 	})
 }
 
+// A store waits for members that are too busy to answer: one takes the blob after the other.
+func TestAStoreWaitsForBusyMembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNetwork(t, 7, 28)
+		ctx := within(t)
+		for _, i := range []int{2, 3, 4, 5} {
+			n.stop(i)
+		}
+		stored := make(chan error, 1)
+		go func() {
+			_, err := n.client().Store(ctx, n.wallet, random(300_000, 3), client.StoreOptions{})
+			stored <- err
+		}()
+		for _, i := range []int{2, 3} { // virtual: each answers later than a dial may take
+			time.Sleep(12 * time.Second)
+			n.start(i)
+		}
+		if err := <-stored; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Members that refuse are not waited for, and silent ones not for long.
 func TestStoreFailsFastAndSaysWhy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNetwork(t, 4, 4)
 		ctx := within(t)
 		n.stop(1)
 		n.stop(2)
+		began := time.Now()
 		_, err := n.client().Store(ctx, n.wallet, random(1000, 3), client.StoreOptions{})
-		if !errors.Is(err, client.ErrQuorum) {
+		if !errors.Is(err, client.ErrQuorum) || !strings.Contains(err.Error(), "try again") {
 			t.Fatalf("got %v", err)
+		}
+		if took := time.Since(began); took > 20*time.Second { // virtual
+			t.Errorf("it took %s", took)
 		}
 		v, _ := n.ledger.View(ctx)
 		if a, _ := v.Account(n.wallet.Address()); a.Nonce != 0 {
