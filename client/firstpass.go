@@ -13,7 +13,7 @@ import (
 // firstPass is pass 1 of a store over a source that still grows to its known size: each stripe
 // is encoded once the source has all of it, so that the ID is known a stripe after the last
 // byte. While bytes are awaited a pass holds the roots of its stripes and no buffer, however
-// slowly they come. All passes of a client have one place to encode in, a stripe at a time.
+// slowly they come: less than a thousandth of what its source has on the disk. All passes of a client have one place to encode in, a stripe at a time.
 type firstPass struct {
 	c      *Client
 	layout blob.Layout
@@ -27,12 +27,18 @@ type firstPass struct {
 	there int64      // bytes of src that can be read
 
 	// Set before done is closed.
-	roots []blob.Hash // of the stripes encoded so far
+	roots []blob.Hash     // of the stripes encoded so far
+	lists []blob.RootList // of the first of these
 	err   error
 	took  time.Duration
 }
 
+// listBytes is the bytes of root lists that a pass keeps for pass 2, which hashes no symbol of
+// their stripes then: about 3.6 GB of a blob of 28 shards.
+const listBytes = 2 << 20
+
 // beginPass begins a pass; nil for a blob of which nothing could be encoded before its last byte.
+// What src has given once it always gives.
 func (c *Client) beginPass(ctx context.Context, src Source) *firstPass {
 	if c.Shape == (blob.Shape{}) {
 		return nil
@@ -73,7 +79,7 @@ func (p *firstPass) end() *StoreAhead {
 		return nil
 	}
 	tree := blob.NewTree(p.roots)
-	e := &encodedBlob{Commitment: blob.NewCommitment(p.layout, tree.Root()), source: p.src, code: redstuff.For(p.layout.Shape), tree: tree, keep: &p.c.kept, progress: func(int64, int64) {}}
+	e := &encodedBlob{Commitment: blob.NewCommitment(p.layout, tree.Root()), source: p.src, lists: p.lists, code: redstuff.For(p.layout.Shape), tree: tree, keep: &p.c.kept, progress: func(int64, int64) {}}
 	return &StoreAhead{p: e, took: p.took}
 }
 
@@ -88,39 +94,41 @@ func (p *firstPass) drop() {
 func (p *firstPass) run(ctx context.Context) {
 	defer close(p.done)
 	for i := range p.layout.Stripes {
-		root, err := p.stripe(ctx, i)
+		t, err := p.stripe(ctx, i)
 		if err != nil {
 			p.err = fmt.Errorf("encode: stripe %d: %w", i, err)
 			return
 		}
-		p.roots = append(p.roots, root)
+		if p.roots = append(p.roots, t.Root()); 64*p.layout.N*len(p.roots) <= listBytes {
+			p.lists = append(p.lists, t.List())
+		}
 	}
 	p.took = time.Since(p.began)
 }
 
-// stripe is the root of a stripe, once it is there and the place for encoding is free.
-func (p *firstPass) stripe(ctx context.Context, i int) (root blob.Hash, err error) {
+// stripe is the tree of a stripe, once the stripe is there and the place for encoding is free.
+func (p *firstPass) stripe(ctx context.Context, i int) (*blob.StripeTree, error) {
 	offset := p.layout.StripeOffset(i)
 	if err := p.await(ctx, offset+p.layout.StripeBytes(i)); err != nil {
-		return root, err
+		return nil, err
 	}
 	select {
 	case p.c.encoding <- struct{}{}:
 		defer func() { <-p.c.encoding }()
 	case <-ctx.Done():
-		return root, ctx.Err()
+		return nil, ctx.Err()
 	}
 	r, err := p.src.Open(offset)
 	if err != nil {
-		return root, err
+		return nil, err
 	}
 	defer r.Close()
 	s, err := redstuff.For(p.layout.Shape).EncodeStripe(p.layout, i, r, 0)
 	if err != nil {
-		return root, err
+		return nil, err
 	}
 	defer s.Release()
-	return s.Tree().Root(), nil
+	return s.Tree(), nil
 }
 
 func (p *firstPass) await(ctx context.Context, bytes int64) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -73,6 +74,40 @@ func TestStripesAreEncodedAsTheirBytesCome(t *testing.T) {
 			t.Errorf("%d of %d bytes were read: %+v", src.read, len(data), a)
 		}
 	})
+}
+
+// Pass 2 of a store that began with its spool gives the stripes of any other, all of them or some,
+// and hashes none again as far as root lists are kept.
+func TestWhatWasHashedAsItCameIsNotHashedAgain(t *testing.T) {
+	c, data := passing4(t, 6)
+	p := c.beginPass(t.Context(), &counted{b: data})
+	p.grow(int64(len(data)))
+	e := p.end().p
+	if len(e.lists) != 7 {
+		t.Fatalf("%d lists are kept", len(e.lists))
+	}
+	other := prepared4(t, 0, &counted{b: data})
+	for _, kept := range []int{7, 3, 0} {
+		e.lists = e.lists[:kept]
+		for _, from := range []uint32{0, 2, 6, 7} {
+			rows := func(p *encodedBlob) (out [][]byte) {
+				if err := p.stripes(t.Context(), func(s uint32) bool { return s >= from }, func(s *sharedStripe) error {
+					out = append(out, s.Tree().List().Bytes())
+					for i := range p.Layout.N {
+						out = append(out, bytes.Clone(s.Row(blob.Place(i))), bytes.Clone(s.Column(blob.Place(i))))
+					}
+					s.Release()
+					return nil
+				}); err != nil {
+					t.Fatal(err)
+				}
+				return out
+			}
+			if got, want := rows(e), rows(other); len(got) != len(want) || !slices.EqualFunc(got, want, bytes.Equal) {
+				t.Errorf("%d lists, from stripe %d: other bytes", kept, from)
+			}
+		}
+	}
 }
 
 // Passes beyond the first wait for the place, and all end.

@@ -38,6 +38,7 @@ type encodedBlob struct {
 	code   *redstuff.Code
 	tree   *blob.Tree
 	kept   []*redstuff.Stripe // the first stripes of the blob
+	lists  []blob.RootList    // of the first stripes, where the source cannot change; they are not hashed again
 	keep   *keeping           // of which they take
 
 	progress func(encoded, handed int64) // never nil
@@ -132,7 +133,11 @@ func (p *encodedBlob) stripes(ctx context.Context, wanted func(stripe uint32) bo
 		return err
 	}
 	defer r.Close()
-	return p.code.Encode(ctx, rest, r, 0, func(s *redstuff.Stripe) error {
+	lists, workers := p.lists[min(first, len(p.lists)):], 0
+	if len(lists) == rest.Stripes {
+		workers = 1 // which is faster than any line, and has fewest stripes in memory
+	}
+	return p.code.EncodeKnown(ctx, rest, r, lists, workers, func(s *redstuff.Stripe) error {
 		number := uint32(first + s.Index())
 		if got, err := blob.Climb(s.Tree().Root(), int(number), p.Layout.Stripes, p.tree.Path(int(number))); err != nil || got != p.Root {
 			return fmt.Errorf("stripe %d: %w", number, ErrChanged)

@@ -27,6 +27,13 @@ const laneBytes = 64 << 20
 // Encode returns when all is still: after an error or a cancelled ctx it waits for
 // a Read that is under way.
 func (c *Code) Encode(ctx context.Context, l blob.Layout, r io.Reader, workers int, each func(*Stripe) error) error {
+	return c.EncodeKnown(ctx, l, r, nil, workers, each)
+}
+
+// EncodeKnown is Encode of bytes that were encoded before: lists are the root lists of the first
+// stripes. These are extended, and no symbol of them is hashed, which is most of the work: the
+// caller answers for r giving the same bytes as then. Such a stripe has no Parity.
+func (c *Code) EncodeKnown(ctx context.Context, l blob.Layout, r io.Reader, lists []blob.RootList, workers int, each func(*Stripe) error) error {
 	if l.Shape != c.shape {
 		return fmt.Errorf("encode: layout of %d shards given to the code of %d", l.N, c.shape.N)
 	}
@@ -35,7 +42,7 @@ func (c *Code) Encode(ctx context.Context, l blob.Layout, r io.Reader, workers i
 	}
 	lanes := max(1, min(workers, l.Stripes, laneBytes/c.stripeBytes(l)))
 	e := &encoding{
-		code: c, layout: l, input: r, workers: (workers + lanes - 1) / lanes,
+		code: c, layout: l, input: r, lists: lists, workers: (workers + lanes - 1) / lanes,
 		slots: make(chan struct{}, lanes+1), todo: make(chan *job), queue: make(chan *job, lanes+1),
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -84,7 +91,7 @@ func (c *Code) EncodeStripe(l blob.Layout, i int, r io.Reader, workers int) (*St
 	s := c.newStripe(l, i)
 	err := s.fill(l, r)
 	if err == nil {
-		err = s.encode(workers)
+		err = s.encode(workers, nil)
 	}
 	if err != nil {
 		s.Release()
@@ -99,10 +106,11 @@ type encoding struct {
 	code    *Code
 	layout  blob.Layout
 	input   io.Reader
-	workers int           // goroutines a lane may use
-	slots   chan struct{} // one for each stripe between reader and caller
-	todo    chan *job     // from the reader to the lanes
-	queue   chan *job     // the same jobs to the caller, in order
+	lists   []blob.RootList // of the first stripes, where they are known
+	workers int             // goroutines a lane may use
+	slots   chan struct{}   // one for each stripe between reader and caller
+	todo    chan *job       // from the reader to the lanes
+	queue   chan *job       // the same jobs to the caller, in order
 }
 
 type job struct {
@@ -171,7 +179,11 @@ func (e *encoding) ends() error {
 
 func (e *encoding) work() {
 	for j := range e.todo {
-		j.err = j.stripe.encode(e.workers)
+		var known blob.RootList
+		if i := j.stripe.index; i < len(e.lists) {
+			known = e.lists[i]
+		}
+		j.err = j.stripe.encode(e.workers, known)
 		close(j.done)
 	}
 }

@@ -137,6 +137,46 @@ func TestAStripeAloneIsThatOfItsBlob(t *testing.T) {
 	}
 }
 
+// Stripes whose root lists are known are those of Encode, without a symbol of them being hashed:
+// they are not told from others, which is the caller's to exclude.
+func TestWhatIsKnownIsNotHashedAgain(t *testing.T) {
+	for _, n := range []int{4, 10, 300} {
+		maxSymbol := 64
+		if n > 256 {
+			maxSymbol = 2
+		}
+		c, l := layoutOf(t, n, 400_003, maxSymbol)
+		content := contents(400_003, 7)
+		var whole []*Stripe
+		var lists []blob.RootList
+		if err := c.Encode(context.Background(), l, bytes.NewReader(content), 2, func(s *Stripe) error {
+			whole, lists = append(whole, s), append(lists, s.Tree().List())
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, known := range []int{0, 1, l.Stripes - 1, l.Stripes} {
+			i := 0
+			if err := c.EncodeKnown(context.Background(), l, bytes.NewReader(content), lists[:known], 2, func(s *Stripe) error {
+				want := whole[i]
+				if s.Tree().Root() != want.Tree().Root() || (s.parity == nil) != (i < known) {
+					t.Fatalf("N=%d, %d known: stripe %d has another tree, or was hashed: %t", n, known, i, s.parity != nil)
+				}
+				for p := range l.N {
+					if !bytes.Equal(s.Row(blob.Place(p)), want.Row(blob.Place(p))) || !bytes.Equal(s.Column(blob.Place(p)), want.Column(blob.Place(p))) {
+						t.Fatalf("N=%d, %d known: place %d of stripe %d is another", n, known, p, i)
+					}
+				}
+				i++
+				s.Release()
+				return nil
+			}); err != nil || i != l.Stripes {
+				t.Fatalf("%d of %d stripes, %v", i, l.Stripes, err)
+			}
+		}
+	}
+}
+
 func TestEncodeStopsWhereItIsTold(t *testing.T) {
 	c, l := layoutOf(t, 10, 100_003, 16)
 	enough := errors.New("enough")

@@ -16,7 +16,7 @@ type Stripe struct {
 	seg   int
 	frame *frame
 
-	parity []blob.Roots // of each place: the Merkle roots of its parity leaves
+	parity []blob.Roots // of each place: the Merkle roots of its parity leaves; nil: nothing was hashed
 	tree   *blob.StripeTree
 }
 
@@ -95,7 +95,7 @@ func (s *Stripe) AppendFragment(dst []byte, axis blob.Axis, p blob.Place) []byte
 func (s *Stripe) Tree() *blob.StripeTree { return s.tree }
 
 // Parity is the Merkle roots over the parity leaves of place p's row and column:
-// what a witness holds beside the roots.
+// what a witness holds beside the roots. A stripe whose root list was known has none.
 func (s *Stripe) Parity(p blob.Place) blob.Roots { return s.parity[p] }
 
 // Bytes is the memory it holds until Release.
@@ -140,18 +140,27 @@ const columnRun = 16 << 10
 
 // encode extends and hashes the stripe with up to workers goroutines. Columns go
 // first, a few neighbours at a time, then rows; a symbol is hashed by the job that
-// made it (or, of the source, by the one that read it), while it is in the cache.
-func (s *Stripe) encode(workers int) error {
+// made it (or, of the source, by the one that read it), while it is in the cache. known, if not
+// nil, is the root list: then nothing is hashed, and symbols that no place stores are not made.
+func (s *Stripe) encode(workers int, known blob.RootList) error {
 	shape := s.code.shape
-	run := max(1, columnRun/s.seg)
+	run, hash, rows := max(1, columnRun/s.seg), known == nil, shape.N
 	err := parallel(workers, (shape.K2+run-1)/run, func(w *worker, job int) error {
-		return s.encodeColumns(w, job*run, min((job+1)*run, shape.K2))
+		return s.encodeColumns(w, job*run, min((job+1)*run, shape.K2), hash)
 	})
 	if err != nil {
 		return err
 	}
-	if err := parallel(workers, shape.N, s.encodeRow); err != nil {
+	if !hash {
+		rows = shape.K1
+	}
+	err = parallel(workers, rows, func(w *worker, row int) error { return s.encodeRow(w, row, hash) })
+	if err != nil {
 		return err
+	}
+	if !hash {
+		s.tree = s.code.EncodeList(known)
+		return nil
 	}
 	return s.commit(workers)
 }
@@ -165,15 +174,15 @@ type worker struct {
 
 var idle = sync.Pool{New: func() any { return new(worker) }}
 
-// encodeColumns extends the source columns from to to-1 and hashes their N symbols.
-func (s *Stripe) encodeColumns(w *worker, from, to int) error {
+// encodeColumns extends the source columns from to to-1, and hashes their N symbols if it shall.
+func (s *Stripe) encodeColumns(w *worker, from, to int, hash bool) error {
 	shape, seg := s.code.shape, s.seg
 	w.shards = w.shards[:0]
 	for i := range shape.N {
 		row := s.Row(blob.Place(i))
 		w.shards = append(w.shards, row[from*seg:to*seg])
 	}
-	if err := s.code.lines[blob.Column].extend(w.shards, seg); err != nil {
+	if err := s.code.lines[blob.Column].extend(w.shards, seg); err != nil || !hash {
 		return err
 	}
 	for i, shard := range w.shards {
@@ -184,9 +193,9 @@ func (s *Stripe) encodeColumns(w *worker, from, to int) error {
 	return nil
 }
 
-// encodeRow extends row i and hashes its parity symbols. Those of a source row are
+// encodeRow extends row i, and hashes its parity symbols if it shall. Those of a source row are
 // kept, as parts of the parity columns.
-func (s *Stripe) encodeRow(w *worker, i int) error {
+func (s *Stripe) encodeRow(w *worker, i int, hash bool) error {
 	shape, seg := s.code.shape, s.seg
 	w.shards = w.shards[:0]
 	for j := range shape.K2 {
@@ -200,7 +209,7 @@ func (s *Stripe) encodeRow(w *worker, i int) error {
 			w.shards = append(w.shards, w.buf[j*seg:(j+1)*seg])
 		}
 	}
-	if err := s.code.lines[blob.Row].extend(w.shards, seg); err != nil {
+	if err := s.code.lines[blob.Row].extend(w.shards, seg); err != nil || !hash {
 		return err
 	}
 	for j, symbol := range w.shards[shape.K2:] {
