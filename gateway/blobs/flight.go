@@ -16,13 +16,15 @@ type flight struct {
 	run   *run
 	users int // visits that hold it; guarded by Reader.mu
 
-	done chan struct{} // closed when the bytes are here, or err
+	done chan struct{} // closed when all bytes are here, or err
 	err  error
 
-	mu      sync.Mutex // guards the fields below
-	bytes   parts      // nil: they are in the cache, or gone
-	putting bool       // into the cache: the bytes stay
-	weight  int64      // bytes of pool, until the bytes are dropped
+	mu      sync.Mutex    // guards the fields below
+	bytes   parts         // that are here; nil: they are in the cache, or gone
+	have    int64         // bytes that have come
+	more    chan struct{} // closed when have grows; nil: none waits for that
+	putting bool          // into the cache: the bytes stay
+	weight  int64         // bytes of pool, until the bytes are dropped
 	pool    *semaphore.Weighted
 }
 
@@ -98,11 +100,32 @@ func (r *Reader) free(f *flight) {
 	f.weight = 0
 }
 
+// grow takes a part that has come, which those that wait for it may pass on.
+func (f *flight) grow(part []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bytes, f.have = append(f.bytes, part), f.have+int64(len(part))
+	if f.more != nil {
+		close(f.more)
+		f.more = nil
+	}
+}
+
+// here is how many bytes have come, and what is closed when more do.
+func (f *flight) here() (have int64, more <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.more == nil {
+		f.more = make(chan struct{})
+	}
+	return f.have, f.more
+}
+
 // freeze moves the weight of a flight whose bytes are not here; false: there is no room.
 func (f *flight) freeze() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.bytes != nil || f.weight == 0 {
+	if f.isDone() || f.weight == 0 {
 		return true
 	}
 	frozen := f.run.r.frozen
@@ -114,7 +137,7 @@ func (f *flight) freeze() bool {
 	return true
 }
 
-// writeTo writes bytes [from, to) of a piece that has arrived to w, a block at a time, so that
+// writeTo writes bytes [from, to) of a piece, which have come, to w, a block at a time, so that
 // a slow reader holds no more than that. While one of the few places for it is free the blocks
 // are the parts themselves, and are not copied. fs.ErrNotExist means that they are in the cache,
 // or have to be fetched again.

@@ -176,7 +176,7 @@ func TestAChallengeIsToldWhenItIsKnown(t *testing.T) {
 		began := time.Now()
 		time.AfterFunc(5100*time.Millisecond, func() { run.freeze(77) })
 		var frozen *FrozenError
-		if err := v.wait(t.Context(), &flight{run: run, done: make(chan struct{})}); !errors.As(err, &frozen) || frozen.Until != 77 {
+		if _, err := v.wait(t.Context(), &flight{run: run, done: make(chan struct{})}, 0); !errors.As(err, &frozen) || frozen.Until != 77 {
 			t.Error(err)
 		}
 		if took := time.Since(began); took != 5100*time.Millisecond {

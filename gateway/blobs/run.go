@@ -127,8 +127,7 @@ func (run *run) end(err error) {
 type cutter struct {
 	run    *run
 	next   int   // flight
-	bytes  parts // of it
-	length int64 // of these
+	length int64 // bytes of it
 	passed int64 // bytes of the run
 }
 
@@ -140,11 +139,11 @@ func (c *cutter) take(b []byte) error {
 		if whole = whole && n == int64(len(b)); !whole {
 			part = bytes.Clone(part) // all of b would stay with each of its pieces
 		}
-		c.bytes = append(c.bytes, part)
+		f.grow(part)
 		b, c.length, c.passed = b[n:], c.length+n, c.passed+n
 		if c.length == f.length {
 			c.arrive(f)
-			c.next, c.bytes, c.length = c.next+1, nil, 0
+			c.next, c.length = c.next+1, 0
 		}
 	}
 	return nil
@@ -155,14 +154,15 @@ func (c *cutter) take(b []byte) error {
 func (c *cutter) arrive(f *flight) {
 	r := c.run.r
 	f.mu.Lock()
-	f.bytes, f.putting = c.bytes, true
+	all := f.bytes
+	f.putting = true
 	f.mu.Unlock()
 	close(f.done)
 	if r.cache.max <= 0 {
-		r.put(f, c.bytes)
+		r.put(f, all)
 		return
 	}
-	r.backlog.add(f, c.bytes, func(write func()) { r.running.Go(write) })
+	r.backlog.add(f, all, func(write func()) { r.running.Go(write) })
 }
 
 // acquire takes memory for a run. One that has to wait makes pieces go into the cache.

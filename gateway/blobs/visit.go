@@ -61,16 +61,12 @@ func (v *visit) pass(ctx context.Context, p part, w io.Writer) (err error) {
 	for range passTries {
 		if f := v.holds[p.piece]; f != nil {
 			ended := f.isDone()
-			err = v.wait(ctx, f)
+			n, err := v.passFlight(ctx, f, p, w)
 			if ended && errors.Is(err, fetch.ErrFrozen) {
 				v.drop(p.piece) // it ended before its bytes were wanted: the challenge may be over
 				v.hold(p.piece)
 				continue
 			}
-			if err != nil {
-				return err
-			}
-			n, err := f.writeTo(w, p.from, p.to)
 			v.drop(p.piece)
 			if step(n, err) {
 				return err
@@ -86,8 +82,25 @@ func (v *visit) pass(ctx context.Context, p part, w io.Writer) (err error) {
 	return fmt.Errorf("%w: what it fetches leaves its cache before it is read", ErrBusy)
 }
 
-// wait waits for a flight to end. Before the first byte patience is short.
-func (v *visit) wait(ctx context.Context, f *flight) error {
+// passFlight writes a part of a flight, as its bytes come.
+func (v *visit) passFlight(ctx context.Context, f *flight, p part, w io.Writer) (n int64, err error) {
+	for at := p.from; at < p.to; {
+		have, err := v.wait(ctx, f, at)
+		if err != nil {
+			return n, err
+		}
+		m, err := f.writeTo(w, at, min(have, p.to))
+		n, at, v.begun = n+m, at+m, v.begun || m > 0
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// wait waits until a flight has bytes beyond from, or has ended, and gives how many it has.
+// Before the first byte of the read patience is short.
+func (v *visit) wait(ctx context.Context, f *flight, from int64) (have int64, err error) {
 	var patience, limit <-chan time.Time
 	var frozen <-chan struct{}
 	if !v.begun {
@@ -97,11 +110,17 @@ func (v *visit) wait(ctx context.Context, f *flight) error {
 		patience, limit, frozen = short.C, long.C, f.run.frozen
 	}
 	for spent, waits := false, false; ; {
+		have, more := f.here()
+		if have > from && !f.isDone() { // else it may have failed
+			return have, nil
+		}
 		select {
 		case <-f.done:
-			return f.err
+			return f.length, f.err
+		case <-more:
+			continue
 		case <-ctx.Done():
-			return ctx.Err()
+			return 0, ctx.Err()
 		case <-patience:
 			spent = true
 		case <-frozen:
@@ -109,14 +128,14 @@ func (v *visit) wait(ctx context.Context, f *flight) error {
 		case <-limit:
 			switch {
 			case waits:
-				return f.run.frozenError()
+				return 0, f.run.frozenError()
 			case !f.run.going.Load():
-				return fmt.Errorf("%w: other reads have waited for %s", ErrBusy, v.r.o.Limit)
+				return 0, fmt.Errorf("%w: other reads have waited for %s", ErrBusy, v.r.o.Limit)
 			}
-			return fmt.Errorf("%w within %s", fetch.ErrUnavailable, v.r.o.Limit)
+			return 0, fmt.Errorf("%w within %s", fetch.ErrUnavailable, v.r.o.Limit)
 		}
 		if spent && waits {
-			return f.run.frozenError()
+			return 0, f.run.frozenError()
 		}
 	}
 }
