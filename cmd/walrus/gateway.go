@@ -172,7 +172,7 @@ const gatewayKept = 16 << 20
 // gatewayMemory is the bytes of memory beyond which a gateway's process collects garbage more
 // often. It is no limit: what is in use stays. 83 MiB of it are the tables in memory of its two
 // databases, of which few pages are ever touched.
-const gatewayMemory = 200 << 20
+const gatewayMemory = 180 << 20
 
 // serviceLog is the log of a command that runs on.
 func (a *app) serviceLog() *slog.Logger {
