@@ -144,6 +144,7 @@ func (e *Emulator) carry(from int, b []byte) {
 		return
 	}
 	device := e.hosts[to].device
-	e.router.send(packet{from: from, bytes: len(b), about: func(f *Flight) { f.describe(b) },
-		deliver: func(time.Duration) { device.Write(b) }}, to) // one that the host does not take is lost
+	p := packet{from: from, bytes: len(b), deliver: func(time.Duration) { device.Write(b) }} // one that the host does not take is lost
+	p.about.describe(b)
+	e.router.send(p, to)
 }

@@ -178,6 +178,14 @@ func TestTripsLeaveOutPacketsThatTryOutTheirLength(t *testing.T) {
 		"another connection":   {[]Flight{flight(0, true, 1, 1280, true), flight(100, true, 2, 1366, false)}, 1},
 		"a lost one was tried": {[]Flight{flight(0, true, 1, 1280, true), {Sent: began, Due: began.Add(time.Second), Out: true, Protocol: protocolUDP, From: 1, Payload: 1366, Lost: true}, flight(200, true, 1, 1366, false)}, 1},
 	} {
+		tried := probes{}
+		for i, f := range c.flights {
+			from, to := 0, 1
+			if !f.Out {
+				from, to = to, from
+			}
+			c.flights[i].Probe = tried.isProbe(from, to, f)
+		}
 		if got := Trips(c.flights, began, began.Add(time.Second), 100*time.Millisecond); got != c.trips {
 			t.Errorf("%s: %g round trips, want %g", name, got, c.trips)
 		}
@@ -227,4 +235,26 @@ func TestHostsAreInNamespacesOfTheirOwn(t *testing.T) {
 	if err := e.In(0, func() error { return nil }); err == nil {
 		t.Error("a host that is gone does work")
 	}
+}
+
+// A connection that began before its host was watched is known when it is.
+func TestPacketsThatTryOutTheirLengthAreKnownOnStandingConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, hosts := startRouter(t, Options{RTT: 100 * time.Millisecond, Bits: []int64{1e9, 1e9}})
+		send := func(payload int, connects bool) {
+			b := udp(1, 28+payload, 0)
+			if connects {
+				b[28] = longHeader
+			}
+			hosts[0].sent <- b
+			time.Sleep(time.Second) // virtual: it has come
+		}
+		send(1280, true)
+		stop, began := r.watch(0), time.Now()
+		send(1366, false)
+		send(100, false)
+		if got := Trips(stop(), began, time.Now(), 100*time.Millisecond); got < 0.5 || got > 0.51 {
+			t.Errorf("%g round trips", got)
+		}
+	})
 }

@@ -21,6 +21,7 @@ type Flight struct {
 	Flags     byte   // of TCP
 	Payload   int    // bytes behind the headers of IP and TCP or UDP
 	Connects  bool   // of UDP: has the long header that QUIC has while it connects
+	Probe     bool   // of UDP: QUIC tries out with it how long a packet may be
 }
 
 const (
@@ -99,17 +100,16 @@ type probes map[direction]int
 
 // direction is one way of a connection over UDP.
 type direction struct {
-	peer     int
-	out      bool
-	from, to uint16
+	host, to         int
+	fromPort, toPort uint16
 }
 
-// isProbe looks at the packets in the order in which they were sent.
-func (p probes) isProbe(f Flight) bool {
+// isProbe looks at the packets of a host to another in the order in which they were sent.
+func (p probes) isProbe(from, to int, f Flight) bool {
 	if f.Protocol != protocolUDP {
 		return false
 	}
-	way := direction{f.Peer, f.Out, f.From, f.To}
+	way := direction{from, to, f.From, f.To}
 	longest, known := p[way]
 	if !known && !f.Connects {
 		longest = maxPacket
@@ -129,9 +129,9 @@ const maxPacket = 1 << 16
 func Trips(flights []Flight, from, to time.Time, rtt time.Duration) float64 {
 	flights = slices.SortedFunc(slices.Values(flights), func(a, b Flight) int { return a.Sent.Compare(b.Sent) })
 	var sum time.Duration
-	seen, tried := from, probes{}
+	seen := from
 	for _, f := range flights {
-		if probe := tried.isProbe(f); probe || f.Lost || f.isAck() {
+		if f.Probe || f.Lost || f.isAck() {
 			continue
 		}
 		begin, end := f.Sent, f.Due

@@ -119,7 +119,6 @@ func (c *conversation) send(out bool, b []byte, flags byte, deliver func(took ti
 		from, to, fromPort, toPort = to, from, toPort, fromPort
 	}
 	packets := max(1, (len(b)+segment-1)/segment)
-	c.relay.router.send(packet{from: from, bytes: len(b) + packets*headersTCP, patient: true, deliver: deliver, about: func(f *Flight) {
-		f.Protocol, f.From, f.To, f.Payload, f.Flags = protocolTCP, fromPort, toPort, len(b), flags
-	}}, to)
+	c.relay.router.send(packet{from: from, bytes: len(b) + packets*headersTCP, patient: true, deliver: deliver,
+		about: Flight{Protocol: protocolTCP, From: fromPort, To: toPort, Payload: len(b), Flags: flags}}, to)
 }

@@ -62,10 +62,7 @@ func (r *Relay) sendUDP(b []byte, from, to int, fromPort, toPort uint16, deliver
 		return
 	}
 	r.router.send(packet{from: from, bytes: len(b) + headersUDP, deliver: func(time.Duration) { deliver() },
-		about: func(f *Flight) {
-			f.Protocol, f.From, f.To, f.Payload = protocolUDP, fromPort, toPort, len(b)
-			f.Connects = len(b) > 0 && b[0]&longHeader != 0
-		}}, to)
+		about: Flight{Protocol: protocolUDP, From: fromPort, To: toPort, Payload: len(b), Connects: len(b) > 0 && b[0]&longHeader != 0}}, to)
 }
 
 // flow is the one of a source; nil where none can be opened.

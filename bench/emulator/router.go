@@ -16,6 +16,7 @@ type router struct {
 	mu      sync.Mutex // guards the fields below
 	watched int        // host, or noHost
 	flights []Flight
+	tried   probes // of all packets: connections begin before their host is watched
 }
 
 // noHost is in place of a host's number.
@@ -37,7 +38,7 @@ type end struct {
 type packet struct {
 	from    int                      // host
 	bytes   int                      // on the link, headers and all
-	about   func(*Flight)            // fills in what the packet says of itself
+	about   Flight                   // what the packet says of itself
 	deliver func(took time.Duration) // hands it to its host; it must not wait
 	patient bool                     // it waits for links however long, and is not lost
 
@@ -62,7 +63,7 @@ func (p *packets) Pop() any {
 }
 
 func newRouter(o Options) *router {
-	r := &router{o: o, began: time.Now(), watched: noHost}
+	r := &router{o: o, began: time.Now(), watched: noHost, tried: probes{}}
 	for _, bits := range o.Bits {
 		l := line{bits: bits, queue: o.queue()}
 		r.ends = append(r.ends, &end{up: l, down: l, wake: make(chan struct{}, 1)})
@@ -94,7 +95,10 @@ func (e *end) nudge() {
 
 // send brings a packet on its way to a host.
 func (r *router) send(p packet, to int) {
+	r.mu.Lock()
 	p.sent = time.Since(r.began)
+	p.about.Probe = r.tried.isProbe(p.from, to, p.about)
+	r.mu.Unlock()
 	sender := r.ends[p.from]
 	sender.mu.Lock()
 	gone, ok := sender.up.take(p.sent, p.bytes, p.patient)
@@ -165,11 +169,11 @@ func (r *router) note(p packet, to int, lost bool) {
 	if r.watched != p.from && r.watched != to {
 		return
 	}
-	f := Flight{Sent: r.began.Add(p.sent), Due: r.began.Add(p.due), Out: r.watched == p.from, Lost: lost, Peer: to}
+	f := p.about
+	f.Sent, f.Due, f.Out, f.Lost, f.Peer = r.began.Add(p.sent), r.began.Add(p.due), r.watched == p.from, lost, to
 	if !f.Out {
 		f.Peer = p.from
 	}
-	p.about(&f)
 	r.flights = append(r.flights, f)
 }
 
