@@ -35,6 +35,7 @@ type gatherer[T any] struct {
 	seen     func(stripe uint32, p blob.Place, value T) // told each answer once; nil: nobody is
 
 	queue    []candidate // not asked yet, best first
+	unasked  int         // in a run, places that are to be asked for once a member has room
 	have     []map[blob.Place]T
 	complete int // stripes with need answers
 	pending  map[*request]bool
@@ -163,11 +164,17 @@ func (g *gatherer[T]) enqueue(order []blob.Place) {
 
 func (g *gatherer[T]) collect(ctx context.Context) error {
 	g.heard = time.Now()
-	g.send(ctx, g.need)
+	if g.run == nil {
+		g.send(ctx, g.need)
+	} else {
+		g.unasked = g.need
+	}
 	tick := time.NewTicker(g.f.hedge / 4)
 	defer tick.Stop()
 	for g.complete < len(g.have) {
-		if len(g.pending) == 0 {
+		room := g.run.next()
+		g.sendUnasked(ctx)
+		if len(g.pending) == 0 && g.unasked == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -181,6 +188,13 @@ func (g *gatherer[T]) collect(ctx context.Context) error {
 		case e := <-g.events:
 			g.heard = time.Now()
 			g.handle(ctx, e)
+		case <-room:
+		case <-ctx.Done():
+			if len(g.pending) == 0 {
+				return ctx.Err()
+			}
+			g.unasked = 0
+			g.handle(ctx, <-g.events)
 		}
 	}
 	return nil
@@ -191,7 +205,7 @@ func (g *gatherer[T]) collect(ctx context.Context) error {
 // holder has answered for all stripes.
 func (g *gatherer[T]) send(ctx context.Context, n int) {
 	if g.run != nil {
-		g.sendInRun(ctx, n)
+		g.sendInRun(ctx, n, false)
 		return
 	}
 	byMember := map[int][]blob.Place{}
@@ -213,12 +227,27 @@ func (g *gatherer[T]) send(ctx context.Context, n int) {
 	}
 }
 
+// sendUnasked asks for what is left of a run's part, as far as members have room. Which member
+// will have sent a row first is not known long before: a row that waits here is asked of the
+// one that delivers, and none is left with a member that has become slow.
+func (g *gatherer[T]) sendUnasked(ctx context.Context) {
+	if g.unasked == 0 {
+		return
+	}
+	if g.run.wait(g.from, true); g.run.isTurn(g.from) {
+		g.unasked = g.sendInRun(ctx, g.unasked, true)
+	}
+	g.run.wait(g.from, g.unasked > 0)
+}
+
 // sendInRun asks the n candidates that will have answered first. Source rows need no decoding
-// and are passed on as they come: another row must be here sooner by some time.
-func (g *gatherer[T]) sendInRun(ctx context.Context, n int) {
+// and are passed on as they come: another row must be here sooner by some time. With room it
+// asks none while all have enough to send, and returns how many are left.
+func (g *gatherer[T]) sendInRun(ctx context.Context, n int, room bool) (left int) {
 	g.queue = slices.DeleteFunc(g.queue, func(c candidate) bool { return g.hasAll(c.place) })
 	away := g.f.host.Distance()
 	q, rows := g.run.queues(away, connectTrips*away), len(g.have)
+	enough := max(g.f.hedge/2, queueTrips*away) + queueRows*time.Duration(rows)*q.usual
 	k1 := blob.Place(g.d.Shape.K1)
 	for ; n > 0 && len(g.queue) > 0; n-- {
 		best, soonest := 0, time.Duration(math.MaxInt64)
@@ -235,11 +264,22 @@ func (g *gatherer[T]) sendInRun(ctx context.Context, n int) {
 			}
 		}
 		c := g.queue[best]
+		if room && q.rows[c.member] >= queueRows*rows && q.after(c.member, rows) > enough {
+			return n
+		}
 		g.queue = slices.Delete(g.queue, best, best+1)
 		q.rows[c.member] += rows
 		g.request(ctx, c.member, []blob.Place{c.place})
 	}
+	return 0
 }
+
+// A member has enough to send in a run where that takes the time of queueTrips round trips and
+// of queueRows answers in the middle of all members: so its line is never idle.
+const (
+	queueTrips = 2
+	queueRows  = 2
+)
 
 // aWhile is longer than any row takes.
 const aWhile = time.Hour
@@ -389,8 +429,10 @@ const (
 // lateInRun says whether a request of a run is late: its member sends nothing at all; or all
 // others wait for this part of the run, and none of its rows has come for the time in which
 // another one is asked for. While the members have more to send, the line may be full: then it
-// is late after the time of two rows more. Members send at very different rates: which of them
-// are late no fixed time tells. down says that the member is to be asked last.
+// is late after the time of two rows more. Where half of them have nothing more to send, the
+// rows of all parts are asked of these, and not of the first alone. Members send at very
+// different rates: which of them are late no fixed time tells. down says that the member is to
+// be asked last.
 func (g *gatherer[T]) lateInRun(r *request, now time.Time) (late, down bool) {
 	p := g.d.Members[r.member].Peer
 	if min(now.Sub(r.began), now.Sub(g.f.aliveAt(p))) >= g.f.quietFor() {
@@ -400,10 +442,10 @@ func (g *gatherer[T]) lateInRun(r *request, now time.Time) (late, down bool) {
 		return true, false
 	}
 	since, first := g.run.isFirst(g.from)
-	if !first {
-		return false, false
-	}
 	patience, rests := g.f.headStart(), g.run.rests()
+	if !first {
+		return rests && min(now.Sub(g.heard), now.Sub(r.began)) >= patience, false
+	}
 	if !rests {
 		alive := now.Sub(g.f.aliveAt(p)) < patience
 		if patience += patientRows * g.run.usual(g.f.hedge); alive {

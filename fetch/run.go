@@ -15,6 +15,8 @@ type run struct {
 	live    map[uint32]bool // by their first stripes, the parts that are fetched
 	first   uint32          // of these
 	since   time.Time       // when it became the first
+	unasked map[uint32]bool // by their first stripes, the parts of which rows wait for a member that is to be asked
+	moved   chan struct{}   // closed when a row came, or none waits any more for a part
 }
 
 // pace is how fast a member sends rows.
@@ -36,7 +38,52 @@ func (p *pace) each() time.Duration {
 	return max(1, time.Duration(float64(p.took)/p.rows))
 }
 
-func newRun() *run { return &run{members: map[int]*pace{}, live: map[uint32]bool{}} }
+func newRun() *run {
+	return &run{members: map[int]*pace{}, live: map[uint32]bool{}, unasked: map[uint32]bool{}, moved: make(chan struct{})}
+}
+
+// move needs mu held.
+func (r *run) move() {
+	close(r.moved)
+	r.moved = make(chan struct{})
+}
+
+// wait notes whether rows of a part wait for a member that is to be asked.
+func (r *run) wait(part uint32, some bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unasked[part] == some {
+		return
+	}
+	if some {
+		r.unasked[part] = true
+		return
+	}
+	delete(r.unasked, part)
+	r.move()
+}
+
+// isTurn says whether members may be asked for a part's rows: no row of an earlier part waits.
+func (r *run) isTurn(part uint32) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for p := range r.unasked {
+		if p < part {
+			return false
+		}
+	}
+	return true
+}
+
+// next is closed when members may have room again.
+func (r *run) next() <-chan struct{} {
+	if r == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.moved
+}
 
 // begin and end note a part of the read by its first stripe.
 func (r *run) begin(part uint32) {
@@ -58,6 +105,8 @@ func (r *run) end(part uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.live, part)
+	delete(r.unasked, part)
+	r.move()
 	if part != r.first || len(r.live) == 0 {
 		return
 	}
@@ -108,6 +157,7 @@ func (r *run) came(member int) {
 		p.rows, p.took = paceKept*p.rows+1, time.Duration(paceKept*float64(p.took))+now.Sub(p.moved)
 	}
 	p.pending, p.moved, p.flows = p.pending-1, now, true
+	r.move()
 }
 
 func (r *run) left(member, rows int) {
@@ -117,6 +167,7 @@ func (r *run) left(member, rows int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.members[member].pending -= rows
+	r.move()
 }
 
 // rests says whether half of the members or more have nothing to send: then the reader's line
@@ -187,8 +238,11 @@ func (r *run) queues(unknown, connect time.Duration) queues {
 		if each == 0 {
 			each = q.usual
 		}
-		if p.pending > 0 { // what has been awaited so long takes as long, at least
-			each = max(each, q.now.Sub(p.moved)-connect)
+		switch idle := q.now.Sub(p.moved); {
+		case p.pending > 0: // what has been awaited so long takes as long, at least
+			each = max(each, idle-connect)
+		case each > q.usual: // the longer ago it was slow, the less is it known to be
+			each = max(q.usual, time.Duration(float64(each)*float64(each)/float64(each+idle)))
 		}
 		q.rows[m], q.each[m] = p.pending, each
 	}

@@ -53,6 +53,19 @@ func TestARunKnowsHowFastMembersSend(t *testing.T) {
 		if r.rests() {
 			t.Error("a run in which all have something to send rests")
 		}
+		r.left(slow, 10)
+		if got := r.queues(0, 0).after(slow, 2); (got - 80*time.Millisecond).Abs() > time.Microsecond {
+			t.Errorf("two rows of a slow member take %s", got)
+		}
+		time.Sleep(20 * time.Millisecond) // virtual
+		if got := r.queues(0, 0).after(slow, 2); got <= 20*time.Millisecond || got >= 80*time.Millisecond {
+			t.Errorf("two rows of a member that was slow take %s", got)
+		}
+		time.Sleep(time.Minute) // virtual
+		if q := r.queues(0, 0); (q.after(slow, 2) - 2*q.usual).Abs() > time.Microsecond {
+			t.Errorf("two rows of a member that was slow a minute ago take %s", q.after(slow, 2))
+		}
+		r.asked(slow, 10)
 		r.left(fast, 20)
 		r.left(silent, 1)
 		if !r.rests() {
@@ -105,21 +118,27 @@ func (h *holders) knowDistance(t *testing.T) {
 	}
 }
 
+// newMemoryHolders is seven members, 20 ms from the reader and back, in virtual time.
+func newMemoryHolders(t *testing.T, size int64) *holders {
+	t.Helper()
+	network := p2ptest.NewNetwork(t, 10*time.Millisecond, 0)
+	return newHoldersOf(t, size, 16<<10, func(seed byte, holds bool) *p2p.Host {
+		at := network.Place()
+		h, err := p2p.New(p2p.Config{Key: ed25519.NewKeyFromSeed(append(make([]byte, 31), seed)), Hello: p2p.Hello{Chain: "net"}, Listen: []string{at.Listen}, Wire: at.Wire})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { h.Close() })
+		return h
+	})
+}
+
 // pacedRead reads a blob of 24 MiB, in 103 stripes of three rows, from seven members of which
 // each takes its time for a row. It gives the time and the bytes that came, as a part of the
 // blob's.
 func pacedRead(t *testing.T, each [7]time.Duration) (took time.Duration, received float64) {
 	synctest.Test(t, func(t *testing.T) {
-		network := p2ptest.NewNetwork(t, 10*time.Millisecond, 0)
-		h := newHoldersOf(t, 24<<20, 16<<10, func(seed byte, holds bool) *p2p.Host {
-			at := network.Place()
-			h, err := p2p.New(p2p.Config{Key: ed25519.NewKeyFromSeed(append(make([]byte, 31), seed)), Hello: p2p.Hello{Chain: "net"}, Listen: []string{at.Listen}, Wire: at.Wire})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { h.Close() })
-			return h
-		})
+		h := newMemoryHolders(t, 24<<20)
 		for i, s := range h.shelves {
 			s.pause = each[i]
 		}
@@ -155,5 +174,32 @@ func TestASlowMemberCostsAReadLittle(t *testing.T) {
 	with, received := pacedRead(t, [7]time.Duration{time.Second, each, each, each, each, each, each})
 	if with > without+600*time.Millisecond || received > 1.1 {
 		t.Errorf("%s in place of %s, and %.2f of the blob's bytes", with, without, received)
+	}
+}
+
+// Rows of an earlier part are asked for before those of a later one.
+func TestPartsOfARunTakeTurns(t *testing.T) {
+	r := newRun()
+	for _, part := range []uint32{24, 0, 12} {
+		r.begin(part)
+		r.wait(part, true)
+	}
+	for i, part := range []uint32{0, 12, 24} {
+		for _, other := range []uint32{0, 12, 24}[i:] {
+			if got := r.isTurn(other); got != (part == other) {
+				t.Errorf("part %d may ask: %t, while %d waits", other, got, part)
+			}
+		}
+		next := r.next()
+		if i == 1 {
+			r.end(part) // it may fail
+		} else {
+			r.wait(part, false)
+		}
+		select {
+		case <-next:
+		default:
+			t.Errorf("the others are not told that part %d waits no more", part)
+		}
 	}
 }
