@@ -81,7 +81,7 @@ func catchUp(b *testing.B, blocks unit.Height) {
 	var heap [2]uint64 // at most, in the first half of the way and in the second
 	for half := range heap {
 		for m.chain.machine.Height() < from+(tip-from)*unit.Height(half+1)/2 {
-			time.Sleep(20 * time.Millisecond)
+			time.Sleep(20 * time.Millisecond) // between two looks at the heap
 			var now runtime.MemStats
 			runtime.ReadMemStats(&now)
 			heap[half] = max(heap[half], now.HeapInuse)
