@@ -2,11 +2,13 @@ package fetch
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/p2p/p2ptest"
 )
@@ -202,4 +204,49 @@ func TestPartsOfARunTakeTurns(t *testing.T) {
 			t.Errorf("the others are not told that part %d waits no more", part)
 		}
 	}
+}
+
+// While every holder has enough to send a row waits at the reader, and is then asked of one that
+// has room; a row that is late is asked for at once.
+func TestRowsWaitForAHolderWithRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newMemoryHolders(t, 1<<20)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel() // requests end at once
+		r := newRun()
+		for m := range 7 {
+			r.asked(m, 1000)
+			for range 10 {
+				time.Sleep(time.Millisecond) // virtual
+				r.came(m)
+			}
+		}
+		const stripes = 12
+		g := &gatherer[struct{}]{f: h.Fetcher, d: h.d, id: h.c.ID, to: stripes, need: 3, run: r,
+			ask: func(context.Context, *p2p.FragmentLine, []blob.Place, uint32, uint32, func(uint32, blob.Place, struct{}) error) error {
+				return nil
+			},
+			have: make([]map[blob.Place]struct{}, stripes), pending: map[*request]bool{}, events: make(chan event[struct{}])}
+		g.enqueue([]blob.Place{0, 1, 2, 3, 4, 5, 6})
+		if left := g.sendInRun(ctx, 3, true); left != 3 || len(g.pending) != 0 {
+			t.Errorf("%d of 3 rows wait, %d were asked for, though all have enough to send", left, len(g.pending))
+		}
+		const free = 4
+		r.left(free, 990)
+		if left := g.sendInRun(ctx, 3, true); left == 3 {
+			t.Error("no row was asked of the member that has room")
+		}
+		asked := len(g.pending)
+		for q := range g.pending {
+			if q.member != free {
+				t.Errorf("member %d was asked, and %d has room", q.member, free)
+			}
+		}
+		if g.sendInRun(ctx, 1, false); len(g.pending) != asked+1 {
+			t.Error("a row that is late waits for room")
+		}
+		for len(g.pending) > 0 {
+			g.close((<-g.events).request)
+		}
+	})
 }
