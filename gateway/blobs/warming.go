@@ -64,10 +64,11 @@ type warming struct {
 
 func (w *Writer) warming(src client.Source) *warming { return &warming{w: w, src: src} }
 
-// watch is a store's progress, which is passed on.
+// watch is a store's progress, which is passed on. Of an empty blob, all of which is handed on
+// before its ID is known, there is nothing to keep.
 func (m *warming) watch(next func(encoded, handed int64)) func(encoded, handed int64) {
 	return func(encoded, handed int64) {
-		if shape := m.w.c.Shape; handed >= m.src.Size() && shape.N > 0 {
+		if shape := m.w.c.Shape; handed > 0 && handed >= m.src.Size() && shape.N > 0 {
 			if l, err := shape.Layout(handed); err == nil {
 				m.begin(l)
 			}
