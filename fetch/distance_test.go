@@ -110,16 +110,7 @@ func TestASilentFirstHolderHardlyDelaysTheFirstByte(t *testing.T) {
 func firstByteWithout(t *testing.T, most float64, bend func(first *shelf)) {
 	const away = 150 * time.Millisecond
 	synctest.Test(t, func(t *testing.T) {
-		network := p2ptest.NewNetwork(t, away/2, 0)
-		h := newHoldersOf(t, 8<<20, 16<<10, func(seed byte, holds bool) *p2p.Host {
-			at := network.Place()
-			h, err := p2p.New(p2p.Config{Key: ed25519.NewKeyFromSeed(append(make([]byte, 31), seed)), Hello: p2p.Hello{Chain: "net"}, Listen: []string{at.Listen}, Wire: at.Wire})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { h.Close() })
-			return h
-		})
+		h := newMemoryHolders(t, 8<<20, away)
 		for _, s := range h.shelves { // as a client is connected once it knows the blob
 			if err := h.host.Connect(t.Context(), s.host.ID(), s.host.Addrs()); err != nil {
 				t.Fatal(err)

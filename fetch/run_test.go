@@ -120,10 +120,10 @@ func (h *holders) knowDistance(t *testing.T) {
 	}
 }
 
-// newMemoryHolders is seven members, 20 ms from the reader and back, in virtual time.
-func newMemoryHolders(t *testing.T, size int64) *holders {
+// newMemoryHolders is seven members, each so far away from the reader and back, in virtual time.
+func newMemoryHolders(t *testing.T, size int64, away time.Duration) *holders {
 	t.Helper()
-	network := p2ptest.NewNetwork(t, 10*time.Millisecond, 0)
+	network := p2ptest.NewNetwork(t, away/2, 0)
 	return newHoldersOf(t, size, 16<<10, func(seed byte, holds bool) *p2p.Host {
 		at := network.Place()
 		h, err := p2p.New(p2p.Config{Key: ed25519.NewKeyFromSeed(append(make([]byte, 31), seed)), Hello: p2p.Hello{Chain: "net"}, Listen: []string{at.Listen}, Wire: at.Wire})
@@ -140,7 +140,7 @@ func newMemoryHolders(t *testing.T, size int64) *holders {
 // blob's.
 func pacedRead(t *testing.T, each [7]time.Duration) (took time.Duration, received float64) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newMemoryHolders(t, 24<<20)
+		h := newMemoryHolders(t, 24<<20, 20*time.Millisecond)
 		for i, s := range h.shelves {
 			s.pause = each[i]
 		}
@@ -210,7 +210,7 @@ func TestPartsOfARunTakeTurns(t *testing.T) {
 // has room; a row that is late is asked for at once.
 func TestRowsWaitForAHolderWithRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h := newMemoryHolders(t, 1<<20)
+		h := newMemoryHolders(t, 1<<20, 20*time.Millisecond)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // requests end at once
 		r := newRun()

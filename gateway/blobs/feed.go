@@ -22,7 +22,7 @@ type Change struct {
 	At     time.Time
 	What   string
 	Blob   blob.ID
-	Size   int64        // bytes; 0: not known
+	Size   int64        // bytes
 	End    unit.Epoch   // of the owner's claim; 0: it was deleted
 	Cost   token.Amount // fees of the ledger left out
 	Refund token.Amount
