@@ -130,7 +130,7 @@ func (s *Server) getByteRange(w http.ResponseWriter, r *http.Request, id blob.ID
 		return err
 	}
 	if of[1] == 0 || of[0] > b.Size || of[1] > b.Size-of[0] {
-		return refuse(400, "INVALID_BYTE_RANGE", "start=%d&length=%d is not inside the %d bytes of the blob", of[0], of[1], b.Size).with("size", b.Size)
+		return refuse(400, "INVALID_BYTE_RANGE", "%[2]d bytes from %[1]d on are not inside the %[3]d bytes of the blob", of[0], of[1], b.Size).with("size", b.Size)
 	}
 	r.Header.Del("Range")
 	return s.send(w, r, readable{blob: b, start: of[0], length: of[1], part: true, etag: quoted(fmt.Sprintf("%s-%d-%d", id.Base64(), of[0], of[1]))})
