@@ -129,8 +129,12 @@ func (r agreementGate) InitPeer(p p2p.Peer) p2p.Peer {
 
 // AddPeer starts the gossip with a peer.
 func (r agreementGate) AddPeer(p p2p.Peer) {
+	if !r.IsRunning() {
+		_ = p.Stop() // the switch has stopped, and forgets a connection that it was making
+		return
+	}
 	state, ok := p.Get(types.PeerStateKey).(*consensus.PeerState)
-	if !r.IsRunning() || !ok {
+	if !ok {
 		return
 	}
 	if !r.WaitSync() { // else it is told when this node has caught up

@@ -3,6 +3,8 @@ package comet
 import (
 	"bytes"
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -184,12 +186,15 @@ func (g *gossip) heard(id p2p.ID, m any) {
 	} // a vote that it has is one less to send, and CometBFT tells of the votes that it sent
 }
 
-// add begins to hand on to a peer, until its connection ends.
+// add begins to hand on to a peer, until its connection ends. CometBFT's switch ends the
+// connections that it has when it stops, and forgets one that it is making just then: that
+// one ends here.
 func (g *gossip) add(peer p2p.Peer, state *consensus.PeerState) {
 	l := &lane{gossip: g, peer: peer, state: state, votes: make(chan struct{}, 1), data: make(chan struct{}, 1), told: map[cmtproto.SignedMsgType]told{}}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.ended {
+		_ = peer.Stop() // an error says that it had stopped
 		return
 	}
 	g.lanes[peer.ID()] = l
@@ -217,11 +222,16 @@ func (g *gossip) start(part func()) {
 	})
 }
 
-// end waits for the lanes, whose connections have ended, and lets no other begin.
+// end lets no other lane begin, ends the connections that have not ended yet, and waits for
+// their lanes.
 func (g *gossip) end() {
 	g.mu.Lock()
 	g.ended = true
+	left := slices.Collect(maps.Values(g.lanes))
 	g.mu.Unlock()
+	for _, l := range left {
+		_ = l.peer.Stop() // an error says that it had stopped
+	}
 	g.wg.Wait()
 }
 

@@ -4,7 +4,10 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/cometbft/cometbft/consensus"
 	cstypes "github.com/cometbft/cometbft/consensus/types"
+	"github.com/cometbft/cometbft/p2p"
+	"github.com/cometbft/cometbft/p2p/mock"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
 	"github.com/cometbft/cometbft/types"
 )
@@ -79,5 +82,41 @@ func TestGossipEndsWithItsPeers(t *testing.T) {
 	defer g.mu.Unlock()
 	if len(g.lanes) != 0 || !g.ended {
 		t.Errorf("gossip with %d peers after the end", len(g.lanes))
+	}
+}
+
+// A node ends although CometBFT's switch made a connection while it was stopped, and the
+// connection ends with it.
+func TestAConnectionThatIsMadeWhileANodeStopsEnds(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 1)
+	ctx := within(t)
+	c.start(0)
+	c.reach(ctx, 0, 1)
+	m := c.members[0]
+	agreement, ok := m.chain.node.Switch().(*p2p.Switch).Reactor("CONSENSUS")
+	if !ok {
+		t.Fatal("there is no agreement")
+	}
+	made := func() *mock.Peer { // the switch does not know it
+		p := mock.NewPeer(nil)
+		agreement.AddPeer(agreement.InitPeer(p))
+		return p
+	}
+	before := made()
+	stop, ended := m.stop, make(chan struct{})
+	m.stop = nil
+	go func() { defer close(ended); stop() }()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		t.Fatal("the node does not end")
+	}
+	after, late := made(), mock.NewPeer(nil)
+	m.chain.gossip.add(late, consensus.NewPeerState(late))
+	for name, p := range map[string]*mock.Peer{"before the end": before, "after it": after, "after the agreement looked": late} {
+		if p.IsRunning() {
+			t.Errorf("a connection that was made %s stands", name)
+		}
 	}
 }
