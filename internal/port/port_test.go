@@ -7,7 +7,7 @@ import (
 )
 
 func TestAPortIsFreeAndFoundOnce(t *testing.T) {
-	r := Range{33_000, 33_040} // no other package looks here
+	r := Range{4_000, 4_040} // no other package looks here
 	seen := map[int]bool{}
 	for range 4 {
 		ports, err := r.Free(5)
@@ -29,5 +29,26 @@ func TestAPortIsFreeAndFoundOnce(t *testing.T) {
 	}
 	if ports, err := r.Free(100); err == nil {
 		t.Errorf("%d ports of a range of 40", len(ports))
+	}
+}
+
+// Tests of several packages run at the same time, each in a process of its own.
+func TestTwoProcessesFindDifferentPorts(t *testing.T) {
+	r := Range{4_040, 4_040 + 8*partSize}
+	var one, other process
+	seen := map[int]bool{}
+	for range partSize/10 + 1 { // more than a part has
+		for _, p := range []*process{&one, &other} {
+			ports, err := p.free(r, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, port := range ports {
+				if port < r.First || port >= r.End || seen[port] {
+					t.Errorf("port %d is found twice, or not of the range", port)
+				}
+				seen[port] = true
+			}
+		}
 	}
 }
