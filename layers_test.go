@@ -31,6 +31,7 @@ var house = map[string]room{
 	"internal/testlevel":  {0, nil, "levels of tests: knows no test"},
 	"internal/wholelevel": {0, nil, "finds the tests of a level: runs none"},
 	"internal/port":       {0, nil, "free ports: knows no node"},
+	"internal/leak":       {0, []string{"go.uber.org/goleak"}, "goroutines that go on: knows no test"},
 	"internal/number":     {0, nil, "numbers as people write them: knows no unit of money"},
 	"unit":                {0, nil, "numbers of time and price: knows no rule"},
 	"blob":                {1, []string{"github.com/ipfs/go-cid", "github.com/multiformats/go-multihash"}, "values: no disk, wire, clock, money"},

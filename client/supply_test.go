@@ -7,12 +7,11 @@ import (
 	"io"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 // changing is a source whose bytes are others from the second reading on.
 type changing struct {

@@ -14,13 +14,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/leak"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/redstuff"
 	"github.com/walrus-network/walrus/token"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	leak.Main(m,
 		// Background routines of dependencies that end with the process.
 		goleak.IgnoreAnyFunction("github.com/libp2p/go-libp2p/p2p/net/connmgr.(*BasicConnMgr).background"),
 		goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"),

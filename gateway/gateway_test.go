@@ -25,6 +25,7 @@ import (
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/gateway/access"
 	"github.com/walrus-network/walrus/gateway/blobs"
+	"github.com/walrus-network/walrus/internal/leak"
 	"github.com/walrus-network/walrus/internal/world"
 	"github.com/walrus-network/walrus/kv"
 	"github.com/walrus-network/walrus/quilt"
@@ -32,7 +33,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	leak.Main(m,
 		// Background routines of dependencies that end with the process.
 		goleak.IgnoreAnyFunction("github.com/libp2p/go-libp2p/p2p/net/connmgr.(*BasicConnMgr).background"),
 		goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"),
@@ -51,6 +52,19 @@ type rig struct {
 	dir    string
 	owners *access.Owners
 	key    string // is sent with each request, if not empty
+}
+
+// waitLimit ends a test that waits in vain.
+const waitLimit = 2 * time.Minute
+
+// becomes waits for what comes of real connections and goroutines.
+func (g *rig) becomes(what string, true func() bool) {
+	g.t.Helper()
+	for end := time.Now().Add(waitLimit); !true(); time.Sleep(10 * time.Millisecond) { // nothing tells
+		if time.Now().After(end) {
+			g.t.Fatalf("it does not come about that %s", what)
+		}
+	}
 }
 
 func newRig(t *testing.T, change func(*Options)) *rig {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/walrus-network/walrus/internal/leak"
 )
 
 func TestMain(m *testing.M) {
@@ -14,7 +16,7 @@ func TestMain(m *testing.M) {
 	}
 	// Badger leaves these behind when it refuses to open damaged files;
 	// TestCloseStopsEverything looks at a healthy database.
-	goleak.VerifyTestMain(m,
+	leak.Main(m,
 		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4.(*DB).monitorCache"),
 		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4.(*DB).updateSize"),
 		goleak.IgnoreAnyFunction("github.com/dgraph-io/badger/v4/y.(*WaterMark).process"),
@@ -22,7 +24,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestCloseStopsEverything(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	defer leak.None(t, goleak.IgnoreCurrent())
 	for _, p := range []Profile{Small, Large} {
 		db, err := Open(Options{Dir: t.TempDir(), Profile: p})
 		if err != nil {

@@ -12,12 +12,14 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"go.uber.org/goleak"
+
+	"github.com/walrus-network/walrus/internal/leak"
 )
 
 const loopback = "/ip4/127.0.0.1/tcp/0"
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	leak.Main(m,
 		// Background routines of dependencies that end with the process.
 		goleak.IgnoreTopFunction("github.com/golang/glog.(*fileSink).flushDaemon"),
 		goleak.IgnoreAnyFunction("github.com/libp2p/go-libp2p/p2p/net/connmgr.(*BasicConnMgr).background"),

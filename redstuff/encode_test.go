@@ -9,12 +9,11 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"go.uber.org/goleak"
-
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/leak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { leak.Main(m) }
 
 func TestTheIDDependsOnContentAndShardsOnly(t *testing.T) {
 	for _, n := range []int{4, 10, 31, 300} {

@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/walrus-network/walrus/blob"
+	"github.com/walrus-network/walrus/internal/leak"
 	"github.com/walrus-network/walrus/kv"
 )
 
@@ -21,7 +20,7 @@ func TestMain(m *testing.M) {
 		runChild(dir)
 		return
 	}
-	goleak.VerifyTestMain(m)
+	leak.Main(m)
 }
 
 var ctx = context.Background()

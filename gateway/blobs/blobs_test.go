@@ -19,13 +19,14 @@ import (
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/client"
 	"github.com/walrus-network/walrus/fetch"
+	"github.com/walrus-network/walrus/internal/leak"
 	"github.com/walrus-network/walrus/internal/world"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/token"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	leak.Main(m,
 		// Background routines of dependencies that end with the process.
 		goleak.IgnoreAnyFunction("github.com/libp2p/go-libp2p/p2p/net/connmgr.(*BasicConnMgr).background"),
 		goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"),

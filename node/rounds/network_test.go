@@ -13,6 +13,7 @@ import (
 
 	"github.com/walrus-network/walrus/blob"
 	"github.com/walrus-network/walrus/challenge"
+	"github.com/walrus-network/walrus/internal/leak"
 	"github.com/walrus-network/walrus/ledger"
 	"github.com/walrus-network/walrus/p2p"
 	"github.com/walrus-network/walrus/p2p/p2ptest"
@@ -22,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
+	leak.Main(m,
 		// Background routines of dependencies that end with the process.
 		goleak.IgnoreAnyFunction("github.com/libp2p/go-libp2p/p2p/net/connmgr.(*BasicConnMgr).background"),
 		goleak.IgnoreAnyFunction("go.opencensus.io/stats/view.(*worker).start"),
