@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/walrus-network/walrus/gateway/access"
 )
@@ -154,12 +153,7 @@ func TestStreamsOfEventsAreBounded(t *testing.T) {
 	for _, l := range all {
 		l.close()
 	}
-	for end := time.Now().Add(30 * time.Second); g.s.streams.Load() > 0; {
-		if time.Now().After(end) {
-			t.Fatalf("%d streams stay when their clients are gone", g.s.streams.Load())
-		}
-		time.Sleep(10 * time.Millisecond) // for real connections to end
-	}
+	g.becomes("no stream is left when its clients are gone", func() bool { return g.s.streams.Load() == 0 })
 	r := g.request("GET", "/v1/events", nil)
 	r.Header.Set("Last-Event-ID", "none")
 	if a := g.do(r); a.StatusCode != 400 || !strings.Contains(string(a.body), "Last-Event-ID") {

@@ -8,7 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,7 +82,7 @@ func TestABodyThatNeverComes(t *testing.T) {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(c, "%s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n", head)
-		c.SetReadDeadline(time.Now().Add(10 * time.Second))
+		c.SetReadDeadline(time.Now().Add(waitLimit))
 		if b, err := io.ReadAll(c); err != nil {
 			t.Errorf("%s: the connection stays open: %v after %q", head, err, b)
 		}
@@ -114,26 +116,21 @@ func TestABodyThatBreaksOff(t *testing.T) {
 	if <-done == nil {
 		t.Error("it was answered")
 	}
-	for range 100 {
-		if g.s.o.Spool.Used() == 0 {
-			break
-		}
-		time.Sleep(20 * time.Millisecond) // for the server to see that the client is gone
-	}
-	if used := g.s.o.Spool.Used(); used != 0 {
-		t.Errorf("%d bytes are left in the spool", used)
-	}
+	g.usedBecomes(0) // once the server sees that the client is gone
 	g.want(g.put("/v1/blobs", random(33<<20, 1)), 413, "BLOB_TOO_LARGE")
 	if a := g.get("/v1/blobs"); string(a.body) != "{\"blobs\":[]}\n" {
 		t.Errorf("%s", a.body)
 	}
 }
 
-// slowLedger takes its time with each transaction.
-type slowLedger struct{ world.Ledger }
+// slowLedger tells of each transaction before it is submitted.
+type slowLedger struct {
+	world.Ledger
+	submits func()
+}
 
 func (l slowLedger) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
-	time.Sleep(600 * time.Millisecond) // longer than a client may stand still
+	l.submits()
 	return l.Ledger.Submit(ctx, tx)
 }
 
@@ -144,14 +141,94 @@ func (l slowLedger) View(ctx context.Context) (ledger.View, error) {
 	return l.Ledger.View(ctx)
 }
 
+// timed is a connection that tells its deadlines.
+type timed struct {
+	net.Conn
+	mu          sync.Mutex
+	read, write time.Time // zero: none
+	set         int       // deadlines that were no zero
+}
+
+func (c *timed) SetReadDeadline(t time.Time) error {
+	c.note(&c.read, t)
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *timed) SetWriteDeadline(t time.Time) error {
+	c.note(&c.write, t)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func (c *timed) note(at *time.Time, t time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	*at = t
+	if !t.IsZero() {
+		c.set++
+	}
+}
+
+// timing is a listener of timed connections.
+type timing struct {
+	net.Listener
+	mu  sync.Mutex
+	all []*timed
+}
+
+func (l *timing) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, &timed{Conn: c})
+	return l.all[len(l.all)-1], nil
+}
+
+// deadlines is how many deadlines stand now, and how many were set.
+func (l *timing) deadlines() (stand, set int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.all {
+		c.mu.Lock()
+		for _, at := range []time.Time{c.read, c.write} {
+			if !at.IsZero() {
+				stand++
+			}
+		}
+		set += c.set
+		c.mu.Unlock()
+	}
+	return stand, set
+}
+
 // A client may stand still for a while only while it sends or takes bytes: not while its body
 // is stored, however long that takes, nor between two answers on one connection.
 func TestTimeThatIsNotTheClients(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &timing{Listener: inner}
 	w := world.New(t, 4, 10)
-	g := &rig{t: t, w: w, c: w.ClientOf(slowLedger{w.Ledger}), dir: t.TempDir()}
-	g.start(func(o *Options) { o.StallLimit = 200 * time.Millisecond })
+	stored := 0
+	g := &rig{t: t, w: w, dir: t.TempDir(), c: w.ClientOf(slowLedger{w.Ledger, func() {
+		stored++
+		if stand, set := l.deadlines(); stand > 0 || set == 0 {
+			t.Errorf("%d of %d deadlines stand while a body is stored", stand, set)
+		}
+	}})}
+	g.start(nil)
+	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: g.s}}
+	server.Start()
+	defer server.Close()
+	g.url = server.URL
 	const step = 8 << 20 // after so much the body is asked once more, whether there is more
 	id := g.stored(random(step, 1))
+	if stored == 0 {
+		t.Fatal("nothing was submitted")
+	}
 	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -167,7 +244,7 @@ func TestTimeThatIsNotTheClients(t *testing.T) {
 		if b, err := io.ReadAll(resp.Body); err != nil || len(b) != step && method == "GET" {
 			t.Fatalf("answer %d: %d bytes, %v", i, len(b), err)
 		}
-		time.Sleep(300 * time.Millisecond) // longer than a client may stand still
+		g.becomes("no deadline stands between two answers", func() bool { stand, _ := l.deadlines(); return stand == 0 })
 	}
 }
 

@@ -41,16 +41,13 @@ func (g *rig) begin(query string, size int, header ...string) string {
 // became waits until an upload is stored or has failed.
 func (g *rig) became(path string) uploadResult {
 	g.t.Helper()
-	for range 500 {
-		var r uploadResult
+	var r uploadResult
+	g.becomes(path+" is stored or has failed", func() bool {
+		r = uploadResult{}
 		g.get(path+"/result").json(g.t, &r)
-		if r.State == certified || r.State == failed {
-			return r
-		}
-		time.Sleep(20 * time.Millisecond) // the store takes its time
-	}
-	g.t.Fatalf("%s is not stored", path)
-	return uploadResult{}
+		return r.State == certified || r.State == failed
+	})
+	return r
 }
 
 // An upload comes in parts and is stored when it is complete; its result is there as often

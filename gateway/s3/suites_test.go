@@ -89,7 +89,7 @@ func versityTest(t *testing.T, program, test string) string {
 		o.Keys = []Key{{"accesskeyaccess", "secretkeysecretkey", []string{"*"}, true, ""}}
 	})
 	defer w.close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "test", "--access", "accesskeyaccess", "--secret", "secretkeysecretkey", "--endpoint", w.http.URL, test)
 	cmd.Dir = t.TempDir()
@@ -146,7 +146,7 @@ func TestWhatPassesOfMinioGosSuite(t *testing.T) {
 		}
 	}
 	w := newWorld(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(dir, "functional"))
 	cmd.Dir = t.TempDir() // where it leaves files
