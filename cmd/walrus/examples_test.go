@@ -17,7 +17,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/testnet"
@@ -62,7 +61,7 @@ func TestThePicturePage(t *testing.T) {
 		w.Write([]byte(hand))
 	}))
 	defer site.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), commandLimit)
 	defer cancel()
 	browser := exec.CommandContext(ctx, "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--user-data-dir="+t.TempDir(), "--virtual-time-budget=60000", "--dump-dom", site.URL+"/?gateway="+g.HTTP)
 	var errs bytes.Buffer

@@ -89,7 +89,7 @@ func TestSilentConnectionsLeaveOthersUntouched(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(commandLimit))
 		return c
 	}
 	var silent []net.Conn

@@ -40,7 +40,7 @@ func rewrite(t *testing.T, path, text string) {
 // soon waits until a changed file counts.
 func soon(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); {
+	for end := time.Now().Add(commandLimit); !holds(); {
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -162,29 +163,45 @@ func TestAPatientReaderReadsAllThatIsThere(t *testing.T) {
 	}
 }
 
+// writesTo opens a named pipe for writing as soon as a process has opened it for reading.
+func writesTo(t *testing.T, pipe string) *os.File {
+	t.Helper()
+	for end := time.Now().Add(commandLimit); ; time.Sleep(5 * time.Millisecond) { // the process starts
+		fd, err := syscall.Open(pipe, syscall.O_WRONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
+		if err == nil {
+			return os.NewFile(uintptr(fd), pipe)
+		}
+		if err != syscall.ENXIO || time.Now().After(end) {
+			t.Fatalf("no process reads %s: %v", pipe, err)
+		}
+	}
+}
+
 // The program itself, as a process, in a call that never returns.
 func TestEverySignalEndsABlockedCommandWithItsCode(t *testing.T) {
 	home(t)
-	pipe := filepath.Join(t.TempDir(), "pipe")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
 	type blocked struct {
 		*exec.Cmd
 		signal syscall.Signal
 	}
 	var all []blocked
-	for _, args := range [][]string{{"info", "--network", pipe}, {"wallet", "show", "--offline", "--wallet", pipe}, {"wallet", "import", pipe}} {
+	for _, args := range [][]string{{"info", "--network"}, {"wallet", "show", "--offline", "--wallet"}, {"wallet", "import"}} {
 		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-			c := exec.Command(os.Args[0], args...)
+			pipe := filepath.Join(dir, fmt.Sprint("pipe-", len(all)))
+			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c := exec.Command(os.Args[0], append(args, pipe)...)
 			c.Env = append(os.Environ(), runVariable+"=1")
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
 			}
 			all = append(all, blocked{c, s})
+			w := writesTo(t, pipe)
+			defer w.Close() // the pipe never ends
 		}
 	}
-	time.Sleep(time.Second) // until they block: nothing tells
 	for _, c := range all {
 		c.Process.Signal(c.signal)
 	}
@@ -196,7 +213,7 @@ func TestEverySignalEndsABlockedCommandWithItsCode(t *testing.T) {
 			if code := c.ProcessState.ExitCode(); code != 128+int(c.signal) {
 				t.Errorf("%v, %s: exit %d", c.Args, c.signal, code)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(commandLimit):
 			t.Errorf("%v goes on after %s", c.Args, c.signal)
 			c.Process.Kill()
 			<-ended

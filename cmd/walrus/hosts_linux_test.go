@@ -41,7 +41,7 @@ func newHosts(t *testing.T) *hosts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*commandLimit)
 	t.Cleanup(cancel)
 	h := &hosts{t: t, ctx: ctx, prefix: fmt.Sprintf(hostPrefix, os.Getpid()), program: program.Program}
 	sweepHosts(t)
@@ -213,7 +213,7 @@ func (h *hosts) start(host, dir string) (stop func()) {
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-ended:
-		case <-time.After(20 * time.Second):
+		case <-time.After(commandLimit):
 			cmd.Process.Kill()
 			<-ended
 		}

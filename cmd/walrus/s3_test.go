@@ -104,7 +104,7 @@ func program(t *testing.T, name string) {
 // runs runs a program that must succeed, and returns what it prints.
 func (g *s3Gateway) runs(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), commandLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = g.dir
@@ -275,7 +275,7 @@ func TestAnS3GatewayOutlivesItsMachine(t *testing.T) {
 	g.rclone(t, "copy", file, ":s3:photos/late")
 	g.rclone(t, "check", "--download", filepath.Dir(file), ":s3:photos/late", "--include", "interrupted", "--one-way")
 
-	for deadline := time.Now().Add(time.Minute); !strings.Contains(g.lastSnapshot(), "sequence=") || time.Since(g.changed(t)) < 3*time.Second; {
+	for deadline := time.Now().Add(commandLimit); !strings.Contains(g.lastSnapshot(), "sequence=") || time.Since(g.changed(t)) < 3*time.Second; {
 		if time.Now().After(deadline) {
 			t.Fatal("no snapshot: ", g.log())
 		}
@@ -298,7 +298,7 @@ func TestAnS3GatewayOutlivesItsMachine(t *testing.T) {
 	g.start()
 	g.rclone(t, "check", "--download", root, ":s3:photos/tree")
 	g.rclone(t, "purge", ":s3:photos")
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(500 * time.Millisecond) {
+	for deadline := time.Now().Add(commandLimit); ; time.Sleep(500 * time.Millisecond) {
 		// What the process that was killed had paid was used by the next; the snapshot stays.
 		if left := okJSON[ownBlobs](t, "list"); len(left.Blobs) <= 1 {
 			break

@@ -501,7 +501,7 @@ func (d *developer) lostDisk() {
 // until asks again and again, with an end.
 func (d *developer) until(what string, true func() bool) {
 	d.Helper()
-	for end := time.Now().Add(2 * time.Minute); !true(); <-time.After(50 * time.Millisecond) {
+	for end := time.Now().Add(commandLimit); !true(); <-time.After(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			d.Fatalf("it does not come true that %s", what)
 		}

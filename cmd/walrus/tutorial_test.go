@@ -45,7 +45,7 @@ func TestTheTutorial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const limit = 8 * time.Minute
+	const limit = 15 * time.Minute
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-euxo", "pipefail", "-c", commandsOf(t, "../../doc/tutorial.md"))
