@@ -14,7 +14,7 @@ func TestWhatTheLedgerHasForgottenBlocksNoCommandForEver(t *testing.T) {
 	h, dir := newHalting(t), filepath.Join(t.TempDir(), "pending")
 	body := ledger.Transfer{To: token.Address{5}, Amount: 5 * token.WAL}
 	h.still = true
-	if _, err := h.command(dir).Send(interrupted(t), payer(), body); err == nil {
+	if _, err := h.command(dir).Send(h.interrupted(t), payer(), body); err == nil {
 		t.Fatal("a ledger that stands still has done it")
 	}
 	h.revive(t)

@@ -20,11 +20,13 @@ type halting struct {
 	*ledger.Local
 	still bool
 	kept  [][]byte
+	asked func() // is told that a transaction is kept
 }
 
 func (h *halting) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt, error) {
 	if h.still {
 		h.kept = append(h.kept, tx)
+		h.asked()
 		<-ctx.Done()
 		return ledger.TxReceipt{}, ctx.Err()
 	}
@@ -52,7 +54,7 @@ func newHalting(t *testing.T) *halting {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &halting{Local: l}
+	return &halting{Local: l, asked: func() {}}
 }
 
 // command is a process with the wallet: what it holds ends with it.
@@ -75,9 +77,11 @@ func (h *halting) balance(t *testing.T, a token.Address) token.Amount {
 	return acc.Balance
 }
 
-func interrupted(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+// interrupted is a context that ends once the ledger that stands still has a transaction.
+func (h *halting) interrupted(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
+	h.asked = cancel
 	return ctx
 }
 
@@ -87,7 +91,7 @@ func TestWhatAnInterruptedCommandSentIsNotSentASecondTime(t *testing.T) {
 	body := ledger.Transfer{To: shop, Amount: 5 * token.WAL}
 	h.still = true
 	for range 3 {
-		if _, err := h.command(dir).Send(interrupted(t), payer(), body); err == nil {
+		if _, err := h.command(dir).Send(h.interrupted(t), payer(), body); err == nil {
 			t.Fatal("a ledger that stands still has done it")
 		}
 	}
@@ -113,7 +117,7 @@ func TestAnotherTransactionIsNotHeldUpByOneThatIsPending(t *testing.T) {
 	h, dir := newHalting(t), filepath.Join(t.TempDir(), "pending")
 	h.still = true
 	one, other := ledger.Transfer{To: token.Address{5}, Amount: 5}, ledger.Transfer{To: token.Address{6}, Amount: 6}
-	if _, err := h.command(dir).Send(interrupted(t), payer(), one); err == nil {
+	if _, err := h.command(dir).Send(h.interrupted(t), payer(), one); err == nil {
 		t.Fatal("done")
 	}
 	h.still = false // and the first is lost

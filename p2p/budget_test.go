@@ -28,12 +28,12 @@ func TestWhatIsNotReadGivesWayToWhatIsSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	within, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	if err := b.below(within, "honest", 2, pendingBytes); err != nil {
+	if err := b.below(t.Context(), "honest", 2, pendingBytes); err != nil {
 		t.Errorf("who has one answer is asked for no more: %v", err)
 	}
-	if err := b.below(within, "honest", 1, pendingBytes); err == nil {
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := b.below(short, "honest", 1, pendingBytes); err == nil {
 		t.Error("it has one answer, and none was read")
 	}
 	honest()

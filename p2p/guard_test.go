@@ -61,17 +61,15 @@ func TestAPanicInAHandlerEndsItsStreamAlone(t *testing.T) {
 		}
 	}
 	// The line stays, and a place is not lost with each panic.
-	deadline := time.Now().Add(10 * time.Second)
-	for r.server.admission.desks.all != nil && deadline.After(time.Now()) {
-		r.server.admission.desks.mu.Lock()
-		n := r.server.admission.desks.taken
-		r.server.admission.desks.mu.Unlock()
-		if n == 0 {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
+	desks := r.server.admission.desks
+	if desks.all == nil {
+		t.Fatal("there is no desk")
 	}
-	t.Error("a place at a desk is lost")
+	until(t, "all places at the desks are free", func() bool {
+		desks.mu.Lock()
+		defer desks.mu.Unlock()
+		return desks.taken == 0
+	})
 }
 
 func TestAPanicInAGossipHandlerRejectsTheMessage(t *testing.T) {

@@ -38,7 +38,7 @@ func (h *hall) leaves(want ...peer.ID) {
 			if got != w {
 				h.t.Errorf("%s went, want %s", got, w)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(limitOfTests):
 			h.t.Errorf("%s did not go", w)
 		}
 	}

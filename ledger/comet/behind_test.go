@@ -47,7 +47,7 @@ func TestANodeFarBehindFetchesBlocksInBulk(t *testing.T) {
 			lies = false
 			return 0, errors.New("none proves it")
 		}
-		b, err := light.NewRemote(host, c.genesis, light.RemoteOptions{TrustPeriod: time.Hour}).Newest(ctx)
+		b, err := light.NewRemote(host, c.genesis, lasting).Newest(ctx)
 		if err != nil {
 			return 0, err
 		}
@@ -74,7 +74,7 @@ func TestANodeFarBehindFetchesBlocksInBulk(t *testing.T) {
 	}
 	// What the network offers now is nearer by blocks than by a snapshot.
 	o := c.joinOptions(filepath.Join(m.dir, "ledger"), host)
-	o.Behind, o.Least, o.Trust = true, 0, light.RemoteOptions{TrustPeriod: time.Hour}
+	o.Behind, o.Least, o.Trust = true, 0, lasting
 	if joined, err := Join(ctx, o); joined || err != nil {
 		t.Fatalf("joined %v, %v", joined, err)
 	}

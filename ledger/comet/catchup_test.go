@@ -45,7 +45,7 @@ func catchUp(b *testing.B, blocks unit.Height) {
 	ahead.wrap = func(a *app) abci.Application { return sleeper{a, &halted} }
 	m.wrap = func(a *app) abci.Application { return sleeper{a, &asleep} }
 	c.start(0)
-	remote := light.NewRemote(c.guest(0), c.genesis, light.RemoteOptions{TrustPeriod: time.Hour})
+	remote := light.NewRemote(c.guest(0), c.genesis, lasting)
 	c.newest = func(ctx context.Context) (int64, error) {
 		asleep.Lock() // then nothing of the node moves
 		defer asleep.Unlock()

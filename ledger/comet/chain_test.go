@@ -250,7 +250,7 @@ func (c *cluster) remoteReads(ctx context.Context, from int) {
 		c.t.Fatal(err)
 	}
 	defer host.Close()
-	r := light.NewRemote(host, c.genesis, light.RemoteOptions{TrustPeriod: time.Hour})
+	r := light.NewRemote(host, c.genesis, lasting)
 	v, err := r.View(ctx)
 	if err != nil {
 		c.t.Fatal(err)

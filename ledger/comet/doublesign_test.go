@@ -77,8 +77,7 @@ func TestTwoNodesWithOneKeyAreFoundOutAndTheChainGoesOn(t *testing.T) {
 	c.genesis.Params.RoundBlocks, c.genesis.Params.RoundsPerEpoch = 15, 2 // the stake is slashed at block 31
 	c.genesis.Params.Staking.CommissionNotice = 22
 	c.genesis.Params.Staking.UnbondingEpochs = 20 // and a header trusted for some minutes
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
+	ctx := within(t)
 	twin := *c.members[4]
 	twin.dir, twin.addr = t.TempDir(), freeAddr(t)
 	twin.listen = "/ip4/127.0.0.1/tcp/0"

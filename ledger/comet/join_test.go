@@ -40,7 +40,7 @@ func (c *cluster) guest(of ...int) *p2p.Host {
 }
 
 func (c *cluster) joinOptions(dir string, host light.Asker) JoinOptions {
-	return JoinOptions{Dir: dir, Genesis: c.genesis, Host: host, Least: 5, Log: quiet()}
+	return JoinOptions{Dir: dir, Genesis: c.genesis, Host: host, Least: 5, Log: quiet(), Trust: lasting}
 }
 
 // cutAfter lets a number of questions about the state through, and then ends all.

@@ -4,12 +4,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/cometbft/cometbft/store"
 
 	"github.com/walrus-network/walrus/ledger"
-	"github.com/walrus-network/walrus/ledger/light"
 )
 
 func TestFewBlocksAreRefused(t *testing.T) {
@@ -57,7 +55,7 @@ func TestPrunedBlocksLeaveTheWayFromTheGenesis(t *testing.T) {
 
 	dir := filepath.Join(t.TempDir(), "ledger")
 	o := c.joinOptions(dir, c.guest(0))
-	o.Trust = light.RemoteOptions{TrustPeriod: time.Hour}
+	o.Trust = lasting
 	o.Least = 1 << 20 // so many that only the lack of blocks counts
 	o.Genesis.Time = c.genesis.Time
 	joiner := joiner{JoinOptions: o, least: 1 << 20}

@@ -2,6 +2,7 @@ package comet
 
 import (
 	"bytes"
+	"math"
 	"testing"
 	"time"
 
@@ -36,18 +37,22 @@ func TestACommitteeThatStandsForLongIsReadAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	began := time.Now()
-	const times = 20
-	for range times {
-		got, err := validatorsAt(store, height)
-		if err != nil {
-			t.Fatal(err)
+	least := func(height int64) time.Duration { // of several readings: the machine does other things as well
+		took := time.Duration(math.MaxInt64)
+		for range 20 {
+			began := time.Now()
+			got, err := validatorsAt(store, height)
+			took = min(took, time.Since(began))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got.Hash(), s.Validators.Hash()) || got.ValidateBasic() != nil {
+				t.Fatal("another committee was read")
+			}
 		}
-		if !bytes.Equal(got.Hash(), s.Validators.Hash()) || got.ValidateBasic() != nil {
-			t.Fatal("another committee was read")
-		}
+		return took
 	}
-	if each, most := time.Since(began)/times, 20*time.Millisecond; each > most {
-		t.Errorf("a committee of %d took %s to read, at most %s", members, each, most)
+	if near, far := least(2), least(height); far > 20*near {
+		t.Errorf("a committee of %d took %s to read, %s where it has just been chosen", members, far, near)
 	}
 }

@@ -94,11 +94,12 @@ func TestNoNodesWordIsAReceipt(t *testing.T) {
 				nodes := map[string][]oracle{"first": {liar, honest}, "among": {honest, liar, liar}, "only": {liar}}[place]
 				r := NewRemote(&town{nodes: nodes}, m.w.genesis, RemoteOptions{})
 				tx := ledger.Sign(wallet, m.w.genesis.ChainID(), 0, token.WAL, ledger.Transfer{To: shop, Amount: 5})
-				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				ctx := within(t)
 				if place == "only" {
-					ctx, cancel = context.WithTimeout(t.Context(), 2*time.Second)
+					var cancel func()
+					ctx, cancel = context.WithTimeout(ctx, 2*time.Second)
+					defer cancel()
 				}
-				defer cancel()
 				stop := make(chan struct{})
 				var mining sync.WaitGroup
 				mining.Go(func() { // the chain goes on
