@@ -58,6 +58,7 @@ type lives struct {
 	refused []string // extensions of honest peers
 	spoken  int      // extensions of its own votes, not empty
 	names   int      // of others, that would not have passed for the proposer's
+	faulted []string // addresses of proposers whose proposals were rejected
 }
 
 func (l *lives) block(height unit.Height) (ledger.Block, bool) {
@@ -103,7 +104,13 @@ func (w *witness) ProcessProposal(ctx context.Context, r *abci.RequestProcessPro
 			w.lives.mu.Unlock()
 		}
 	}
-	return w.app.ProcessProposal(ctx, r)
+	out, err := w.app.ProcessProposal(ctx, r)
+	if err == nil && out.Status != abci.ResponseProcessProposal_ACCEPT {
+		w.lives.mu.Lock()
+		w.lives.faulted = append(w.lives.faulted, string(r.ProposerAddress))
+		w.lives.mu.Unlock()
+	}
+	return out, err
 }
 
 func (w *witness) ExtendVote(ctx context.Context, r *abci.RequestExtendVote) (*abci.ResponseExtendVote, error) {

@@ -271,9 +271,21 @@ func TestATamperingProposerLosesItsTurnAndNothingElse(t *testing.T) {
 			lost++
 		}
 	}
+	// On a busy machine a proposal that comes too late costs another round.
 	t.Logf("%d of %d tamperings cost one round, in %d blocks", lost, len(tamperings), h)
-	if lost < len(tamperings)*3/4 {
-		t.Errorf("only %d of %d cost one round", lost, len(tamperings))
+	rejected := 0
+	for i, l := range list {
+		l.mu.Lock()
+		rejected += len(l.faulted)
+		for _, proposer := range l.faulted {
+			if proposer != string(c.members[bad].address()) {
+				t.Errorf("node %d rejects a proposal of %X, which tampers with nothing", i, proposer)
+			}
+		}
+		l.mu.Unlock()
+	}
+	if rejected < len(tamperings) {
+		t.Errorf("%d proposals were rejected for %d tamperings", rejected, len(tamperings))
 	}
 	c.sameBlocks(t, list, h, table)
 	if power, _ := c.members[0].power(t, h, c.members[bad].address()); power == 0 {
