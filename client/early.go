@@ -53,13 +53,21 @@ func (c committee) sameSeats(o committee) bool {
 		slices.EqualFunc(c.Members, o.Members, same) && slices.Equal(c.keys, o.keys)
 }
 
-// earlyOffer is a small blob's upload that began with the committee of before, while the
-// ledger is looked at. Nothing is paid for it before the ledger has shown the same committee,
-// and members with enough shards have taken it.
-type earlyOffer struct {
+// opening is an upload whose offers are on their way. That of a small blob begins with the
+// committee of before, while the ledger is looked at. Nothing is paid for it before the ledger
+// has shown the same committee, and members with enough shards have taken it.
+type opening struct {
 	upload *upload
-	opened chan error // of one: how opening it ended
+	opened chan error // of one: how opening it ended; nil: that is known
 	stop   context.CancelFunc
+}
+
+// offer begins an upload's offers.
+func (s *storeRun) offer(ctx context.Context, u *upload) *opening {
+	ctx, stop := context.WithCancel(ctx)
+	o := &opening{upload: u, opened: make(chan error, 1), stop: stop}
+	go func() { o.opened <- u.open(ctx, s.manifest) }()
+	return o
 }
 
 // offerEarly begins an upload that is whole with its offers, where a committee is known.
@@ -77,9 +85,7 @@ func (s *storeRun) offerEarly(ctx context.Context) {
 		return
 	}
 	u.leave = leave
-	ctx, stop := context.WithCancel(ctx)
-	s.early = &earlyOffer{upload: u, opened: make(chan error, 1), stop: stop}
-	go func(e *earlyOffer) { e.opened <- e.upload.open(ctx, s.manifest) }(s.early)
+	s.early = s.offer(ctx, u)
 }
 
 // maxAhead is the bytes of a source up to which it is looked at whether all of it goes along
@@ -91,7 +97,7 @@ const maxAhead = 1 << 20
 // no encoded stripes of a blob that is longer.
 type StoreAhead struct {
 	p     *encodedBlob
-	early *earlyOffer // nil: nothing was offered, or a store has taken it up
+	early *opening // nil: nothing was offered, or a store has taken it up
 	took  time.Duration
 }
 
@@ -121,36 +127,46 @@ func (a *StoreAhead) Drop() {
 }
 
 // drop ends an upload that is of no use: members drop what they have of it.
-func (e *earlyOffer) drop() {
-	if e == nil || e.opened == nil {
+func (o *opening) drop() {
+	if o == nil || o.opened == nil {
 		return
 	}
-	e.stop()
-	if err := <-e.opened; err == nil {
-		e.upload.abandon()
+	o.stop()
+	if err := <-o.opened; err == nil {
+		o.upload.abandon()
 	}
-	e.opened = nil
+	o.opened = nil
+}
+
+// wait tells once members with enough shards have taken the upload, and waits until the others
+// have answered too, or long enough.
+func (o *opening) wait(taken func()) error {
+	defer o.stop() // what is left of it
+	var err error
+	select {
+	case <-o.upload.enough:
+		taken()
+		err = <-o.opened
+	case err = <-o.opened:
+	}
+	o.opened = nil
+	return err
 }
 
 // open is the upload that members have taken: the early one, if the committee is still the
-// same.
-func (s *storeRun) open(ctx context.Context) (*upload, error) {
-	if e := s.early; e != nil && e.opened != nil {
-		if e.upload.d.sameSeats(s.d) {
-			err := <-e.opened
-			e.opened = nil
-			e.stop() // of what is left of the opening
-			s.c.turns.took(err == nil)
-			return e.upload, err
+// same. It tells once those that have taken it suffice.
+func (s *storeRun) open(ctx context.Context, taken func()) (*upload, error) {
+	o := s.early
+	if o == nil || o.opened == nil || !o.upload.d.sameSeats(s.d) {
+		o.drop()
+		u := s.c.newUpload(s.d, s.p)
+		var err error
+		if u.leave, err = s.turn.take(ctx); err != nil {
+			return u, err
 		}
-		e.drop()
+		o = s.offer(ctx, u)
 	}
-	u := s.c.newUpload(s.d, s.p)
-	var err error
-	if u.leave, err = s.turn.take(ctx); err != nil {
-		return u, err
-	}
-	err = u.open(ctx, s.manifest)
+	err := o.wait(taken)
 	s.c.turns.took(err == nil)
-	return u, err
+	return o.upload, err
 }

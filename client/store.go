@@ -113,7 +113,7 @@ type storeRun struct {
 	busy     bool         // the last attempt found members busy
 	account  *spender     // of the payer, as the attempt's view shows it; nil: to be read, since it was used
 	shown    *ledger.View // state that shows the certificate; nil: none is known
-	early    *earlyOffer  // made before the ledger was looked at; nil: none
+	early    *opening     // made before the ledger was looked at; nil: none
 	requests atomic.Int64
 	out      StoreResult
 }
@@ -253,15 +253,17 @@ func (s *storeRun) encode(ctx context.Context, shape blob.Shape, src Source) (er
 // freshFor is how long ago the ledger may have been read for a store, encoding included.
 const freshFor = 5 * time.Second
 
-// upload sends the blob and pays for it, and certifies it. Nothing is paid before members have
-// taken it; among many stores, before they have taken another of this client.
+// upload sends the blob and pays for it, and certifies it. Nothing is paid before members with
+// enough shards have taken it; among many stores, before they have taken another of this
+// client. It is certified once enough have confirmed, and the others go on meanwhile.
 func (s *storeRun) upload(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	opening, stop := context.WithCancel(ctx)
-	opened, paid := make(chan bool, 1), make(chan error, 1)
+	defer stop()
+	taken, paid := make(chan bool, 2), make(chan error, 1) // taken may be told twice, and counts once
 	go func() {
-		pays := s.c.turns.awaitPayAhead(opening) == nil || <-opened
+		pays := s.c.turns.awaitPayAhead(opening) == nil || <-taken
 		var err error
 		if pays {
 			if err = s.pay(ctx); err != nil {
@@ -270,8 +272,11 @@ func (s *storeRun) upload(ctx context.Context) error {
 		}
 		paid <- err
 	}()
-	u, err := s.open(ctx)
-	opened <- err == nil
+	u, err := s.open(ctx, func() {
+		taken <- true
+		stop()
+	})
+	taken <- err == nil
 	stop()
 	defer func() { s.requests.Add(u.streams.Load()) }()
 	if err != nil {
@@ -282,12 +287,12 @@ func (s *storeRun) upload(ctx context.Context) error {
 	}
 	defer u.close()
 	certificate, err := u.run(ctx)
-	u.leaves()
-	for _, l := range u.lanes {
-		s.out.SentBytes += l.sent
-	}
 	if err == nil {
 		err = s.certify(ctx, certificate) // the signers have seen the payment in a block
+	}
+	u.end(ctx, err == nil)
+	for _, l := range u.lanes {
+		s.out.SentBytes += l.sent
 	}
 	if refused := <-paid; refused != nil {
 		return refused

@@ -42,7 +42,7 @@ type shownTx struct {
 }
 
 func newBlockLedger(n *network, every time.Duration) *blockLedger {
-	return &blockLedger{distantLedger: distantLedger{n.ledger}, every: every, shown: n.view(), last: n.view()}
+	return &blockLedger{distantLedger: distantLedger{local: n.ledger}, every: every, shown: n.view(), last: n.view()}
 }
 
 func (l *blockLedger) run(ctx context.Context, t *testing.T) {

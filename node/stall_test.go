@@ -72,3 +72,50 @@ func TestAnUploadDoesNotWaitForAMemberThatStalls(t *testing.T) {
 		})
 	}
 }
+
+// late confirms long after it could.
+type late struct{ keeper }
+
+func (l late) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.Confirmation, error) {
+	c, err := l.keeper.Receive(ctx, from, in)
+	time.Sleep(4 * farRoundTrip)
+	return c, err
+}
+
+// A store of a small blob pays when enough members have taken it, and certifies when enough
+// have confirmed: what is left of the others goes on while blocks are waited for, and costs no
+// time.
+func TestAStoreWaitsForNoMoreMembersThanItNeeds(t *testing.T) {
+	const block = time.Second
+	store := func(bend func(k keeper) p2p.Keeper) (took time.Duration) {
+		synctest.Test(t, func(t *testing.T) {
+			n := far(t, 14, 0, 0, 0)
+			n.startOthers()
+			n.start(wiped)
+			synctest.Wait() // they serve
+			if bend != nil {
+				n.nodes[6].host.ServeFragments(bend(keeper{n.nodes[6].node}))
+			}
+			c := n.distantClientOf(block)
+			n.store(within(t), c, random(1000, 1)) // it is connected to all
+			data, began := random(1000, 2), time.Now()
+			stored := n.store(within(t), c, data)
+			took = time.Since(began)
+			n.read(within(t), c, stored.ID, data)
+		})
+		return took
+	}
+	well := store(nil)
+	if most := 3*farRoundTrip + 2*block + 50*time.Millisecond; well > most {
+		t.Errorf("stored in %s, at most %s", well, most)
+	}
+	for what, bend := range map[string]func(keeper) p2p.Keeper{
+		"answers no offer":             func(k keeper) p2p.Keeper { return silent{k} },
+		"takes an offer and no stripe": func(k keeper) p2p.Keeper { return stalling{k} },
+		"confirms late":                func(k keeper) p2p.Keeper { return late{k} },
+	} {
+		if took := store(bend); took > well+20*time.Millisecond {
+			t.Errorf("a member that %s: stored in %s, %s where all are well", what, took, well)
+		}
+	}
+}

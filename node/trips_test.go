@@ -18,9 +18,11 @@ import (
 	"github.com/walrus-network/walrus/unit"
 )
 
-// distantLedger is a client's ledger a round trip away, whose receipts come with their proofs
-// and whose blocks come at once.
-type distantLedger struct{ local }
+// distantLedger is a client's ledger a round trip away, whose receipts come with their proofs.
+type distantLedger struct {
+	local
+	block time.Duration // until a block takes a transaction
+}
 
 func (l distantLedger) Proves() bool { return true }
 
@@ -35,7 +37,7 @@ func (l distantLedger) Submit(ctx context.Context, tx []byte) (ledger.TxReceipt,
 }
 
 func (l distantLedger) SubmitAnd(ctx context.Context, tx []byte, _ ...[]byte) (ledger.TxReceipt, ledger.View, error) {
-	time.Sleep(farRoundTrip / 2)
+	time.Sleep(farRoundTrip/2 + l.block)
 	r, err := l.local.Submit(ctx, tx)
 	if err != nil {
 		return r, ledger.View{}, err
@@ -45,10 +47,18 @@ func (l distantLedger) SubmitAnd(ctx context.Context, tx []byte, _ ...[]byte) (l
 	return r, v, err
 }
 
-// distantClient is a client farRoundTrip from the nodes and the ledger.
+// distantClient is a client farRoundTrip from the nodes and the ledger, whose blocks come at
+// once.
 func (n *network) distantClient() *client.Client {
 	n.t.Helper()
-	c := n.clientOf(distantLedger{n.ledger})
+	return n.distantClientOf(0)
+}
+
+// distantClientOf is a client farRoundTrip from the nodes and a ledger that takes some time for
+// a block.
+func (n *network) distantClientOf(block time.Duration) *client.Client {
+	n.t.Helper()
+	c := n.clientOf(distantLedger{n.ledger, block})
 	var err error
 	if c.Shape, err = n.genesis.Params.Shape(); err != nil {
 		n.t.Fatal(err)

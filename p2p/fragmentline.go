@@ -122,7 +122,11 @@ func (l *FragmentLine) Over() bool {
 // line is still.
 func (l *FragmentLine) End() {
 	if l.Load() == 0 {
-		l.stop.Do(func() { close(l.ended); l.s.stream.Close() })
+		calm := false
+		l.stop.Do(func() { close(l.ended); calm = true })
+		if calm {
+			l.s.stream.Close() // may wait for the peer, and nothing must wait for l.stop meanwhile
+		}
 	}
 	l.end()
 	l.run.Wait()
