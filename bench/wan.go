@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,7 @@ type WanResult struct {
 	RTT          float64       `json:"rtt_s"`
 	BlockSeconds float64       `json:"block_seconds"`
 	RoundTrips   WanOperations `json:"round_trips"` // the most of all runs
+	OnLine       WanOperations `json:"on_the_line"` // time in which a packet was on its way, in round trips, the most of all runs
 	Store        WanStore      `json:"store"`
 	Read         WanRead       `json:"read"`
 	Seconds      WanOperations `json:"seconds"` // of the same operations, medians, waits for blocks included
@@ -67,6 +69,13 @@ type WanOperations struct {
 	Info        float64 `json:"info"`
 	List        float64 `json:"list"`
 	Nodes       float64 `json:"nodes"`
+}
+
+// all is the figures by their names in JSON.
+func (o *WanOperations) all() map[string]*float64 {
+	return map[string]*float64{"store_cold": &o.StoreCold, "store_cached": &o.StoreCached, "store_warm": &o.StoreWarm,
+		"read_cold": &o.ReadCold, "read_cached": &o.ReadCached, "read_warm": &o.ReadWarm,
+		"status": &o.Status, "info": &o.Info, "list": &o.List, "nodes": &o.Nodes}
 }
 
 // WanStore is storing the large blob with a new process. The copy is of the encoded bytes,
@@ -100,9 +109,10 @@ type WanEmulator struct {
 // Wan measures a network of seven processes and a client far from each other: in network
 // namespaces, or behind relays where there are none.
 //
-// A round trip is counted in the emulator's trace of the client's packets: see
-// emulator.Trips. What the client or a node works, and the time until a block comes, is in
-// no count; seconds have all of it.
+// Round trips are counted in the emulator's trace of the client's packets: see emulator.Trips.
+// What the client or a node works, and the time until a block comes, is in no count. Beside
+// them stands the time on the line (emulator.OnLine), which has packets that come while a block
+// is waited for; seconds have all.
 func Wan(ctx context.Context, o WanOptions) (r WanResult, err error) {
 	w, err := newWanWorld(ctx, o)
 	if err != nil {
@@ -189,13 +199,13 @@ func (b *wanBench) file(size int64) (string, error) {
 }
 
 // figures takes an operation's figures over its runs.
-type figures struct{ trips, seconds []float64 }
+type figures struct{ trips, line, seconds []float64 }
 
 func (f *figures) add(name string, b *wanBench, o operation) {
-	trips := emulator.Trips(o.flights, o.began, o.ended, b.o.RTT)
-	b.say("%-12s %.2f round trips, %.2f s", name, trips, o.ended.Sub(o.began).Seconds())
+	trips, line := emulator.Trips(o.flights, o.began, o.ended), emulator.OnLine(o.flights, o.began, o.ended, b.o.RTT)
+	b.say("%-12s %.1f round trips, %.2f on the line, %.2f s", name, trips, line, o.seconds())
 	b.trace(name, o)
-	f.trips, f.seconds = append(f.trips, trips), append(f.seconds, o.ended.Sub(o.began).Seconds())
+	f.trips, f.line, f.seconds = append(f.trips, trips), append(f.line, line), append(f.seconds, o.seconds())
 }
 
 const smallSize = 1000
@@ -214,17 +224,9 @@ func (b *wanBench) small() error {
 			return err
 		}
 	}
-	for name, to := range map[string][2]*float64{
-		"store_cold": {&b.r.RoundTrips.StoreCold, &b.r.Seconds.StoreCold}, "store_cached": {&b.r.RoundTrips.StoreCached, &b.r.Seconds.StoreCached},
-		"store_warm": {&b.r.RoundTrips.StoreWarm, &b.r.Seconds.StoreWarm},
-		"read_cold":  {&b.r.RoundTrips.ReadCold, &b.r.Seconds.ReadCold}, "read_cached": {&b.r.RoundTrips.ReadCached, &b.r.Seconds.ReadCached},
-		"read_warm": {&b.r.RoundTrips.ReadWarm, &b.r.Seconds.ReadWarm}, "status": {&b.r.RoundTrips.Status, &b.r.Seconds.Status},
-		"info": {&b.r.RoundTrips.Info, &b.r.Seconds.Info}, "list": {&b.r.RoundTrips.List, &b.r.Seconds.List}, "nodes": {&b.r.RoundTrips.Nodes, &b.r.Seconds.Nodes},
-	} {
-		for _, t := range all[name].trips {
-			*to[0] = max(*to[0], math.Round(t*100)/100)
-		}
-		*to[1] = middle(all[name].seconds)
+	trips, line, seconds := b.r.RoundTrips.all(), b.r.OnLine.all(), b.r.Seconds.all()
+	for name, f := range all {
+		*trips[name], *line[name], *seconds[name] = slices.Max(f.trips), math.Round(slices.Max(f.line)*100)/100, middle(f.seconds)
 	}
 	return nil
 }
@@ -321,7 +323,7 @@ func (b *wanBench) large() error {
 	}
 	b.trace("read large", o)
 	b.r.Read = WanRead{Seconds: o.seconds(), Copy: copied, RatioCopy: copied / o.seconds(),
-		FirstByte: emulator.Trips(o.flights, o.began, o.out.first, b.o.RTT),
+		FirstByte: emulator.OnLine(o.flights, o.began, o.out.first, b.o.RTT),
 		Received:  float64(emulator.Received(o.flights, o.began, o.ended)) / float64(rows)}
 	b.say("read         %.1f s, a plain copy %.1f s", o.seconds(), copied)
 	if o.out.kept.Len() != int(b.o.Size) {

@@ -54,7 +54,7 @@ func measureDistance(t *testing.T, relays bool) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{`"rtt_s":0.1`, `"block_seconds"`, `"round_trips":{"store_cold"`, `"store_warm"`, `"read_cold"`, `"read_cached"`, `"read_warm"`,
-		`"status"`, `"info"`, `"store":{"seconds"`, `"ratio_copy"`, `"read":{"seconds"`, `"first_byte_round_trips"`, `"received_ratio"`} {
+		`"status"`, `"info"`, `"on_the_line":{"store_cold"`, `"store":{"seconds"`, `"ratio_copy"`, `"read":{"seconds"`, `"first_byte_round_trips"`, `"received_ratio"`} {
 		if !strings.Contains(string(b), key) {
 			t.Errorf("no %s in %s", key, b)
 		}
@@ -62,13 +62,13 @@ func measureDistance(t *testing.T, relays bool) {
 	if r.Read.Received < 1 || r.Read.Received > 2 || r.Store.RatioCopy <= 0 || r.Read.RatioCopy <= 0 || r.BlockSeconds <= 0 {
 		t.Errorf("something was not measured: %s", b)
 	}
-	for name, got := range map[string][2]float64{
-		"store_cold": {r.RoundTrips.StoreCold, mostStoreCold}, "store_cached": {r.RoundTrips.StoreCached, mostStoreCached}, "store_warm": {r.RoundTrips.StoreWarm, mostStoreWarm},
-		"read_cold": {r.RoundTrips.ReadCold, mostReadCold}, "read_cached": {r.RoundTrips.ReadCached, mostReadCached}, "read_warm": {r.RoundTrips.ReadWarm, mostReadWarm},
-		"status": {r.RoundTrips.Status, mostStatus}, "info": {r.RoundTrips.Info, mostLook}, "list": {r.RoundTrips.List, mostLook}, "nodes": {r.RoundTrips.Nodes, mostLook},
-	} {
-		if got[0] <= 0 || got[0] > got[1] {
-			t.Errorf("%s takes %.2f round trips, at most %.1f", name, got[0], got[1])
+	trips, line, most := r.RoundTrips.all(), r.OnLine.all(), mostOnLine.all()
+	for name, got := range trips {
+		if *got <= 0 || *got > *most[name] {
+			t.Errorf("%s takes %.1f round trips, at most %.1f", name, *got, *most[name])
+		}
+		if *line[name] <= 0 || *line[name] > *most[name] {
+			t.Errorf("%s takes %.2f round trips on the line, at most %.1f", name, *line[name], *most[name])
 		}
 	}
 	if after := left(t); after != before {
@@ -76,17 +76,8 @@ func measureDistance(t *testing.T, relays bool) {
 	}
 }
 
-// What operations take at most, in round trips.
-const (
-	mostStoreCold   = 8.
-	mostStoreCached = 7.
-	mostStoreWarm   = 6.
-	mostReadCold    = 4.5
-	mostReadCached  = 3.5
-	mostReadWarm    = 3.
-	mostStatus      = 4.5
-	mostLook        = 4.5
-)
+// mostOnLine is what operations take at most, in round trips.
+var mostOnLine = WanOperations{StoreCold: 8, StoreCached: 7, StoreWarm: 6, ReadCold: 4.5, ReadCached: 3.5, ReadWarm: 3, Status: 4.5, Info: 4.5, List: 4.5, Nodes: 4.5}
 
 func left(t *testing.T) int {
 	t.Helper()

@@ -97,7 +97,7 @@ func TestAPacketTakesHalfARoundTripAndItsTimeOnBothLinks(t *testing.T) {
 			t.Fatalf("flights: %v", flights)
 		}
 		// 106 ms from the first byte to the last arrival.
-		if got := Trips(flights, began, time.Now(), 150*time.Millisecond); got != 106./150 {
+		if got := OnLine(flights, began, time.Now(), 150*time.Millisecond); got != 106./150 {
 			t.Errorf("%g round trips", got)
 		}
 		if got := Received(flights, began, time.Now()); got != 0 {
@@ -132,8 +132,8 @@ func TestPacketsAreLost(t *testing.T) {
 	})
 }
 
-// What waits for no packet is no round trip: here a host that is asked works for a second.
-func TestTripsLeaveOutWork(t *testing.T) {
+// The time on the line has no work: here a host that is asked works for a second.
+func TestTimeOnTheLineLeavesOutWork(t *testing.T) {
 	began := time.Unix(1000, 0)
 	at := func(ms int) time.Time { return began.Add(time.Duration(ms) * time.Millisecond) }
 	flights := []Flight{
@@ -149,7 +149,7 @@ func TestTripsLeaveOutWork(t *testing.T) {
 		Flight{Sent: at(1260), Due: at(1335), Protocol: protocolUDP, Payload: longestAck},     // and one of QUIC
 		Flight{Sent: at(1400), Due: at(1405), Protocol: protocolTCP, Flags: 0x12},             // the answer to a SYN
 		Flight{Sent: at(1410), Due: at(1415), Protocol: protocolUDP, Payload: longestAck + 1}) // a short question
-	if got := Trips(flights, began, at(1500), 100*time.Millisecond); got != 2.05 {
+	if got := OnLine(flights, began, at(1500), 100*time.Millisecond); got != 2.05 {
 		t.Errorf("%g round trips, want (95 + 75 + 25 + 5 + 5 ms) / 100 ms", got)
 	}
 	if got := Received(flights[:6], began, at(1500)); got != 8 {
@@ -159,7 +159,7 @@ func TestTripsLeaveOutWork(t *testing.T) {
 
 // A packet by which QUIC tries out how long packets may be holds up nothing. It is told from
 // data only on a connection that was seen to begin.
-func TestTripsLeaveOutPacketsThatTryOutTheirLength(t *testing.T) {
+func TestTimeOnTheLineLeavesOutPacketsThatTryOutTheirLength(t *testing.T) {
 	began := time.Unix(1000, 0)
 	flight := func(ms int, out bool, from uint16, bytes int, connects bool) Flight {
 		at := began.Add(time.Duration(ms) * time.Millisecond)
@@ -186,7 +186,7 @@ func TestTripsLeaveOutPacketsThatTryOutTheirLength(t *testing.T) {
 			}
 			c.flights[i].Probe = tried.isProbe(from, to, f)
 		}
-		if got := Trips(c.flights, began, began.Add(time.Second), 100*time.Millisecond); got != c.trips {
+		if got := OnLine(c.flights, began, began.Add(time.Second), 100*time.Millisecond); got != c.trips {
 			t.Errorf("%s: %g round trips, want %g", name, got, c.trips)
 		}
 	}
@@ -253,7 +253,7 @@ func TestPacketsThatTryOutTheirLengthAreKnownOnStandingConnections(t *testing.T)
 		stop, began := r.watch(0), time.Now()
 		send(1366, false)
 		send(100, false)
-		if got := Trips(stop(), began, time.Now(), 100*time.Millisecond); got < 0.5 || got > 0.51 {
+		if got := OnLine(stop(), began, time.Now(), 100*time.Millisecond); got < 0.5 || got > 0.51 {
 			t.Errorf("%g round trips", got)
 		}
 	})

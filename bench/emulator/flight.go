@@ -1,11 +1,9 @@
 package emulator
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 )
 
@@ -36,11 +34,14 @@ func (f Flight) String() string {
 	if f.Out {
 		arrow = "->"
 	}
-	lost := ""
+	more := ""
 	if f.Lost {
-		lost = " lost"
+		more += " lost"
 	}
-	return fmt.Sprintf("%s %s %d %s %d:%d flags %02x, %d bytes%s", f.Sent.Format("05.000"), arrow, f.Peer, protocol, f.From, f.To, f.Flags, f.Payload, lost)
+	if f.Probe {
+		more += " tries out its length"
+	}
+	return fmt.Sprintf("%s %s %d %s %d:%d flags %02x, %d bytes%s", f.Sent.Format("05.000"), arrow, f.Peer, protocol, f.From, f.To, f.Flags, f.Payload, more)
 }
 
 // destination is where an IPv4 packet goes; false for what is none.
@@ -120,42 +121,3 @@ func (p probes) isProbe(from, to int, f Flight) bool {
 
 // maxPacket is the bytes of UDP that no packet exceeds.
 const maxPacket = 1 << 16
-
-// Trips is the time between from and to in which a packet of the host was on its way, in
-// round trips. It leaves out where the host, or a node that it had asked, worked or waited
-// for something else than the line, and acknowledgements, for which only those wait that have
-// more to send than fits on the line, and packets that try out their own length. Other packets that nothing waits for count too, so that
-// an operation takes at most so many round trips, and no guess is in it.
-func Trips(flights []Flight, from, to time.Time, rtt time.Duration) float64 {
-	flights = slices.SortedFunc(slices.Values(flights), func(a, b Flight) int { return a.Sent.Compare(b.Sent) })
-	var sum time.Duration
-	seen := from
-	for _, f := range flights {
-		if f.Probe || f.Lost || f.isAck() {
-			continue
-		}
-		begin, end := f.Sent, f.Due
-		if begin.Before(seen) {
-			begin = seen
-		}
-		if end.After(to) {
-			end = to
-		}
-		if end.After(begin) {
-			sum += end.Sub(begin)
-			seen = end
-		}
-	}
-	return float64(sum) / float64(rtt)
-}
-
-// Received is the bytes that a host got between two times, headers of IP, TCP and UDP left
-// out; what was sent twice counts twice.
-func Received(flights []Flight, from, to time.Time) (sum int64) {
-	for _, f := range flights {
-		if !f.Out && !f.Lost && cmp.Compare(f.Due.UnixNano(), from.UnixNano()) >= 0 && !f.Due.After(to) {
-			sum += int64(f.Payload)
-		}
-	}
-	return sum
-}

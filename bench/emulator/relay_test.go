@@ -70,7 +70,7 @@ func TestARelayCarriesPackets(t *testing.T) {
 		}
 		ended := time.Now()
 		flights = stop()
-		return Trips(flights, began, ended, farLinks.RTT), flights
+		return OnLine(flights, began, ended, farLinks.RTT), flights
 	}
 	trips, flights := ask(2, 1200)
 	if trips < 0.99 || trips > 1.02 {
@@ -133,7 +133,7 @@ func TestARelayCarriesConnections(t *testing.T) {
 			t.Fatalf("%d bytes of %d came back: %v", len(got), len(sent), err)
 		}
 		took = time.Since(began)
-		return Trips(stop(), began, time.Now(), o.RTT), took
+		return OnLine(stop(), began, time.Now(), o.RTT), took
 	}
 	if trips, _ := echo(front, 600); trips < 1.9 || trips > 2.3 {
 		t.Errorf("a connection, a question and an answer take %g round trips", trips)

@@ -28,8 +28,8 @@ func (a *app) benchWan() *cobra.Command {
 		Short: "Measure storing and reading far away from the nodes",
 		Long: `Starts a testnet of seven processes and a client, each in a network namespace of
 its own, and carries their packets with a delay, a bandwidth and losses. Round trips
-are counted: the time in which packets of the client were on their way, which leaves
-out computing and waiting for blocks. Namespaces take Linux, /dev/net/tun, and root or
+are counted: half the packets of the client in the longest chain in which each was
+sent when the one before had come. That leaves out computing and waiting for blocks. Namespaces take Linux, /dev/net/tun, and root or
 user namespaces. Where there are none, or with --relays, relays on the loopback
 interface carry QUIC packet by packet, and imitate TCP, without losses. All that is
 made is removed at the end.`,
@@ -116,24 +116,25 @@ func (a *app) startAgain() (*exec.Cmd, error) {
 
 func printWan(w io.Writer, r bench.WanResult) error {
 	t := newTable(w)
-	line := func(name string, trips, seconds float64) {
-		t.row(name, fmt.Sprintf("%.1f round trips", trips), fmt.Sprintf("%.2f s", seconds))
+	line := func(name string, trips, onLine, seconds float64) {
+		t.row(name, fmt.Sprintf("%.1f round trips", trips), fmt.Sprintf("%.2f on the line", onLine), fmt.Sprintf("%.2f s", seconds))
 	}
 	if x := r.Challenges; x != nil {
 		t.row("challenges", fmt.Sprintf("%d of %d shard-rounds passed in %d rounds (%.2f %%)", x.Passed, x.Assigned, x.Rounds, 100*x.Part))
 		t.row("block", fmt.Sprintf("%.2f s", r.BlockSeconds))
 		return t.flush()
 	}
-	n, s := r.RoundTrips, r.Seconds
-	line("store 1 KB, cold", n.StoreCold, s.StoreCold)
-	line("store 1 KB, warm", n.StoreWarm, s.StoreWarm)
-	line("read 1 KB, cold", n.ReadCold, s.ReadCold)
-	line("read 1 KB, cached", n.ReadCached, s.ReadCached)
-	line("read 1 KB, warm", n.ReadWarm, s.ReadWarm)
-	line("status", n.Status, s.Status)
-	line("info", n.Info, s.Info)
-	line("list", n.List, s.List)
-	line("nodes", n.Nodes, s.Nodes)
+	n, l, s := r.RoundTrips, r.OnLine, r.Seconds
+	line("store 1 KB, cold", n.StoreCold, l.StoreCold, s.StoreCold)
+	line("store 1 KB, cached", n.StoreCached, l.StoreCached, s.StoreCached)
+	line("store 1 KB, warm", n.StoreWarm, l.StoreWarm, s.StoreWarm)
+	line("read 1 KB, cold", n.ReadCold, l.ReadCold, s.ReadCold)
+	line("read 1 KB, cached", n.ReadCached, l.ReadCached, s.ReadCached)
+	line("read 1 KB, warm", n.ReadWarm, l.ReadWarm, s.ReadWarm)
+	line("status", n.Status, l.Status, s.Status)
+	line("info", n.Info, l.Info, s.Info)
+	line("list", n.List, l.List, s.List)
+	line("nodes", n.Nodes, l.Nodes, s.Nodes)
 	if r.Store.Seconds > 0 {
 		size := bytesText(r.Emulator.SizeBytes)
 		t.row("store "+size, fmt.Sprintf("%.1f s", r.Store.Seconds), fmt.Sprintf("%.2f of copying", r.Store.RatioCopy))
