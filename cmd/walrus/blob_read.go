@@ -20,6 +20,7 @@ type readCommand struct {
 	a      *app
 	output string
 	span   string
+	quilt  bool // all files of it
 	keys   decryptFlags
 }
 
@@ -35,7 +36,7 @@ func (a *app) readCommand() *cobra.Command {
 	r := &readCommand{a: a}
 	c := &cobra.Command{
 		Use:   "read ID[/FILE]",
-		Short: "Read a blob, or a file of a quilt, to standard output or a file",
+		Short: "Read a blob, or files of a quilt, to standard output or a file",
 		Long: `Reads a blob. Every byte is verified before it is written, in order; after an
 error what was written to standard output is a true beginning of the blob.
 A file (-o) appears only when it is whole.
@@ -46,18 +47,20 @@ fetched. A range outside the blob is an error. Sizes like 64MiB may be written.
 
 ID/FILE is the file of that name in a quilt (walrus store --quilt), and so is its
 patch ID, which walrus list ID shows. Only the index and that file are fetched; a
-range counts from the file's first byte.
+range counts from the file's first byte. --quilt writes all files of a quilt under
+the new directory -o DIR, which appears only when all of them are there.
 
 An encrypted blob (walrus store --encrypt) needs its key, -i or --passphrase; a
 range, or a file of an encrypted quilt, then costs the parts of 64 KiB under it.
 --raw gives the encrypted bytes, which the program age decrypts too.`,
-		Example: "  walrus read bafy… -o photo.jpg\n  walrus read bafy… --range 0-1MiB | file -\n  walrus read bafy…/2026/beach.jpg -o beach.jpg\n  walrus read -i key.txt bafy… -o diary.txt",
+		Example: "  walrus read bafy… -o photo.jpg\n  walrus read bafy… --range 0-1MiB | file -\n  walrus read bafy…/2026/beach.jpg -o beach.jpg\n  walrus read --quilt bafy… -o website\n  walrus read -i key.txt bafy… -o diary.txt",
 		Args:    cobra.ExactArgs(1),
 		RunE:    func(c *cobra.Command, args []string) error { return r.run(c.Context(), args[0]) },
 	}
-	c.Flags().StringVarP(&r.output, "output", "o", "", "write to this file (- is standard output, whatever it is)")
+	c.Flags().StringVarP(&r.output, "output", "o", "", "write to this file (- is standard output, whatever it is), or with --quilt under this directory")
 	r.keys.add(c)
 	c.Flags().BoolVar(&r.keys.raw, "raw", false, "take an encrypted blob as it is stored")
+	c.Flags().BoolVar(&r.quilt, "quilt", false, "write all files of a quilt under the directory -o DIR")
 	c.Flags().StringVar(&r.span, "range", "", "only the bytes from A up to, not including, B, written A-B")
 	return c
 }
@@ -71,6 +74,11 @@ func (r *readCommand) run(ctx context.Context, text string) error {
 	ref, err := parseBlobRef(text)
 	if err != nil {
 		return err
+	}
+	if r.quilt {
+		if err := r.extracts(ref, toStdout); err != nil {
+			return err
+		}
 	}
 	span, err := parseRange(r.span)
 	if err != nil {
@@ -88,6 +96,9 @@ func (r *readCommand) run(ctx context.Context, text string) error {
 		}
 		if b, err = r.keys.opened(ctx, b, keys); err != nil {
 			return fmt.Errorf("read blob %s: %w", ref.id, err)
+		}
+		if r.quilt {
+			return r.extract(ctx, b, ref.id)
 		}
 		return r.read(ctx, b, ref, span, toStdout)
 	})

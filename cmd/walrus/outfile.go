@@ -288,14 +288,14 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// leftovers are files that must not outlive the process, for the case that it is ended
-// while a call to the system blocks.
+// leftovers are files, and directories with all in them, that must not outlive the process,
+// for the case that it is ended while a call to the system blocks.
 var leftovers struct {
 	mu    sync.Mutex // guards paths
 	paths map[string]bool
 }
 
-// leaves notes a file to be removed if the process is forced to end.
+// leaves notes a file or directory to be removed if the process is forced to end.
 func leaves(path string) (forget func()) {
 	leftovers.mu.Lock()
 	defer leftovers.mu.Unlock()
@@ -313,6 +313,6 @@ func leaves(path string) (forget func()) {
 func removeLeftovers() {
 	leftovers.mu.Lock() // never given back: nothing is begun any more
 	for path := range leftovers.paths {
-		os.Remove(path)
+		os.RemoveAll(path)
 	}
 }

@@ -255,6 +255,16 @@ func (d *developer) quilts() {
 	if text := ok(d.T, "list", id); !strings.Contains(text, "image/png") || !strings.Contains(text, shown.Files[0].Patch.String()) {
 		d.Error(text)
 	}
+	all := filepath.Join(d.dir, "whole")
+	if got := okJSON[extractResult](d.T, "read", "--quilt", id, "-o", all); got.Files != len(files) || got.Directory != all {
+		d.Errorf("%+v", got)
+	}
+	if got := filesUnder(d.T, all); !maps.Equal(got, files) {
+		d.Errorf("%q", got)
+	}
+	for _, more := range [][]string{{id}, {id, "-o", "-"}, {id + "/big", "-o", all + "2"}, {id, "-o", all + "2", "--range", "0-1"}, {id, "-o", all + "2", "--raw"}} {
+		refused(d.T, exitUsage, []string{"--quilt"}, append([]string{"read", "--quilt"}, more...)...)
+	}
 	refused(d.T, exitMissing, []string{"no such file", "walrus list"}, "read", id+"/none", "-o", out)
 	refused(d.T, exitFail, []string{"range outside the blob"}, "read", id+"/index.html", "--range", "0-9", "-o", out)
 	single, _ := d.file("single", 1000, 33)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,6 +195,11 @@ func (d *developer) secrets() {
 		d.Errorf("%+v", got)
 	}
 	if got := ok(d.T, "read", "--passphrase="+word, id+"/two", "--range", "150000-150003"); got != "222" {
+		d.Errorf("%q", got)
+	}
+	all := filepath.Join(d.dir, "decrypted")
+	ok(d.T, "read", "--quilt", "--passphrase="+word, id, "-o", all)
+	if got := filesUnder(d.T, all); !maps.Equal(got, files) {
 		d.Errorf("%q", got)
 	}
 	plan := okJSON[storeResult](d.T, "store", "--encrypt", "-r", alice, path, "--dry-run").Blobs[0].DryRun
