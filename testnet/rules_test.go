@@ -102,7 +102,7 @@ func (r *running) head(ctx context.Context) ledger.Head {
 // the old release.
 func TestANetworkGoesOnUnderNewRulesWithANewerProgram(t *testing.T) {
 	testlevel.Whole(t, "builds two releases and carries a network from one to the other")
-	ctx := within(t, 8*time.Minute) // the builds included
+	ctx := within(t, 15*time.Minute) // the builds included
 	older, newer := build(ctx, t, "walrus-1", ""), build(ctx, t, "walrus-2", "walrus_rules2")
 	began := time.Now()
 	o := Default()

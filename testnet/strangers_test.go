@@ -284,7 +284,7 @@ func (b *besieged) stands(ctx context.Context, t *testing.T, what string) {
 	if !b.held(worst, rate) {
 		t.Errorf("a store and read took %s, quiet %s; %.2f blocks a second, quiet %.2f", worst, b.quiet, rate, b.quietRate)
 	}
-	calm, cancel := context.WithTimeout(ctx, 30*time.Second)
+	calm, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	b.until(calm, "what the attackers left in the corner is gone", func() error {
 		if n := b.staged(ctx); n > 0 {

@@ -123,7 +123,7 @@ func (w *worker) count() int {
 // new rules by a vote, while clients of both releases store and read. None of them fails.
 func TestANetworkIsUpgradedNodeByNode(t *testing.T) {
 	testlevel.Whole(t, "builds two releases and carries a network from one to the other")
-	ctx := within(t, 8*time.Minute) // the builds included
+	ctx := within(t, 15*time.Minute) // the builds included
 	older, newer := buildReleased(ctx, t, lastRelease), build(ctx, t, "walrus-next", "walrus_rules2")
 	o := Default()
 	o.Nodes, o.Block, o.Epoch = 4, 200*time.Millisecond, 12*time.Second
