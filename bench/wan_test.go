@@ -39,7 +39,7 @@ func measureDistance(t *testing.T, relays bool) {
 	if out, err := exec.Command("go", "build", "-o", program, "../cmd/walrus").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	before := left(t)
 	var log bytes.Buffer

@@ -114,7 +114,7 @@ func TestALockIsHandedToTheProcessThatIsStarted(t *testing.T) {
 		t.Errorf("held %v by %d: %v", held, pid, err)
 	}
 	cmd.Process.Signal(syscall.SIGSTOP)
-	for end := time.Now().Add(10 * time.Second); !Stopped(cmd.Process.Pid); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !Stopped(cmd.Process.Pid); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("a stopped process is not known for one")
 		}
@@ -171,7 +171,7 @@ func TestADirectoryOfAnyLengthHasASocket(t *testing.T) {
 	served := make(chan error, 1)
 	s := newSocket(func() string { return "for rain" })
 	go func() { served <- s.serve(ctx, dir, quiet()) }()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		_, err := AskStatus(context.Background(), dir)
 		if errors.Is(err, ErrWaiting) && strings.Contains(err.Error(), "for rain") {
 			break

@@ -108,10 +108,13 @@ var errSilent = errors.New("the ledger is silent")
 
 func silent(context.Context) error { return errSilent }
 
+// waitLimit ends a test that waits in vain.
+const waitLimit = 2 * time.Minute
+
 // until waits for what goes on beside the test.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) { // no channel tells of the disk
+	for end := time.Now().Add(waitLimit); !ok(); time.Sleep(2 * time.Millisecond) { // no channel tells of the disk
 		if time.Now().After(end) {
 			t.Fatal(what)
 		}
@@ -231,16 +234,16 @@ func TestManyReadersCostOneFetch(t *testing.T) {
 	}
 }
 
-// slow takes its time with each write.
-type slow struct{ ctx context.Context }
+// slow takes no byte until it hangs up.
+type slow struct {
+	ctx    context.Context
+	begins func() // is told of each write
+}
 
-func (s slow) Write(b []byte) (int, error) {
-	select {
-	case <-s.ctx.Done():
-		return 0, s.ctx.Err()
-	case <-time.After(3 * time.Second):
-		return len(b), nil
-	}
+func (s slow) Write([]byte) (int, error) {
+	s.begins()
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
 }
 
 // Slow readers, and those that hang up, keep no fast one waiting, though the memory is small.
@@ -250,15 +253,17 @@ func TestSlowReadersKeepNobodyWaiting(t *testing.T) {
 	b := g.store(t, data)
 	ctx, hangUp := context.WithCancel(t.Context())
 	var slows sync.WaitGroup
+	begun := make(chan struct{})
+	begins := sync.OnceFunc(func() { close(begun) })
 	for range 50 {
-		slows.Go(func() { g.r.ReadRange(ctx, a, 0, a.Size, slow{ctx}) })
+		slows.Go(func() { g.r.ReadRange(ctx, a, 0, a.Size, slow{ctx, begins}) })
 	}
-	time.Sleep(200 * time.Millisecond) // they read
+	<-begun // the others read too, or wait for memory
 	done := make(chan struct{})
 	go func() { defer close(done); g.read(t, b, 0, b.Size, data) }()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(waitLimit):
 		t.Error("a fast reader waits for slow ones")
 	}
 	hangUp()

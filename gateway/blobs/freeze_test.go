@@ -95,7 +95,7 @@ func TestFrozenReadsLeaveMemoryToOthers(t *testing.T) {
 		frozen, ids = append(frozen, b), append(ids, b.ID)
 	}
 	running := g.hold(ids...)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), waitLimit)
 	defer cancel()
 	ends := make(chan error, len(frozen))
 	for i, b := range frozen {

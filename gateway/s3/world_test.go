@@ -225,12 +225,19 @@ func (w *world) settles() {
 	}
 }
 
+// leases waits until there are so many leases and no body is in the spool. A request gives its
+// body back after its answer.
 func (w *world) leases(want int) {
 	w.Helper()
-	w.settles()
-	leases, spools, _ := w.double.state()
-	if leases != want || spools != 0 {
-		w.Fatalf("%d leases and %d bodies in the spool, want %d and 0", leases, spools, want)
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		w.settles()
+		leases, spools, _ := w.double.state()
+		if leases == want && spools == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			w.Fatalf("%d leases and %d bodies in the spool, want %d and 0", leases, spools, want)
+		}
 	}
 }
 
