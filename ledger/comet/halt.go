@@ -5,6 +5,9 @@ import (
 	"slices"
 	"time"
 
+	cstypes "github.com/cometbft/cometbft/consensus/types"
+	"github.com/cometbft/cometbft/types"
+
 	"github.com/walrus-network/walrus/staking"
 )
 
@@ -13,7 +16,8 @@ import (
 const (
 	haltBlocks  = 6
 	haltAtLeast = 10 * time.Second
-	haltRounds  = 100 // whose votes are looked at
+	haltRounds  = 100             // whose votes are looked at
+	haltSettled = 5 * time.Second // after the last vote of a set, in which the others of it would have come
 )
 
 // Halt is what a node sees of a chain that makes no blocks.
@@ -38,15 +42,10 @@ func (c *Chain) Halted() *Halt {
 		return h
 	}
 	now := c.agreement.GetRoundState()
-	voted := map[int]bool{}
-	for round := max(0, now.Round-haltRounds); round <= now.Round; round++ {
-		for i := range now.Validators.Size() {
-			voted[i] = voted[i] || now.Votes.Prevotes(round).GetByIndex(int32(i)) != nil || now.Votes.Precommits(round).GetByIndex(int32(i)) != nil
-		}
-	}
+	sets := awaited(now, time.Now())
 	for i, v := range now.Validators.Validators {
 		h.Power += v.VotingPower
-		if voted[i] {
+		if slices.ContainsFunc(sets, func(s *types.VoteSet) bool { return s.GetByIndex(int32(i)) != nil }) {
 			h.Heard += v.VotingPower
 		} else {
 			h.Missing = append(h.Missing, staking.NodeID(v.PubKey.Bytes()))
@@ -55,6 +54,31 @@ func (c *Chain) Halted() *Halt {
 	slices.SortFunc(h.Missing, staking.NodeID.Compare)
 	h.Cause = likely(*h, c.Connected())
 	return h
+}
+
+// awaited is the sets of votes in one of which a node is to be that is there. The agreement
+// waits for one set at a time. Once the last vote in it is old, a node that voted before, and
+// is not in it, has gone since: rounds need not go on without it. Until then the votes of the
+// last rounds tell which nodes are there.
+func awaited(now *cstypes.RoundState, at time.Time) (sets []*types.VoteSet) {
+	precommits := now.Votes.Precommits(now.Round)
+	waits := now.Votes.Prevotes(now.Round)
+	if now.Step >= cstypes.RoundStepPrecommit {
+		waits = precommits
+	}
+	var last time.Time
+	for i := range now.Validators.Size() {
+		if v := waits.GetByIndex(int32(i)); v != nil && v.Timestamp.After(last) {
+			last = v.Timestamp
+		}
+	}
+	if !last.IsZero() && at.Sub(last) > haltSettled {
+		return []*types.VoteSet{waits, precommits, now.Votes.Prevotes(now.Round + 1), now.Votes.Precommits(now.Round + 1)}
+	}
+	for round := max(0, now.Round-haltRounds); round <= now.Round; round++ {
+		sets = append(sets, now.Votes.Prevotes(round), now.Votes.Precommits(round))
+	}
+	return sets
 }
 
 // likely names the likely cause of a halt for a node with so many peers of the ledger.

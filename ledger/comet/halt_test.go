@@ -6,6 +6,10 @@ import (
 	"testing"
 	"time"
 
+	cstypes "github.com/cometbft/cometbft/consensus/types"
+	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	"github.com/cometbft/cometbft/types"
+
 	"github.com/walrus-network/walrus/staking"
 )
 
@@ -25,6 +29,47 @@ func TestAHaltNamesItsLikelyCause(t *testing.T) {
 			t.Errorf("%+v with %d peers: %q does not say %q", c.halt, c.peers, got, c.want)
 		}
 	}
+}
+
+// A node that votes first and goes away then, before a block, is missing as well, though no
+// round goes on without it.
+func TestANodeThatGoesAfterItsVoteIsMissing(t *testing.T) {
+	set, keys := types.RandValidatorSet(4, 10)
+	votes, now := cstypes.NewHeightVoteSet("halt", 10, set), time.Now()
+	vote := func(kind cmtproto.SignedMsgType, ago time.Duration, nodes ...int32) {
+		t.Helper()
+		for _, i := range nodes {
+			v, err := types.MakeVote(keys[i], "halt", i, 10, 0, kind, types.BlockID{}, now.Add(-ago))
+			if err == nil {
+				_, err = votes.AddVote(v, "", false)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	missing := func(step cstypes.RoundStepType, want ...int32) {
+		t.Helper()
+		sets := awaited(&cstypes.RoundState{Height: 10, Step: step, Votes: votes, Validators: set}, now)
+		var got []int32
+		for i := range int32(4) {
+			if !slices.ContainsFunc(sets, func(s *types.VoteSet) bool { return s.GetByIndex(i) != nil }) {
+				got = append(got, i)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("in step %s %v are missing, want %v", step, got, want)
+		}
+	}
+	missing(cstypes.RoundStepPropose, 0, 1, 2, 3)
+	vote(cmtproto.PrevoteType, time.Minute, 0, 1, 2)
+	missing(cstypes.RoundStepPrevote, 3)
+	missing(cstypes.RoundStepPrecommit, 3) // which has just begun
+	vote(cmtproto.PrecommitType, haltSettled-time.Second, 0, 1)
+	missing(cstypes.RoundStepPrecommit, 3)
+	now = now.Add(2 * time.Second)
+	missing(cstypes.RoundStepPrecommit, 2, 3)
+	missing(cstypes.RoundStepPrevote, 3) // one that is ahead is there
 }
 
 // Two of four nodes are away: the others name them, and say nothing any more once blocks
