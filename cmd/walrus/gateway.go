@@ -169,11 +169,6 @@ func (a *app) runGateway(ctx context.Context, f gatewayFlags) error {
 // Small blobs gain by them; for large ones they would have garbage be collected all the time.
 const gatewayKept = 16 << 20
 
-// gatewayMemory is the bytes of memory beyond which a gateway's process collects garbage more
-// often. It is no limit: what is in use stays. 83 MiB of it are the tables in memory of its two
-// databases, of which few pages are ever touched.
-const gatewayMemory = 180 << 20
-
 // serviceLog is the log of a command that runs on.
 func (a *app) serviceLog() *slog.Logger {
 	level := slog.LevelInfo
@@ -348,9 +343,11 @@ func (g *openedGateway) serve(ctx context.Context, told func(gatewayUp) error) e
 		return err
 	}
 	ended, all := make(chan error, len(g.doors)), newCrowd(mostConnections, connectionsOfAddress)
+	idle := newIdleCollector()
+	defer idle.stop()
 	for i, d := range g.doors {
 		go func() {
-			ended <- serveHTTP(ctx, crowded{listeners[i], all}, d.handler, g.secure)
+			ended <- serveHTTP(ctx, crowded{listeners[i], all}, d.handler, g.secure, idle.watch)
 			cancel()
 		}()
 	}

@@ -79,7 +79,7 @@ func TestSilentConnectionsLeaveOthersUntouched(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- serveHTTP(ctx, crowded{l, newCrowd(100, 50)}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "OK") }), nil)
+		ended <- serveHTTP(ctx, crowded{l, newCrowd(100, 50)}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "OK") }), nil, nil)
 	}()
 	dial := func(from string) net.Conn {
 		t.Helper()

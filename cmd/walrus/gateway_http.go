@@ -22,13 +22,13 @@ const (
 )
 
 // serveHTTP serves until ctx ends, and then until requests have ended. secure is nil where
-// there is no certificate.
-func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, secure *tls.Config) error {
+// there is no certificate. watch, if not nil, is told the states of connections.
+func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, secure *tls.Config, watch func(net.Conn, http.ConnState)) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // for proxies
-	server := &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: headerPatience, IdleTimeout: idlePatience, MaxHeaderBytes: mostHeader, TLSConfig: secure,
+	server := &http.Server{Handler: h, Protocols: protocols, ReadHeaderTimeout: headerPatience, IdleTimeout: idlePatience, MaxHeaderBytes: mostHeader, TLSConfig: secure, ConnState: watch,
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	if d, ok := h.(interface{ Drain() }); ok { // of answers that never end
 		server.RegisterOnShutdown(d.Drain)

@@ -45,7 +45,7 @@ func TestAGatewaySpeaksHTTP2(t *testing.T) {
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		go func() { ended <- serveHTTP(ctx, l, echo, secure) }()
+		go func() { ended <- serveHTTP(ctx, l, echo, secure, nil) }()
 		for _, two := range []bool{false, true} {
 			protocols, want := new(http.Protocols), "HTTP/1.1"
 			protocols.SetHTTP1(!two)
