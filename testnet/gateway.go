@@ -100,22 +100,44 @@ func (t *Testnet) StartGateway(args ...string) (g Gateway, err error) {
 	return g, nil
 }
 
+// GatewayRuns says whether the gateway's process runs.
+func (t *Testnet) GatewayRuns() (bool, error) {
+	_, runs, err := t.gatewayProcess()
+	return runs, err
+}
+
+func (t *Testnet) gatewayProcess() (pid int, runs bool, err error) {
+	pid, runs, err = node.HolderAs(t.GatewayDir(), GatewayLock)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
+	}
+	return pid, runs, err
+}
+
 // StopGateway ends the gateway's process, if it runs.
 func (t *Testnet) StopGateway(ctx context.Context) error {
-	pid, held, err := node.HolderAs(t.GatewayDir(), GatewayLock)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && !held {
+	return t.endGateway(ctx, syscall.SIGTERM, syscall.SIGKILL)
+}
+
+// KillGateway ends the gateway's process at once, as a crash does (SIGKILL), if it runs.
+func (t *Testnet) KillGateway(ctx context.Context) error { return t.endGateway(ctx, syscall.SIGKILL) }
+
+// endGateway sends the gateway signals, one after the other, until it has ended.
+func (t *Testnet) endGateway(ctx context.Context, signals ...syscall.Signal) error {
+	pid, runs, err := t.gatewayProcess()
+	if err == nil && !runs {
 		return nil
 	}
 	if err != nil || pid == 0 {
 		return errors.Join(err, fmt.Errorf("the gateway runs in a process that cannot be seen from here: stop it first"))
 	}
-	for _, s := range []syscall.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+	for _, s := range signals {
 		if err := syscall.Kill(pid, s); err != nil {
 			return fmt.Errorf("stop the gateway: %w", err)
 		}
 		const patience = 10 * time.Second
 		for began := time.Now(); time.Since(began) < patience; {
-			if now, held, _ := node.HolderAs(t.GatewayDir(), GatewayLock); !held || now != pid {
+			if now, runs, _ := t.gatewayProcess(); !runs || now != pid {
 				return nil
 			}
 			if wait(ctx, 10*time.Millisecond); ctx.Err() != nil {

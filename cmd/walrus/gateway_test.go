@@ -7,12 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/walrus-network/walrus/internal/testlevel"
 	"github.com/walrus-network/walrus/node"
@@ -107,19 +104,34 @@ func TestATestnetWithAGateway(t *testing.T) {
 	if second := walrus(t, "gateway", "--dir", dir, "--listen", "127.0.0.1:0"); second.code == exitOK || !strings.Contains(second.err, "runs in") {
 		t.Errorf("two gateways in one directory: %d %s", second.code, second.err)
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
+	shown := func() gatewayStatus {
+		t.Helper()
+		s := okJSON[testnetStatus](t, "testnet", "status", "--dir", d.net)
+		if s.Gateway == nil {
+			t.Fatal("no gateway in the status")
+		}
+		return *s.Gateway
 	}
-	for _, held, _ := node.HolderAs(dir, testnet.GatewayLock); held; _, held, _ = node.HolderAs(dir, testnet.GatewayLock) {
-		time.Sleep(10 * time.Millisecond) // for the system to take it away
+	if got := shown(); got != (gatewayStatus{true, g.HTTP, g.S3}) {
+		t.Errorf("%+v", got)
 	}
-	again := exec.Command(os.Args[0], "gateway", "--dir", dir, "--listen", strings.TrimPrefix(g.HTTP, "http://"))
-	if err := again.Start(); err != nil {
-		t.Fatal(err)
+	refused(t, exitFail, []string{"runs already"}, "testnet", "start", "gateway", "--dir", d.net)
+	if got := ok(t, "testnet", "kill", "gateway", "--dir", d.net); got != "gateway killed\n" {
+		t.Error(got)
 	}
-	defer func() { again.Process.Kill(); again.Wait() }()
-	if err := answers(t.Context(), g.HTTP+"/status"); err != nil {
-		t.Fatal(err)
+	if got := shown(); got.Running {
+		t.Errorf("%+v", got)
+	}
+	if text := ok(t, "testnet", "status", "--dir", d.net); !strings.Contains(text, "gateway down") {
+		t.Error(text)
+	}
+	refused(t, exitFail, []string{"does not run"}, "testnet", "kill", "gateway", "--dir", d.net)
+	refused(t, exitUsage, []string{"0 to 3"}, "testnet", "wipe", "gateway", "--dir", d.net)
+	if got := okJSON[processesDone](t, "testnet", "start", "gateway", "--dir", d.net); !got.Gateway || len(got.Nodes) > 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := shown(); got != (gatewayStatus{true, g.HTTP, g.S3}) {
+		t.Errorf("after a kill: %+v", got)
 	}
 	if err := read(); err != nil {
 		t.Error(err)

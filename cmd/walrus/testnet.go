@@ -143,7 +143,7 @@ func (a *app) createOrOpen(o testnet.Options, program testnet.Command) (*testnet
 	}
 	for i := range t.Nodes {
 		if t.Running(i) {
-			return nil, fmt.Errorf("a testnet runs in %s already: walrus testnet status shows it, start N starts a node that is down, down ends it all; or choose another --dir", t.Dir)
+			return nil, fmt.Errorf("a testnet runs in %s already: walrus testnet status shows it, start N or start gateway starts what is down, down ends it all; or choose another --dir", t.Dir)
 		}
 	}
 	return t, nil
