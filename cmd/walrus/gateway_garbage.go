@@ -12,8 +12,8 @@ import (
 // gatewayMemory is the bytes of memory beyond which a gateway's process collects garbage more
 // often. It is no limit: what is in use stays. 83 MiB of it are the tables in memory of its two
 // databases, of which few pages are ever touched; a large read holds 64 MiB until the cache is
-// written, and 16 MiB are left for what it does beside.
-const gatewayMemory = 204 << 20
+// written, and what it does beside has the rest.
+const gatewayMemory = 188 << 20
 
 // idleCollector collects garbage while no request needs the processors. A collection in the
 // middle of a read costs it more than the work: each stops all goroutines twice, and where
