@@ -52,21 +52,27 @@ func (h *Host) Reach(ctx context.Context, p peer.ID, addrs []string, heavy bool)
 		case <-next.C:
 		case <-ctx.Done():
 			next.Stop()
-			return err
+			return fmt.Errorf("%w: %w", ctx.Err(), err)
 		}
 	}
 }
 
 // isSlow says whether a dial failed because the peer did not answer in time, or was cut off
-// in a handshake, as a busy host does.
+// in a handshake, as a busy host does, or because libp2p waits after a dial that did.
 func isSlow(err error) bool {
-	is := func(err error) bool {
+	return isDialError(err, func(err error) bool {
 		var timeout interface{ Timeout() bool }
-		return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
-	}
+		return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || isBackoff(err)
+	})
+}
+
+func isBackoff(err error) bool { return errors.Is(err, swarm.ErrDialBackoff) }
+
+// isDialError says whether the dial of one address failed with such an error.
+func isDialError(err error, is func(error) bool) bool {
 	var dial *swarm.DialError
 	if !errors.As(err, &dial) {
-		return is(err)
+		return err != nil && is(err)
 	}
 	return slices.ContainsFunc(dial.DialErrors, func(e swarm.TransportError) bool { return is(e.Cause) })
 }
@@ -77,11 +83,6 @@ func (h *Host) dialFor(ctx context.Context, p peer.ID, addrs []string, limit tim
 	defer cancel()
 	named := h.named(p, addrs)
 	h.libp2p.Peerstore().AddAddrs(p, named, peerstore.TempAddrTTL)
-	// Whether to wait before a peer is tried again is decided by the caller: it knows
-	// whether others will do.
-	if s, ok := h.libp2p.Network().(*swarm.Swarm); ok {
-		s.Backoff().Clear(p)
-	}
 	first := errors.New("no known address")
 	if len(named) > 0 {
 		if first = h.dialNamed(ctx, p, named, limit/2); first == nil {

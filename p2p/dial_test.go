@@ -4,9 +4,12 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 
 	"github.com/walrus-network/walrus/p2p/p2ptest"
 )
@@ -52,4 +55,33 @@ func TestAnUploadWaitsForABusyPeer(t *testing.T) {
 			t.Error("a dial says hello, which costs a round trip")
 		}
 	})
+}
+
+// libp2p refuses to dial a peer for seconds after a dial that failed, also where that dial ends
+// just when the next one begins. Here the caller decides.
+func TestADialWaitsForNoOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := p2ptest.NewNetwork(t, time.Millisecond, 0)
+		var hosts []*Host
+		for i := range 2 {
+			place := n.Place()
+			h, err := New(Config{Key: key(i + 1), Listen: []string{place.Listen}, Wire: place.Wire, Hello: Hello{Chain: "net"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { h.Close() })
+			hosts = append(hosts, h)
+		}
+		client, peer := hosts[0], hosts[1].libp2p
+		for _, a := range peer.Addrs() {
+			client.libp2p.Network().(*swarm.Swarm).Backoff().AddBackoff(peer.ID(), a)
+		}
+		if err := client.connect(t.Context(), peer.ID(), peer.Addrs()); err != nil {
+			t.Error(err)
+		}
+	})
+	late := &swarm.DialError{DialErrors: []swarm.TransportError{{Cause: swarm.ErrDialBackoff}}}
+	if !isSlow(fmt.Errorf("connect: %w", late)) || isSlow(nil) {
+		t.Error("a peer that is not dialed yet is taken for one that is not there")
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
 	"github.com/multiformats/go-multistream"
 )
@@ -18,7 +19,19 @@ import (
 // not wait for identify, a round trip that no protocol here needs.
 func (h *Host) connect(ctx context.Context, p peer.ID, addrs []ma.Multiaddr) error {
 	h.libp2p.Peerstore().AddAddrs(p, addrs, peerstore.TempAddrTTL)
-	_, err := h.libp2p.Network().DialPeer(throughRelays(ctx), p)
+	dial := func() error {
+		// Whether to wait before a peer is tried again is decided by the caller: it knows
+		// whether others will do.
+		if s, ok := h.libp2p.Network().(*swarm.Swarm); ok {
+			s.Backoff().Clear(p)
+		}
+		_, err := h.libp2p.Network().DialPeer(throughRelays(ctx), p)
+		return err
+	}
+	err := dial()
+	if isDialError(err, isBackoff) {
+		err = dial() // the dial before this one ended after its time, and backed off
+	}
 	return err
 }
 
