@@ -31,6 +31,28 @@ func (silent) Receive(ctx context.Context, _ peer.ID, _ *p2p.Upload) (p2p.Confir
 	return p2p.Confirmation{}, ctx.Err()
 }
 
+// storeBeside is how long a store of size bytes takes that a distant client makes where one
+// member behaves as bend says; nil: as the others. block is the time that a block takes.
+func storeBeside(t *testing.T, bend func(keeper) p2p.Keeper, size int, block time.Duration) (took time.Duration) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		n := far(t, 14, 0, 0, 0)
+		n.startOthers()
+		n.start(wiped)
+		synctest.Wait() // they serve
+		if bend != nil {
+			n.nodes[6].host.ServeFragments(bend(keeper{n.nodes[6].node}))
+		}
+		c := n.distantClientOf(block)
+		n.store(within(t), c, random(1000, 1)) // it is connected to all
+		data, began := random(size, 2), time.Now()
+		stored := n.store(within(t), c, data)
+		took = time.Since(began)
+		n.read(within(t), c, stored.ID, data)
+	})
+	return took
+}
+
 // An upload does not wait for a member that stalls, neither stripe by stripe nor at its end:
 // it leaves the member behind once, whatever the blob's size.
 func TestAnUploadDoesNotWaitForAMemberThatStalls(t *testing.T) {
@@ -39,24 +61,7 @@ func TestAnUploadDoesNotWaitForAMemberThatStalls(t *testing.T) {
 			if size > 1<<20 {
 				testlevel.Middle(t, "encodes 24 MiB three times")
 			}
-			store := func(bend func(k keeper) p2p.Keeper) (took time.Duration) {
-				synctest.Test(t, func(t *testing.T) {
-					n := far(t, 14, 0, 0, 0)
-					n.startOthers()
-					n.start(wiped)
-					synctest.Wait() // they serve
-					if bend != nil {
-						n.nodes[6].host.ServeFragments(bend(keeper{n.nodes[6].node}))
-					}
-					c := n.distantClient()
-					n.store(within(t), c, random(1000, 1)) // it is connected to all
-					data, began := random(size, 2), time.Now()
-					stored := n.store(within(t), c, data)
-					took = time.Since(began)
-					n.read(within(t), c, stored.ID, data)
-				})
-				return took
-			}
+			store := func(bend func(keeper) p2p.Keeper) time.Duration { return storeBeside(t, bend, size, 0) }
 			well := store(nil)
 			for what, bend := range map[string]func(keeper) p2p.Keeper{
 				"takes an offer and no stripe": func(k keeper) p2p.Keeper { return stalling{k} },
@@ -78,7 +83,7 @@ type late struct{ keeper }
 
 func (l late) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.Confirmation, error) {
 	c, err := l.keeper.Receive(ctx, from, in)
-	time.Sleep(4 * farRoundTrip)
+	time.Sleep(4 * farRoundTrip) // virtual
 	return c, err
 }
 
@@ -87,24 +92,7 @@ func (l late) Receive(ctx context.Context, from peer.ID, in *p2p.Upload) (p2p.Co
 // time.
 func TestAStoreWaitsForNoMoreMembersThanItNeeds(t *testing.T) {
 	const block = time.Second
-	store := func(bend func(k keeper) p2p.Keeper) (took time.Duration) {
-		synctest.Test(t, func(t *testing.T) {
-			n := far(t, 14, 0, 0, 0)
-			n.startOthers()
-			n.start(wiped)
-			synctest.Wait() // they serve
-			if bend != nil {
-				n.nodes[6].host.ServeFragments(bend(keeper{n.nodes[6].node}))
-			}
-			c := n.distantClientOf(block)
-			n.store(within(t), c, random(1000, 1)) // it is connected to all
-			data, began := random(1000, 2), time.Now()
-			stored := n.store(within(t), c, data)
-			took = time.Since(began)
-			n.read(within(t), c, stored.ID, data)
-		})
-		return took
-	}
+	store := func(bend func(keeper) p2p.Keeper) time.Duration { return storeBeside(t, bend, 1000, block) }
 	well := store(nil)
 	if most := 3*farRoundTrip + 2*block + 50*time.Millisecond; well > most {
 		t.Errorf("stored in %s, at most %s", well, most)

@@ -27,7 +27,7 @@ func TestGarbageIsCollectedWhenRequestsHaveEnded(t *testing.T) {
 		for range 5 {
 			c.watch(nil, http.StateActive)
 			c.watch(nil, http.StateIdle)
-			time.Sleep(idleFor - time.Millisecond)
+			time.Sleep(idleFor - time.Millisecond) // virtual, as all here: the time of rest is what is tested
 			want(0, "between requests")
 		}
 		time.Sleep(2 * time.Millisecond)

@@ -223,12 +223,17 @@ type part struct {
 	forget func()
 }
 
-// newPart makes one with a short name of its own: a name made from the other's might be
-// longer than the file system takes.
-func newPart(dir string, perm fs.FileMode) (*part, error) {
+// partName is a new name in dir for what is to get another name. It is short: a name made from
+// the other's might be longer than the file system takes.
+func partName(dir string) string {
 	var random [6]byte
 	rand.Read(random[:])
-	name := filepath.Join(dir, ".walrus-"+hex.EncodeToString(random[:]))
+	return filepath.Join(dir, ".walrus-"+hex.EncodeToString(random[:]))
+}
+
+// newPart makes one with a name of its own.
+func newPart(dir string, perm fs.FileMode) (*part, error) {
+	name := partName(dir)
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDWR, perm)
 	if err != nil {
 		return nil, err

@@ -3,8 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -98,9 +96,7 @@ func wholeDirectory(name string, fill func(dir *os.Root) error) (err error) {
 	if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("write the files under %s: %w: name a directory that is new", nameText(name), cmp.Or(err, fs.ErrExist))
 	}
-	var random [6]byte
-	rand.Read(random[:])
-	part := filepath.Join(filepath.Dir(name), ".walrus-"+hex.EncodeToString(random[:]))
+	part := partName(filepath.Dir(name))
 	if err := os.Mkdir(part, 0o777); err != nil {
 		if why := new(fs.PathError); errors.As(err, &why) {
 			err = why.Err
